@@ -1,0 +1,49 @@
+/* host.h - the remaining doors: clock, environment, signals, threads, log, plugins. */
+#ifndef BASE_HOST_H
+#define BASE_HOST_H
+#include <stdint.h>
+#include "hone/device.h"
+
+/* clock.c */
+uint64_t clock_ns(void);            /* monotonic */
+double clock_process_seconds(void); /* since this process was started */
+double clock_wall_seconds(void);    /* since 1970 */
+void clock_text(char out[32]);      /* 2026-11-24T14:18:00Z */
+
+/* env.c: every variable that hone reads is named there. NULL: not set. */
+const char *env_get(const char *name);
+const char *env_cache_folder(void); /* HONE_CACHE, else XDG_CACHE_HOME/hone, else HOME/.cache/hone, else a folder in TMPDIR */
+
+/* sig.c: what a signal asked for. The handler only sets it; a second signal leaves at once. */
+typedef enum { SIG_NOTHING, SIG_SAVE, SIG_INTERRUPT } sig_wish; /* SIGTERM, SIGUSR1: SAVE (exit 75). SIGINT: INTERRUPT (130) */
+void sig_install(void);
+sig_wish sig_wished(void);
+
+/* pool.c: one pool of threads, made once. n 0: the cores this process may use. */
+typedef struct pool pool;
+pool *pool_new(int n_threads);
+void pool_free(pool *p);
+int pool_threads(const pool *p);
+int pool_cores(void); /* that this process may use (affinity, cgroup quota) */
+void pool_run(pool *p, int64_t n, void (*fn)(void *arg, int64_t i, int thread), void *arg);
+/* The host half of the device table over a pool; the struct is the pool's. */
+const hone_host_v1 *pool_host(pool *p);
+
+/* log.c: stderr, one line at a time, whole. */
+typedef enum { LOG_QUIET, LOG_WARN, LOG_INFO, LOG_DEBUG } log_level;
+void log_set(log_level level);
+void log_note(const char *fmt, ...) HONE_PRINTF(1, 2);   /* INFO */
+void log_warn(const char *fmt, ...) HONE_PRINTF(1, 2);   /* "warning: ..." */
+void log_debug(const char *fmt, ...) HONE_PRINTF(1, 2);
+void log_error(const hone_err *err);                     /* "error: ...", "hint: ..." */
+void log_bar(const char *fmt, ...) HONE_PRINTF(1, 2);    /* a progress line: overwritten in place; only on a terminal */
+int log_is_terminal(void);
+
+/* rss.c: peak resident bytes of this process, and now. */
+int64_t rss_peak_bytes(void);
+int64_t rss_now_bytes(void);
+
+/* dl.c: find and open a device's shared object: HONE_PLUGINS, then beside the program (../lib/hone, .), then the
+ * install folder. NULL and err: not there, or another version of the table; err says where it was looked for. */
+const hone_device_v1 *device_load(const char *name, hone_err *err);
+#endif

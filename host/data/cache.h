@@ -1,0 +1,52 @@
+/* cache.h - the token cache: its file, and what is remembered of source files. Internal to host/data.
+ *
+ * One file a data set, "<key>.tokens": a header of CACHE_HEADER bytes, then the sections of a data set, each from a
+ * multiple of 64 bytes on: at [n + 1] int64, target [n] double (or none), id [n_tokens] int32, label [n] int32,
+ * line [n] int32, type [n_tokens] uint8. Numbers are little-endian. The header holds SHA-256 of all that follows it (of
+ * the SHA-256 of each piece of 256 KiB, so that threads can share the work) and of itself. Every byte is covered, and
+ * every number is checked against its range before use: a cache is never trusted because it has the right name.
+ *
+ * "<hash of path>.source" says which content a source file had when it was last read, with size, times and inode;
+ * "<key>.labels" holds the classes of a column. Both end with the hash of what stands before. */
+#ifndef DATA_CACHE_H
+#define DATA_CACHE_H
+#include "data/dataset.h"
+
+#define CACHE_HEADER 512
+#define CACHE_VERSION 1
+
+/* Where the sections begin. 0: the counts overflow. */
+typedef struct {
+    size_t at, target, id, label, line, type, bytes;
+} cache_layout;
+int cache_lay_out(cache_layout *out, int64_t n, int64_t n_tokens, int has_target);
+
+/* What a cache must agree with. */
+typedef struct {
+    const char *key, *source, *tokenizer; /* SHA-256 in hex */
+    int n_ids, n_labels;                  /* ids and labels are below these */
+    int has_target;
+} cache_want;
+
+/* Point d's arrays into memory and write counts and hashes of a filled data set into its header. */
+void cache_point(dataset *d, void *memory, const cache_layout *l, int has_target);
+void cache_seal(const dataset *d, void *memory, const cache_layout *l, const cache_want *want, pool *p);
+/* Map a cache. NULL, and *why (a phrase, or NULL where there is no such file), if it cannot be used. */
+dataset *cache_open(const char *path, const cache_want *want, pool *p, const char **why);
+
+/* SHA-256 of a source file, from what is remembered where nothing changed. cache_folder NULL: read it. */
+hone_status source_hash(char out[65], const char *path, const char *cache_folder, hone_err *err);
+/* Remember it: not if the file changed just now (a second change would not show in its times). */
+void source_remember(const char *path, const char *cache_folder, const char *hash);
+
+/* Small text files that end with a hash of what stands before: 1 and the text, or 0. Failing to write is no error. */
+int note_read(str *out, arena *a, const char *path);
+void note_write(const char *path, str content);
+
+/* What a data set owns beside its struct. */
+typedef struct {
+    void *view;   /* a file_view that is mapped, or NULL */
+    void *memory; /* from mem.h, or NULL */
+} dataset_owner;
+dataset *dataset_new(void);
+#endif

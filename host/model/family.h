@@ -1,0 +1,52 @@
+/* family.h - one row a model family: a transformer is data. A new family is a row of family.c, not new code.
+ *
+ * Roles are hone's names of a model's parts; a row gives each role the module path that the folder uses, with {i} for
+ * the layer. ".weight" and ".bias" follow. */
+#ifndef MODEL_FAMILY_H
+#define MODEL_FAMILY_H
+#include "model/config.h"
+
+typedef enum { NORM_AFTER, NORM_BEFORE } norm_place;
+typedef enum { POSITIONS_LEARNED, POSITIONS_ROTARY, POSITIONS_RELATIVE } position_kind;
+
+#define ROLE_MAP(XX)                                                                                         \
+    XX(ROLE_WORD, "word") XX(ROLE_POSITION, "position") XX(ROLE_TYPE, "type") XX(ROLE_EMBED_NORM, "embed_norm")       \
+    XX(ROLE_Q, "q") XX(ROLE_K, "k") XX(ROLE_V, "v") XX(ROLE_O, "o") XX(ROLE_NORM1, "norm1")                  \
+    XX(ROLE_UP, "up") XX(ROLE_GATE, "gate") XX(ROLE_DOWN, "down") XX(ROLE_NORM2, "norm2") XX(ROLE_FINAL_NORM, "final_norm") \
+    XX(ROLE_POOLER, "pooler") XX(ROLE_CLASSIFIER, "classifier")                                              \
+    XX(ROLE_MLM_DENSE, "mlm_dense") XX(ROLE_MLM_NORM, "mlm_norm") XX(ROLE_MLM_BIAS, "mlm_bias") XX(ROLE_NSP, "nsp")
+typedef enum {
+#define XX(name, text) name,
+    ROLE_MAP(XX)
+#undef XX
+        N_ROLES
+} role;
+
+/* A classification head: gather the first row (or pool), [dropout], dense (role POOLER), act, dropout, linear (role
+ * CLASSIFIER). */
+typedef struct {
+    const char *architecture;       /* BertForSequenceClassification */
+    hone_act act;                   /* tanh; relu for DistilBERT */
+    int dropout_before_dense;       /* RoBERTa */
+} class_head;
+
+struct family {
+    const char *model_type;   /* "bert" */
+    const char *prefix;       /* "bert.": of the body in a folder with a head */
+    norm_place norm;
+    position_kind positions;
+    int position_offset;      /* RoBERTa: 2 */
+    int gated, rope;
+    const char *module[N_ROLES]; /* body roles without the prefix; head roles (POOLER of DistilBERT, CLASSIFIER, MLM_*) whole; NULL: has none */
+    uint8_t in_body[N_ROLES];    /* 1: module stands behind the prefix (BERT's pooler does, DistilBERT's pre_classifier does not) */
+    class_head classes;
+    /* Keys of config.json by meaning: hone's word -> the family's key; see config.c. */
+    const char *key_width, *key_layers, *key_heads, *key_inner, *key_act, *key_p_hidden, *key_p_attention, *key_p_head, *key_eps, *key_types;
+    double fixed_eps;         /* DistilBERT: 1e-12, no key */
+    const char *const *architectures; /* that load as this family */
+};
+const family *family_find(const char *model_type); /* NULL: unknown */
+const char *const *family_names(int *n);
+/* "bert.encoder.layer.3.attention.self.query.weight": role's tensor as the folder with a head names it. */
+const char *family_tensor(arena *a, const family *f, role r, int layer, const char *leaf);
+#endif

@@ -1,0 +1,20 @@
+/* eval.h - a data set through the model, forward only: every sample once, in order, exact whatever the batch size. */
+#ifndef TRAIN_EVAL_H
+#define TRAIN_EVAL_H
+#include "train/metrics.h"
+#include "train/session.h"
+
+/* Called for every sample in order. logits [n_outputs]; loss of this sample (0 without a label). */
+typedef void (*eval_each)(void *arg, int64_t sample, const float *logits, double loss);
+
+/* How samples are cut into batches: at most so many samples and tokens, in order. */
+typedef struct {
+    int64_t samples, tokens;
+} eval_batches;
+eval_batches eval_batches_of(const job *j, const dataset *d);
+
+hone_status evaluate(session *s, const dataset *d, eval_batches b, eval_each each, void *arg, hone_err *err);
+
+/* The same, into metrics; *seconds it took. */
+hone_status evaluate_metrics(session *s, const dataset *d, eval_batches b, metrics *m, double *seconds, hone_err *err);
+#endif

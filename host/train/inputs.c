@@ -1,0 +1,152 @@
+/* inputs.c - labels first, because the token cache holds label numbers. */
+#include <string.h>
+
+#include "train/inputs.h"
+#include "base/err.h"
+#include "base/rng.h"
+#include "data/columns.h"
+
+/* 1 if every label that occurs in found is a name of known. */
+static int names_all(const labels *known, const labels *found) {
+    for (int i = 0; i < found->n; i++)
+        if (labels_find(known, found->name[i]) < 0) return 0;
+    return known->n > 0;
+}
+
+/* "LABEL_0" ...: names that say nothing. */
+static int says_nothing(const model_config *c) {
+    for (int i = 0; i < c->n_labels && c->label; i++)
+        if (c->label[i].n < 6 || memcmp(c->label[i].p, "LABEL_", 6)) return 0;
+    return 1;
+}
+
+static hone_status labels_of_train_file(labels *out, session *s, hone_err *err) {
+    const dataset_options o = session_dataset_options(s, 0);
+    rows *r;
+    columns choice;
+    HONE_TRY(rows_read(&r, s->job->train_file, &o.rows, err));
+    hone_status status = columns_choose(&choice, r, o.text_columns, o.n_text_columns, o.label_column, LABEL_NEEDED, err);
+    if (!status) status = labels_collect(out, s->a, r, choice.label, err);
+    rows_free(r);
+    return status;
+}
+
+static hone_status decide_labels(session *s, hone_err *err) {
+    const job *j = s->job;
+    if (j->do_regression) {
+        s->n_outputs = 1;
+        s->labels = (labels){0};
+        return HONE_OK;
+    }
+    const labels own = {.n = s->config->label ? s->config->n_labels : 0, .name = s->config->label};
+    if (j->labels_file) {
+        HONE_TRY(labels_read(&s->labels, s->a, j->labels_file, err));
+    } else if (!j->train_file) {
+        s->labels = own;
+    } else {
+        labels found;
+        HONE_TRY(labels_of_train_file(&found, s, err));
+        s->labels = !says_nothing(s->config) && names_all(&own, &found) ? own : found;
+    }
+    if (s->labels.n < 2) {
+        hone_fail(err, HONE_EDATA, "%s: %d classes, expected at least 2", j->train_file ? j->train_file : j->labels_file, s->labels.n);
+        return hone_hint(err, "do_regression: true predicts numbers; label_column_name names the column of labels");
+    }
+    s->n_outputs = s->labels.n;
+    return HONE_OK;
+}
+
+/* balanced: n / (classes * n of the class), as scikit-learn's compute_class_weight. */
+static hone_status make_class_weights(inputs *in, const session *s, hone_err *err) {
+    const job *j = s->job;
+    const int n = s->n_outputs;
+    if (j->class_weights == WEIGHTS_NONE || n < 2) return HONE_OK;
+    in->class_weight = ARENA_ARRAY(in->a, (size_t)n, double);
+    if (j->class_weights == WEIGHTS_LIST) {
+        if (j->class_weight_list.n != n)
+            return hone_fail(err, HONE_EUSAGE, "class_weights: %d numbers, expected %d, one a class", j->class_weight_list.n, n);
+        memcpy(in->class_weight, j->class_weight_list.p, sizeof(double) * (size_t)n);
+        return HONE_OK;
+    }
+    int64_t *count = ARENA_ARRAY(in->a, (size_t)n, int64_t);
+    for (int64_t i = 0; i < in->train->n; i++)
+        if (in->train->label[i] >= 0) count[in->train->label[i]]++;
+    for (int c = 0; c < n; c++) in->class_weight[c] = count[c] ? (double)in->train->n / ((double)n * (double)count[c]) : 0;
+    return HONE_OK;
+}
+
+static hone_status open_one(dataset **out, const char *path, const session *s, int64_t max_samples, int label_optional, hone_err *err) {
+    const dataset_options o = session_dataset_options(s, max_samples);
+    HONE_TRY(dataset_open(out, path, &o, s->tok, &s->labels, label_optional, s->pool, err));
+    const dataset *d = *out;
+    if (d->n_truncated)
+        log_note("%s: %.1f %% of rows truncated at %lld tokens (mean loss %.0f tokens)", path, 100.0 * (double)d->n_truncated / (double)d->n,
+                 (long long)o.encode.max_length, (double)d->n_cut_tokens / (double)d->n_truncated);
+    return HONE_OK;
+}
+
+static void split_validation(inputs *in, const session *s) {
+    const dataset *d = in->whole;
+    int64_t *train = ARENA_ARRAY(in->a, (size_t)d->n + 1, int64_t), *validation = ARENA_ARRAY(in->a, (size_t)d->n + 1, int64_t), n_train, n_validation;
+    dataset_split(d, s->job->validation_split_percentage / 100, (uint64_t)s->job->shuffle_seed, train, &n_train, validation, &n_validation);
+    in->train = dataset_pick(d, train, n_train);
+    in->validation = dataset_pick(d, validation, n_validation);
+}
+
+static /* The first max_train_samples of the shuffled rows, as run_classification takes them. */
+static dataset *shuffle_rows(inputs *in, const dataset *d, const job *j) {
+    int64_t *index = ARENA_ARRAY(in->a, (size_t)d->n + 1, int64_t), n = d->n;
+    for (int64_t i = 0; i < n; i++) index[i] = i;
+    for (int64_t i = n - 1; i > 0; i--) {
+        const int64_t k = (int64_t)rng_below((uint64_t)j->shuffle_seed, RNG_SPLIT, 1, (uint64_t)i, (uint64_t)i + 1), swap = index[i];
+        index[i] = index[k];
+        index[k] = swap;
+    }
+    if (j->max_train_samples && j->max_train_samples < n) n = j->max_train_samples;
+    return dataset_pick(d, index, n);
+}
+
+static hone_status open_all(inputs *in, session *s, hone_err *err) {
+    const job *j = s->job;
+    if (j->train_file && j->do_train) {
+        dataset *d;
+        HONE_TRY(open_one(&d, j->train_file, s, j->shuffle_train_dataset ? 0 : j->max_train_samples, 0, err));
+        if (j->shuffle_train_dataset) {
+            in->unshuffled = d;
+            d = shuffle_rows(in, d, j);
+        }
+        if (!j->validation_file && j->validation_split_percentage > 0) {
+            in->whole = d;
+            split_validation(in, s);
+        } else
+            in->train = d;
+        if (!in->train->n) return hone_fail(err, HONE_EDATA, "%s: no rows are left to train on", j->train_file);
+    }
+    if (j->validation_file) HONE_TRY(open_one(&in->validation, j->validation_file, s, j->max_eval_samples, 0, err));
+    if (j->test_file) HONE_TRY(open_one(&in->test, j->test_file, s, j->max_predict_samples, 1, err));
+    return in->train ? make_class_weights(in, s, err) : HONE_OK;
+}
+
+hone_status inputs_open(inputs **out, session *s, hone_err *err) {
+    HONE_TRY(decide_labels(s, err));
+    arena *a = arena_new("inputs");
+    inputs *in = ARENA_NEW(a, inputs);
+    in->a = a;
+    const hone_status status = open_all(in, s, err);
+    if (status) {
+        inputs_close(in);
+        return status;
+    }
+    *out = in;
+    return HONE_OK;
+}
+
+void inputs_close(inputs *in) {
+    if (!in) return;
+    dataset_free(in->train);
+    dataset_free(in->validation);
+    dataset_free(in->test);
+    dataset_free(in->whole);
+    dataset_free(in->unshuffled);
+    arena_free(in->a);
+}

@@ -1,0 +1,18 @@
+/* inputs.h - the data sets of a job: which labels there are, what is trained on, evaluated and tested. */
+#ifndef TRAIN_INPUTS_H
+#define TRAIN_INPUTS_H
+#include "train/session.h"
+
+typedef struct {
+    arena *a;
+    dataset *train, *validation, *test; /* NULL: the job has none */
+    dataset *whole;       /* what train and validation were split from; NULL: they were not */
+    dataset *unshuffled;  /* the rows as they lie in the file, where shuffle_train_dataset was asked for */
+    double *class_weight; /* [classes] or NULL */
+} inputs;
+
+/* Decide s->labels and s->n_outputs (labels file, else the model's own id2label if it names every label of train_file,
+ * else the sorted labels of train_file), then open the data sets. */
+hone_status inputs_open(inputs **out, session *s, hone_err *err);
+void inputs_close(inputs *in); /* NULL is fine */
+#endif

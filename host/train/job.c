@@ -1,0 +1,428 @@
+/* job.c - reads a job: file, then command line, over the defaults of the table; every message names place and field. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/job.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/host.h"
+#include "base/mem.h"
+
+#define JOB_MAX_BYTES ((size_t)1 << 20)
+
+/* Where a value stands, for messages: "job.json: line 3 column 7 (learning_rate)" or "command line (learning_rate)". */
+typedef struct {
+    const char *file, *text;
+    size_t n, offset;
+    const char *name;
+    char said[256];
+} place;
+
+static const char *place_text(place *p) {
+    if (p->text) {
+        int line, column;
+        json_place(p->text, p->n, p->offset, &line, &column);
+        snprintf(p->said, sizeof p->said, "%.150s: line %d column %d (%.60s)", p->file, line, column, p->name);
+    } else
+        snprintf(p->said, sizeof p->said, "%.150s (%.60s)", p->file, p->name);
+    return p->said;
+}
+
+static const char *expected(const field *f, char out[160]) {
+    char range[96] = "";
+    if (f->kind == FIELD_INT || f->kind == FIELD_REAL) {
+        if (f->high >= 9e15)
+            snprintf(range, sizeof range, " %s %.9g", f->open_low ? "above" : "from", f->low);
+        else
+            snprintf(range, sizeof range, " in %c%.9g, %.9g]", f->open_low ? '(' : '[', f->low, f->high);
+    }
+    switch (f->kind) {
+    case FIELD_INT: snprintf(out, 160, "an integer%s", range); break;
+    case FIELD_REAL: snprintf(out, 160, "a number%s", range); break;
+    case FIELD_BOOL: snprintf(out, 160, "true or false"); break;
+    case FIELD_CHOICE: snprintf(out, 160, "one of: %s", f->choices); break;
+    case FIELD_TEXTS: snprintf(out, 160, "text or a list of texts"); break;
+    case FIELD_REALS: snprintf(out, 160, "one of: %s, or a list of numbers", f->choices); break;
+    default: snprintf(out, 160, "text"); break;
+    }
+    return out;
+}
+
+static hone_status wrong(const field *f, place *at, const char *shown, hone_err *err) {
+    char want[160];
+    return hone_fail(err, HONE_EUSAGE, "%s: %s, expected %s", place_text(at), shown, expected(f, want));
+}
+
+/* "32k" "2M" "10%" "1e-5": a number with the suffixes that people write. */
+static int number_from_text(str s, const field *f, double *out) {
+    double unit = 1;
+    if (s.n > 1) {
+        const char last = s.p[s.n - 1];
+        if (last == 'k' || last == 'K') unit = 1e3;
+        if (last == 'M') unit = 1e6;
+        if (last == '%') unit = f->unit[0] == '%' ? 1 : 0.01;
+        if (unit != 1 || last == '%') s.n--;
+    }
+    double x;
+    if (!str_to_double(s, &x)) return 0;
+    *out = x * unit;
+    return 1;
+}
+
+static int choice_index(const char *choices, str word) {
+    int i = 0;
+    for (const char *p = choices; *p; i++) {
+        const size_t n = strcspn(p, " ");
+        if (n == word.n && !memcmp(p, word.p, n)) return i;
+        p += n;
+        while (*p == ' ') p++;
+    }
+    return -1;
+}
+
+static void *field_place(job *j, const field *f) { return (char *)j + f->at; }
+
+static int bool_from_text(str s, int *out) {
+    static const char *const yes[] = {"true", "True", "1", "yes", "on"}, *const no[] = {"false", "False", "0", "no", "off"};
+    for (int i = 0; i < 5; i++) {
+        if (str_is(s, yes[i])) return *out = 1, 1;
+        if (str_is(s, no[i])) return *out = 0, 1;
+    }
+    return 0;
+}
+
+static hone_status set_number(job *j, const field *f, double x, const char *shown, place *at, hone_err *err) {
+    if (!isfinite(x) || x > f->high || x < f->low || (f->open_low && x <= f->low)) return wrong(f, at, shown, err);
+    if (f->kind == FIELD_INT) {
+        if (x != floor(x)) return wrong(f, at, shown, err);
+        *(int64_t *)field_place(j, f) = (int64_t)x;
+    } else
+        *(double *)field_place(j, f) = x;
+    return HONE_OK;
+}
+
+static void texts_from_commas(arena *a, texts *out, str s) {
+    int n = 1;
+    for (size_t i = 0; i < s.n; i++) n += s.p[i] == ',';
+    out->p = ARENA_ARRAY(a, (size_t)n, const char *);
+    out->n = 0;
+    for (size_t from = 0, i = 0; i <= s.n; i++) {
+        if (i < s.n && s.p[i] != ',') continue;
+        if (i > from) out->p[out->n++] = arena_copy(a, s.p + from, i - from);
+        from = i + 1;
+    }
+}
+
+static hone_status set_class_weights(job *j, const field *f, const double *list, size_t n, place *at, hone_err *err) {
+    j->class_weights = WEIGHTS_LIST;
+    j->class_weight_list.p = ARENA_ARRAY(j->a, n ? n : 1, double);
+    j->class_weight_list.n = (int)n;
+    for (size_t i = 0; i < n; i++) {
+        if (!(list[i] >= 0) || list[i] > 1e6) return wrong(f, at, "a weight below 0 or above 1e6", err);
+        j->class_weight_list.p[i] = list[i];
+    }
+    return n ? HONE_OK : wrong(f, at, "an empty list", err);
+}
+
+/* A value as text: from the command line, a default, or a JSON string. */
+static hone_status set_from_text(job *j, const field *f, str s, int from_json, place *at, hone_err *err) {
+    char shown[96], safe[72];
+    snprintf(shown, sizeof shown, "\"%s\"%s", text_escape(safe, sizeof safe, s.p, s.n), from_json ? " is text" : "");
+    double x;
+    int yes;
+    switch (f->kind) {
+    case FIELD_TEXT:
+        if (s.n > 4096) return wrong(f, at, "a text of more than 4,096 bytes", err);
+        if (memchr(s.p, 0, s.n)) return wrong(f, at, "a text with a NUL", err);
+        *(const char **)field_place(j, f) = s.n ? arena_copy(j->a, s.p, s.n) : NULL;
+        return HONE_OK;
+    case FIELD_TEXTS: texts_from_commas(j->a, field_place(j, f), s); return HONE_OK;
+    case FIELD_INT:
+    case FIELD_REAL: {
+        const int suffixed = s.n > 1 && strchr("kKM%", s.p[s.n - 1]);
+        if (f->choices[0] && bool_from_text(s, &yes) && strchr("tTfFyYo", s.p[0]))
+            x = yes ? atof(f->choices + 5) : 0;
+        else if ((from_json && !suffixed) || !number_from_text(s, f, &x))
+            return wrong(f, at, shown, err);
+        return set_number(j, f, x, shown, at, err);
+    }
+    case FIELD_BOOL:
+        if (from_json || !bool_from_text(s, &yes)) return wrong(f, at, shown, err);
+        *(int *)field_place(j, f) = yes;
+        return HONE_OK;
+    case FIELD_CHOICE:
+    case FIELD_REALS: {
+        const int i = choice_index(f->choices, s);
+        if (i >= 0) {
+            *(int64_t *)field_place(j, f) = i;
+            return HONE_OK;
+        }
+        if (f->kind == FIELD_CHOICE || from_json) return wrong(f, at, shown, err);
+        texts parts;
+        texts_from_commas(j->a, &parts, s);
+        double *list = ARENA_ARRAY(j->a, (size_t)parts.n + 1, double);
+        for (int k = 0; k < parts.n; k++)
+            if (!str_to_double(str_of(parts.p[k]), &list[k])) return wrong(f, at, shown, err);
+        return set_class_weights(j, f, list, (size_t)parts.n, at, err);
+    }
+    }
+    return HONE_OK;
+}
+
+static hone_status expand_variables(job *j, str in, str *out, place *at, hone_err *err) {
+    text t = {0};
+    hone_status status = HONE_OK;
+    for (size_t i = 0; i < in.n && !status; i++) {
+        if (in.p[i] != '$' || i + 1 >= in.n || in.p[i + 1] != '{') {
+            text_add(&t, in.p + i, 1);
+            continue;
+        }
+        const char *end = memchr(in.p + i, '}', in.n - i);
+        if (!end) {
+            status = hone_fail(err, HONE_EUSAGE, "%s: \"${\" without \"}\"", place_text(at));
+            break;
+        }
+        char name[128], safe[128];
+        const char *from = in.p + i + 2, *colon = NULL;
+        for (const char *p = from; p + 1 < end; p++)
+            if (p[0] == ':' && p[1] == '-') {
+                colon = p;
+                break;
+            }
+        const size_t n = (size_t)((colon ? colon : end) - from);
+        snprintf(name, sizeof name, "%.*s", (int)(n < 100 ? n : 100), from);
+        const char *value = env_get(name);
+        if (value)
+            text_str(&t, value);
+        else if (colon)
+            text_add(&t, colon + 2, (size_t)(end - colon - 2));
+        else
+            status = hone_fail(err, HONE_EUSAGE, "%s: ${%s} is not set", place_text(at), text_escape(safe, sizeof safe, name, strlen(name)));
+        i = (size_t)(end - in.p);
+    }
+    *out = (str){t.n ? arena_copy(j->a, t.p, t.n) : "", t.n};
+    text_free(&t);
+    return status;
+}
+
+static hone_status set_from_list(job *j, const field *f, const json *v, place *at, hone_err *err) {
+    if (f->kind == FIELD_TEXTS) {
+        texts *out = field_place(j, f);
+        out->p = ARENA_ARRAY(j->a, v->n + 1, const char *);
+        out->n = 0;
+        for (const json *e = v->child; e; e = e->next) {
+            if (e->kind == JSON_STRING)
+                out->p[out->n++] = e->string.p;
+            else if (e->is_int)
+                out->p[out->n++] = arena_print(j->a, "%lld", (long long)e->integer);
+            else
+                return wrong(f, at, json_kind_name(e->kind), err);
+        }
+        return HONE_OK;
+    }
+    if (f->kind != FIELD_REALS) return wrong(f, at, "a list", err);
+    double *list = ARENA_ARRAY(j->a, v->n + 1, double);
+    size_t n = 0;
+    for (const json *e = v->child; e; e = e->next) {
+        if (e->kind != JSON_NUMBER) return wrong(f, at, json_kind_name(e->kind), err);
+        list[n++] = e->number;
+    }
+    return set_class_weights(j, f, list, n, at, err);
+}
+
+static hone_status set_from_json(job *j, const field *f, const json *v, place *at, hone_err *err) {
+    char shown[64];
+    switch (v->kind) {
+    case JSON_NULL: return HONE_OK; /* as transformers: not given */
+    case JSON_STRING: {
+        str s;
+        HONE_TRY(expand_variables(j, v->string, &s, at, err));
+        return set_from_text(j, f, s, 1, at, err);
+    }
+    case JSON_BOOL:
+        if (f->kind == FIELD_BOOL) *(int *)field_place(j, f) = v->boolean;
+        else if (f->kind == FIELD_TEXT && f->preset[0] == 'f') *(const char **)field_place(j, f) = v->boolean ? "true" : "false";
+        else if (f->kind == FIELD_INT && f->choices[0]) *(int64_t *)field_place(j, f) = v->boolean ? atoi(f->choices + 5) : 0;
+        else return wrong(f, at, v->boolean ? "true" : "false", err);
+        return HONE_OK;
+    case JSON_NUMBER:
+        snprintf(shown, sizeof shown, v->is_int ? "%.0f" : "%.9g", v->number);
+        if (f->kind == FIELD_INT || f->kind == FIELD_REAL) return set_number(j, f, v->number, shown, at, err);
+        if (f->kind == FIELD_TEXTS && v->is_int) {
+            texts_from_commas(j->a, field_place(j, f), str_of(shown));
+            return HONE_OK;
+        }
+        if (f->at == offsetof(job, label_column_name) && v->is_int) {
+            j->label_column_name = arena_print(j->a, "%s", shown);
+            return HONE_OK;
+        }
+        return wrong(f, at, shown, err);
+    case JSON_ARRAY: return set_from_list(j, f, v, at, err);
+    default: return wrong(f, at, "an object", err);
+    }
+}
+
+/* A field that is not there yet may be switched off: false, null, 0, "no", "none", "". */
+static int is_off(const json *v) {
+    if (v->kind == JSON_STRING) return !v->string.n || str_is(v->string, "no") || str_is(v->string, "none");
+    return v->kind == JSON_NULL || (v->kind == JSON_BOOL && !v->boolean) || (v->kind == JSON_NUMBER && v->number == 0) ||
+           ((v->kind == JSON_ARRAY || v->kind == JSON_OBJECT) && !v->n);
+}
+
+static hone_status refuse_later(const field *f, place *at, hone_err *err) {
+    hone_fail(err, HONE_EUSAGE, "%s: %s is not yet available", place_text(at), f->name);
+    return hone_hint(err, "%s", f->later);
+}
+
+static hone_status unknown_key(str key, place *at, int strict, hone_err *err) {
+    int n;
+    const field *f = job_fields(&n);
+    const char **names = mem_new(sizeof *names * (size_t)n, "names of fields");
+    char copy[96], safe[96];
+    for (int i = 0; i < n; i++) names[i] = f[i].name;
+    snprintf(copy, sizeof copy, "%.*s", (int)(key.n < 90 ? key.n : 90), key.p);
+    const char *near = nearest_word(copy, names, n);
+    mem_free(names);
+    at->name = text_escape(safe, sizeof safe, key.p, key.n);
+    if (strict)
+        return near ? hone_fail(err, HONE_EUSAGE, "%s: unknown key; did you mean \"%s\"?", place_text(at), near)
+                    : hone_fail(err, HONE_EUSAGE, "%s: unknown key", place_text(at));
+    log_warn("%s: unknown key, ignored%s%s", place_text(at), near ? "; nearest is " : "", near ? near : "");
+    return HONE_OK;
+}
+
+static hone_status set_row(job *j, int row, int source, place *at, hone_err *err) {
+    int n;
+    const field *f = job_fields(&n);
+    if (j->given[row] == source)
+        return hone_fail(err, HONE_EUSAGE, "%s: given twice (also under another name); expected once", place_text(at));
+    at->name = f[row].name;
+    j->given[row] = (uint8_t)source;
+    return HONE_OK;
+}
+
+static hone_status read_object(job *j, const json *object, str source, int strict, const char *inside, hone_err *err) {
+    int n;
+    const field *f = job_fields(&n);
+    for (const json *v = object->child; v; v = v->next) {
+        place at = {.file = j->file, .text = source.p, .n = source.n, .offset = v->offset, .name = v->key.p};
+        if (!inside && str_is(v->key, "$schema")) continue;
+        if (!inside && str_is(v->key, "lr_scheduler_kwargs") && v->kind == JSON_OBJECT) {
+            HONE_TRY(read_object(j, v, source, strict, "lr_scheduler_kwargs", err));
+            continue;
+        }
+        const int row = field_find(v->key.p);
+        if (row < 0) {
+            HONE_TRY(unknown_key(v->key, &at, strict, err));
+            continue;
+        }
+        if (f[row].later) {
+            if (is_off(v)) continue;
+            at.name = f[row].name;
+            return refuse_later(&f[row], &at, err);
+        }
+        HONE_TRY(set_row(j, row, 1, &at, err));
+        HONE_TRY(set_from_json(j, &f[row], v, &at, err));
+    }
+    return HONE_OK;
+}
+
+static hone_status read_file(job *j, const char *path, int strict, hone_err *err) {
+    str s;
+    const json *root;
+    HONE_TRY(file_read(&s, j->a, path, JOB_MAX_BYTES, HONE_EUSAGE, err));
+    HONE_TRY(json_parse(&root, j->a, j->file, s.p, s.n, HONE_EUSAGE, err));
+    if (root->kind != JSON_OBJECT)
+        return hone_fail(err, HONE_EUSAGE, "%s: line 1 column 1: %s, expected an object of job fields", j->file, json_kind_name(root->kind));
+    return read_object(j, root, s, strict, NULL, err);
+}
+
+static hone_status read_overrides(job *j, const job_override *o, int n_o, int strict, hone_err *err) {
+    int n;
+    const field *f = job_fields(&n);
+    j->file = "command line";
+    for (int i = 0; i < n_o; i++) {
+        const int row = field_find(o[i].name);
+        place at = {.file = "command line", .name = o[i].name};
+        if (row < 0) {
+            HONE_TRY(unknown_key(str_of(o[i].name), &at, strict, err));
+            continue;
+        }
+        const str value = str_of(o[i].value ? o[i].value : "true");
+        if (f[row].later) {
+            int yes = 1;
+            if (!value.n || str_is(value, "none") || (bool_from_text(value, &yes) && !yes)) continue;
+            at.name = f[row].name;
+            return refuse_later(&f[row], &at, err);
+        }
+        HONE_TRY(set_row(j, row, 2, &at, err));
+        HONE_TRY(set_from_text(j, &f[row], value, 0, &at, err));
+    }
+    return HONE_OK;
+}
+
+/* What fields say about each other. */
+static hone_status check_together(job *j, hone_err *err) {
+    if (j->pad_to_max_length)
+        return hone_fail(err, HONE_EUSAGE, "pad_to_max_length: true, expected false; hone computes no padding");
+    if (j->train_batch_size) {
+        const int64_t micro = j->per_device_train_batch_size, steps = j->train_batch_size / micro;
+        if (j->train_batch_size % micro)
+            return hone_fail(err, HONE_EUSAGE, "train_batch_size: %lld cannot be cut into micro-batches of %lld; nearest %lld or %lld",
+                             (long long)j->train_batch_size, (long long)micro, (long long)(steps ? steps * micro : micro), (long long)((steps + 1) * micro));
+        if (j->given[field_find("gradient_accumulation_steps")] && j->gradient_accumulation_steps != steps)
+            return hone_fail(err, HONE_EUSAGE, "gradient_accumulation_steps: %lld, but train_batch_size %lld / per_device_train_batch_size %lld gives %lld",
+                             (long long)j->gradient_accumulation_steps, (long long)j->train_batch_size, (long long)micro, (long long)steps);
+        j->gradient_accumulation_steps = steps;
+    }
+    if (j->reduce_shards && j->reduce_shards != j->gradient_accumulation_steps)
+        return hone_fail(err, HONE_EUSAGE, "reduce_shards: %lld, expected %lld (gradient_accumulation_steps): one rank cuts a step into its micro-batches",
+                         (long long)j->reduce_shards, (long long)j->gradient_accumulation_steps);
+    if (j->max_steps == 0) return hone_fail(err, HONE_EUSAGE, "max_steps: 0, expected -1 (not used) or at least 1");
+    if (j->warmup_steps > 0 && j->warmup_ratio > 0)
+        return hone_fail(err, HONE_EUSAGE, "warmup_steps: %.9g and warmup_ratio: %.9g, expected one of them", j->warmup_steps, j->warmup_ratio);
+    if (j->bf16_full_eval && !j->bf16) return hone_fail(err, HONE_EUSAGE, "bf16_full_eval: true, but bf16 is false; expected both");
+    if (j->load_best_model_at_end && j->eval_strategy == STRATEGY_NO)
+        return hone_fail(err, HONE_EUSAGE, "load_best_model_at_end: true, but eval_strategy is no; expected steps or epoch");
+    if (j->save_strategy == STRATEGY_BEST && j->eval_strategy == STRATEGY_NO)
+        return hone_fail(err, HONE_EUSAGE, "save_strategy: best, but eval_strategy is no; expected steps or epoch");
+    if (j->early_stopping_patience && j->eval_strategy == STRATEGY_NO)
+        return hone_fail(err, HONE_EUSAGE, "early_stopping_patience: %lld, but eval_strategy is no; expected steps or epoch", (long long)j->early_stopping_patience);
+    if (j->eval_strategy != STRATEGY_NO && !j->validation_file && j->validation_split_percentage <= 0)
+        return hone_fail(err, HONE_EUSAGE, "eval_strategy: needs data; expected validation_file or validation_split_percentage");
+    for (int i = 0; i < j->report_to.n; i++)
+        if (choice_index("none tensorboard csv jsonl", str_of(j->report_to.p[i])) < 0)
+            return hone_fail(err, HONE_EUSAGE, "report_to: \"%s\", expected tensorboard, csv, jsonl or none", j->report_to.p[i]);
+    return HONE_OK;
+}
+
+hone_status job_load(job **out, const char *path, const job_override *overrides, int n_overrides, int strict, hone_err *err) {
+    arena *a = arena_new("job");
+    job *j = ARENA_NEW(a, job);
+    int n;
+    const field *f = job_fields(&n);
+    j->a = a;
+    j->given = arena_alloc(a, (size_t)n);
+    hone_status status = HONE_OK;
+    for (int i = 0; i < n && !status; i++) {
+        place at = {.file = "defaults", .name = f[i].name};
+        if (!f[i].later && (f[i].preset[0] || f[i].kind == FIELD_TEXT)) status = set_from_text(j, &f[i], str_of(f[i].preset), 0, &at, err);
+    }
+    HONE_ASSERT(!status);
+    j->file = path ? arena_copy(a, path_name(path), strlen(path_name(path))) : "command line";
+    if (path) status = read_file(j, path, strict, err);
+    if (!status) status = read_overrides(j, overrides, n_overrides, strict, err);
+    if (!status) status = check_together(j, err);
+    if (status) {
+        arena_free(a);
+        return status;
+    }
+    *out = j;
+    return HONE_OK;
+}
+
+void job_free(job *j) {
+    if (j) arena_free(j->a);
+}

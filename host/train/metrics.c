@@ -1,0 +1,183 @@
+/* metrics.c - counts while samples come, figures at the end. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/metrics.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+void metrics_init(metrics *m, arena *a, int n_classes, int64_t n) {
+    memset(m, 0, sizeof *m);
+    m->n_classes = n_classes;
+    m->cap = n;
+    m->confusion = arena_array(a, (size_t)n_classes * (size_t)n_classes, sizeof *m->confusion);
+    if (n_classes > 1) return;
+    m->target = ARENA_ARRAY(a, (size_t)n + 1, double);
+    m->guess = ARENA_ARRAY(a, (size_t)n + 1, double);
+}
+
+void metrics_clear(metrics *m) {
+    m->n = m->n_top5 = 0;
+    m->loss_sum = 0;
+    memset(m->confusion, 0, sizeof *m->confusion * (size_t)m->n_classes * (size_t)m->n_classes);
+    memset(m->bin_n, 0, sizeof m->bin_n);
+    memset(m->bin_right, 0, sizeof m->bin_right);
+    memset(m->bin_confidence, 0, sizeof m->bin_confidence);
+}
+
+int metrics_add(metrics *m, const float *x, int32_t label, double loss) {
+    int best = 0;
+    for (int c = 1; c < m->n_classes; c++)
+        if (x[c] > x[best]) best = c;
+    if (label < 0) return best;
+    double sum = 0;
+    int rank = 0;
+    for (int c = 0; c < m->n_classes; c++) {
+        sum += exp((double)x[c] - (double)x[best]);
+        rank += x[c] > x[label] || (x[c] == x[label] && c > label);
+    }
+    const double confidence = 1 / sum;
+    int bin = (int)ceil(confidence * METRICS_BINS) - 1;
+    bin = bin < 0 ? 0 : bin >= METRICS_BINS ? METRICS_BINS - 1 : bin;
+    m->bin_n[bin]++;
+    m->bin_right[bin] += best == label;
+    m->bin_confidence[bin] += confidence;
+    m->n_top5 += rank < 5;
+    m->confusion[(int64_t)label * m->n_classes + best]++;
+    m->loss_sum += loss;
+    m->n++;
+    return best;
+}
+
+void metrics_add_target(metrics *m, float guess, double target, double loss) {
+    HONE_ASSERT(m->n < m->cap);
+    m->guess[m->n] = (double)guess;
+    m->target[m->n] = target;
+    m->loss_sum += loss;
+    m->n++;
+}
+
+static void class_counts(const metrics *m, int c, int64_t *right, int64_t *labelled, int64_t *predicted) {
+    *labelled = *predicted = 0;
+    for (int i = 0; i < m->n_classes; i++) {
+        *labelled += m->confusion[(int64_t)c * m->n_classes + i];
+        *predicted += m->confusion[(int64_t)i * m->n_classes + c];
+    }
+    *right = m->confusion[(int64_t)c * m->n_classes + c];
+}
+
+static double ratio(double a, double b) { return b > 0 ? a / b : 0; }
+
+void metrics_of_class(const metrics *m, int c, double out[3], int64_t *support) {
+    int64_t right, predicted;
+    class_counts(m, c, &right, support, &predicted);
+    out[0] = ratio((double)right, (double)predicted);
+    out[1] = ratio((double)right, (double)*support);
+    out[2] = ratio(2 * (double)right, (double)(*support + predicted));
+}
+
+/* Matthews' coefficient for many classes (Gorodkin 2004): covariance of labels and predictions. */
+static double matthews(const metrics *m, double n, double n_right) {
+    double both = 0, labels2 = 0, guesses2 = 0;
+    for (int c = 0; c < m->n_classes; c++) {
+        int64_t right, labelled, predicted;
+        class_counts(m, c, &right, &labelled, &predicted);
+        both += (double)labelled * (double)predicted;
+        labels2 += (double)labelled * (double)labelled;
+        guesses2 += (double)predicted * (double)predicted;
+    }
+    const double spread = (n * n - guesses2) * (n * n - labels2);
+    return spread > 0 ? (n_right * n - both) / sqrt(spread) : 0;
+}
+
+static int class_figures(const metrics *m, metric *out) {
+    const double n = (double)m->n;
+    double n_right = 0, macro[3] = {0}, weighted = 0, n_seen = 0, ece = 0;
+    for (int c = 0; c < m->n_classes; c++) {
+        double f[3];
+        int64_t right, labelled, predicted;
+        class_counts(m, c, &right, &labelled, &predicted);
+        if (!labelled && !predicted) continue;
+        metrics_of_class(m, c, f, &labelled);
+        n_seen++;
+        n_right += (double)right;
+        for (int i = 0; i < 3; i++) macro[i] += f[i];
+        weighted += f[2] * (double)labelled;
+    }
+    for (int b = 0; b < METRICS_BINS; b++)
+        if (m->bin_n[b]) ece += fabs((double)m->bin_right[b] - m->bin_confidence[b]);
+    const metric all[] = {{"accuracy", ratio(n_right, n)},
+                          {"f1", ratio(macro[2], n_seen)},
+                          {"precision", ratio(macro[0], n_seen)},
+                          {"recall", ratio(macro[1], n_seen)},
+                          {"f1_micro", ratio(n_right, n)},
+                          {"f1_weighted", ratio(weighted, n)},
+                          {"mcc", matthews(m, n, n_right)},
+                          {"ece", ratio(ece, n)},
+                          {"top5_accuracy", ratio((double)m->n_top5, n)}};
+    memcpy(out, all, sizeof all);
+    return (int)(sizeof all / sizeof *all);
+}
+
+static double pearson(const double *a, const double *b, int64_t n) {
+    double ma = 0, mb = 0, ab = 0, aa = 0, bb = 0;
+    for (int64_t i = 0; i < n; i++) ma += a[i], mb += b[i];
+    ma /= (double)n, mb /= (double)n;
+    for (int64_t i = 0; i < n; i++) {
+        ab += (a[i] - ma) * (b[i] - mb);
+        aa += (a[i] - ma) * (a[i] - ma);
+        bb += (b[i] - mb) * (b[i] - mb);
+    }
+    return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : 0;
+}
+
+typedef struct {
+    double x;
+    int64_t i;
+} ranked;
+
+static int by_value(const void *a, const void *b) {
+    const double x = ((const ranked *)a)->x, y = ((const ranked *)b)->x;
+    return (x > y) - (x < y);
+}
+
+/* Ranks from 1, ties share their mean. */
+static void rank_values(const double *x, int64_t n, ranked *sorted, double *rank) {
+    for (int64_t i = 0; i < n; i++) sorted[i] = (ranked){x[i], i};
+    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+    for (int64_t i = 0, end; i < n; i = end) {
+        for (end = i; end < n && sorted[end].x == sorted[i].x;) end++;
+        for (int64_t k = i; k < end; k++) rank[sorted[k].i] = ((double)(i + end) + 1) / 2;
+    }
+}
+
+static int target_figures(const metrics *m, metric *out) {
+    double square = 0, absolute = 0;
+    for (int64_t i = 0; i < m->n; i++) {
+        const double d = m->guess[i] - m->target[i];
+        square += d * d;
+        absolute += fabs(d);
+    }
+    ranked *sorted = mem_new(sizeof *sorted * (size_t)(m->n + 1), "ranks");
+    double *rank = mem_new(sizeof *rank * 2 * (size_t)(m->n + 1), "ranks");
+    rank_values(m->guess, m->n, sorted, rank);
+    rank_values(m->target, m->n, sorted, rank + m->n);
+    const metric all[] = {{"mse", ratio(square, (double)m->n)},
+                          {"mae", ratio(absolute, (double)m->n)},
+                          {"pearson", m->n ? pearson(m->guess, m->target, m->n) : 0},
+                          {"spearman", m->n ? pearson(rank, rank + m->n, m->n) : 0}};
+    mem_free(sorted);
+    mem_free(rank);
+    memcpy(out, all, sizeof all);
+    return (int)(sizeof all / sizeof *all);
+}
+
+int metrics_figures(const metrics *m, metric out[METRICS_MAX]) {
+    out[0] = (metric){"loss", ratio(m->loss_sum, (double)m->n)};
+    return 1 + (m->n_classes > 1 ? class_figures(m, out + 1) : target_figures(m, out + 1));
+}
+
+int metric_larger_is_better(const char *name) {
+    return strcmp(name, "loss") && strcmp(name, "ece") && strcmp(name, "mse") && strcmp(name, "mae");
+}

@@ -1,0 +1,52 @@
+/* session.h - a model, its tokenizer, a plan and a live run, as one thing: what training, evaluation and prediction share. */
+#ifndef TRAIN_SESSION_H
+#define TRAIN_SESSION_H
+#include "data/batch.h"
+#include "model/config.h"
+#include "plan/build.h"
+#include "run/run.h"
+#include "train/job.h"
+
+typedef struct {
+    arena *a;
+    const job *job;
+    pool *pool;
+    const char *folder;   /* the model folder: weights and tokenizer */
+    model_config *config; /* labels are those of this session */
+    tokenizer *tok;
+    labels labels;        /* n 0: regression */
+    int n_outputs;        /* classes; 1: regression */
+    const hone_device_v1 *table;
+    const char *device;
+    hone_plan *plan;
+    run *run;
+    batch *batch;
+    int64_t *rows;        /* the batch's count by row space */
+    float *logits, *loss; /* of the last evaluated batch: [seqs, n_outputs], [seqs] */
+    const char *made_new; /* names of parameters that the folder did not have, for a note; NULL: none */
+} session;
+
+/* Folder of the model of a job or a command (a run folder is a model folder too), config and tokenizer; labels are taken
+ * from the config and may be replaced before session_plan. */
+hone_status session_open(session **out, const job *j, const char *model_folder, const char *tokenizer_folder, pool *p, hone_err *err);
+void session_close(session *s); /* NULL is fine */
+
+/* Make the plan for batches up to these sizes and open the run on the job's device; weights are loaded from
+ * s->folder. training 0: evaluation only. */
+typedef struct {
+    int training;
+    int64_t tokens_max, seqs_max;
+    const double *class_weight; /* [n_outputs] or NULL */
+} session_limits;
+hone_status session_plan_only(session *s, const session_limits *limits, hone_err *err); /* s->plan, no device */
+hone_status session_start(session *s, const session_limits *limits, hone_err *err);
+
+/* Fill the batch with samples and its INPUT image; scale: weight of a row in the mean. */
+void session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, float scale);
+
+/* SHA-256 over the parameters' fp32 bytes in name order. */
+hone_status session_params_sha256(session *s, char hex[65], hone_err *err);
+
+/* Options of a data set of this session (columns, truncation, cache) from the job. */
+dataset_options session_dataset_options(const session *s, int64_t max_samples);
+#endif

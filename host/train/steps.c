@@ -1,0 +1,111 @@
+/* steps.c - the orders of all epochs are walked once at the start, so capacities are exact. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/steps.h"
+
+#define EPOCHS_WALKED 200 /* beyond, capacities are bounded by the longest samples instead */
+
+static int64_t steps_of(const steps *s, int64_t n_batches) { return (n_batches + s->accumulation - 1) / s->accumulation; }
+
+static int by_length_down(const void *a, const void *b) {
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (y > x) - (y < x);
+}
+
+/* No batch of this many samples can be larger. */
+static int64_t bound_tokens(arena *a, const order_options *o, int64_t n_samples) {
+    int64_t *length = ARENA_ARRAY(a, (size_t)o->n + 1, int64_t), sum = 0;
+    for (int64_t i = 0; i < o->n; i++) length[i] = o->length_at[i + 1] - o->length_at[i];
+    qsort(length, (size_t)o->n, sizeof *length, by_length_down);
+    for (int64_t i = 0; i < n_samples && i < o->n; i++) sum += length[i];
+    return sum;
+}
+
+void steps_init(steps *s, arena *a, const job *j, const dataset *d) {
+    memset(s, 0, sizeof *s);
+    s->order = (order_options){.kind = (sampling)j->train_sampling_strategy,
+                               .seed = (uint64_t)(j->data_seed < 0 ? j->seed : j->data_seed),
+                               .samples_per_batch = j->per_device_train_batch_size,
+                               .max_tokens = j->max_tokens_per_batch,
+                               .drop_last = j->dataloader_drop_last,
+                               .length_at = d->at,
+                               .label = d->label,
+                               .n = d->n};
+    s->accumulation = j->gradient_accumulation_steps;
+    s->epoch_number = -1;
+    const double wanted = j->num_train_epochs;
+    const int by_steps = j->max_steps > 0;
+    int64_t done = 0, walked = 0, last = 0;
+    size_t cap = by_steps ? 64 : (size_t)ceil(wanted) + 1;
+    int64_t *first = ARENA_ARRAY(a, cap, int64_t);
+    for (s->n_epochs = 0; by_steps ? done < j->max_steps : s->n_epochs < (int)ceil(wanted); s->n_epochs++) {
+        if ((size_t)s->n_epochs + 1 >= cap) {
+            int64_t *more = ARENA_ARRAY(a, cap * 2, int64_t);
+            memcpy(more, first, cap * sizeof *first);
+            first = more;
+            cap *= 2;
+        }
+        first[s->n_epochs] = done;
+        if (walked < EPOCHS_WALKED) {
+            int64_t tokens, samples;
+            order *o = order_new(&s->order, s->n_epochs);
+            order_largest(o, &tokens, &samples);
+            if (tokens > s->tokens_max) s->tokens_max = tokens;
+            if (samples > s->samples_max) s->samples_max = samples;
+            last = steps_of(s, order_batches(o));
+            order_free(o);
+            walked++;
+        } else if (s->order.max_tokens) { /* batches by tokens: their number differs from epoch to epoch */
+            order *o = order_new(&s->order, s->n_epochs);
+            last = steps_of(s, order_batches(o));
+            order_free(o);
+        }
+        if (last <= 0) break;
+        done += last;
+    }
+    if (s->n_epochs > EPOCHS_WALKED) {
+        if (s->order.max_tokens) s->samples_max = s->order.max_tokens < s->order.n ? s->order.max_tokens : s->order.n;
+        const int64_t bound = bound_tokens(a, &s->order, s->samples_max);
+        s->tokens_max = s->order.max_tokens && s->order.max_tokens < bound ? s->order.max_tokens : bound;
+    }
+    first[s->n_epochs] = done;
+    s->first = first;
+    const double part = wanted - floor(wanted);
+    s->total = by_steps ? j->max_steps : part > 0 ? first[s->n_epochs - 1] + (int64_t)ceil(part * (double)last) : done;
+}
+
+void steps_deinit(steps *s) {
+    order_free(s->epoch);
+    s->epoch = NULL;
+}
+
+static int epoch_of(const steps *s, int64_t step) {
+    int e = 0;
+    while (e + 1 < s->n_epochs && step >= s->first[e + 1]) e++;
+    return e;
+}
+
+const int64_t *steps_batch(steps *s, int64_t step, int64_t m, int64_t *n) {
+    const int e = epoch_of(s, step);
+    if (e != s->epoch_number) {
+        order_free(s->epoch);
+        s->epoch = order_new(&s->order, e);
+        s->epoch_number = e;
+    }
+    const int64_t b = (step - s->first[e]) * s->accumulation + m;
+    if (m >= s->accumulation || b >= order_batches(s->epoch)) return NULL;
+    return order_batch(s->epoch, b, n);
+}
+
+double steps_epoch(const steps *s, int64_t done) {
+    if (!done || !s->n_epochs) return 0;
+    const int e = epoch_of(s, done - 1);
+    return e + (double)(done - s->first[e]) / (double)(s->first[e + 1] - s->first[e]);
+}
+
+int steps_ends_epoch(const steps *s, int64_t done) {
+    if (!done) return 0;
+    return done == s->total || done == s->first[epoch_of(s, done - 1) + 1];
+}

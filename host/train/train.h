@@ -1,0 +1,56 @@
+/* train.h - a job from its first byte read to the folder handed back. */
+#ifndef TRAIN_TRAIN_H
+#define TRAIN_TRAIN_H
+#include "train/eval.h"
+#include "train/inputs.h"
+#include "train/record.h"
+#include "train/schedule.h"
+#include "train/steps.h"
+
+/* Everything a run in training knows. */
+typedef struct {
+    session *s;
+    const job *job;
+    inputs *in;
+    steps steps;
+    record *record;
+    metrics validation;    /* of the last evaluation */
+    eval_batches batches;  /* how validation is cut */
+    const char *folder;    /* output_dir */
+
+    int64_t step;          /* optimizer steps done */
+    int64_t tokens;        /* real tokens so far */
+    double loss_sum;       /* since the last row of the log: sum over samples */
+    int64_t loss_samples;
+    double total_loss;     /* over the whole run */
+    int64_t total_samples;
+    int64_t start_step;    /* where this process began (a resumed run: not 0) */
+    double start_s, first_step_s;
+
+    const char *best_metric_name; /* "eval_accuracy" */
+    int best_larger;
+    double best_metric;
+    int64_t best_step;     /* -1: none yet */
+    schedule rate;         /* learning rate of each step */
+    double *rate_factor, *decay; /* [n_groups]: times the scheduled rate; weight decay */
+    metric figures[METRICS_MAX]; /* of the last evaluation */
+    double smooth_speed;   /* tokens a second */
+    int evaluations_without_gain;
+    int stop;              /* early stopping */
+    int64_t saved_step;    /* newest checkpoint, -1: none */
+} training;
+
+/* Train as the job says. summary: one JSON object; people: the same as text. */
+hone_status train_job(const job *j, pool *p, text *summary, text *people, hone_err *err);
+
+/* loop.c: the steps, with their evaluations and checkpoints. */
+hone_status train_loop(training *t, hone_err *err);
+
+/* save.c: checkpoints, resuming, the final folder. */
+hone_status save_checkpoint(training *t, hone_err *err);
+hone_status resume_training(training *t, hone_err *err);
+hone_status save_final(training *t, const text *results, hone_err *err);
+
+/* guard.c: after a step that was not finite: plays its micro-batches again and fills err with step, layer and samples. */
+hone_status explain_not_finite(training *t, const hone_tick *before, hone_err *err);
+#endif

@@ -1,0 +1,140 @@
+/* device.h - what a device is: one table of functions that ref, cpu and cuda fill alike.
+ *
+ * A device is a shared object that exports one symbol, hone_device_v1_table, found by name at run time. The engine
+ * cannot tell devices apart: it reserves slabs, copies, and plays calls on queues. What a device needs from the host
+ * (log, threads, clock) is handed over in hone_host_v1 when it is opened; a device includes nothing of the host.
+ *
+ * A change of this table makes hone_device_v2; v1 is never edited once released. */
+#ifndef HONE_DEVICE_H
+#define HONE_DEVICE_H
+#include "hone/op.h"
+
+/* ---- randomness ---------------------------------------------------------------------------------------------
+ * Every random number is Philox4x32 with 7 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+ * SC 2011; multipliers 0xD2511F53, 0xCD9E8D57, Weyl constants 0x9E3779B9, 0xBB67AE85) of counter and key, so a
+ * sample's masks are the same whichever rank, micro-batch or row it lands in. One call gives eight 16-bit numbers,
+ * compared with thr = round(65536 p): kept if number >= thr, kept values times 65536 / (65536 - thr).
+ *
+ *   step key   words 0, 1 of philox(counter {step, 0, 0, 0}, key seed), in the tick
+ *   rows       column c of a row with key {sample, position}, site s: counter {c / 8, position, sample, 0}, key
+ *              {k0 ^ s, k1}; e = c % 8 reads half e & 1 (0: low 16 bits) of word e >> 1
+ *   attention  probability of query i, key j (both counted from 0 in their sequence; i is the position in the query
+ *              row's key, j the place after k_at.first), head h, site s:
+ *                lane = (i & 7) * 4 + ((j & 7) >> 1), word = (i >> 3 & 1) + 2 * (j >> 3 & 1), half = j & 1
+ *                counter {(j >> 4) * 32 + lane, i >> 4 | h << 20, sample, 0}, key {k0 ^ s, k1}
+ *              which gives a tensor-core fragment whole calls (16 x 16 scores are 32 calls) */
+#define HONE_PHILOX_ROUNDS 7
+
+/* The tick: 16 words of STATE that travel with a run. GUARD moves them on; attributes of randomness read them, so a
+ * captured step replays with new masks. The host begins a run with step 0, adam_t 0 and step 0's step key. GUARD, the
+ * last but ADAMW_STEP of a step, sets step + 1 and that next step's key (nothing after GUARD draws numbers), and
+ *   ok       adam_t + 1, good_steps + 1: adam_t is then the t of the update that ADAMW_STEP is about to make
+ *   not ok   skipped + 1 and latch 1; adam_t stays. The loss scale is not moved yet (fp16 comes later) */
+typedef struct {
+    uint32_t seed[2];     /* key of the step keys */
+    uint32_t step_key[2]; /* of the step being played */
+    int32_t step;         /* optimizer steps begun: 0 in the first step */
+    int32_t adam_t;       /* t of AdamW, from 1: of the last update made or, after GUARD, of the one to make; a skipped step does not move it */
+    uint32_t loss_scale;  /* bits of a float; 1 unless fp16 */
+    int32_t good_steps;   /* since the scale last changed */
+    int32_t hysteresis;   /* left before the scale is lowered */
+    int32_t skipped;      /* steps skipped so far */
+    int32_t latch;        /* not 0: a non-finite step has been seen, nothing is updated any more */
+    int32_t reserved[5];
+} hone_tick;
+
+/* ---- a call --------------------------------------------------------------------------------------------------*/
+typedef struct hone_device hone_device;
+typedef struct hone_queue hone_queue;
+typedef struct hone_event hone_event;
+typedef struct hone_exec hone_exec;
+
+/* in and out stand in the order of the op's line (hone_op_find), "+" inputs last. Shapes and dtypes were checked when
+ * the plan was made; a kernel checks nothing. */
+typedef struct {
+    hone_op op;
+    hone_tensor in[HONE_MAX_IN], out[HONE_MAX_OUT];
+    hone_attr attr;
+    const hone_tick *tick; /* device memory; needed where attr.p or p_out is not 0, and by ADAMW_STEP */
+    void *work;            /* work_bytes(query) bytes, 64-byte aligned, contents undefined */
+    size_t work_bytes;
+    void *choice; /* what choose() made for this call, or NULL */
+} hone_call;
+
+/* What a call will look like: the same without pointers; dims hold capacities. A bound operand has n_dims > 0. */
+typedef struct {
+    hone_op op;
+    hone_tensor in[HONE_MAX_IN], out[HONE_MAX_OUT]; /* p is NULL */
+    hone_attr attr;
+} hone_query;
+
+/* ---- the host half -------------------------------------------------------------------------------------------*/
+typedef struct {
+    uint32_t struct_bytes;
+    void *context;
+    int n_threads;
+    /* Run fn(arg, i, thread) for every i in [0, n), thread in [0, n_threads); returns when all are done. Items are
+     * dealt to whichever thread is free: results must not depend on thread. Not to be nested. */
+    void (*parallel_for)(void *context, int64_t n, void (*fn)(void *arg, int64_t i, int thread), void *arg);
+    uint64_t (*clock_ns)(void *context);
+    void (*log)(void *context, const char *line); /* a note, one line without a newline */
+} hone_host_v1;
+
+typedef struct {
+    char name[96];        /* "AMD EPYC 9R14, AVX-512 bf16" */
+    size_t memory_bytes;  /* that a slab may use; 0: unknown */
+    uint32_t dtypes;      /* bit 1 << dtype: compute types it can play */
+    int max_head_width;   /* 0: any */
+    int fixed_rows;       /* 1: calls are played at rungs (captured graphs); 0: at the batch's count */
+} hone_limits;
+
+/* ---- the device half -----------------------------------------------------------------------------------------*/
+typedef struct {
+    const char *name; /* ref cpu cuda emu */
+    uint32_t struct_bytes;
+
+    /* Pure: usable without a device, so that any machine can plan for it. can returns 1, or 0 with a reason naming
+     * operand and extent in why. work_bytes must not shrink when row extents grow. */
+    int (*can)(const hone_query *query, char *why, size_t why_bytes);
+    size_t (*work_bytes)(const hone_query *query);
+    /* Attention's work lists: bytes of operand "list" (0: none), and its filling by the batcher. */
+    size_t (*list_bytes)(const hone_query *query);
+    void (*list_fill)(const hone_query *query, const hone_range *q_at, const hone_range *k_at, const hone_key *key,
+                      const int64_t rows[2], void *out);
+
+    /* host must outlive the device. ordinal: which of several. */
+    hone_status (*open)(hone_device **out, const hone_host_v1 *host, int ordinal, hone_err *err);
+    void (*close)(hone_device *device);
+    hone_status (*limits)(hone_device *device, hone_limits *out);
+    /* Prepare what a call needs beyond memory (a matrix product's code, an algorithm measured once); called for every
+     * planned step before the run begins, never after. *out (may become NULL) goes into hone_call.choice and lives
+     * until close. */
+    hone_status (*choose)(hone_device *device, const hone_query *query, void **out, hone_err *err);
+
+    /* Device memory (pinned: host memory the device copies from), 256-byte aligned, zeroed. */
+    hone_status (*slab_new)(hone_device *device, int pinned, size_t bytes, void **out, hone_err *err);
+    void (*slab_free)(hone_device *device, void *slab);
+
+    /* Queues run their calls in order; put and get are calls too. queue_wait returns when all are done. */
+    hone_status (*queue_new)(hone_device *device, hone_queue **out);
+    void (*queue_free)(hone_queue *queue);
+    hone_status (*queue_wait)(hone_queue *queue);
+    hone_status (*put)(hone_queue *queue, void *to, const void *from, size_t bytes);
+    hone_status (*get)(hone_queue *queue, void *to, const void *from, size_t bytes);
+
+    /* Events order queues; a device with one synchronous queue leaves these and capture NULL. */
+    hone_status (*event_new)(hone_device *device, hone_event **out);
+    void (*event_free)(hone_event *event);
+    void (*event_record)(hone_queue *queue, hone_event *event);
+    void (*event_wait)(hone_queue *queue, hone_event *event);
+    int (*event_done)(hone_event *event);
+    hone_status (*capture)(hone_queue *queue, int begin, hone_exec **out);
+    hone_status (*graph_launch)(hone_queue *queue, hone_exec *graph);
+    void (*graph_free)(hone_exec *graph);
+
+    /* The ops, by number; NULL: absent. */
+    hone_status (*op[HONE_N_OPS])(hone_queue *queue, const hone_call *call);
+} hone_device_v1;
+
+#define HONE_DEVICE_SYMBOL "hone_device_v1_table" /* const hone_device_v1 hone_device_v1_table; */
+#endif

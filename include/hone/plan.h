@@ -1,0 +1,127 @@
+/* plan.h - training as a flat list of kernel calls, decided before the first byte is allocated.
+ *
+ * A graph is a playable list of steps over a table of values. Passes turn lists into lists (differentiate, fuse, place
+ * in memory ...) and leave a plan: programs of steps whose operands are (slab, offset). A plan never changes after it is
+ * built, owns no device memory, and needs no device: `hone plan` on a laptop and the run print the same bytes.
+ *
+ * Value 0 means "not bound" everywhere; so values, like params and spaces, count from 1. */
+#ifndef HONE_PLAN_H
+#define HONE_PLAN_H
+#include "hone/device.h"
+
+/* ---- slabs: a class of values is one piece of memory ---------------------------------------------------------*/
+#define HONE_CLASS_MAP(XX)                                                                                   \
+    XX(HONE_PARAM, "param", "weights in the compute type (in an fp32 plan they are the masters)")            \
+    XX(HONE_STATE, "state", "fp32 masters of a bf16 or fp16 plan, Adam's moments, the tick, caches")         \
+    XX(HONE_GRAD, "grad", "fp32 gradients, the loss sum first; n_slots copies")                              \
+    XX(HONE_ACTIVATION, "act", "activations and their gradients: places are shared in time")                 \
+    XX(HONE_INPUT, "input", "one batch, as the batcher writes it; scale, rates")                             \
+    XX(HONE_CONST, "const", "tables that never change")                                                      \
+    XX(HONE_RESULT, "result", "what the host reads back")                                                    \
+    XX(HONE_WORK, "work", "workspace of the call being played")
+typedef enum {
+    HONE_CLASS_NONE,
+#define XX(name, text, what) name,
+    HONE_CLASS_MAP(XX)
+#undef XX
+        HONE_N_CLASSES
+} hone_class;
+
+/* ---- rows ----------------------------------------------------------------------------------------------------*/
+/* A row space: "tok" (token rows), "seq" (one row a sequence), "mask" (picked rows) ... cap rows at most; the count is
+ * data. Companions are INPUT values made when first asked for; the batcher fills them by name (NAME.n, NAME.at ...). */
+typedef struct {
+    const char *name;
+    int64_t cap;
+    int seqs;   /* space of its sequences (tok: seq); 0: each row is its own */
+    int parent; /* rows are index[i] of the parent's; 0: none */
+    int index, n, at, pos, key; /* values: [cap]i, [1]i, [cap of seqs]r, [cap]i, [cap]k; 0: nobody asked */
+} hone_space;
+
+typedef struct {
+    int64_t n; /* extent, or capacity of the row space */
+    int space; /* 0: fixed */
+} hone_dim;
+
+typedef struct {
+    const char *name; /* "L3.attention.q", "tok.id", "dL3.up" */
+    hone_class cls;
+    hone_dtype dtype;
+    int n_dims;
+    hone_dim dim[3];
+    int base;       /* a view of value base: the same rows, ld of base, columns from `at`; 0: has storage of its own */
+    int64_t at, ld; /* in elements */
+    int param;      /* the parameter whose weight, gradient, master or moment this is; 0: none */
+    int maker;      /* step that writes it in its program, -1: none */
+    int grad;       /* its gradient's value, 0: none */
+    size_t offset;  /* bytes from the start of its class's slab (views: of the base) */
+} hone_value;
+
+typedef enum { HONE_INIT_NORMAL, HONE_INIT_ZERO, HONE_INIT_ONE } hone_init;
+typedef struct {
+    const char *name; /* as in the model folder */
+    int value;        /* [O,I], [D] or [V,D], PARAM */
+    int master;       /* fp32 master (fp32 plan: = value) */
+    int moment[2];    /* STATE; 0 if not trained */
+    uint8_t wants_grad, decays, is_new; /* is_new: not in the folder, made from the seed */
+    int16_t group;    /* row of the rates: 0 .. n_groups - 1 */
+    int16_t layer;    /* -1 embeddings, 0 .. L-1 body, L head */
+    hone_init init;
+    float init_std;
+} hone_param;
+
+/* ---- steps ---------------------------------------------------------------------------------------------------*/
+typedef enum { HONE_FORWARD, HONE_BACKWARD, HONE_UPDATE } hone_phase;
+typedef struct {
+    hone_op op;
+    uint8_t phase, stream, n_wait;
+    int16_t layer;
+    int16_t cut, n_cuts; /* rows [cut, cut + 1) / n_cuts of operands with the summed letter; 0, 1: all */
+    int in[HONE_MAX_IN], out[HONE_MAX_OUT]; /* values, in the order of the op's line */
+    hone_attr attr;
+    int16_t wait[2], record;
+    size_t work_bytes;
+} hone_step;
+
+/* Programs of a plan. A step of training plays, for every micro-batch, MICRO into a gradient slot, FOLD where two
+ * slots' sums are to be added (slot s and s + 1 into s), then UPDATE. */
+#define HONE_PROGRAM_MAP(XX) XX(HONE_MICRO, "micro") XX(HONE_FOLD, "fold") XX(HONE_UPDATE_WEIGHTS, "update") XX(HONE_EVAL, "eval")
+typedef enum {
+#define XX(name, text) name,
+    HONE_PROGRAM_MAP(XX)
+#undef XX
+        HONE_N_PROGRAMS
+} hone_program_kind;
+typedef struct {
+    hone_step *step;
+    int n_steps;
+} hone_program;
+
+typedef struct hone_plan {
+    hone_dtype dtype; /* compute type */
+    hone_space *space;
+    int n_spaces; /* [1 .. n_spaces] */
+    hone_value *value;
+    int n_values;
+    hone_param *param;
+    int n_params;
+    hone_program program[HONE_N_PROGRAMS];
+    size_t slab_bytes[HONE_N_CLASSES]; /* GRAD: of all slots; ACTIVATION: the largest program's */
+    size_t bound_bytes;                /* ACTIVATION: no order of placing can be below this */
+    size_t slot_bytes;                 /* GRAD: of one slot */
+    int n_slots;
+    int64_t n_trained; /* P: elements of the flat range of trained parameters (with alignment gaps) */
+    int n_groups;
+    /* Values that the host knows by meaning; 0: this plan has none. */
+    int loss, norm, ok, factor, tick;      /* loss [1]f in GRAD; norm [1]f, ok [1]i RESULT; tick [16]i STATE */
+    int chunk, rate, clip, scale, weight;  /* CONST, INPUT ...; weight: class weights */
+    int eval_logits, eval_loss;            /* RESULT, rows of seq (or tok) */
+    int stopped_at;                        /* private to tests: last pass that ran */
+    void *owner;                           /* the arena that holds all this */
+} hone_plan;
+
+void hone_plan_free(hone_plan *plan); /* NULL is fine */
+
+/* Total of what a run reserves on the device: exact. */
+size_t hone_plan_device_bytes(const hone_plan *plan);
+#endif
