@@ -27,7 +27,8 @@ char *text_escape(char *out, size_t out_bytes, const char *foreign, size_t n) {
     return out;
 }
 
-/* Levenshtein distance with swapped neighbours, or more than `bound`. Words longer than 63 bytes are not near. */
+/* Levenshtein distance with swapped neighbours, or more than `bound`. Words longer than 63 bytes are not
+ * near. */
 static int edit_distance(const char *a, const char *b, int bound) {
     int row[3][64];
     const int n = (int)strlen(a), m = (int)strlen(b);
@@ -41,7 +42,8 @@ static int edit_distance(const char *a, const char *b, int bound) {
             int best = before[j - 1] + (a[i - 1] != b[j - 1]);
             if (before[j] + 1 < best) best = before[j] + 1;
             if (now[j - 1] + 1 < best) best = now[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && two[j - 2] + 1 < best) best = two[j - 2] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && two[j - 2] + 1 < best)
+                best = two[j - 2] + 1;
             now[j] = best;
         }
     }

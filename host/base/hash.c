@@ -42,28 +42,25 @@ static uint32_t crc_byte(uint32_t crc) {
     return crc;
 }
 
+static uint32_t crc_by_bits(uint32_t crc, const unsigned char *p, size_t n) {
+    for (; n > 0; n--, p++) crc = crc >> 8 ^ crc_byte((crc ^ *p) & 0xff);
+    return crc;
+}
+
 #if defined(__x86_64__)
 #include <nmmintrin.h>
-__attribute__((target("sse4.2"))) static uint32_t crc_by_instruction(uint32_t crc, const unsigned char *p, size_t n) {
+__attribute__((target("sse4.2"))) static uint32_t crc_by_instruction(uint32_t crc, const unsigned char *p,
+                                                                     size_t n) {
     uint64_t wide = crc;
     for (; n >= 8; n -= 8, p += 8) wide = _mm_crc32_u64(wide, read8(p));
     crc = (uint32_t)wide;
     for (; n > 0; n--, p++) crc = _mm_crc32_u8(crc, *p);
     return crc;
 }
-static int has_crc_instruction(void) { return __builtin_cpu_supports("sse4.2"); }
-#else
-static uint32_t crc_by_instruction(uint32_t crc, const unsigned char *p, size_t n) {
-    (void)p, (void)n;
-    return crc;
-}
-static int has_crc_instruction(void) { return 0; }
-#endif
 
-uint32_t crc32c(uint32_t crc, const void *data, size_t n) {
-    const unsigned char *p = data;
-    crc = ~crc;
-    if (has_crc_instruction()) return ~crc_by_instruction(crc, p, n);
-    for (; n > 0; n--, p++) crc = crc >> 8 ^ crc_byte((crc ^ *p) & 0xff);
-    return ~crc;
+uint32_t crc32c(uint32_t crc, const void *p, size_t n) {
+    return ~(__builtin_cpu_supports("sse4.2") ? crc_by_instruction(~crc, p, n) : crc_by_bits(~crc, p, n));
 }
+#else
+uint32_t crc32c(uint32_t crc, const void *p, size_t n) { return ~crc_by_bits(~crc, p, n); }
+#endif

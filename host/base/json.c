@@ -1,7 +1,7 @@
 /* json.c - from a checked text to nodes in an arena, by way of cJSON's tree.
  *
- * cJSON takes its memory from malloc: its hooks are one pair for the whole process, which is not ours alone when hone
- * is a library. The tree lives only during json_parse. */
+ * cJSON takes its memory from malloc: its hooks are one pair for the whole process, which is not ours alone
+ * when hone is a library. The tree lives only during json_parse. */
 #include <cJSON.h>
 #include <string.h>
 
@@ -30,7 +30,8 @@ void json_place(const char *p, size_t n, size_t offset, int *line, int *column) 
     size_t start = 0;
     *line = 1;
     if (offset > n) offset = n;
-    for (const char *end; (end = memchr(p + start, '\n', offset - start)); start = (size_t)(end - p) + 1) ++*line;
+    for (const char *end; (end = memchr(p + start, '\n', offset - start)); start = (size_t)(end - p) + 1)
+        ++*line;
     *column = (int)(offset - start) + 1;
 }
 
@@ -44,8 +45,10 @@ static hone_status refuse_twice(const build *b, size_t key_at, const json *first
     int line, column, first_line, first_column;
     json_place(b->p, b->n, key_at, &line, &column);
     json_place(b->p, b->n, first->offset, &first_line, &first_column);
-    return hone_fail(b->err, b->kind, "%s: line %d column %d: key \"%s\" is given twice, first on line %d; expected each key once", b->name,
-                     line, column, text_escape(shown, sizeof shown, key.p, key.n), first_line);
+    return hone_fail(
+        b->err, b->kind,
+        "%s: line %d column %d: key \"%s\" is given twice, first on line %d; expected each key once", b->name,
+        line, column, text_escape(shown, sizeof shown, key.p, key.n), first_line);
 }
 
 /* Where a key is in the index, or the free slot in which it would be. */
@@ -99,14 +102,19 @@ static void build_number(const build *b, json *node) {
     while (node->offset + n < b->n && strchr("+-.0123456789eE", p[n]) && p[n]) n++;
     const str digits = {p, n};
     HONE_ASSERT(str_to_double(digits, &node->number)); /* the scan has read it */
-    node->is_int = !memchr(p, '.', n) && !memchr(p, 'e', n) && !memchr(p, 'E', n) && str_to_int64(digits, &node->integer);
+    node->is_int = !memchr(p, '.', n) && !memchr(p, 'e', n) && !memchr(p, 'E', n) &&
+                   str_to_int64(digits, &node->integer);
 }
 
 static hone_status build_node(build *b, json *node, const cJSON *from) {
     node->offset = *b->at++;
     switch (from->type & 0xff) {
-    case cJSON_NULL: node->kind = JSON_NULL; break;
-    case cJSON_False: node->kind = JSON_BOOL; break;
+    case cJSON_NULL:
+        node->kind = JSON_NULL;
+        break;
+    case cJSON_False:
+        node->kind = JSON_BOOL;
+        break;
     case cJSON_True:
         node->kind = JSON_BOOL;
         node->boolean = 1;
@@ -121,13 +129,17 @@ static hone_status build_node(build *b, json *node, const cJSON *from) {
         node->string.p = arena_copy(b->a, from->valuestring, node->string.n);
         break;
     case cJSON_Array:
-    case cJSON_Object: node->kind = from->type & cJSON_Array ? JSON_ARRAY : JSON_OBJECT; return build_children(b, node, from);
-    default: HONE_ASSERT(!"a kind that cJSON does not make");
+    case cJSON_Object:
+        node->kind = from->type & cJSON_Array ? JSON_ARRAY : JSON_OBJECT;
+        return build_children(b, node, from);
+    default:
+        HONE_ASSERT(!"a kind that cJSON does not make");
     }
     return HONE_OK;
 }
 
-hone_status json_parse(const json **out, arena *a, const char *name, const char *p, size_t n, hone_status kind, hone_err *err) {
+hone_status json_parse(const json **out, arena *a, const char *name, const char *p, size_t n,
+                       hone_status kind, hone_err *err) {
     json_offsets at = {0};
     *out = NULL;
     hone_status status = json_scan(&at, name, p, n, kind, err);
@@ -143,7 +155,9 @@ hone_status json_parse(const json **out, arena *a, const char *name, const char 
             HONE_ASSERT(status != HONE_OK || b.at == at.p + at.n);
             if (status == HONE_OK) *out = root;
             cJSON_Delete(tree);
-        } else status = hone_fail(err, kind, "%s: cJSON refuses the text or has no memory for it; expected JSON", name);
+        } else
+            status = hone_fail(err, kind, "%s: cJSON refuses the text or has no memory for it; expected JSON",
+                               name);
         mem_free(copy);
     }
     vec_free(&at);

@@ -15,7 +15,7 @@ struct json {
     int boolean;
     int64_t integer; /* where is_int */
     double number;   /* always for NUMBER; finite */
-    str string;      /* STRING: decoded, NUL-terminated, may hold NUL only if json_parse was told to allow it */
+    str string;      /* STRING: decoded, NUL-terminated; never holds NUL, U+0000 is refused */
     str key;         /* as a member of an object */
     size_t n;        /* ARRAY, OBJECT: how many */
     const json *child, *next;
@@ -24,7 +24,7 @@ struct json {
 };
 
 /* Parse n bytes into a. `name` is the file's name in messages. On failure status is `kind` (HONE_EUSAGE, ...) and the
- * text reads "NAME: line L column C: WHAT; expected WHAT". json_parse_quick skips building an index of lines. */
+ * text reads "NAME: line L column C: WHAT; expected WHAT". A number has at most 63 characters; a byte order mark is refused. */
 hone_status json_parse(const json **out, arena *a, const char *name, const char *text, size_t n, hone_status kind, hone_err *err);
 
 const json *json_get(const json *object, const char *key); /* NULL: absent, or not an object */

@@ -18,17 +18,18 @@ typedef struct {
 static hone_status refuse(scan *s, size_t offset, const char *what, const char *expected) {
     int line, column;
     json_place(s->p, s->n, offset, &line, &column);
-    return hone_fail(s->err, s->kind, "%s: line %d column %d: %s; expected %s", s->name, line, column, what, expected);
+    return hone_fail(s->err, s->kind, "%s: line %d column %d: %s; expected %s", s->name, line, column, what,
+                     expected);
 }
 
 /* Words that other languages write, so that the message says what to write instead. */
 static hone_status refuse_word(scan *s, const char *expected) {
     static const struct {
         const char *word, *instead;
-    } known[] = {{"True", "true"},       {"False", "false"},           {"None", "null"},
-                 {"NaN", "a number"},    {"Infinity", "a number"},     {"-Infinity", "a number"},
-                 {"undefined", "null"},  {"nan", "a number"},          {"inf", "a number"},
-                 {"TRUE", "true"},       {"FALSE", "false"},           {"NULL", "null"}};
+    } known[] = {{"True", "true"},      {"False", "false"},       {"None", "null"},
+                 {"NaN", "a number"},   {"Infinity", "a number"}, {"-Infinity", "a number"},
+                 {"undefined", "null"}, {"nan", "a number"},      {"inf", "a number"},
+                 {"TRUE", "true"},      {"FALSE", "false"},       {"NULL", "null"}};
     const size_t left = s->n - s->i;
     char what[80];
     for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
@@ -44,12 +45,15 @@ static hone_status refuse_word(scan *s, const char *expected) {
     uint32_t code;
     const int length = utf8_decode(s->p + s->i, left, &code);
     char shown[24];
-    snprintf(what, sizeof what, "found '%s'", text_escape(shown, sizeof shown, s->p + s->i, length ? (size_t)length : 1));
+    snprintf(what, sizeof what, "found '%s'",
+             text_escape(shown, sizeof shown, s->p + s->i, length ? (size_t)length : 1));
     return refuse(s, s->i, what, expected);
 }
 
 static void skip_space(scan *s) {
-    while (s->i < s->n && (s->p[s->i] == ' ' || s->p[s->i] == '\n' || s->p[s->i] == '\r' || s->p[s->i] == '\t')) s->i++;
+    while (s->i < s->n &&
+           (s->p[s->i] == ' ' || s->p[s->i] == '\n' || s->p[s->i] == '\r' || s->p[s->i] == '\t'))
+        s->i++;
 }
 
 static int peek(const scan *s) { return s->i < s->n ? (unsigned char)s->p[s->i] : -1; }
@@ -74,7 +78,8 @@ static hone_status scan_escape(scan *s) {
     const int c = peek(s);
     if (c < 0) return refuse(s, start, "the text ends inside an escape", "a character after \\");
     if (c != 'u') {
-        if (!c || !strchr("\"\\/bfnrt", c)) return refuse(s, start, "an unknown escape", "one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX");
+        if (!c || !strchr("\"\\/bfnrt", c))
+            return refuse(s, start, "an unknown escape", "one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX");
         s->i++;
         return HONE_OK;
     }
@@ -85,7 +90,8 @@ static hone_status scan_escape(scan *s) {
     if (code < 0xd800 || code > 0xdfff) return HONE_OK;
     const int pair = code < 0xdc00 && s->n - s->i >= 6 && s->p[s->i] == '\\' && s->p[s->i + 1] == 'u';
     const int32_t low = pair ? read_hex(s, s->i + 2) : -1;
-    if (low < 0xdc00 || low > 0xdfff) return refuse(s, start, "half a surrogate pair", "both halves, high one first");
+    if (low < 0xdc00 || low > 0xdfff)
+        return refuse(s, start, "half a surrogate pair", "both halves, high one first");
     s->i += 6;
     return HONE_OK;
 }
@@ -104,7 +110,10 @@ static hone_status scan_string(scan *s) {
         else if (c < 0x20) {
             char what[48];
             snprintf(what, sizeof what, "control byte \\x%02x inside text", c);
-            return refuse(s, s->i, what, c == '\n' ? "\\n, or a closing quote before it" : c == '\t' ? "\\t" : "an escape such as \\u001f");
+            return refuse(s, s->i, what,
+                          c == '\n'   ? "\\n, or a closing quote before it"
+                          : c == '\t' ? "\\t"
+                                      : "an escape such as \\u001f");
         } else s->i++;
     }
     return refuse(s, start, "text that never ends", "a closing double quote");
@@ -115,14 +124,16 @@ static hone_status scan_number(scan *s) {
     int exponent = 0;
     vec_push(s->at, start);
     if (peek(s) == '-') s->i++;
-    if (s->n - s->i >= 8 && !memcmp(s->p + s->i, "Infinity", 8)) return s->i = start, refuse_word(s, "a number");
+    if (s->n - s->i >= 8 && !memcmp(s->p + s->i, "Infinity", 8))
+        return s->i = start, refuse_word(s, "a number");
     if (!is_digit(peek(s))) return refuse(s, start, "a sign without a number", "digits after -");
     if (peek(s) == '0' && s->i + 1 < s->n && is_digit(s->p[s->i + 1]))
         return refuse(s, start, "a number with a leading zero", "no zero before other digits");
     while (is_digit(peek(s))) s->i++;
     if (peek(s) == '.') {
         s->i++;
-        if (!is_digit(peek(s))) return refuse(s, start, "a number that ends with its point", "digits after the point");
+        if (!is_digit(peek(s)))
+            return refuse(s, start, "a number that ends with its point", "digits after the point");
         while (is_digit(peek(s))) s->i++;
     }
     if (peek(s) == 'e' || peek(s) == 'E') {
@@ -134,8 +145,10 @@ static hone_status scan_number(scan *s) {
     }
     double value;
     const str digits = {s->p + start, s->i - start};
-    if (digits.n > JSON_MAX_NUMBER) return refuse(s, start, "a number of more than 63 characters", "a shorter one");
-    if (exponent && !str_to_double(digits, &value)) return refuse(s, start, "a number too large for a double", "at most 1.79e308");
+    if (digits.n > JSON_MAX_NUMBER)
+        return refuse(s, start, "a number of more than 63 characters", "a shorter one");
+    if (exponent && !str_to_double(digits, &value))
+        return refuse(s, start, "a number too large for a double", "at most 1.79e308");
     return HONE_OK;
 }
 
@@ -152,7 +165,8 @@ static hone_status scan_comma(scan *s, char end, int *more) {
     if (peek(s) != ',') return refuse_word(s, end == '}' ? "',' or '}'" : "',' or ']'");
     const size_t comma = s->i++;
     skip_space(s);
-    if (peek(s) == '}' || peek(s) == ']') return refuse(s, comma, "trailing comma", end == '}' ? "no comma before '}'" : "no comma before ']'");
+    if (peek(s) == '}' || peek(s) == ']')
+        return refuse(s, comma, "trailing comma", end == '}' ? "no comma before '}'" : "no comma before ']'");
     *more = 1;
     return HONE_OK;
 }
@@ -210,10 +224,12 @@ static hone_status scan_value(scan *s, int depth) {
     return HONE_OK;
 }
 
-hone_status json_scan(json_offsets *at, const char *name, const char *p, size_t n, hone_status kind, hone_err *err) {
+hone_status json_scan(json_offsets *at, const char *name, const char *p, size_t n, hone_status kind,
+                      hone_err *err) {
     scan s = {.name = name, .p = p, .n = n, .at = at, .kind = kind, .err = err};
     size_t bad;
-    if (n >= 3 && !memcmp(p, "\xef\xbb\xbf", 3)) return refuse(&s, 0, "a byte order mark", "UTF-8 without one");
+    if (n >= 3 && !memcmp(p, "\xef\xbb\xbf", 3))
+        return refuse(&s, 0, "a byte order mark", "UTF-8 without one");
     if (!utf8_valid(p, n, &bad)) {
         char what[40];
         snprintf(what, sizeof what, "invalid UTF-8 (byte %02x)", (unsigned char)p[bad]);

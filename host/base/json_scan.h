@@ -9,7 +9,8 @@
 
 typedef VEC(size_t) json_offsets;
 
-/* Check n bytes. *at becomes the offset of each value and each key in the order in which they stand (a key before its
- * value). Messages as json.h says; duplicate keys are found later, when keys are decoded. */
-hone_status json_scan(json_offsets *at, const char *name, const char *p, size_t n, hone_status kind, hone_err *err);
+/* Check n bytes. *at becomes the offset of each value and each key in the order in which they stand (a key
+ * before its value). Messages as json.h says; duplicate keys are found later, when keys are decoded. */
+hone_status json_scan(json_offsets *at, const char *name, const char *p, size_t n, hone_status kind,
+                      hone_err *err);
 #endif

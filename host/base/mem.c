@@ -14,7 +14,8 @@ static atomic_int refused;
 
 static void leave_without_memory(size_t bytes, const char *what) __attribute__((noreturn));
 static void leave_without_memory(size_t bytes, const char *what) {
-    fprintf(stderr, "error: out of memory: %zu bytes for %s; %zu bytes are in use\n", bytes, what, mem_live_bytes());
+    fprintf(stderr, "error: out of memory: %zu bytes for %s; %zu bytes are in use\n", bytes, what,
+            mem_live_bytes());
     fprintf(stderr, "hint: use a smaller batch or model, or a machine with more memory\n");
     fflush(stderr);
     _Exit(hone_status_exit(HONE_ENOFIT)); /* no destructor may ask for memory now */

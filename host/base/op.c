@@ -49,8 +49,8 @@ static hone_operand read_operand(const hone_op_info *op, const char **p, int *ad
     return o;
 }
 
-/* The inputs that results add into, behind the others. They are made once all results are known, so that @x names an
- * input of the line. */
+/* The inputs that results add into, behind the others. They are made once all results are known, so that @x
+ * names an input of the line. */
 static void append_plus_inputs(hone_op_info *op, const int *adds) {
     for (int i = 0; i < op->n_out; i++) {
         if (!adds[i]) continue;
@@ -101,6 +101,7 @@ int hone_op_by_name(const char *name) {
 
 int hone_op_operand(const hone_op_info *op, const char *name) {
     const size_t length = strlen(name);
-    const int in = find_name(op->in, op->n_in, name, length), out = find_name(op->out, op->n_out, name, length);
+    const int in = find_name(op->in, op->n_in, name, length),
+              out = find_name(op->out, op->n_out, name, length);
     return in >= 0 ? in : out >= 0 ? op->n_in + out : -1;
 }

@@ -20,8 +20,8 @@ void philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
     out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
-/* The stream takes the upper 16 bits of b's half of the counter and the draw's number the 8 below them, so b may be up
- * to 2^40. */
+/* The stream takes the upper 16 bits of b's half of the counter and the draw's number the 8 below them, so b
+ * may be up to 2^40. */
 static void draw(uint32_t out[4], uint64_t seed, rng_stream stream, uint64_t a, uint64_t b, uint32_t number) {
     HONE_ASSERT(b < (uint64_t)1 << 40 && number < 256);
     const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
@@ -40,8 +40,8 @@ double rng_uniform(uint64_t seed, rng_stream stream, uint64_t a, uint64_t b) {
     return (double)(rng_bits(seed, stream, a, b) >> 11) * 0x1p-53;
 }
 
-/* Multiply and take the upper half; the few low products that would favour some values are drawn again (Lemire, "Fast
- * random integer generation in an interval", 2019). */
+/* Multiply and take the upper half; the few low products that would favour some values are drawn again
+ * (Lemire, "Fast random integer generation in an interval", 2019). */
 uint64_t rng_below(uint64_t seed, rng_stream stream, uint64_t a, uint64_t b, uint64_t n) {
     HONE_ASSERT(n > 0);
     const uint64_t unfair = -n % n;

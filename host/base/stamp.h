@@ -9,5 +9,5 @@ typedef struct {
 } file_stamp;
 
 int file_stamp_get(file_stamp *out, const char *path); /* 0: no regular file there */
-int path_resolve(char out[4096], const char *path);     /* absolute, links followed; 0: not there, or too long */
+int path_resolve(char out[4096], const char *path); /* absolute, links followed; 0: not there, or too long */
 #endif

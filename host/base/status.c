@@ -23,8 +23,8 @@ const char *hone_status_text(hone_status status) {
     return (unsigned)status < HONE_N_STATUS ? texts[status] : "unknown status";
 }
 
-/* Print into raw, then copy to out (out_bytes) with control bytes as \xNN. What does not fit is cut, never in the
- * middle of an escape or of a UTF-8 character. */
+/* Print into raw, then copy to out (out_bytes) with control bytes as \xNN. What does not fit is cut, never in
+ * the middle of an escape or of a UTF-8 character. */
 static void write_line(char *out, size_t out_bytes, const char *fmt, va_list args) {
     char raw[2048];
     vsnprintf(raw, sizeof raw, fmt, args);

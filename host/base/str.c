@@ -31,7 +31,11 @@ int utf8_decode(const char *p, size_t n, uint32_t *code) {
         if ((s[i] & 0xc0) != 0x80) return 0;
         c = c << 6 | (s[i] & 0x3f);
     }
-    if (c < (length == 3 ? 0x800u : length == 4 ? 0x10000u : 0x80u) || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) return 0;
+    if (c < (length == 3   ? 0x800u
+             : length == 4 ? 0x10000u
+                           : 0x80u) ||
+        c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+        return 0;
     *code = c;
     return length;
 }
@@ -61,7 +65,8 @@ int utf8_encode(uint32_t code, char out[4]) {
 int utf8_valid(const char *p, size_t n, size_t *bad) {
     for (size_t i = 0; i < n;) {
         uint64_t eight;
-        while (n - i >= 8 && (memcpy(&eight, p + i, 8), !(eight & 0x8080808080808080u))) i += 8; /* ASCII at a stride */
+        while (n - i >= 8 && (memcpy(&eight, p + i, 8), !(eight & 0x8080808080808080u)))
+            i += 8; /* ASCII at a stride */
         if (i == n) break;
         uint32_t code;
         const int length = utf8_decode(p + i, n - i, &code);
@@ -82,7 +87,8 @@ int str_to_int64(str s, int64_t *out) {
     for (; i < s.n; i++) {
         const int digit = s.p[i] - '0';
         if (digit < 0 || digit > 9) return 0;
-        if (__builtin_mul_overflow(value, 10, &value) || __builtin_sub_overflow(value, digit, &value)) return 0;
+        if (__builtin_mul_overflow(value, 10, &value) || __builtin_sub_overflow(value, digit, &value))
+            return 0;
     }
     if (!negative && value == INT64_MIN) return 0;
     *out = negative ? value : -value;

@@ -4,6 +4,7 @@
 
 #include "cli/args.h"
 #include "base/err.h"
+#include "base/host.h"
 
 static int find_option(const option *o, int n, const char *name, size_t len) {
     for (int i = 0; i < n; i++)
@@ -115,4 +116,16 @@ hone_status args_integer(const args *a, const char *name, int64_t low, int64_t h
 hone_status args_words(const args *a, int low, int high, const char *usage, hone_err *err) {
     if (a->n_words >= low && a->n_words <= high) return HONE_OK;
     return hone_fail(err, HONE_EUSAGE, "command line: %d words, expected: %s", a->n_words, usage);
+}
+
+hone_status job_of_args(job **out, const args *a, const char *path, hone_err *err) {
+    const int strict = find_option(a->option, a->n_options, "strict", 6);
+    const int lenient = strict >= 0 && a->value[strict] && !strcmp(a->value[strict], "false");
+    HONE_TRY(job_load(out, path, a->override, a->n_overrides, !lenient, err));
+    job *j = *out;
+    if (a->threads) j->threads = a->threads;
+    if (a->device) j->device = a->device;
+    const char *level = j->log_level;
+    log_set(a->quiet || !strcmp(level, "warning") || !strcmp(level, "error") ? LOG_WARN : !strcmp(level, "debug") ? LOG_DEBUG : LOG_INFO);
+    return HONE_OK;
 }

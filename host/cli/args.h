@@ -29,6 +29,8 @@ typedef struct {
 hone_status args_parse(args *out, int argc, char **argv, const option *options, int n_options, int fields, hone_err *err);
 const char *args_value(const args *a, const char *name); /* NULL: not given */
 hone_status args_integer(const args *a, const char *name, int64_t low, int64_t high, int64_t otherwise, int64_t *out, hone_err *err);
-/* Exactly n words are wanted; usage is shown in the message. */
+/* The job of a file (NULL: only fields of the command line), with --threads, --device, --quiet and --strict applied. */
+hone_status job_of_args(job **out, const args *a, const char *path, hone_err *err);
+/* Between low and high words are wanted; usage is shown in the message. */
 hone_status args_words(const args *a, int low, int high, const char *usage, hone_err *err);
 #endif

@@ -15,8 +15,8 @@ hone_status cmd_plan(const args *a, hone_err *err);
 hone_status cmd_bench(const args *a, hone_err *err);
 hone_status cmd_init(const args *a, hone_err *err);
 
-extern const option train_options[], eval_options[], predict_options[], tokenize_options[], validate_options[], inspect_options[],
-    export_options[], plan_options[], bench_options[], init_options[];
-extern const int n_train_options, n_eval_options, n_predict_options, n_tokenize_options, n_validate_options, n_inspect_options,
-    n_export_options, n_plan_options, n_bench_options, n_init_options;
+extern const option train_flags[], eval_flags[], predict_flags[], tokenize_flags[], validate_flags[], inspect_flags[],
+    export_flags[], plan_flags[], bench_flags[], init_flags[];
+extern const int n_train_flags, n_eval_flags, n_predict_flags, n_tokenize_flags, n_validate_flags, n_inspect_flags,
+    n_export_flags, n_plan_flags, n_bench_flags, n_init_flags;
 #endif

@@ -4,11 +4,11 @@
 #include "cli/cmd.h"
 #include "base/file.h"
 
-const option init_options[] = {
+const option init_flags[] = {
     {"model", 0, "FOLDER: the model to start from."},
     {"train_file", 0, "FILE: what to train on."},
 };
-const int n_init_options = sizeof init_options / sizeof *init_options;
+const int n_init_flags = sizeof init_flags / sizeof *init_flags;
 
 static void add_member(text *t, const char *name, const char *value) {
     text_printf(t, "  \"%s\": ", name);

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "text/tokenizer.h"
 
-const option tokenize_options[] = {
+const option tokenize_flags[] = {
     {"pair", 1, "Each line holds two texts with a tab between (with --json-strings: an array of two)."},
     {"json-strings", 1, "Each line is a JSON string, so that a text may hold newlines."},
     {"decode", 1, "Each line is a JSON array of ids (or an object with \"ids\"); the text comes out."},
@@ -15,7 +15,7 @@ const option tokenize_options[] = {
     {"no-special", 1, "Leave out [CLS] and [SEP]."},
     {"skip-special", 1, "With --decode: leave special tokens out of the text."},
 };
-const int n_tokenize_options = sizeof tokenize_options / sizeof *tokenize_options;
+const int n_tokenize_flags = sizeof tokenize_flags / sizeof *tokenize_flags;
 
 typedef struct {
     const tokenizer *tok;

@@ -17,16 +17,16 @@ typedef struct {
 } command;
 
 static const command commands[] = {
-    {"train", "hone train JOB.json [--field value ...]", "Fine-tune a model as a job file says.", cmd_train, train_options, &n_train_options, 1},
-    {"eval", "hone eval MODEL FILE [--field value ...]", "Measure a model on labelled data.", cmd_eval, eval_options, &n_eval_options, 1},
-    {"predict", "hone predict MODEL FILE|- [--output F] [--logits] [--top K]", "Predict labels, one JSON row an input.", cmd_predict, predict_options, &n_predict_options, 1},
-    {"tokenize", "hone tokenize MODEL [FILE|-]", "Text to ids and back, one JSON row a line.", cmd_tokenize, tokenize_options, &n_tokenize_options, 0},
-    {"validate", "hone validate JOB.json [--field value ...]", "Read a job's data and report what is odd; nothing is trained.", cmd_validate, validate_options, &n_validate_options, 1},
-    {"inspect", "hone inspect PATH", "What a model folder, run folder or checkpoint holds.", cmd_inspect, inspect_options, &n_inspect_options, 0},
-    {"export", "hone export RUN|MODEL OUT | hone export --check MODEL", "Write a model folder, or judge one.", cmd_export, export_options, &n_export_options, 0},
-    {"plan", "hone plan JOB.json [--steps] [--field value ...]", "Bytes and steps of a job before anything is allocated.", cmd_plan, plan_options, &n_plan_options, 1},
-    {"bench", "hone bench step|OP ...", "Time whole training steps, or one operation beside its check.", cmd_bench, bench_options, &n_bench_options, 1},
-    {"init", "hone init [TASK] [FILE]", "Write a job file to start from.", cmd_init, init_options, &n_init_options, 0},
+    {"train", "hone train JOB.json [--field value ...]", "Fine-tune a model as a job file says.", cmd_train, train_flags, &n_train_flags, 1},
+    {"eval", "hone eval MODEL FILE [--field value ...]", "Measure a model on labelled data.", cmd_eval, eval_flags, &n_eval_flags, 1},
+    {"predict", "hone predict MODEL FILE|- [--output F] [--logits] [--top K]", "Predict labels, one JSON row an input.", cmd_predict, predict_flags, &n_predict_flags, 1},
+    {"tokenize", "hone tokenize MODEL [FILE|-]", "Text to ids and back, one JSON row a line.", cmd_tokenize, tokenize_flags, &n_tokenize_flags, 0},
+    {"validate", "hone validate JOB.json [--field value ...]", "Read a job's data and report what is odd; nothing is trained.", cmd_validate, validate_flags, &n_validate_flags, 1},
+    {"inspect", "hone inspect PATH", "What a model folder, run folder or checkpoint holds.", cmd_inspect, inspect_flags, &n_inspect_flags, 0},
+    {"export", "hone export RUN|MODEL OUT | hone export --check MODEL", "Write a model folder, or judge one.", cmd_export, export_flags, &n_export_flags, 0},
+    {"plan", "hone plan JOB.json [--steps] [--field value ...]", "Bytes and steps of a job before anything is allocated.", cmd_plan, plan_flags, &n_plan_flags, 1},
+    {"bench", "hone bench step|OP ...", "Time whole training steps, or one operation beside its check.", cmd_bench, bench_flags, &n_bench_flags, 1},
+    {"init", "hone init [TASK] [FILE]", "Write a job file to start from.", cmd_init, init_flags, &n_init_flags, 0},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 

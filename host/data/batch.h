@@ -1,19 +1,21 @@
 /* batch.h - a batch as packed rows: samples one after another, no padding anywhere.
  *
- * This is the plan's INPUT in the host's words; the run copies it into the places that the plan gave (run/feed.h). */
+ * This is the plan's INPUT in the host's words; the run copies it into the places that the plan gave
+ * (run/feed.h). */
 #ifndef DATA_BATCH_H
 #define DATA_BATCH_H
 #include "data/dataset.h"
 
 typedef struct {
-    int64_t n_tokens, n_seqs;        /* N, B */
-    int64_t tokens_max, seqs_max;    /* capacity; beyond n: tail rows are id, index, label -1, ranges of length 0 */
-    int32_t *id, *type, *position;   /* [tokens_max] */
-    hone_key *key;                   /* [tokens_max] {sample, place in its sequence} */
-    hone_range *at;                  /* [seqs_max] rows of each sequence */
-    int32_t *label;                  /* [seqs_max]; -1 none */
-    float *target;                   /* [seqs_max] */
-    int64_t *sample;                 /* [seqs_max] number in the data set */
+    int64_t n_tokens, n_seqs; /* N, B */
+    int64_t tokens_max,
+        seqs_max; /* capacity; beyond n: tail rows are id, index, label -1, ranges of length 0 */
+    int32_t *id, *type, *position; /* [tokens_max] */
+    hone_key *key;                 /* [tokens_max] {sample, place in its sequence} */
+    hone_range *at;                /* [seqs_max] rows of each sequence */
+    int32_t *label;                /* [seqs_max]; -1 none */
+    float *target;                 /* [seqs_max] */
+    int64_t *sample;               /* [seqs_max] number in the data set */
 } batch;
 
 batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max);

@@ -17,7 +17,7 @@ typedef struct {
     int64_t n_truncated, n_cut_tokens, n_unknown, n_empty;
     char key[72], source[72], tokenizer[72];
     uint8_t content[32];
-    uint8_t reserved[128];
+    uint8_t reserved[152];
     uint8_t self[32]; /* SHA-256 of the bytes before it */
 } cache_header;
 _Static_assert(sizeof(cache_header) == CACHE_HEADER, "the header has no gaps");
@@ -36,7 +36,8 @@ int cache_lay_out(cache_layout *out, int64_t n, int64_t n_tokens, int has_target
                      add_section(&end, &out->target, has_target ? n : 0, sizeof(double)) &&
                      add_section(&end, &out->id, n_tokens, sizeof(int32_t)) &&
                      add_section(&end, &out->label, n, sizeof(int32_t)) &&
-                     add_section(&end, &out->line, n, sizeof(int32_t)) && add_section(&end, &out->type, n_tokens, 1);
+                     add_section(&end, &out->line, n, sizeof(int32_t)) &&
+                     add_section(&end, &out->type, n_tokens, 1);
     out->bytes = end;
     return fits;
 }
@@ -109,33 +110,36 @@ void cache_seal(const dataset *d, void *memory, const cache_layout *l, const cac
 /* Every number of the sections is what its reader relies on. */
 static const char *check_numbers(const dataset *d, const cache_want *want) {
     int64_t longest = 0;
-    if (d->at[0] != 0 || d->at[d->n] != d->n_tokens) return "offsets do not fit the tokens";
+    if (d->at[0] != 0 || d->at[d->n] != d->n_tokens) return "damaged (offsets do not fit the tokens)";
     for (int64_t i = 0; i < d->n; i++) {
         const int64_t length = d->at[i + 1] - d->at[i];
-        if (length < 0 || d->at[i + 1] > d->n_tokens || length > INT32_MAX) return "offsets are not in order";
+        if (length < 0 || d->at[i + 1] > d->n_tokens || length > INT32_MAX)
+            return "damaged (offsets are not in order)";
         if (length > longest) longest = length;
-        if (d->label[i] < -1 || (d->label[i] >= want->n_labels)) return "a label is out of range";
-        if (d->line[i] < 1) return "a line number is out of range";
-        if (d->target && isinf(d->target[i])) return "a target is not finite";
+        if (d->label[i] < -1 || (d->label[i] >= want->n_labels)) return "damaged (a label is out of range)";
+        if (d->line[i] < 1) return "damaged (a line number is out of range)";
+        if (d->target && isinf(d->target[i])) return "damaged (a target is not finite)";
     }
-    if (longest != d->max_length) return "its longest sample is not what it says";
+    if (longest != d->max_length) return "damaged (its longest sample is not what it says)";
     uint32_t bad = 0;
     for (int64_t i = 0; i < d->n_tokens; i++)
         bad |= (uint32_t)((uint32_t)d->id[i] >= (uint32_t)want->n_ids) | (uint32_t)(d->type[i] > 1);
-    return bad ? "a token id is out of range" : NULL;
+    return bad ? "damaged (a token id or type is out of range)" : NULL;
 }
 
 /* The header against the file and what is wanted; fills d's counts. */
-static const char *check_header(const cache_header *h, size_t n_bytes, const cache_want *want, cache_layout *l) {
+static const char *check_header(const cache_header *h, size_t n_bytes, const cache_want *want,
+                                cache_layout *l) {
     uint8_t self[32];
     if (memcmp(h->magic, CACHE_MAGIC, 8) || h->version != CACHE_VERSION) return "of another kind or version";
     hash_header(h, self);
     if (memcmp(self, h->self, 32)) return "damaged (hash of its header)";
-    if (h->has_target > 1 || !cache_lay_out(l, h->n, h->n_tokens, (int)h->has_target) || l->bytes != n_bytes ||
-        h->bytes != (int64_t)n_bytes || h->max_length < 0 || h->max_length > INT32_MAX)
+    if (h->has_target > 1 || !cache_lay_out(l, h->n, h->n_tokens, (int)h->has_target) ||
+        l->bytes != n_bytes || h->bytes != (int64_t)n_bytes || h->max_length < 0 || h->max_length > INT32_MAX)
         return "damaged (sizes)";
     if (memcmp(h->tokenizer, want->tokenizer, 65)) return "made by another tokenizer";
-    if (memcmp(h->source, want->source, 65) || memcmp(h->key, want->key, 65) || (int)h->has_target != want->has_target)
+    if (memcmp(h->source, want->source, 65) || memcmp(h->key, want->key, 65) ||
+        (int)h->has_target != want->has_target)
         return "stale (made from other data or settings)";
     return NULL;
 }

@@ -1,12 +1,14 @@
 /* cache.h - the token cache: its file, and what is remembered of source files. Internal to host/data.
  *
- * One file a data set, "<key>.tokens": a header of CACHE_HEADER bytes, then the sections of a data set, each from a
- * multiple of 64 bytes on: at [n + 1] int64, target [n] double (or none), id [n_tokens] int32, label [n] int32,
- * line [n] int32, type [n_tokens] uint8. Numbers are little-endian. The header holds SHA-256 of all that follows it (of
- * the SHA-256 of each piece of 256 KiB, so that threads can share the work) and of itself. Every byte is covered, and
- * every number is checked against its range before use: a cache is never trusted because it has the right name.
+ * One file a data set, "<key>.tokens": a header of CACHE_HEADER bytes, then the sections of a data set, each
+ * from a multiple of 64 bytes on: at [n + 1] int64, target [n] double (or none), id [n_tokens] int32, label
+ * [n] int32, line [n] int32, type [n_tokens] uint8. Numbers are little-endian. The header holds SHA-256 of
+ * all that follows it (of the SHA-256 of each piece of 256 KiB, so that threads can share the work) and of
+ * itself. Every byte is covered, and every number is checked against its range before use: a cache is never
+ * trusted because it has the right name.
  *
- * "<hash of path>.source" says which content a source file had when it was last read, with size, times and inode;
+ * "<hash of path>.source" says which content a source file had when it was last read, with size, times and
+ * inode;
  * "<key>.labels" holds the classes of a column. Both end with the hash of what stands before. */
 #ifndef DATA_CACHE_H
 #define DATA_CACHE_H
@@ -39,7 +41,8 @@ hone_status source_hash(char out[65], const char *path, const char *cache_folder
 /* Remember it: not if the file changed just now (a second change would not show in its times). */
 void source_remember(const char *path, const char *cache_folder, const char *hash);
 
-/* Small text files that end with a hash of what stands before: 1 and the text, or 0. Failing to write is no error. */
+/* Small text files that end with a hash of what stands before: 1 and the text, or 0. Failing to write is no
+ * error. */
 int note_read(str *out, arena *a, const char *path);
 void note_write(const char *path, str content);
 

@@ -22,7 +22,8 @@ static void hash_hex(const void *p, size_t n, char out[65]) {
 int note_read(str *out, arena *a, const char *path) {
     char hash[65];
     str all;
-    if (!file_exists(path) || file_read(&all, a, path, NOTE_BYTES, HONE_EDATA, NULL) != HONE_OK || all.n < 65) return 0;
+    if (!file_exists(path) || file_read(&all, a, path, NOTE_BYTES, HONE_EDATA, NULL) != HONE_OK || all.n < 65)
+        return 0;
     hash_hex(all.p, all.n - 65, hash);
     if (memcmp(hash, all.p + all.n - 65, 64) || all.p[all.n - 1] != '\n') return 0;
     *out = (str){all.p, all.n - 65};
@@ -44,12 +45,13 @@ static int describe(text *out, char note[4200], const char *path, const char *ca
     file_stamp s;
     char full[4096], name[65];
     if (!cache_folder || !file_stamp_get(&s, path) || !path_resolve(full, path)) return 0;
-    if (clock_wall_seconds() - (double)(s.mtime_ns > s.ctime_ns ? s.mtime_ns : s.ctime_ns) * 1e-9 < SETTLED_SECONDS)
+    if (clock_wall_seconds() - (double)(s.mtime_ns > s.ctime_ns ? s.mtime_ns : s.ctime_ns) * 1e-9 <
+        SETTLED_SECONDS)
         return 0;
     hash_hex(full, strlen(full), name);
     if ((size_t)snprintf(note, 4200, "%s/%.32s.source", cache_folder, name) >= 4200) return 0;
-    text_printf(out, "%s\n%lld %lld %lld %llu %llu\n", full, (long long)s.bytes, (long long)s.mtime_ns, (long long)s.ctime_ns,
-                (unsigned long long)s.inode, (unsigned long long)s.device);
+    text_printf(out, "%s\n%lld %lld %lld %llu %llu\n", full, (long long)s.bytes, (long long)s.mtime_ns,
+                (long long)s.ctime_ns, (unsigned long long)s.inode, (unsigned long long)s.device);
     return 1;
 }
 
@@ -69,8 +71,8 @@ static int recall(char out[65], const char *path, const char *cache_folder) {
     char note[4200];
     str then;
     arena *a = arena_new("source note");
-    const int known = describe(&now, note, path, cache_folder) && note_read(&then, a, note) && then.n == now.n + 64 &&
-                      !memcmp(then.p, now.p, now.n);
+    const int known = describe(&now, note, path, cache_folder) && note_read(&then, a, note) &&
+                      then.n == now.n + 64 && !memcmp(then.p, now.p, now.n);
     if (known) {
         memcpy(out, then.p + now.n, 64);
         out[64] = 0;

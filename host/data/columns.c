@@ -5,9 +5,10 @@
 
 /* Pairs by name, as the GLUE, SNLI, MNLI, QQP, QNLI and similar sets have them. */
 static const char *const pairs[][2] = {
-    {"sentence1", "sentence2"}, {"premise", "hypothesis"},   {"question1", "question2"}, {"question", "sentence"},
-    {"question", "context"},    {"question", "passage"},     {"text1", "text2"},         {"text", "hypothesis"},
-    {"text_a", "text_b"},       {"sentence_a", "sentence_b"}, {"query", "passage"},
+    {"sentence1", "sentence2"},   {"premise", "hypothesis"}, {"question1", "question2"},
+    {"question", "sentence"},     {"question", "context"},   {"question", "passage"},
+    {"text1", "text2"},           {"text", "hypothesis"},    {"text_a", "text_b"},
+    {"sentence_a", "sentence_b"}, {"query", "passage"},
 };
 static const char *const singles[] = {"sentence", "text"};
 
@@ -71,7 +72,8 @@ static int guess_by_name(columns *out, const rows *r) {
     return 0;
 }
 
-/* The columns with words, label apart: one is the text, two are a pair; more are for the user to choose from. */
+/* The columns with words, label apart: one is the text, two are a pair; more are for the user to choose from.
+ */
 static int guess_by_content(columns *out, const rows *r) {
     out->n_text = 0;
     out->guessed = 1;
@@ -94,8 +96,8 @@ static int only_other(const columns *c, const rows *r) {
     return found;
 }
 
-hone_status columns_choose(columns *out, const rows *r, const char *const *text_names, int n_text, const char *label,
-                           label_wish wish, hone_err *err) {
+hone_status columns_choose(columns *out, const rows *r, const char *const *text_names, int n_text,
+                           const char *label, label_wish wish, hone_err *err) {
     *out = (columns){.label = -1};
     if (n_text > COLUMNS_TEXT_MAX)
         return hone_fail(err, HONE_EUSAGE, "%d text columns; at most %d", n_text, COLUMNS_TEXT_MAX);
@@ -107,7 +109,9 @@ hone_status columns_choose(columns *out, const rows *r, const char *const *text_
     const char *label_name = label ? label : "label";
     int found = rows_column(r, str_of(label_name));
     if (found >= 0 && holds(out, found)) {
-        if (label) return hone_fail(err, HONE_EUSAGE, "%s: column \"%s\" is both text and label", r->name, label_name);
+        if (label)
+            return hone_fail(err, HONE_EUSAGE, "%s: column \"%s\" is both text and label", r->name,
+                             label_name);
         found = -1;
     }
     if (label && found < 0 && wish == LABEL_NEEDED) return refuse_column(r, label, "label_column_name", err);

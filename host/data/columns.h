@@ -1,9 +1,9 @@
 /* columns.h - which columns of a table are the text and which is the label.
  *
- * Named by the job (text_column_names, label_column_name), else guessed as transformers' example scripts do: the label is
- * "label", else the only column that is no text; the text is a known pair (sentence1 and sentence2, premise and
- * hypothesis, question1 and question2, question and sentence, ...), else "sentence" or "text", else the columns that are
- * not just numbers, if those are one or two. */
+ * Named by the job (text_column_names, label_column_name), else guessed as transformers' example scripts do:
+ * the label is "label", else the only column that is no text; the text is a known pair (sentence1 and
+ * sentence2, premise and hypothesis, question1 and question2, question and sentence, ...), else "sentence" or
+ * "text", else the columns that are not just numbers, if those are one or two. */
 #ifndef DATA_COLUMNS_H
 #define DATA_COLUMNS_H
 #include "data/rows.h"
@@ -21,6 +21,6 @@ typedef struct {
 
 /* text, n_text: names or numbers given by the job, n_text 0: none. label: NULL: not given.
  *   HONE_EUSAGE  no such column (with those that are there), or nothing to guess from (bad-inputs D4) */
-hone_status columns_choose(columns *out, const rows *r, const char *const *text, int n_text, const char *label,
-                           label_wish wish, hone_err *err);
+hone_status columns_choose(columns *out, const rows *r, const char *const *text, int n_text,
+                           const char *label, label_wish wish, hone_err *err);
 #endif

@@ -51,8 +51,8 @@ static hone_status read_quoted(csv *c, str *cell, field_end *after, hone_err *er
     for (;; q += 2, doubled = 1) {
         q = memchr(q, '"', (size_t)(c->end - q));
         if (!q) {
-            hone_fail(err, HONE_EDATA, "%s: line %lld opened a quote never closed by end of file", c->in->r->name,
-                      (long long)line);
+            hone_fail(err, HONE_EDATA, "%s: line %lld opened a quote never closed by end of file",
+                      c->in->r->name, (long long)line);
             hone_hint(err, "double a quote that is text (\"\"), or turn quoting off for this file");
             return HONE_EDATA;
         }
@@ -64,7 +64,8 @@ static hone_status read_quoted(csv *c, str *cell, field_end *after, hone_err *er
     c->p = q + 1;
     if (c->p < c->end && *c->p == '\r' && c->eol == '\n' && (c->p + 1 == c->end || c->p[1] == '\n')) c->p++;
     if (c->p < c->end && *c->p != c->delimiter && *c->p != c->eol) {
-        hone_fail(err, HONE_EDATA, "%s: line %lld byte %lld: text after a closing quote; expected %s or the end of the row",
+        hone_fail(err, HONE_EDATA,
+                  "%s: line %lld byte %lld: text after a closing quote; expected %s or the end of the row",
                   c->in->r->name, (long long)c->line, (long long)(c->p - c->line_start) + 1,
                   c->delimiter == '\t' ? "a tab" : "the delimiter");
         hone_hint(err, "double a quote that is text (\"\"), or turn quoting off for this file");
@@ -102,8 +103,8 @@ static hone_status read_row(csv *c, int *n, hone_err *err) {
     field_end after = AFTER_FIELD;
     for (*n = 0; after == AFTER_FIELD; ++*n) {
         if (*n == ROWS_COLUMNS)
-            return hone_fail(err, HONE_EDATA, "%s: line %lld: more than %d columns", c->in->r->name, (long long)line,
-                             ROWS_COLUMNS);
+            return hone_fail(err, HONE_EDATA, "%s: line %lld: more than %d columns", c->in->r->name,
+                             (long long)line, ROWS_COLUMNS);
         str cell;
         HONE_TRY(read_field(c, &cell, &after, err));
         vec_push(&c->in->store->cell, cell);
@@ -126,9 +127,9 @@ static hone_status name_columns(csv *c, int n, hone_err *err) {
         r->column[i] = name;
         char shown[80];
         if (twice)
-            status = hone_fail(err, HONE_EDATA, "%s: line 1: columns %lld and %d both \"%s\"; expected each name once",
-                               r->name, (long long)first + 1, i + 1,
-                               text_escape(shown, sizeof shown, name.p, name.n));
+            status = hone_fail(
+                err, HONE_EDATA, "%s: line 1: columns %lld and %d both \"%s\"; expected each name once",
+                r->name, (long long)first + 1, i + 1, text_escape(shown, sizeof shown, name.p, name.n));
     }
     str_index_free(&seen);
     return status;
@@ -153,13 +154,15 @@ hone_status csv_read(reader *in, hone_err *err) {
         r->n_rows++;
     }
     for (skip_blank_lines(&c); c.p < c.end; skip_blank_lines(&c)) {
-        if (c.line >= INT32_MAX) return hone_fail(err, HONE_EDATA, "%s: more than %d lines", r->name, INT32_MAX);
+        if (c.line >= INT32_MAX)
+            return hone_fail(err, HONE_EDATA, "%s: more than %d lines", r->name, INT32_MAX);
         line = (int32_t)c.line;
         HONE_TRY(read_row(&c, &n, err));
         if (n != r->n_columns) {
-            hone_fail(err, HONE_EDATA, "%s: line %d: %d field%s, %s has %d", r->name, (int)line, n, n == 1 ? "" : "s",
-                      in->o.header ? "header" : "first row", r->n_columns);
-            if (n > r->n_columns && c.quoting) hone_hint(err, "put a field that holds the delimiter in double quotes");
+            hone_fail(err, HONE_EDATA, "%s: line %d: %d field%s, %s has %d", r->name, (int)line, n,
+                      n == 1 ? "" : "s", in->o.header ? "header" : "first row", r->n_columns);
+            if (n > r->n_columns && c.quoting)
+                hone_hint(err, "put a field that holds the delimiter in double quotes");
             return HONE_EDATA;
         }
         vec_push(&in->store->line, line);

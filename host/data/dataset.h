@@ -1,14 +1,19 @@
 /* dataset.h - a data file as samples: packed token ids with labels, kept in a memory-mapped cache.
  *
- * A data set is tokenised once. The cache is one file keyed by content, tokenizer and settings (SHA-256), built under
- * a temporary name and renamed, so two processes may build it at once; a stale or damaged one is rebuilt. */
+ * A data set is tokenised once. The cache is one file keyed by content, tokenizer and settings (SHA-256),
+ * built under a temporary name and renamed, so two processes may build it at once; a stale or damaged one is
+ * rebuilt. */
 #ifndef DATA_DATASET_H
 #define DATA_DATASET_H
 #include "base/host.h"
 #include "data/rows.h"
 #include "text/tokenizer.h"
 
-typedef enum { LABEL_NONE, LABEL_CLASS, LABEL_TARGET } label_kind; /* int32 class; double target (regression) */
+typedef enum {
+    LABEL_NONE,
+    LABEL_CLASS,
+    LABEL_TARGET
+} label_kind; /* int32 class; double target (regression) */
 
 /* Names of classes in id order. */
 typedef struct {
@@ -17,23 +22,23 @@ typedef struct {
 } labels;
 
 typedef struct {
-    const char *const *text_columns; /* names or numbers; n 0: run_classification's guess (see columns.h) */
-    int n_text_columns;              /* 1 text; 2 a pair; more: joined by text_column_delimiter */
+    const char *const *text_columns;   /* names or numbers; n 0: run_classification's guess (see columns.h) */
+    int n_text_columns;                /* 1 text; 2 a pair; more: joined by text_column_delimiter */
     const char *text_column_delimiter; /* NULL: " " */
-    int join_texts;                  /* 1: two columns are joined as well, as run_classification does, not a pair */
-    const char *label_column;        /* name or number; NULL: "label" if there, else the only other column */
+    int join_texts;           /* 1: two columns are joined as well, as run_classification does, not a pair */
+    const char *label_column; /* name or number; NULL: "label" if there, else the only other column */
     label_kind label;
     encode_options encode;
-    int64_t max_samples;             /* 0: all; the first ones, as HF does (after shuffling where asked) */
+    int64_t max_samples; /* 0: all; the first ones, as HF does (after shuffling where asked) */
     rows_options rows;
-    const char *cache_folder;        /* NULL: keep in memory, no file */
-    int rebuild;                     /* overwrite_cache */
+    const char *cache_folder; /* NULL: keep in memory, no file */
+    int rebuild;              /* overwrite_cache */
 } dataset_options;
 
-/* Offsets and ids are mapped: first row of sample i is at[i], its length at[i + 1] - at[i]. n_truncated samples lost
- * n_cut_tokens; n_unknown tokens are [UNK]; n_empty samples have no text but white space. */
+/* Offsets and ids are mapped: first row of sample i is at[i], its length at[i + 1] - at[i]. n_truncated
+ * samples lost n_cut_tokens; n_unknown tokens are [UNK]; n_empty samples have no text but white space. */
 typedef struct {
-    int64_t n;            /* samples */
+    int64_t n; /* samples */
     int64_t n_tokens;
     const int64_t *at;    /* [n + 1] */
     const int32_t *id;    /* [n_tokens] */
@@ -43,32 +48,34 @@ typedef struct {
     const int32_t *line;  /* [n] line in the file */
     int max_length;       /* longest sample */
     int64_t n_truncated, n_cut_tokens, n_unknown, n_empty;
-    char key[65];         /* of the cache: content, tokenizer, settings */
-    char sha256[65];      /* of the file */
-    int from_cache;       /* 1: mapped, not built */
-    void *owner;          /* private */
+    char key[65];    /* of the cache: content, tokenizer, settings */
+    char sha256[65]; /* of the file */
+    int from_cache;  /* 1: mapped, not built */
+    void *owner;     /* private */
 } dataset;
 
-/* Class names of a column as run_classification sorts them: the distinct values, sorted as text; numbers by value. */
+/* Class names of a column as run_classification sorts them: the distinct values, sorted as text; numbers by
+ * value. */
 hone_status labels_collect(labels *out, arena *a, const rows *r, int column, hone_err *err);
 hone_status labels_read(labels *out, arena *a, const char *path, hone_err *err); /* one name a line */
-int labels_find(const labels *l, str name); /* -1 */
+int labels_find(const labels *l, str name);                                      /* -1 */
 
-/* The class names of PATH's label column, as labels_collect gives them, through the cache: a file that was read before
- * and has not changed is not read again. */
+/* The class names of PATH's label column, as labels_collect gives them, through the cache: a file that was
+ * read before and has not changed is not read again. */
 hone_status dataset_labels(labels *out, arena *a, const char *path, const dataset_options *o, hone_err *err);
 
-/* Tokenise (or map the cache of) the rows of PATH. known: names of classes, needed for LABEL_CLASS. A label that is not
- * among them is HONE_EDATA with its line and the nearest name; where labels are optional, an empty label cell, "-1"
- * (which benchmark test sets have) and a file without a label column give -1, or NaN for a target. p NULL: one thread. */
+/* Tokenise (or map the cache of) the rows of PATH. known: names of classes, needed for LABEL_CLASS. A label
+ * that is not among them is HONE_EDATA with its line and the nearest name; where labels are optional, an
+ * empty label cell, "-1" (which benchmark test sets have) and a file without a label column give -1, or NaN
+ * for a target. p NULL: one thread. */
 hone_status dataset_open(dataset **out, const char *path, const dataset_options *o, const tokenizer *t,
                          const labels *known, int label_optional, pool *p, hone_err *err);
 /* The samples of base that index[0 .. n) names, in that order, copied (for validation splits). */
 dataset *dataset_pick(const dataset *base, const int64_t *index, int64_t n);
 void dataset_free(dataset *d);
 
-/* Stratified split: writes the samples of the validation part (fraction of each class, at least one where the class
- * has two or more) and the rest, both ascending. Seeded; LABEL_NONE splits without strata. */
-void dataset_split(const dataset *d, double fraction, uint64_t seed, int64_t *train, int64_t *n_train, int64_t *validation,
-                   int64_t *n_validation);
+/* Stratified split: writes the samples of the validation part (fraction of each class, at least one where the
+ * class has two or more) and the rest, both ascending. Seeded; LABEL_NONE splits without strata. */
+void dataset_split(const dataset *d, double fraction, uint64_t seed, int64_t *train, int64_t *n_train,
+                   int64_t *validation, int64_t *n_validation);
 #endif

@@ -12,7 +12,8 @@ typedef struct {
     int64_t n_slots;
 } str_index;
 
-int64_t str_index_find(const str_index *x, str key);          /* -1: not there */
-int64_t str_index_add(str_index *x, str key, int *was_there); /* its number, new or old; was_there may be NULL */
-void str_index_free(str_index *x);                            /* of a zeroed one: fine */
+int64_t str_index_find(const str_index *x, str key); /* -1: not there */
+int64_t str_index_add(str_index *x, str key,
+                      int *was_there); /* its number, new or old; was_there may be NULL */
+void str_index_free(str_index *x);     /* of a zeroed one: fine */
 #endif

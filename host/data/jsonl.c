@@ -6,8 +6,8 @@
 #include "data/index.h"
 #include "base/err.h"
 
-/* A table needs flat objects only, read once from front to back, millions of them: so this scans straight into cells
- * instead of building trees with base/json.h, and is as strict. */
+/* A table needs flat objects only, read once from front to back, millions of them: so this scans straight
+ * into cells instead of building trees with base/json.h, and is as strict. */
 
 #define NESTING 64
 
@@ -74,7 +74,9 @@ static hone_status read_escaped(scanner *s, const char *from, const char *close,
             continue;
         }
         const char *letter = s->p[1] ? strchr(from_letter, s->p[1]) : NULL;
-        if (!letter && s->p[1] != 'u') return refuse(s, s->p, "unknown escape; expected one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u", err);
+        if (!letter && s->p[1] != 'u')
+            return refuse(s, s->p, "unknown escape; expected one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u",
+                          err);
         s->p += 2;
         if (letter) *w++ = to_byte[letter - from_letter];
         else HONE_TRY(read_unicode(s, &w, err));
@@ -89,7 +91,8 @@ static hone_status read_string(scanner *s, str *out, hone_err *err) {
     for (; q < s->end && *q != '"'; q++) {
         if ((unsigned char)*q < 0x20) {
             char what[80];
-            snprintf(what, sizeof what, "control byte 0x%02x in a string; expected an escape", (unsigned char)*q);
+            snprintf(what, sizeof what, "control byte 0x%02x in a string; expected an escape",
+                     (unsigned char)*q);
             return refuse(s, q, what, err);
         }
         if (*q == '\\') {
@@ -108,7 +111,8 @@ static hone_status read_string(scanner *s, str *out, hone_err *err) {
     return HONE_OK;
 }
 
-/* A number as Python's repr prints it: shortest digits that give it back, point from 1e-4 up to below 1e16. */
+/* A number as Python's repr prints it: shortest digits that give it back, point from 1e-4 up to below 1e16.
+ */
 static str print_number(arena *a, double x) {
     char digits[40];
     double back = 0;
@@ -121,7 +125,8 @@ static str print_number(arena *a, double x) {
     str_to_int64(str_of(e[1] == '+' ? e + 2 : e + 1), &exponent);
     if (exponent < -4 || exponent >= 16) {
         *e = 0;
-        return str_of(arena_print(a, "%se%c%02d", digits, exponent < 0 ? '-' : '+', (int)(exponent < 0 ? -exponent : exponent)));
+        return str_of(arena_print(a, "%se%c%02d", digits, exponent < 0 ? '-' : '+',
+                                  (int)(exponent < 0 ? -exponent : exponent)));
     }
     const int n_digits = (int)(e - digits) - (digits[0] == '-') - (strchr(digits, '.') != NULL);
     const int decimals = n_digits - 1 - (int)exponent;
@@ -136,7 +141,8 @@ static const char *skip_digits(const char *p) {
 static hone_status read_number(scanner *s, str *out, hone_err *err) {
     const char *from = s->p, *p = from + (*from == '-'), *whole = p;
     p = skip_digits(p);
-    if (p == whole || (*whole == '0' && p > whole + 1)) return refuse(s, from, "not a JSON value; expected text, a number, true, false or null", err);
+    if (p == whole || (*whole == '0' && p > whole + 1))
+        return refuse(s, from, "not a JSON value; expected text, a number, true, false or null", err);
     int is_int = 1;
     if (*p == '.') {
         const char *fraction = p + 1;
@@ -154,21 +160,24 @@ static hone_status read_number(scanner *s, str *out, hone_err *err) {
     HONE_TRY(reader_check_field(s->in, out->n, s->line, err));
     double x;
     if (!is_int) {
-        if (!str_to_double(*out, &x) || !isfinite(x)) return refuse(s, from, "number is not finite in 64 bits", err);
+        if (!str_to_double(*out, &x) || !isfinite(x))
+            return refuse(s, from, "number is not finite in 64 bits", err);
         *out = print_number(s->in->r->a, x);
     } else if (str_is(*out, "-0")) *out = STR("0");
     s->p = p;
     return HONE_OK;
 }
 
-/* An array or object is kept as it stands; only its brackets and strings are looked at, with a bound on depth. */
+/* An array or object is kept as it stands; only its brackets and strings are looked at, with a bound on
+ * depth. */
 static hone_status skip_nested(scanner *s, str *out, hone_err *err) {
     const char *from = s->p;
     char open[NESTING];
     int depth = 0;
     do {
         skip_space(s);
-        if (s->p >= s->end) return refuse(s, from < s->line_start ? s->line_start : from, "nested value is not closed", err);
+        if (s->p >= s->end)
+            return refuse(s, from < s->line_start ? s->line_start : from, "nested value is not closed", err);
         const char c = *s->p;
         str ignored;
         if (c == '"') {
@@ -179,7 +188,8 @@ static hone_status skip_nested(scanner *s, str *out, hone_err *err) {
             if (depth == NESTING) return refuse(s, s->p, "nesting deeper than 64", err);
             open[depth++] = c;
         } else if (c == '}' || c == ']') {
-            if (open[--depth] != (c == '}' ? '{' : '[')) return refuse(s, s->p, "bracket closes another kind", err);
+            if (open[--depth] != (c == '}' ? '{' : '['))
+                return refuse(s, s->p, "bracket closes another kind", err);
         }
         s->p++;
     } while (depth);
@@ -229,7 +239,8 @@ static void widen(scanner *s) {
 }
 
 /* Number of the column of a key, new or known; the k-th key of a row is most often the k-th column. */
-static hone_status find_column(scanner *s, str key, const char *at, int64_t k, int64_t *column, hone_err *err) {
+static hone_status find_column(scanner *s, str key, const char *at, int64_t k, int64_t *column,
+                               hone_err *err) {
     *column = k < s->column.n && str_eq(s->column.key[k], key) ? k : str_index_add(&s->column, key, NULL);
     if (*column >= ROWS_COLUMNS) return refuse(s, at, "more than 4096 different keys", err);
     if (*column == (int64_t)s->seen.n) vec_push(&s->seen, 0);
@@ -250,8 +261,10 @@ static hone_status read_object(scanner *s, hone_err *err) {
     const int64_t line = s->line;
     skip_space(s);
     if (s->p >= s->end || *s->p != '{')
-        return hone_fail(err, HONE_EDATA, "%s: line %lld: expected an object", s->in->r->name, (long long)s->line);
-    if (line >= INT32_MAX) return hone_fail(err, HONE_EDATA, "%s: more than %d lines", s->in->r->name, INT32_MAX);
+        return hone_fail(err, HONE_EDATA, "%s: line %lld: expected an object", s->in->r->name,
+                         (long long)s->line);
+    if (line >= INT32_MAX)
+        return hone_fail(err, HONE_EDATA, "%s: more than %d lines", s->in->r->name, INT32_MAX);
     const int64_t base = s->in->r->n_rows;
     for (int64_t c = 0; c < s->stride; c++) {
         vec_push(&t->cell, (str){0});
@@ -298,7 +311,8 @@ static hone_status read_lines(scanner *s, hone_err *err) {
         if (s->p < s->end) {
             HONE_TRY(read_object(s, err));
             skip_space(s);
-            if (s->p < s->end) return refuse(s, s->p, "something after the object; expected one object a line", err);
+            if (s->p < s->end)
+                return refuse(s, s->p, "something after the object; expected one object a line", err);
         }
         s->p = eol ? eol + 1 : file_end;
         s->line++;
@@ -324,7 +338,8 @@ static hone_status read_array(scanner *s, hone_err *err) {
             skip_space(s);
         }
     skip_space(s);
-    return s->p < s->end ? refuse(s, s->p, "something after the array; expected the end of the file", err) : HONE_OK;
+    return s->p < s->end ? refuse(s, s->p, "something after the array; expected the end of the file", err)
+                         : HONE_OK;
 }
 
 /* Close the gaps between rows that are wider than the columns found. */

@@ -21,11 +21,13 @@ static int by_value(const void *a, const void *b) {
     return x < y ? -1 : x > y ? 1 : by_text(a, b);
 }
 
-/* Numbers sort by value only where the whole column is numbers: text that looks like one, in JSON, stays text. */
+/* Numbers sort by value only where the whole column is numbers: text that looks like one, in JSON, stays
+ * text. */
 static void sort_classes(class_name *c, int64_t n, const rows *r, int column) {
     int numeric = 1;
     for (int64_t i = 0; r->number && numeric && i < r->n_rows; i++)
-        numeric = !r->cell[i * r->n_columns + column].n || r->number[i * r->n_columns + column] == CELL_NUMBER;
+        numeric =
+            !r->cell[i * r->n_columns + column].n || r->number[i * r->n_columns + column] == CELL_NUMBER;
     for (int64_t i = 0; numeric && i < n; i++) numeric = str_to_double(c[i].name, &c[i].value);
     qsort(c, (size_t)n, sizeof *c, numeric ? by_value : by_text);
 }
@@ -36,11 +38,13 @@ hone_status labels_collect(labels *out, arena *a, const rows *r, int column, hon
     for (int64_t i = 0; i < r->n_rows && status == HONE_OK; i++) {
         const str cell = r->cell[i * r->n_columns + column];
         if (r->number && r->number[i * r->n_columns + column] == CELL_NESTED)
-            status = hone_fail(err, HONE_EDATA, "%s: line %d: label is an array or object; expected text or a number",
-                               r->name, (int)r->line[i]);
+            status = hone_fail(err, HONE_EDATA,
+                               "%s: line %d: label is an array or object; expected text or a number", r->name,
+                               (int)r->line[i]);
         else if (cell.n) str_index_add(&seen, cell, NULL);
         if (seen.n > 1000000)
-            status = hone_fail(err, HONE_EDATA, "%s: line %d: more than 1000000 different labels; is this the label column?",
+            status = hone_fail(err, HONE_EDATA,
+                               "%s: line %d: more than 1000000 different labels; is this the label column?",
                                r->name, (int)r->line[i]);
     }
     if (status == HONE_OK) {
@@ -69,11 +73,13 @@ hone_status labels_read(labels *out, arena *a, const char *path, hone_err *err) 
         const int64_t first = str_index_add(&seen, r->cell[i], &twice);
         char shown[80];
         if (!r->cell[i].n)
-            status = hone_fail(err, HONE_EDATA, "%s: line %d: empty; expected the name of a label", r->name, (int)r->line[i]);
+            status = hone_fail(err, HONE_EDATA, "%s: line %d: empty; expected the name of a label", r->name,
+                               (int)r->line[i]);
         else if (twice)
-            status = hone_fail(err, HONE_EDATA, "%s: line %d: label \"%s\" given twice, first in line %lld", r->name,
-                               (int)r->line[i], text_escape(shown, sizeof shown, r->cell[i].p, r->cell[i].n),
-                               (long long)first + 1);
+            status =
+                hone_fail(err, HONE_EDATA, "%s: line %d: label \"%s\" given twice, first in line %lld",
+                          r->name, (int)r->line[i],
+                          text_escape(shown, sizeof shown, r->cell[i].p, r->cell[i].n), (long long)first + 1);
         else out->name[out->n++] = (str){arena_copy(a, r->cell[i].p, r->cell[i].n), r->cell[i].n};
     }
     str_index_free(&seen);

@@ -10,7 +10,8 @@ hone_status lines_read(reader *in, hone_err *err) {
     for (const char *p = in->p; p < in->end; r->n_rows++) {
         const char *eol = memchr(p, '\n', (size_t)(in->end - p)), *to = eol ? eol : in->end;
         const char *next = eol ? eol + 1 : in->end;
-        if (r->n_rows + 1 >= INT32_MAX) return hone_fail(err, HONE_EDATA, "%s: more than %d lines", r->name, INT32_MAX);
+        if (r->n_rows + 1 >= INT32_MAX)
+            return hone_fail(err, HONE_EDATA, "%s: more than %d lines", r->name, INT32_MAX);
         HONE_TRY(reader_check_field(in, (size_t)(to - p), r->n_rows + 1, err));
         if (to > p && to[-1] == '\r') to--;
         vec_push(&in->store->cell, (str){p, (size_t)(to - p)});

@@ -1,4 +1,5 @@
-/* reader.h - between rows.c and the readers: what a format's reader is handed and fills. Internal to host/data. */
+/* reader.h - between rows.c and the readers: what a format's reader is handed and fills. Internal to
+ * host/data. */
 #ifndef DATA_READER_H
 #define DATA_READER_H
 #include "base/vec.h"
@@ -13,9 +14,9 @@ typedef struct {
 } rows_store;
 
 typedef struct {
-    rows *r;            /* name and arena are set; a reader sets column, n_columns and n_rows */
-    rows_store *store;  /* a reader pushes cells and lines here */
-    rows_options o;     /* resolved: nothing automatic is left */
+    rows *r;             /* name and arena are set; a reader sets column, n_columns and n_rows */
+    rows_store *store;   /* a reader pushes cells and lines here */
+    rows_options o;      /* resolved: nothing automatic is left */
     const char *p, *end; /* valid UTF-8 without NUL and without BOM; *end is a NUL */
 } reader;
 
@@ -27,8 +28,9 @@ hone_status lines_read(reader *in, hone_err *err);
 hone_status reader_check_field(const reader *in, size_t n, int64_t line, hone_err *err);
 hone_status reader_check_row(const reader *in, size_t n, int64_t line, hone_err *err);
 
-/* A whole file's bytes: read, unpacked where the name ends in ".gz" and the content is gzip, checked (valid UTF-8, no
- * NUL, no UTF-16), without BOM. sha256 is that of the file as it lies on the disk. *unpacked: to be freed, or NULL. */
-hone_status source_read(str *out, void **unpacked, char sha256[65], arena *a, const char *path, const char *name,
-                        hone_err *err);
+/* A whole file's bytes: read, unpacked where the name ends in ".gz" and the content is gzip, checked (valid
+ * UTF-8, no NUL, no UTF-16), without BOM. sha256 is that of the file as it lies on the disk. *unpacked: to be
+ * freed, or NULL. */
+hone_status source_read(str *out, void **unpacked, char sha256[65], arena *a, const char *path,
+                        const char *name, size_t bound, hone_err *err);
 #endif

@@ -70,11 +70,12 @@ static rows_options resolve(const rows_options *o, rows_format format) {
 }
 
 /* "16 MiB" where it is whole mebibytes. */
-static hone_status refuse_size(const reader *in, const char *what, size_t bound, int64_t line, hone_err *err) {
+static hone_status refuse_size(const reader *in, const char *what, size_t bound, int64_t line,
+                               hone_err *err) {
     const size_t mib = (size_t)1 << 20;
     const int whole = bound >= mib && bound % mib == 0;
-    return hone_fail(err, HONE_EDATA, "%s: line %lld: %s above %zu %s (`max_%s_bytes`)", in->r->name, (long long)line, what,
-                     whole ? bound / mib : bound, whole ? "MiB" : "bytes", what);
+    return hone_fail(err, HONE_EDATA, "%s: line %lld: %s above %zu %s (`max_%s_bytes`)", in->r->name,
+                     (long long)line, what, whole ? bound / mib : bound, whole ? "MiB" : "bytes", what);
 }
 
 hone_status reader_check_field(const reader *in, size_t n, int64_t line, hone_err *err) {
@@ -85,9 +86,11 @@ hone_status reader_check_row(const reader *in, size_t n, int64_t line, hone_err 
     return n <= in->o.max_row_bytes ? HONE_OK : refuse_size(in, "row", in->o.max_row_bytes, line, err);
 }
 
-static hone_status read_into(rows *r, rows_store *store, const char *path, const rows_options *o, hone_err *err) {
+static hone_status read_into(rows *r, rows_store *store, const char *path, const rows_options *o,
+                             hone_err *err) {
     str bytes;
-    HONE_TRY(source_read(&bytes, &store->unpacked, r->sha256, r->a, path, r->name, err));
+    const size_t bound = o && o->max_unpacked_bytes ? o->max_unpacked_bytes : ROWS_UNPACKED_BYTES;
+    HONE_TRY(source_read(&bytes, &store->unpacked, r->sha256, r->a, path, r->name, bound, err));
     const char *end = bytes.p + bytes.n;
     rows_format format = o ? o->format : ROWS_AUTO;
     if (format == ROWS_AUTO) format = guess_format(str_of(path), bytes.p, end);

@@ -1,8 +1,8 @@
 /* rows.h - a data file as rows of named fields: the one shape that every reader (csv, jsonl, lines) gives.
  *
- * Formats, by content and name: CSV and TSV (RFC 4180: quoted newlines, doubled quotes, CRLF, BOM; TSV without quoting by
- * default), JSON array of objects, JSONL, plain lines (one field named "text"). ".gz" is read through zlib with a bound
- * on its expansion. Rows borrow from the table's arena. */
+ * Formats, by content and name: CSV and TSV (RFC 4180: quoted newlines, doubled quotes, CRLF, BOM; TSV
+ * without quoting by default), JSON array of objects, JSONL, plain lines (one field named "text"). ".gz" is
+ * read through zlib with a bound on its expansion. Rows borrow from the table's arena. */
 #ifndef DATA_ROWS_H
 #define DATA_ROWS_H
 #include "base/arena.h"
@@ -12,45 +12,48 @@ typedef enum { ROWS_AUTO, ROWS_CSV, ROWS_TSV, ROWS_JSON, ROWS_JSONL, ROWS_LINES 
 
 typedef struct {
     rows_format format;
-    int header;      /* 1 has one, 0 none (columns are then named "0", "1", ...), -1: CSV and TSV have one */
-    int quoting;     /* 1 quotes mean something, 0 they are text, -1: CSV yes, TSV no */
-    char delimiter;  /* 0: ',' or tab by format */
-    size_t max_field_bytes; /* 0: ROWS_FIELD_BYTES */
-    size_t max_row_bytes;   /* 0: ROWS_ROW_BYTES */
+    int header;     /* 1 has one, 0 none (columns are then named "0", "1", ...), -1: CSV and TSV have one */
+    int quoting;    /* 1 quotes mean something, 0 they are text, -1: CSV yes, TSV no */
+    char delimiter; /* 0: ',' or tab by format */
+    size_t max_field_bytes;    /* 0: ROWS_FIELD_BYTES */
+    size_t max_row_bytes;      /* 0: ROWS_ROW_BYTES */
+    size_t max_unpacked_bytes; /* of a .gz file; 0: ROWS_UNPACKED_BYTES */
 } rows_options;
 
 #define ROWS_FIELD_BYTES ((size_t)16 << 20)
 #define ROWS_ROW_BYTES ((size_t)64 << 20)
+#define ROWS_UNPACKED_BYTES ((size_t)32 << 30)
 #define ROWS_COLUMNS 4096
 
 typedef struct {
     arena *a;
-    const char *name;      /* file name for messages */
+    const char *name; /* file name for messages */
     int n_columns;
-    str *column;           /* names */
+    str *column; /* names */
     int64_t n_rows;
-    str *cell;             /* [n_rows * n_columns]; p NULL: absent or null (JSON) */
-    int32_t *line;         /* [n_rows] physical line of the row's start, from 1 */
-    uint8_t *number;       /* JSON: a cell_kind for each cell; NULL for text formats */
-    char sha256[65];       /* of the file's bytes */
+    str *cell;       /* [n_rows * n_columns]; p NULL: absent or null (JSON) */
+    int32_t *line;   /* [n_rows] physical line of the row's start, from 1 */
+    uint8_t *number; /* JSON: a cell_kind for each cell; NULL for text formats */
+    char sha256[65]; /* of the file's bytes */
     rows_format format;
-    void *owner;           /* private */
+    void *owner; /* private */
 } rows;
 
-/* What a JSON cell was. Numbers and booleans are kept as Python prints them (3, 0.5, 1e+20, True); of an array or an
- * object the text is kept as it stands, so that only a job that uses such a column is refused. */
+/* What a JSON cell was. Numbers and booleans are kept as Python prints them (3, 0.5, 1e+20, True); of an
+ * array or an object the text is kept as it stands, so that only a job that uses such a column is refused. */
 typedef enum { CELL_TEXT, CELL_NUMBER, CELL_NESTED } cell_kind;
 
 /* The readers, in short:
- *   CSV, TSV   A row ends with LF or CRLF; a lone CR is text, except in a file without any LF, where it ends a row.
- *              Blank lines are skipped. A column without a name is "Unnamed: 3" (its number from 0), as pandas has it.
- *   JSON       Every element or line is an object with flat values; a key that a row lacks is an absent cell.
- *   lines      Every line is a row, empty ones too, so that answers can be matched with questions.
- *   AUTO       by name (.csv .tsv .json .jsonl .ndjson, a ".gz" after it ignored), where .json is an array or JSONL by
- *              its first byte. Other names, and "-", by content: JSONL and JSON arrays of objects by their first bytes,
- *              TSV where the first lines all have the same number of tabs (not 0), else lines.
+ *   CSV, TSV   A row ends with LF or CRLF; a lone CR is text, except in a file without any LF, where it ends
+ * a row. Blank lines are skipped. A column without a name is "Unnamed: 3" (its number from 0), as pandas has
+ * it. JSON       Every element or line is an object with flat values; a key that a row lacks is an absent
+ * cell. lines      Every line is a row, empty ones too, so that answers can be matched with questions. AUTO
+ * by name (.csv .tsv .json .jsonl .ndjson, a ".gz" after it ignored), where .json is an array or JSONL by its
+ * first byte. Other names, and "-", by content: JSONL and JSON arrays of objects by their first bytes, TSV
+ * where the first lines all have the same number of tabs (not 0), else lines.
  *
- * Read PATH ("-": standard input). HONE_EDATA with line and byte on anything wrong (bad-inputs D1 to D8, D15, D16). */
+ * Read PATH ("-": standard input). HONE_EDATA with line and byte on anything wrong (bad-inputs D1 to D8, D15,
+ * D16). */
 hone_status rows_read(rows **out, const char *path, const rows_options *o, hone_err *err);
 void rows_free(rows *r);
 /* Column by name, or by number where the name is a number and no column has that name; -1: none. */

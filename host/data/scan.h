@@ -6,8 +6,8 @@
 
 typedef uint8_t scan_block __attribute__((vector_size(16)));
 
-/* First place in [p, end) that holds a or b; end where there is none. Sixteen bytes at a time; a hit is found by the
- * lowest set byte, so this is for little-endian machines. */
+/* First place in [p, end) that holds a or b; end where there is none. Sixteen bytes at a time; a hit is found
+ * by the lowest set byte, so this is for little-endian machines. */
 static inline const char *scan_either(const char *p, const char *end, char a, char b) {
     const scan_block all_a = (scan_block){0} + (uint8_t)a, all_b = (scan_block){0} + (uint8_t)b;
     for (; end - p >= 16; p += 16) {

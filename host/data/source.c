@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include <zlib.h>
 
 #include "data/reader.h"
@@ -6,7 +8,7 @@
 #include "base/mem.h"
 
 #define SOURCE_BYTES ((size_t)1 << 40)
-#define GZIP_RATIO 1100          /* DEFLATE reaches 1,032 at most */
+#define GZIP_RATIO 1100 /* DEFLATE reaches 1,032 at most */
 #define GZIP_SLACK ((size_t)1 << 16)
 
 static void *zlib_new(void *context, unsigned n, unsigned bytes) {
@@ -23,7 +25,7 @@ static void zlib_free(void *context, void *p) {
 typedef struct {
     z_stream z;
     char *out;
-    size_t n, cap;
+    size_t n, cap, bound;
 } unpacker;
 
 static void make_room(unpacker *u) {
@@ -47,9 +49,12 @@ static hone_status inflate_all(unpacker *u, str packed, const char *name, hone_e
         const int rc = inflate(&u->z, Z_NO_FLUSH);
         used += take - u->z.avail_in;
         u->n += room - u->z.avail_out;
-        if (u->n > GZIP_RATIO * used + GZIP_SLACK)
-            return hone_fail(err, HONE_EDATA, "%s: expands beyond limit at byte %zu; expected at most %d times its size",
-                             name, used, GZIP_RATIO);
+        if (u->n > GZIP_RATIO * used + GZIP_SLACK || u->n > u->bound)
+            return hone_fail(
+                err, HONE_EDATA,
+                "%s: expands beyond limit at byte %zu; expected at most %d times its size and %zu bytes "
+                "(`max_unpacked_bytes`)",
+                name, used, GZIP_RATIO, u->bound);
         if (rc == Z_STREAM_END) {
             if (used == packed.n) return HONE_OK;
             inflateReset(&u->z);
@@ -58,11 +63,13 @@ static hone_status inflate_all(unpacker *u, str packed, const char *name, hone_e
                              u->z.msg ? u->z.msg : "no message");
         }
     }
-    return hone_fail(err, HONE_EDATA, "%s: byte %zu: gzip data ends early; the file is cut short", name, used);
+    return hone_fail(err, HONE_EDATA, "%s: byte %zu: gzip data ends early; the file is cut short", name,
+                     used);
 }
 
-static hone_status unpack(str *out, void **unpacked, str packed, const char *name, hone_err *err) {
-    unpacker u = {.z = {.zalloc = zlib_new, .zfree = zlib_free}};
+static hone_status unpack(str *out, void **unpacked, str packed, size_t bound, const char *name,
+                          hone_err *err) {
+    unpacker u = {.z = {.zalloc = zlib_new, .zfree = zlib_free}, .bound = bound};
     if (inflateInit2(&u.z, 16 + MAX_WBITS) != Z_OK)
         return hone_fail(err, HONE_EDATA, "%s: cannot start zlib", name);
     const hone_status status = inflate_all(&u, packed, name, err);
@@ -88,7 +95,7 @@ static void find_place(str s, size_t at, int64_t *line, int64_t *byte) {
 
 /* D6: UTF-16 has a byte order mark, or NUL as every other byte of its ASCII characters. */
 static hone_status check_text(str s, const char *name, hone_err *err) {
-    
+
     const unsigned char *u = (const unsigned char *)s.p;
     if (s.n >= 2 && ((u[0] == 0xff && u[1] == 0xfe) || (u[0] == 0xfe && u[1] == 0xff))) {
         hone_fail(err, HONE_EDATA, "%s: looks like UTF-16 (BOM %02x %02x); expected UTF-8", name, u[0], u[1]);
@@ -101,7 +108,8 @@ static hone_status check_text(str s, const char *name, hone_err *err) {
     if (nul) {
         find_place(s, (size_t)(nul - s.p), &line, &byte);
         if (s.n >= 4 && (!u[0] != !u[1]) && (!u[2] != !u[3]) && !u[0] == !u[2]) {
-            hone_fail(err, HONE_EDATA, "%s: looks like UTF-16 (every other byte is NUL); expected UTF-8", name);
+            hone_fail(err, HONE_EDATA, "%s: looks like UTF-16 (every other byte is NUL); expected UTF-8",
+                      name);
             hone_hint(err, "convert it, for example: iconv -f %s -t UTF-8", u[0] ? "UTF-16LE" : "UTF-16BE");
             return HONE_EDATA;
         }
@@ -116,8 +124,8 @@ static hone_status check_text(str s, const char *name, hone_err *err) {
     return HONE_EDATA;
 }
 
-hone_status source_read(str *out, void **unpacked, char sha256_text[65], arena *a, const char *path, const char *name,
-                        hone_err *err) {
+hone_status source_read(str *out, void **unpacked, char sha256_text[65], arena *a, const char *path,
+                        const char *name, size_t bound, hone_err *err) {
     *unpacked = NULL;
     str bytes;
     HONE_TRY(file_read(&bytes, a, path, SOURCE_BYTES, HONE_EDATA, err));
@@ -129,7 +137,7 @@ hone_status source_read(str *out, void **unpacked, char sha256_text[65], arena *
     sha256_hex(digest, sha256_text);
 
     if (bytes.n >= 2 && (uint8_t)bytes.p[0] == 0x1f && (uint8_t)bytes.p[1] == 0x8b)
-        HONE_TRY(unpack(&bytes, unpacked, bytes, name, err));
+        HONE_TRY(unpack(&bytes, unpacked, bytes, bound, name, err));
     const hone_status status = check_text(bytes, name, err);
     if (status != HONE_OK) {
         mem_free(*unpacked);

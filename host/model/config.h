@@ -1,7 +1,7 @@
 /* config.h - config.json of a model folder: what the model is, in hone's words.
  *
- * Every key that changes what is computed is read with its type and range checked (bad-inputs F31 to F34); the whole
- * tree is kept so that the folder handed back says what the one that came in said. */
+ * Every key that changes what is computed is read with its type and range checked (bad-inputs F31 to F34);
+ * the whole tree is kept so that the folder handed back says what the one that came in said. */
 #ifndef MODEL_CONFIG_H
 #define MODEL_CONFIG_H
 #include "base/json.h"
@@ -11,21 +11,40 @@ typedef struct family family;
 
 typedef struct {
     arena *a;
-    const json *tree;          /* the file; NULL for a config made in memory */
+    const json *tree; /* the file; NULL for a config made in memory */
     const family *family;
-    const char *architecture;  /* "BertForSequenceClassification", as written; may be NULL */
+    const char *architecture; /* "BertForSequenceClassification", as written; may be NULL */
     int vocab, width, layers, heads, inner, positions, types; /* V D L H F S T; types 0: none */
-    int head_width;            /* K = D / H */
+    int head_width;                                           /* K = D / H */
     hone_act act;
     double eps, init_range;
-    double p_hidden, p_attention, p_head; /* dropouts; p_head: classifier_dropout or what the family takes instead */
+    double p_hidden, p_attention; /* dropouts */
+    double p_head;                /* classifier_dropout or what the family takes instead */
     int pad_id;
-    int n_labels;              /* from id2label or num_labels; 2 where nothing is said, as transformers */
-    str *label;                /* id2label; NULL: none given */
-    const char *problem_type;  /* or NULL */
+    int n_labels;             /* from id2label or num_labels; 2 where nothing is said, as transformers */
+    str *label;               /* id2label; NULL: none given */
+    const char *problem_type; /* or NULL */
+    const char *path;         /* of the file, for messages; NULL for a config made in memory */
+    const char *const *note;  /* what was read but is not used, one sentence each */
+    int n_notes;
 } model_config;
 
-/* FOLDER/config.json, or the file itself if PATH is no folder. */
+#define CONFIG_MAX_BYTES ((size_t)16 << 20)
+#define CONFIG_MAX_LABELS 65536
+
+/* FOLDER/config.json, or the file itself if PATH is no folder. What is wrong is HONE_EUSAGE with line, column
+ * and key; a link that leads out of the folder is HONE_EDAMAGED. Sizes have no defaults: a config that does
+ * not say them is refused; everything else reads as transformers would where it is absent. Nothing in the
+ * file is ever executed: keys that name code become a note. */
 hone_status config_load(model_config **out, const char *path, hone_err *err);
-void config_free(model_config *c);
+void config_free(model_config *c); /* NULL is fine */
+
+/* The same from text in memory; name is the file's name in messages. */
+hone_status config_parse(model_config **out, const char *name, const char *content, size_t n, hone_err *err);
+
+/* Does this key of config.json name code (auto_map, attention implementations, ...)? Such keys are read by
+ * nobody and not handed back. */
+int config_names_code(const char *key);
+/* The activation of a name in config.json, -1: none of ours. */
+int config_act_find(const char *name);
 #endif

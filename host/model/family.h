@@ -1,7 +1,7 @@
 /* family.h - one row a model family: a transformer is data. A new family is a row of family.c, not new code.
  *
- * Roles are hone's names of a model's parts; a row gives each role the module path that the folder uses, with {i} for
- * the layer. ".weight" and ".bias" follow. */
+ * Roles are hone's names of a model's parts; a row gives each role the module path that the folder uses, with
+ * {i} for the layer. ".weight" and ".bias" follow. */
 #ifndef MODEL_FAMILY_H
 #define MODEL_FAMILY_H
 #include "model/config.h"
@@ -9,12 +9,16 @@
 typedef enum { NORM_AFTER, NORM_BEFORE } norm_place;
 typedef enum { POSITIONS_LEARNED, POSITIONS_ROTARY, POSITIONS_RELATIVE } position_kind;
 
+/* clang-format off */
 #define ROLE_MAP(XX)                                                                                         \
-    XX(ROLE_WORD, "word") XX(ROLE_POSITION, "position") XX(ROLE_TYPE, "type") XX(ROLE_EMBED_NORM, "embed_norm")       \
+    XX(ROLE_WORD, "word") XX(ROLE_POSITION, "position") XX(ROLE_TYPE, "type")                                \
+    XX(ROLE_EMBED_NORM, "embed_norm")                                                                        \
     XX(ROLE_Q, "q") XX(ROLE_K, "k") XX(ROLE_V, "v") XX(ROLE_O, "o") XX(ROLE_NORM1, "norm1")                  \
-    XX(ROLE_UP, "up") XX(ROLE_GATE, "gate") XX(ROLE_DOWN, "down") XX(ROLE_NORM2, "norm2") XX(ROLE_FINAL_NORM, "final_norm") \
-    XX(ROLE_POOLER, "pooler") XX(ROLE_CLASSIFIER, "classifier")                                              \
-    XX(ROLE_MLM_DENSE, "mlm_dense") XX(ROLE_MLM_NORM, "mlm_norm") XX(ROLE_MLM_BIAS, "mlm_bias") XX(ROLE_NSP, "nsp")
+    XX(ROLE_UP, "up") XX(ROLE_GATE, "gate") XX(ROLE_DOWN, "down") XX(ROLE_NORM2, "norm2")                    \
+    XX(ROLE_FINAL_NORM, "final_norm") XX(ROLE_POOLER, "pooler") XX(ROLE_CLASSIFIER, "classifier")            \
+    XX(ROLE_MLM_DENSE, "mlm_dense") XX(ROLE_MLM_NORM, "mlm_norm") XX(ROLE_MLM_BIAS, "mlm_bias")              \
+    XX(ROLE_NSP, "nsp")
+/* clang-format on */
 typedef enum {
 #define XX(name, text) name,
     ROLE_MAP(XX)
@@ -22,29 +26,42 @@ typedef enum {
         N_ROLES
 } role;
 
-/* A classification head: gather the first row (or pool), [dropout], dense (role POOLER), act, dropout, linear (role
- * CLASSIFIER). */
+/* A classification head: gather the first row (or pool), [dropout], dense (role POOLER), act, dropout, linear
+ * (role CLASSIFIER). */
 typedef struct {
-    const char *architecture;       /* BertForSequenceClassification */
-    hone_act act;                   /* tanh; relu for DistilBERT */
-    int dropout_before_dense;       /* RoBERTa */
+    const char *architecture; /* BertForSequenceClassification */
+    hone_act act;             /* tanh; relu for DistilBERT */
+    int dropout_before_dense; /* RoBERTa */
 } class_head;
 
 struct family {
-    const char *model_type;   /* "bert" */
-    const char *prefix;       /* "bert.": of the body in a folder with a head */
+    const char *model_type; /* "bert" */
+    const char *prefix;     /* "bert.": of the body in a folder with a head */
     norm_place norm;
     position_kind positions;
-    int position_offset;      /* RoBERTa: 2 */
+    int position_offset; /* RoBERTa: 2 */
     int gated, rope;
-    const char *module[N_ROLES]; /* body roles without the prefix; head roles (POOLER of DistilBERT, CLASSIFIER, MLM_*) whole; NULL: has none */
-    uint8_t in_body[N_ROLES];    /* 1: module stands behind the prefix (BERT's pooler does, DistilBERT's pre_classifier does not) */
+    /* Body roles without the prefix; head roles (POOLER of DistilBERT, CLASSIFIER, MLM_*) whole; NULL: has
+     * none. */
+    const char *module[N_ROLES];
+    /* 1: the module stands behind the prefix (BERT's pooler does, DistilBERT's pre_classifier does not). */
+    uint8_t in_body[N_ROLES];
     class_head classes;
     /* Keys of config.json by meaning: hone's word -> the family's key; see config.c. */
-    const char *key_width, *key_layers, *key_heads, *key_inner, *key_act, *key_p_hidden, *key_p_attention, *key_p_head, *key_eps, *key_types;
-    double fixed_eps;         /* DistilBERT: 1e-12, no key */
-    const char *const *architectures; /* that load as this family */
+    const char *key_width, *key_layers, *key_heads, *key_inner, *key_act, *key_p_hidden, *key_p_attention,
+        *key_p_head, *key_eps, *key_types;
+    double fixed_eps;                 /* DistilBERT: 1e-12, no key */
+    const char *const *architectures; /* that load as this family; ends with NULL */
+    double p_head_preset;             /* where key_p_head is absent or null; -1: the hidden dropout */
+    double eps_preset;                /* where key_eps is absent */
+    /* Beginnings of tensor names (prefix aside) that are no part of what is trained: heads of other tasks,
+     * buffers, copies of tied weights; NULL ends. */
+    const char *const *ignored;
+    const char *tokenizer_class; /* BertTokenizer */
 };
+/* Is the tensor part of a head or the pooler: what a folder may lack, to be made new? name as family_tensor
+ * gives it. */
+int family_is_head(const family *f, const char *name);
 const family *family_find(const char *model_type); /* NULL: unknown */
 const char *const *family_names(int *n);
 /* "bert.encoder.layer.3.attention.self.query.weight": role's tensor as the folder with a head names it. */

@@ -31,6 +31,7 @@ static hone_status play_micro_batches(training *t, int64_t *n_samples, hone_err 
     for (int64_t m = 0; (sample = steps_batch(&t->steps, t->step, m, &n)); m++) {
         session_feed(t->s, t->in->train, sample, n, (float)(1 / weight));
         t->tokens += t->s->batch->n_tokens;
+        t->tokens_now += t->s->batch->n_tokens;
         HONE_TRY(run_play(t->s->run, HONE_MICRO, top++, t->s->rows, err));
         for (int64_t carry = m + 1; carry % 2 == 0; carry /= 2, top--) HONE_TRY(fold(t, top - 2, err));
     }
@@ -178,6 +179,7 @@ static hone_status one_step(training *t, hone_err *err) {
     t->loss_samples += r.n_samples;
     t->total_loss += (double)r.loss * (double)r.n_samples;
     t->total_samples += r.n_samples;
+    t->samples_now += r.n_samples;
     const double per_step = (clock_process_seconds() - t->start_s) / (double)(t->step - t->start_step);
     record_progress(t->record, t->step, t->steps.total, t->loss_sum / (double)t->loss_samples, r.rate, t->smooth_speed,
                     per_step * (double)(t->steps.total - t->step));

@@ -41,6 +41,9 @@ typedef struct {
 hone_status session_plan_only(session *s, const session_limits *limits, hone_err *err); /* s->plan, no device */
 hone_status session_start(session *s, const session_limits *limits, hone_err *err);
 
+/* Replace the weights by those of a model folder (of the same shapes). */
+hone_status session_load_weights(session *s, const char *folder, hone_err *err);
+
 /* Fill the batch with samples and its INPUT image; scale: weight of a row in the mean. */
 void session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, float scale);
 

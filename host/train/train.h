@@ -1,6 +1,7 @@
 /* train.h - a job from its first byte read to the folder handed back. */
 #ifndef TRAIN_TRAIN_H
 #define TRAIN_TRAIN_H
+#include "run/checkpoint.h"
 #include "train/eval.h"
 #include "train/inputs.h"
 #include "train/record.h"
@@ -20,6 +21,7 @@ typedef struct {
 
     int64_t step;          /* optimizer steps done */
     int64_t tokens;        /* real tokens so far */
+    int64_t tokens_now, samples_now; /* in this process */
     double loss_sum;       /* since the last row of the log: sum over samples */
     int64_t loss_samples;
     double total_loss;     /* over the whole run */
@@ -48,8 +50,8 @@ hone_status train_loop(training *t, hone_err *err);
 
 /* save.c: checkpoints, resuming, the final folder. */
 hone_status save_checkpoint(training *t, hone_err *err);
-hone_status resume_training(training *t, hone_err *err);
-hone_status save_final(training *t, const text *results, hone_err *err);
+hone_status resume_training(training *t, const checkpoint *from, hone_err *err);
+hone_status save_final(training *t, hone_err *err);
 
 /* guard.c: after a step that was not finite: plays its micro-batches again and fills err with step, layer and samples. */
 hone_status explain_not_finite(training *t, const hone_tick *before, hone_err *err);

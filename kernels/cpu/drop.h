@@ -34,17 +34,11 @@ INLINE void philox(vu x[4], const uint32_t key[2]) {
     }
 }
 
-INLINE vu lanes_from(uint32_t first) {
-    vu lane = {0};
-    for (int i = 0; i < VW; i++) lane[i] = (uint32_t)i;
-    return lane + first;
-}
-
 /* The numbers of columns 0 .. n - 1 of a row; n is rounded up to 8 VW. */
 static inline __attribute__((unused)) void draw_row(uint16_t *bits, int64_t n, const dropper *d, hone_key key) {
     uint32_t *to = (uint32_t *)(void *)bits;
     for (int64_t c = 0; c < n; c += 8 * VW, to += 4 * VW) {
-        vu x[4] = {lanes_from((uint32_t)(c / 8)), vu_set(key.position), vu_set(key.sample), vu_set(0)};
+        vu x[4] = {vu_lanes((uint32_t)(c / 8)), vu_set(key.position), vu_set(key.sample), vu_set(0)};
         philox(x, d->key);
         uint32_t word[4][VW];
         for (int w = 0; w < 4; w++) vu_store(word[w], x[w]);

@@ -48,13 +48,16 @@ INLINE void multiply_tile(float *c, int64_t ldc, const float *a, int64_t row, in
 /* The same for any m and n; all that is touched is rounded up to TILE_ROWS rows and VW columns. */
 INLINE void multiply(float *c, int64_t ldc, const float *a, int64_t row, int64_t step, const float *b, int64_t ldb,
                      int64_t m, int64_t n, int64_t k, int add, int dot) {
-    for (int64_t j = 0; j < n; j += TILE_COLUMNS)
+    int64_t vectors = (n + VW - 1) / VW, taken; /* 3 at a time, but four are two and two */
+    for (; vectors > 0; vectors -= taken, c += taken * VW, b += taken * VW) {
+        taken = vectors == 4 ? 2 : vectors < 3 ? vectors : 3;
         for (int64_t i = 0; i < m; i += TILE_ROWS) {
-            float *to = c + i * ldc + j;
-            const float *left = a + i * row, *right = b + j;
-            if (n - j > 2 * VW) multiply_tile(to, ldc, left, row, step, right, ldb, k, 3, add, dot);
-            else if (n - j > VW) multiply_tile(to, ldc, left, row, step, right, ldb, k, 2, add, dot);
-            else multiply_tile(to, ldc, left, row, step, right, ldb, k, 1, add, dot);
+            float *to = c + i * ldc;
+            const float *left = a + i * row;
+            if (taken == 3) multiply_tile(to, ldc, left, row, step, b, ldb, k, 3, add, dot);
+            else if (taken == 2) multiply_tile(to, ldc, left, row, step, b, ldb, k, 2, add, dot);
+            else multiply_tile(to, ldc, left, row, step, b, ldb, k, 1, add, dot);
         }
+    }
 }
 #endif

@@ -17,7 +17,7 @@ INLINE vf vf_tanh(vf x) {
     const vf small = vf_fma(y * z, x, x);
     const vf large = 1.0f - 2.0f / (vf_exp(size + size) + 1.0f);
     const vf signed_large = (vf)((vu)large | ((vu)x & 0x80000000u));
-    return vf_select(vf_lt(size, vf_set(0.625f)), small, vf_select(vf_lt(size, vf_set(20.0f)), signed_large, signed_large));
+    return vf_select(vf_lt(size, vf_set(0.625f)), small, signed_large);
 }
 
 /* The normal distribution up to x, and its density: Phi(-z sqrt 2) = erfc(z) / 2, with erfc(z) = e^(-z^2) t p(t),

@@ -179,6 +179,16 @@ INLINE float vf_top(vf v) {
     for (int i = 1; i < VW; i++) top = v[i] > top ? v[i] : top;
     return top;
 }
+INLINE vu vu_lanes(uint32_t first) { /* first, first + 1, ... */
+    vu lane = {0};
+    for (int i = 0; i < VW; i++) lane[i] = (uint32_t)i;
+    return lane + first;
+}
+/* The first n >= 1 lanes of v, then zeros. */
+INLINE vf vf_first(vf v, int64_t n) {
+    if (n >= VW) return v;
+    return vf_select(vu_ge(vu_set((uint32_t)n - 1), vu_lanes(0)), v, vf_set(0));
+}
 INLINE vf vf_abs(vf v) { return (vf)((vu)v & 0x7fffffffu); }
 
 /* bf16 is the upper half of an fp32. Rounded to nearest, ties to even; a NaN stays one. */

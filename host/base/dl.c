@@ -1,0 +1,105 @@
+/* dl.c - the one door to shared objects: where a device is looked for, and whether what is found is one. */
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/host.h"
+#include "base/version.h"
+
+/* The folder of a file, written over its path; "" becomes ".". */
+static void cut_to_folder(char *path) {
+    char *slash = strrchr(path, '/');
+    if (slash == path) slash[1] = 0;
+    else if (slash) *slash = 0;
+    else strcpy(path, ".");
+}
+
+/* Where this code lies: the program, or libhone.so in somebody's program. */
+static int find_own_folder(char folder[4096], int of_program) {
+    if (of_program) {
+        const ssize_t n = readlink("/proc/self/exe", folder, 4095);
+        if (n <= 0) return 0;
+        folder[n] = 0;
+    } else {
+        Dl_info info;
+        if (!dladdr(&find_own_folder, &info) || !info.dli_fname || strlen(info.dli_fname) >= 4096) return 0;
+        strcpy(folder, info.dli_fname);
+    }
+    cut_to_folder(folder);
+    return 1;
+}
+
+/* The table in the file, checked; NULL and err if it is none. */
+static const hone_device_v1 *open_device(const char *path, const char *name, hone_err *err) {
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!handle) {
+        hone_fail(err, HONE_EUSAGE, "%s: cannot be opened: %s; expected the device %s", path, dlerror(),
+                  name);
+        hone_hint(err, "install the libraries that it needs, or build hone again");
+        return NULL;
+    }
+    const hone_device_v1 *table = dlsym(handle, HONE_DEVICE_SYMBOL);
+    if (!table)
+        hone_fail(err, HONE_EUSAGE, "%s: has no %s; expected the device %s", path, HONE_DEVICE_SYMBOL, name);
+    else if (table->struct_bytes != sizeof *table)
+        hone_fail(err, HONE_EUSAGE, "%s: its table has %u bytes; expected %zu", path, table->struct_bytes,
+                  sizeof *table);
+    else if (strcmp(table->name, name))
+        hone_fail(err, HONE_EUSAGE, "%s: is the device %s; expected %s", path, table->name, name);
+    else return table; /* stays open: its functions are used until the process ends */
+    hone_hint(err, "the file belongs to another version of hone; build or install hone again");
+    dlclose(handle);
+    return NULL;
+}
+
+/* The folders, in the order in which they are asked, each ended with a newline. */
+static void list_folders(text *out) {
+    char folder[4096];
+    const char *own = env_get("HONE_PLUGINS");
+    while (own && *own) {
+        const size_t n = strcspn(own, ":");
+        if (n) text_printf(out, "%.*s\n", (int)n, own);
+        own += n + (own[n] == ':');
+    }
+    if (find_own_folder(folder, 1)) text_printf(out, "%s/../lib/hone\n%s\n", folder, folder);
+    if (find_own_folder(folder, 0)) text_printf(out, "%s/hone\n%s\n", folder, folder);
+    text_printf(out, "%s\n", HONE_INSTALLED_PLUGINS);
+}
+
+const hone_device_v1 *device_load(const char *name, hone_err *err) {
+    text folders = {0}, looked = {0}, path = {0};
+    const hone_device_v1 *table = NULL;
+    int found = 0;
+    char shown[64];
+    if (!*name || strlen(name) > 32 || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")]) {
+        hone_fail(err, HONE_EUSAGE, "device \"%s\" is no name of a device; expected ref, cpu or cuda",
+                  text_escape(shown, sizeof shown, name, strlen(name)));
+        return NULL;
+    }
+    list_folders(&folders);
+    for (char *folder = folders.p, *end; !found && (end = strchr(folder, '\n')); folder = end + 1) {
+        *end = 0;
+        text_clear(&path);
+        text_printf(&path, "%s/libhone_%s.so", folder, name);
+        if (!file_is_regular(path.p)) {
+            if (!looked.n || !strstr(looked.p, folder))
+                text_printf(&looked, "%s%s", looked.n ? ", " : "", folder);
+            continue;
+        }
+        found = 1;
+        table = open_device(path.p, name, err);
+    }
+    if (!found) {
+        hone_fail(err, HONE_EUSAGE,
+                  "device %s: there is no libhone_%s.so in %s; expected it in one of these folders", name,
+                  name, looked.n ? looked.p : "any folder");
+        hone_hint(err, "build it (scripts/setup), choose another device, or name its folder in HONE_PLUGINS");
+    }
+    text_free(&folders);
+    text_free(&looked);
+    text_free(&path);
+    return table;
+}

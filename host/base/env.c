@@ -1,0 +1,55 @@
+/* env.c - the one door to the environment. A variable that is not in this list cannot be read. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/host.h"
+
+static const char *const variables[] = {
+    "HONE_CACHE",     /* folder of token caches and fetched weights */
+    "HONE_PLUGINS",   /* folders with devices, separated by colons, before all others */
+    "HONE_THREADS",   /* threads, where the job does not say */
+    "HONE_DATA",      /* folder of real data, for tests */
+    "HONE_LOG",       /* quiet, warn, info, debug */
+    "XDG_CACHE_HOME", /* instead of ~/.cache */
+    "HOME",
+    "TMPDIR",
+    "USER",
+    "TERM",     /* dumb: no progress line */
+    "NO_COLOR", /* set: no colour */
+    "COLUMNS",  /* width of the terminal */
+    "CUDA_VISIBLE_DEVICES",
+    "SLURM_JOB_ID", /* named in the record of a run */
+};
+
+const char *env_get(const char *name) {
+    int known = 0;
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) known |= !strcmp(variables[i], name);
+    HONE_ASSERT(known);
+    return getenv(name);
+}
+
+static const char *get_filled(const char *name) {
+    const char *value = env_get(name);
+    return value && *value ? value : NULL;
+}
+
+const char *env_cache_folder(void) {
+    static _Thread_local char folder[4096];
+    const char *own = get_filled("HONE_CACHE"), *cache = get_filled("XDG_CACHE_HOME"),
+               *home = get_filled("HOME");
+    const char *temporary = get_filled("TMPDIR");
+    int n;
+    if (own) n = snprintf(folder, sizeof folder, "%s", own);
+    else if (cache && cache[0] == '/')
+        n = snprintf(folder, sizeof folder, "%s/hone", cache); /* XDG: relative is invalid */
+    else if (home) n = snprintf(folder, sizeof folder, "%s/.cache/hone", home);
+    else
+        n = snprintf(folder, sizeof folder, "%s/hone-cache-%ld", temporary ? temporary : P_tmpdir,
+                     (long)getuid());
+    /* A folder that fits no path is as good as none: what is made there fails with its name. */
+    if (n < 0 || (size_t)n >= sizeof folder) folder[sizeof folder - 1] = 0;
+    return folder;
+}

@@ -1,0 +1,32 @@
+/* sig.c - the one door to signals: a flag, read between micro-batches. */
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/host.h"
+
+static atomic_int wish;
+
+/* Whoever asks twice does not want to wait: the process ends here, with the code that it would have ended
+ * with. */
+static void note_signal(int number) {
+    const int wanted = number == SIGINT ? SIG_INTERRUPT : SIG_SAVE;
+    int nothing = SIG_NOTHING;
+    if (atomic_compare_exchange_strong(&wish, &nothing, wanted)) return;
+    _exit(wanted == SIG_INTERRUPT ? hone_status_exit(HONE_EINTERRUPTED) : hone_status_exit(HONE_EPREEMPTED));
+}
+
+void sig_install(void) {
+    static const int numbers[] = {SIGTERM, SIGUSR1, SIGINT};
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_RESTART;
+    action.sa_handler = note_signal;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) sigaction(numbers[i], &action, NULL);
+    action.sa_handler = SIG_IGN; /* a reader that went away is an error of write, not the end of a training */
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+sig_wish sig_wished(void) { return (sig_wish)atomic_load_explicit(&wish, memory_order_relaxed); }

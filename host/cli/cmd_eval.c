@@ -1,0 +1,117 @@
+/* cmd_eval.c - hone eval and hone predict: a finished model over a file. */
+#include <string.h>
+
+#include "cli/cmd.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/host.h"
+#include "train/predict.h"
+
+const option eval_flags[] = {{"brief", 1, "In text: the figures only, without the tables."}};
+const int n_eval_flags = sizeof eval_flags / sizeof *eval_flags;
+const option predict_flags[] = {
+    {"output", 0, "FILE: write the rows there instead of to stdout."},
+    {"logits", 1, "Add the logits in label-id order."},
+    {"top", 0, "K: add the K most probable labels."},
+};
+const int n_predict_flags = sizeof predict_flags / sizeof *predict_flags;
+
+typedef struct {
+    job *job;
+    pool *pool;
+    session *s;
+    dataset *d;
+} opened;
+
+static void close_all(opened *o) {
+    dataset_free(o->d);
+    session_close(o->s);
+    pool_free(o->pool);
+    job_free(o->job);
+}
+
+/* The model, the file as a data set, and a run for its batches. */
+static hone_status open_all(opened *o, const args *a, label_kind label, int64_t max_samples_of(const job *), hone_err *err) {
+    HONE_TRY(job_of_args(&o->job, a, NULL, err));
+    o->pool = pool_new((int)o->job->threads);
+    HONE_TRY(session_open(&o->s, o->job, a->word[0], NULL, o->pool, err));
+    dataset_options d = session_dataset_options(o->s, max_samples_of(o->job));
+    d.label = label == LABEL_NONE || o->s->n_outputs > 1 ? label : LABEL_TARGET;
+    if (!strcmp(a->word[1], "-")) d.cache_folder = NULL;
+    HONE_TRY(dataset_open(&o->d, a->word[1], &d, o->s->tok, &o->s->labels, label == LABEL_NONE, o->pool, err));
+    const eval_batches b = eval_batches_of(o->job, o->d);
+    const session_limits limits = {.tokens_max = b.tokens, .seqs_max = b.samples};
+    return session_start(o->s, &limits, err);
+}
+
+static int64_t eval_samples(const job *j) { return j->max_eval_samples; }
+static int64_t predict_samples(const job *j) { return j->max_predict_samples; }
+
+static hone_status print_eval(opened *o, const args *a, hone_err *err) {
+    metrics m;
+    double seconds;
+    text out = {0};
+    arena *memory = arena_new("metrics");
+    metrics_init(&m, memory, o->s->n_outputs, o->d->n);
+    const hone_status status = evaluate_metrics(o->s, o->d, eval_batches_of(o->job, o->d), &m, &seconds, err);
+    if (!status && a->json) {
+        eval_summary_json(&m, seconds, &out);
+        text_str(&out, "\n");
+    } else if (!status)
+        eval_summary_people(&m, args_value(a, "brief") ? NULL : &o->s->labels, seconds, &out);
+    stdout_add(out.p, out.n);
+    text_free(&out);
+    arena_free(memory);
+    return status;
+}
+
+hone_status cmd_eval(const args *a, hone_err *err) {
+    opened o = {0};
+    HONE_TRY(args_words(a, 2, 2, "hone eval MODEL FILE", err));
+    hone_status status = open_all(&o, a, LABEL_CLASS, eval_samples, err);
+    if (!status) status = print_eval(&o, a, err);
+    close_all(&o);
+    return status;
+}
+
+typedef struct {
+    file_writer *file;
+    hone_status status;
+    hone_err *err;
+} sink;
+
+static void flush_rows(void *arg, text *out) {
+    sink *to = arg;
+    if (!to->file)
+        stdout_add(out->p, out->n);
+    else if (!to->status)
+        to->status = file_write_add(to->file, out->p, out->n, to->err);
+    text_clear(out);
+}
+
+static hone_status print_predictions(opened *o, const args *a, hone_err *err) {
+    int64_t top;
+    HONE_TRY(args_integer(a, "top", 0, 1 << 20, 0, &top, err));
+    const char *path = args_value(a, "output");
+    const predict_options how = {.logits = args_value(a, "logits") != NULL, .top = (int)top};
+    sink to = {.err = err};
+    text out = {0};
+    if (path) HONE_TRY(file_write_begin(&to.file, path, err));
+    hone_status status = predict_rows(o->s, o->d, &how, &out, flush_rows, &to, err);
+    if (!status) status = to.status;
+    if (to.file && status)
+        file_write_abort(to.file);
+    else if (to.file)
+        status = file_write_end(to.file, NULL, err);
+    text_free(&out);
+    return status;
+}
+
+hone_status cmd_predict(const args *a, hone_err *err) {
+    opened o = {0};
+    HONE_TRY(args_words(a, 2, 2, "hone predict MODEL FILE|-", err));
+    hone_status status = open_all(&o, a, LABEL_NONE, predict_samples, err);
+    if (!status) status = print_predictions(&o, a, err);
+    close_all(&o);
+    return status;
+}

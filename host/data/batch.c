@@ -1,0 +1,57 @@
+#include <math.h>
+
+#include "data/batch.h"
+#include "base/err.h"
+
+batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max) {
+    batch *b = ARENA_NEW(a, batch);
+    b->tokens_max = tokens_max;
+    b->seqs_max = seqs_max;
+    b->id = ARENA_ARRAY(a, (size_t)tokens_max, int32_t);
+    b->type = ARENA_ARRAY(a, (size_t)tokens_max, int32_t);
+    b->position = ARENA_ARRAY(a, (size_t)tokens_max, int32_t);
+    b->key = ARENA_ARRAY(a, (size_t)tokens_max, hone_key);
+    b->at = ARENA_ARRAY(a, (size_t)seqs_max, hone_range);
+    b->label = ARENA_ARRAY(a, (size_t)seqs_max, int32_t);
+    b->target = ARENA_ARRAY(a, (size_t)seqs_max, float);
+    b->sample = ARENA_ARRAY(a, (size_t)seqs_max, int64_t);
+    return b;
+}
+
+/* Rows and sequences beyond the batch: nothing is read there, and nothing flows back. */
+static void fill_tail(batch *b) {
+    for (int64_t i = b->n_tokens; i < b->tokens_max; i++) {
+        b->id[i] = b->type[i] = b->position[i] = -1;
+        b->key[i] = (hone_key){0, 0};
+    }
+    for (int64_t i = b->n_seqs; i < b->seqs_max; i++) {
+        b->at[i] = (hone_range){(int32_t)b->n_tokens, 0};
+        b->label[i] = -1;
+        b->target[i] = NAN;
+        b->sample[i] = -1;
+    }
+}
+
+void batch_fill(batch *b, const dataset *d, const int64_t *samples, int64_t n) {
+    HONE_ASSERT(n <= b->seqs_max);
+    int64_t row = 0;
+    for (int64_t s = 0; s < n; s++) {
+        HONE_ASSERT(samples[s] >= 0 && samples[s] < d->n);
+        const int64_t from = d->at[samples[s]], length = d->at[samples[s] + 1] - from;
+        HONE_ASSERT(row + length <= b->tokens_max);
+        for (int64_t k = 0; k < length; k++) {
+            b->id[row + k] = d->id[from + k];
+            b->type[row + k] = d->type[from + k];
+            b->position[row + k] = (int32_t)k;
+            b->key[row + k] = (hone_key){(uint32_t)samples[s], (uint32_t)k};
+        }
+        b->at[s] = (hone_range){(int32_t)row, (int32_t)length};
+        b->label[s] = d->label[samples[s]];
+        b->target[s] = d->target ? (float)d->target[samples[s]] : NAN;
+        b->sample[s] = samples[s];
+        row += length;
+    }
+    b->n_tokens = row;
+    b->n_seqs = n;
+    fill_tail(b);
+}

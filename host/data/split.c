@@ -1,0 +1,79 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/cache.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/rng.h"
+
+dataset *dataset_pick(const dataset *base, const int64_t *index, int64_t n) {
+    int64_t n_tokens = 0;
+    for (int64_t i = 0; i < n; i++) n_tokens += base->at[index[i] + 1] - base->at[index[i]];
+    cache_layout l;
+    HONE_ASSERT(cache_lay_out(&l, n, n_tokens, base->target != NULL));
+    dataset *d = dataset_new();
+    char *memory = mem_new(l.bytes, "picked samples");
+    ((dataset_owner *)d->owner)->memory = memory;
+    cache_point(d, memory, &l, base->target != NULL);
+    int64_t *at = (int64_t *)(memory + l.at);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t from = base->at[index[i]], length = base->at[index[i] + 1] - from;
+        memcpy(memory + l.id + (size_t)at[i] * sizeof(int32_t), base->id + from,
+               (size_t)length * sizeof(int32_t));
+        memcpy(memory + l.type + (size_t)at[i], base->type + from, (size_t)length);
+        ((int32_t *)(memory + l.label))[i] = base->label[index[i]];
+        ((int32_t *)(memory + l.line))[i] = base->line[index[i]];
+        if (base->target) ((double *)(memory + l.target))[i] = base->target[index[i]];
+        at[i + 1] = at[i] + length;
+        if (length > d->max_length) d->max_length = (int)length;
+    }
+    d->n = n;
+    d->n_tokens = n_tokens;
+    memcpy(d->key, base->key, 65);
+    memcpy(d->sha256, base->sha256, 65);
+    d->from_cache = base->from_cache;
+    return d;
+}
+
+typedef struct {
+    int32_t label;
+    uint64_t draw;
+    int64_t sample;
+} ticket;
+
+/* By class, and within a class by the number drawn. */
+static int by_class_then_draw(const void *a, const void *b) {
+    const ticket *x = a, *y = b;
+    if (x->label != y->label) return x->label < y->label ? -1 : 1;
+    if (x->draw != y->draw) return x->draw < y->draw ? -1 : 1;
+    return x->sample < y->sample ? -1 : x->sample > y->sample;
+}
+
+/* How many of a class of n go to the validation part. */
+static int64_t share(int64_t n, double fraction) {
+    int64_t k = (int64_t)((double)n * fraction + 0.5);
+    if (k < 1 && fraction > 0) k = 1;
+    if (k >= n) k = n - 1;
+    return k < 0 ? 0 : k;
+}
+
+void dataset_split(const dataset *d, double fraction, uint64_t seed, int64_t *train, int64_t *n_train,
+                   int64_t *validation, int64_t *n_validation) {
+    ticket *t = mem_new((size_t)d->n * sizeof *t, "split");
+    uint8_t *chosen = mem_new((size_t)d->n, "split");
+    for (int64_t i = 0; i < d->n; i++)
+        t[i] = (ticket){d->label[i], rng_bits(seed, RNG_SPLIT, 0, (uint64_t)i), i};
+    qsort(t, (size_t)d->n, sizeof *t, by_class_then_draw);
+    for (int64_t from = 0, to; from < d->n; from = to) {
+        for (to = from; to < d->n && t[to].label == t[from].label;) to++;
+        const int64_t k = share(to - from, fraction);
+        for (int64_t i = from; i < from + k; i++) chosen[t[i].sample] = 1;
+    }
+    *n_train = *n_validation = 0;
+    for (int64_t i = 0; i < d->n; i++) {
+        if (chosen[i]) validation[(*n_validation)++] = i;
+        else train[(*n_train)++] = i;
+    }
+    mem_free(t);
+    mem_free(chosen);
+}

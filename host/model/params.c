@@ -1,0 +1,325 @@
+/* params.c - which tensor is which parameter, and what becomes of the rest. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/host.h"
+#include "base/mem.h"
+#include "model/family.h"
+#include "model/params.h"
+
+struct params {
+    arena *a;
+    const family *family;
+    const char *folder; /* NULL: none */
+    params_options options;
+    const param_want *want;
+    int n, n_new;
+    weights *w;
+    int *source; /* tensor of each want, -1: new */
+    const char *new_names;
+    const char **ignored, **unexpected;
+    int n_ignored, n_unexpected;
+};
+
+int64_t param_elements(const param_want *w) {
+    int64_t n = 1;
+    for (int d = 0; d < w->n_dims; d++) HONE_ASSERT(!__builtin_mul_overflow(n, w->dim[d], &n));
+    return n;
+}
+
+param_want *params_of_plan(arena *a, const hone_plan *plan) {
+    param_want *want = ARENA_ARRAY(a, (size_t)plan->n_params, param_want);
+    for (int i = 0; i < plan->n_params; i++) {
+        const hone_param *p = &plan->param[i + 1];
+        const hone_value *v = &plan->value[p->value];
+        want[i] =
+            (param_want){.name = p->name, .n_dims = v->n_dims, .init = p->init, .init_std = p->init_std};
+        for (int d = 0; d < v->n_dims; d++) want[i].dim[d] = v->dim[d].n;
+    }
+    return want;
+}
+
+/* ---- names
+ * ---------------------------------------------------------------------------------------------------*/
+/* "...LayerNorm.weight" as old files call it, or NULL. */
+static const char *old_norm_name(arena *a, const char *name) {
+    static const char *const now[] = {"LayerNorm.weight", "LayerNorm.bias"}, *const then[] = {
+                                                                                 "LayerNorm.gamma",
+                                                                                 "LayerNorm.beta"};
+    const size_t n = strlen(name);
+    for (int i = 0; i < 2; i++) {
+        const size_t length = strlen(now[i]);
+        if (n >= length && !strcmp(name + n - length, now[i]))
+            return arena_print(a, "%.*s%s", (int)(n - length), name, then[i]);
+    }
+    return NULL;
+}
+
+/* name without the family's prefix; name itself where it has none. */
+static const char *bare_name(const family *f, const char *name) {
+    const size_t n = strlen(f->prefix);
+    return strncmp(name, f->prefix, n) ? name : name + n;
+}
+
+/* The folder's tensor of a name, under whichever of its names; -1: none. */
+static int find_tensor(const params *p, const char *name) {
+    int at = weights_find(p->w, name);
+    if (at >= 0) return at;
+    const char *bare = bare_name(p->family, name);
+    if (bare != name && (at = weights_find(p->w, bare)) >= 0) return at;
+    const char *old = old_norm_name(p->a, name);
+    if (!old) return -1;
+    at = weights_find(p->w, old);
+    return at >= 0 || bare == name ? at : weights_find(p->w, bare_name(p->family, old));
+}
+
+static int is_ignored(const family *f, const char *name) {
+    const char *bare = bare_name(f, name);
+    for (int i = 0; f->ignored[i]; i++)
+        if (!strncmp(bare, f->ignored[i], strlen(f->ignored[i]))) return 1;
+    return 0;
+}
+
+/* ---- shapes
+ * --------------------------------------------------------------------------------------------------*/
+static int same_shape(const param_want *w, const stored_tensor *t) {
+    if (w->n_dims != t->n_dims) return 0;
+    for (int d = 0; d < w->n_dims; d++)
+        if (w->dim[d] != t->dim[d]) return 0;
+    return 1;
+}
+
+static const char *print_shape(char out[100], int n_dims, const int64_t *dim) {
+    size_t used = 1;
+    out[0] = '[';
+    for (int d = 0; d < n_dims && used < 70; d++)
+        used += (size_t)snprintf(out + used, 100 - used, d ? ",%lld" : "%lld", (long long)dim[d]);
+    snprintf(out + used, 100 - used, "]");
+    return out;
+}
+
+/* A head whose rows alone differ is of another task size; other differences are a wrong shape. */
+static int differs_in_rows(const param_want *w, const stored_tensor *t) {
+    if (w->n_dims != t->n_dims || w->n_dims < 1) return 0;
+    for (int d = 1; d < w->n_dims; d++)
+        if (w->dim[d] != t->dim[d]) return 0;
+    return 1;
+}
+
+static hone_status refuse_shape(const params *p, const param_want *w, const stored_tensor *t, hone_err *err) {
+    char shown[160], is[100], wants[100];
+    print_shape(is, t->n_dims, t->dim);
+    print_shape(wants, w->n_dims, w->dim);
+    text_escape(shown, sizeof shown, t->name, strlen(t->name));
+    if (family_is_head(p->family, w->name) && differs_in_rows(w, t)) {
+        hone_fail(err, HONE_EUSAGE, "%s: head has %lld labels, data has %lld (\"%s\" is %s)", p->folder,
+                  (long long)t->dim[0], (long long)w->dim[0], shown, is);
+        return hone_hint(err, "ignore_mismatched_sizes: true starts a new head");
+    }
+    return hone_fail(err, HONE_EDAMAGED, "%s: \"%s\" is %s, config.json says %s", p->folder, shown, is,
+                     wants);
+}
+
+/* ---- matching
+ * ------------------------------------------------------------------------------------------------*/
+static hone_status match_wants(params *p, uint8_t *used, hone_err *err) {
+    int n_missing = 0;
+    const char *first = NULL;
+    for (int i = 0; i < p->n; i++) {
+        const param_want *w = &p->want[i];
+        const int at = find_tensor(p, w->name), head = family_is_head(p->family, w->name);
+        p->source[i] = at;
+        if (at < 0) {
+            if (head) continue;
+            if (!n_missing++) first = w->name;
+            continue;
+        }
+        const stored_tensor *t = p->w->tensor[at];
+        used[at] = 1;
+        if (!same_shape(w, t)) {
+            if (!(head && p->options.ignore_sizes)) return refuse_shape(p, w, t, err);
+            p->source[i] = -1;
+        } else if (!stored_type_is_float(t->type))
+            return hone_fail(err, HONE_EDAMAGED, "%s: \"%s\" is of type %s, expected F32, F16, BF16 or F64",
+                             p->folder, w->name, stored_type_name(t->type));
+    }
+    if (!n_missing) return HONE_OK;
+    hone_fail(err, HONE_EDAMAGED, "%s: missing %d of %d tensors: %s%s", p->folder, n_missing, p->n, first,
+              n_missing > 1 ? " ..." : "");
+    return hone_hint(err, "is config.json of the same model as the weights?");
+}
+
+/* Half a layer in the folder would be worse than none: weight and bias are new together. */
+static void pair_new(params *p) {
+    for (int i = 0; i < p->n; i++) {
+        if (p->source[i] >= 0) continue;
+        const char *dot = strrchr(p->want[i].name, '.');
+        const size_t module = dot ? (size_t)(dot - p->want[i].name) + 1 : 0;
+        for (int k = 0; k < p->n && module; k++)
+            if (!strncmp(p->want[k].name, p->want[i].name, module) && !strchr(p->want[k].name + module, '.'))
+                p->source[k] = -1;
+    }
+}
+
+static void list_new(params *p) {
+    text names = {0};
+    for (int i = 0; i < p->n; i++) {
+        if (p->source[i] >= 0) continue;
+        p->n_new++;
+        text_printf(&names, "%s%s", names.n ? ", " : "", p->want[i].name);
+    }
+    p->new_names = arena_copy(p->a, names.p ? names.p : "", names.n);
+    text_free(&names);
+}
+
+static void list_unused(params *p, const uint8_t *used) {
+    p->ignored = ARENA_ARRAY(p->a, (size_t)p->w->n, const char *);
+    p->unexpected = ARENA_ARRAY(p->a, (size_t)p->w->n, const char *);
+    for (int i = 0; i < p->w->n; i++) {
+        const char *name = p->w->tensor[i]->name;
+        if (used[i]) continue;
+        if (is_ignored(p->family, name)) p->ignored[p->n_ignored++] = name;
+        else p->unexpected[p->n_unexpected++] = name;
+    }
+}
+
+static hone_status report_unused(const params *p, hone_err *err) {
+    char shown[120], list[420] = "";
+    for (int i = 0; i < p->n_unexpected && i < 3; i++)
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s\"%s\"", i ? ", " : "",
+                 text_escape(shown, sizeof shown, p->unexpected[i], strlen(p->unexpected[i])));
+    if (p->n_unexpected && p->options.strict)
+        return hone_fail(err, HONE_EDAMAGED, "%s: %d unexpected tensors: %s%s", p->folder, p->n_unexpected,
+                         list, p->n_unexpected > 3 ? " ..." : "");
+    if (p->options.quiet) return HONE_OK;
+    if (p->n_unexpected)
+        log_warn("%s: %d unexpected tensors are not used: %s%s", p->folder, p->n_unexpected, list,
+                 p->n_unexpected > 3 ? " ..." : "");
+    if (p->n_ignored)
+        log_debug("%s: %d tensors of other heads and buffers are not used", p->folder, p->n_ignored);
+    if (p->n_new) log_note("%s: not in the folder, made new from the seed: %s", p->folder, p->new_names);
+    return HONE_OK;
+}
+
+static hone_status match_folder(params *p, hone_err *err) {
+    if (!p->folder) {
+        for (int i = 0; i < p->n; i++) p->source[i] = -1;
+        list_new(p);
+        return HONE_OK;
+    }
+    HONE_TRY(weights_open(&p->w, p->folder, err));
+    uint8_t *used = arena_alloc(p->a, (size_t)p->w->n);
+    HONE_TRY(match_wants(p, used, err));
+    pair_new(p);
+    list_new(p);
+    list_unused(p, used);
+    return report_unused(p, err);
+}
+
+hone_status params_open(params **out, const model_config *c, const char *folder, const param_want *want,
+                        int n, const params_options *o, hone_err *err) {
+    arena *a = arena_new("parameters");
+    params *p = ARENA_NEW(a, params);
+    param_want *copy = ARENA_ARRAY(a, (size_t)n, param_want);
+    for (int i = 0; i < n; i++) {
+        copy[i] = want[i];
+        copy[i].name = arena_copy(a, want[i].name, strlen(want[i].name));
+    }
+    p->a = a;
+    p->family = c->family;
+    p->folder = folder ? arena_copy(a, folder, strlen(folder)) : NULL;
+    p->options = *o;
+    p->want = copy;
+    p->n = n;
+    p->source = ARENA_ARRAY(a, (size_t)n, int);
+    const hone_status status = match_folder(p, err);
+    if (status) {
+        params_close(p);
+        return status;
+    }
+    *out = p;
+    return HONE_OK;
+}
+
+void params_close(params *p) {
+    if (!p) return;
+    weights_close(p->w);
+    arena_free(p->a);
+}
+
+int params_is_new(const params *p, int i) { return p->source[i] < 0; }
+int params_n_new(const params *p) { return p->n_new; }
+const char *params_new_names(const params *p) { return p->new_names; }
+const stored_tensor *params_source(const params *p, int i) {
+    return p->source[i] < 0 ? NULL : p->w->tensor[p->source[i]];
+}
+
+const char *const *params_ignored(const params *p, int *n) {
+    *n = p->n_ignored;
+    return p->ignored;
+}
+
+const char *const *params_unexpected(const params *p, int *n) {
+    *n = p->n_unexpected;
+    return p->unexpected;
+}
+
+/* ---- numbers
+ * -------------------------------------------------------------------------------------------------*/
+typedef struct {
+    int64_t n, index; /* how many; the first one's place */
+    const char *name;
+} not_finite;
+
+/* Exponent bits all set: infinity or NaN. The sum of such bits over a block is one pass without a branch. */
+static void count_not_finite(not_finite *found, const char *name, const float *x, int64_t n) {
+    for (int64_t first = 0; first < n; first += 4096) {
+        const int64_t end = n - first < 4096 ? n : first + 4096;
+        int bad = 0;
+        for (int64_t i = first; i < end; i++) bad |= !(fabsf(x[i]) <= 3.402823466e38f);
+        for (int64_t i = first; bad && i < end; i++) {
+            if (isfinite(x[i])) continue;
+            if (!found->n++) found->index = i, found->name = name;
+        }
+    }
+}
+
+static hone_status report_not_finite(const params *p, const not_finite *found, hone_err *err) {
+    if (!found->n) return HONE_OK;
+    if (p->options.strict)
+        return hone_fail(err, HONE_ENOTFINITE, "%s: %lld non-finite values, first in \"%s\" at index %lld",
+                         p->folder, (long long)found->n, found->name, (long long)found->index);
+    log_warn("%s: %lld non-finite values, first in \"%s\" at index %lld", p->folder, (long long)found->n,
+             found->name, (long long)found->index);
+    return HONE_OK;
+}
+
+hone_status params_fill(params *p, params_put *put, void *to, hone_err *err) {
+    int64_t largest = 0;
+    not_finite found = {0};
+    hone_status status = HONE_OK;
+    for (int i = 0; i < p->n; i++)
+        if (p->source[i] < 0 || !stored_as_float(p->w->tensor[p->source[i]])) {
+            const int64_t n = param_elements(&p->want[i]);
+            largest = n > largest ? n : largest;
+        }
+    float *copy = largest ? mem_new((size_t)largest * sizeof *copy, "a parameter being loaded") : NULL;
+    for (int i = 0; i < p->n && !status; i++) {
+        const param_want *w = &p->want[i];
+        const stored_tensor *t = params_source(p, i);
+        const float *values = t ? stored_as_float(t) : NULL;
+        const int64_t n = param_elements(w);
+        if (t) status = safetensors_unchanged(p->w->of[p->source[i]], err);
+        if (status) break;
+        if (!t) param_init(copy, n, w->name, w->init, w->init_std, p->options.seed);
+        else if (!values) stored_to_float(copy, t, 0, n);
+        if (!values) values = copy;
+        if (t) count_not_finite(&found, w->name, values, n);
+        status = put(to, i, values, err);
+    }
+    mem_free(copy);
+    if (!status && p->w) status = weights_unchanged(p->w, err);
+    return status ? status : report_not_finite(p, &found, err);
+}

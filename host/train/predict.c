@@ -1,0 +1,165 @@
+/* predict.c - rows out of logits, and a summary out of counts. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/predict.h"
+#include "base/mem.h"
+#include "base/table.h"
+#include "base/vec.h"
+
+#define FLUSH_BYTES ((size_t)1 << 16)
+
+void probabilities(float *x, int n) {
+    float top = x[0];
+    double sum = 0;
+    for (int i = 1; i < n; i++) top = x[i] > top ? x[i] : top;
+    for (int i = 0; i < n; i++) sum += exp((double)(x[i] - top));
+    for (int i = 0; i < n; i++) x[i] = (float)(exp((double)(x[i] - top)) / sum);
+}
+
+typedef struct {
+    session *s;
+    const predict_options *o;
+    text *out;
+    void (*flush)(void *arg, text *out);
+    void *arg;
+    float *p;   /* probabilities of the sample */
+    int *order; /* classes by falling probability */
+} row_writer;
+
+static void sort_classes(const float *p, int *order, int n, int k) {
+    for (int i = 0; i < n; i++) order[i] = i;
+    for (int i = 0; i < k; i++) { /* the k largest to the front; k is small */
+        int best = i;
+        for (int c = i + 1; c < n; c++)
+            if (p[order[c]] > p[order[best]] || (p[order[c]] == p[order[best]] && order[c] < order[best])) best = c;
+        const int swap = order[i];
+        order[i] = order[best];
+        order[best] = swap;
+    }
+}
+
+static void add_label(text *out, const session *s, int c, float score) {
+    text_str(out, "\"label\":");
+    text_json(out, s->labels.name[c].p, s->labels.name[c].n);
+    text_str(out, ",\"score\":");
+    text_double(out, (double)score);
+}
+
+static void write_row(void *arg, int64_t i, const float *logits, double loss) {
+    row_writer *w = arg;
+    const int n = w->s->n_outputs;
+    (void)loss;
+    text_printf(w->out, "{\"index\":%lld,", (long long)i);
+    if (n == 1) {
+        text_str(w->out, "\"value\":");
+        text_double(w->out, (double)logits[0]);
+    } else {
+        const int top = w->o->top > n ? n : w->o->top;
+        memcpy(w->p, logits, sizeof(float) * (size_t)n);
+        probabilities(w->p, n);
+        sort_classes(w->p, w->order, n, top > 1 ? top : 1);
+        add_label(w->out, w->s, w->order[0], w->p[w->order[0]]);
+        if (top) text_str(w->out, ",\"top\":[");
+        for (int k = 0; k < top; k++) {
+            text_str(w->out, k ? ",{" : "{");
+            add_label(w->out, w->s, w->order[k], w->p[w->order[k]]);
+            text_str(w->out, "}");
+        }
+        if (top) text_str(w->out, "]");
+    }
+    if (w->o->logits) {
+        text_str(w->out, ",\"logits\":[");
+        for (int c = 0; c < n; c++) {
+            if (c) text_str(w->out, ",");
+            text_double(w->out, (double)logits[c]);
+        }
+        text_str(w->out, "]");
+    }
+    text_str(w->out, "}\n");
+    if (w->out->n >= FLUSH_BYTES) w->flush(w->arg, w->out);
+}
+
+hone_status predict_rows(session *s, const dataset *d, const predict_options *o, text *out, void (*flush)(void *arg, text *out), void *arg, hone_err *err) {
+    row_writer w = {.s = s, .o = o, .out = out, .flush = flush, .arg = arg};
+    w.p = mem_new(sizeof(float) * (size_t)s->n_outputs, "probabilities");
+    w.order = mem_new(sizeof(int) * (size_t)s->n_outputs, "order of classes");
+    const hone_status status = evaluate(s, d, eval_batches_of(s->job, d), write_row, &w, err);
+    flush(arg, out);
+    mem_free(w.p);
+    mem_free(w.order);
+    return status;
+}
+
+void eval_summary_json(const metrics *m, double seconds, text *out) {
+    metric f[METRICS_MAX];
+    const int n = metrics_figures(m, f);
+    for (int i = 0; i < n; i++) {
+        text_printf(out, "%s\"eval_%s\":", i ? "," : "{", f[i].name);
+        text_double(out, f[i].value);
+    }
+    text_printf(out, ",\"eval_samples\":%lld,\"eval_runtime\":", (long long)m->n);
+    text_double(out, seconds);
+    text_str(out, ",\"eval_samples_per_second\":");
+    text_double(out, seconds > 0 ? (double)m->n / seconds : 0);
+    text_str(out, "}");
+}
+
+typedef struct {
+    int label, guess;
+    int64_t n;
+} confusion;
+
+static int by_count(const void *a, const void *b) {
+    const confusion *x = a, *y = b;
+    if (x->n != y->n) return x->n < y->n ? 1 : -1;
+    return x->label != y->label ? x->label - y->label : x->guess - y->guess;
+}
+
+static void print_confusions(const metrics *m, const labels *l, text *out) {
+    const int n = m->n_classes;
+    VEC(confusion) wrong = {0};
+    for (int a = 0; a < n; a++)
+        for (int b = 0; b < n; b++)
+            if (a != b && m->confusion[(int64_t)a * n + b]) vec_push(&wrong, (confusion){a, b, m->confusion[(int64_t)a * n + b]});
+    if (wrong.n) {
+        qsort(wrong.p, wrong.n, sizeof *wrong.p, by_count);
+        table *t = table_new(3);
+        table_cell(t, "most confused: label");
+        table_cell(t, "predicted");
+        table_cell(t, "times");
+        for (size_t i = 0; i < wrong.n && i < 10; i++) {
+            table_cell(t, "%.*s", (int)l->name[wrong.p[i].label].n, l->name[wrong.p[i].label].p);
+            table_cell(t, "%.*s", (int)l->name[wrong.p[i].guess].n, l->name[wrong.p[i].guess].p);
+            table_cell(t, "%lld", (long long)wrong.p[i].n);
+        }
+        text_str(out, "\n");
+        table_print(t, out);
+        table_free(t);
+    }
+    vec_free(&wrong);
+}
+
+void eval_summary_people(const metrics *m, const labels *l, double seconds, text *out) {
+    metric f[METRICS_MAX];
+    const int n = metrics_figures(m, f);
+    for (int i = 0; i < n; i++) text_printf(out, "%-16s %.4f\n", f[i].name, f[i].value);
+    text_printf(out, "%-16s %lld\n%-16s %.2f s (%.0f a second)\n", "samples", (long long)m->n, "time", seconds, seconds > 0 ? (double)m->n / seconds : 0);
+    if (m->n_classes < 2 || !l) return;
+    table *t = table_new(5);
+    const char *const head[] = {"class", "precision", "recall", "f1", "samples"};
+    for (int i = 0; i < 5; i++) table_cell(t, "%s", head[i]);
+    for (int c = 0; c < m->n_classes; c++) {
+        double x[3];
+        int64_t support;
+        metrics_of_class(m, c, x, &support);
+        table_cell(t, "%.*s", (int)l->name[c].n, l->name[c].p);
+        for (int i = 0; i < 3; i++) table_cell(t, "%.3f", x[i]);
+        table_cell(t, "%lld", (long long)support);
+    }
+    text_str(out, "\n");
+    table_print(t, out);
+    table_free(t);
+    print_confusions(m, l, out);
+}

@@ -1,0 +1,188 @@
+/* attention.c - lengths, masks, heads, dropout, and four traps:
+ *   1 all scores about -200 (keys beyond the end would count e^200 times), 2 scores of thousands, 3 equal
+ * scores, 4 masks that leave rows without keys. Backward takes o and lse from ref's forward, rounded as the
+ * device keeps them. */
+#include "harness.h"
+
+static void set_heads(cases_case *k, int H, int G, int K) {
+    k->extent[CASES_LETTER('H')] = H, k->extent[CASES_LETTER('G')] = G, k->extent[CASES_LETTER('K')] = K;
+    k->attr.attention.scale = 1 / sqrt((double)K);
+}
+
+static void fill_positions(cases_values *v) {
+    operand_values *pos = values_find(v, "q_pos");
+    int32_t *key = words_of(v, "key");
+    if (!pos) return;
+    for (int64_t n = 0; n < pos->rows; n++) pos->word[n] = -1;
+    for (int b = 0; b < v->k->n_sequences; b++) {
+        const hone_range q = sequence_range(v->k->q_len, b);
+        for (int i = 0; i < q.n; i++) {
+            const int at =
+                (int)((int64_t)(2 * i + 1) * v->k->k_len[b] / (2 * q.n)); /* picked queries, spread */
+            pos->word[q.first + i] = at;
+            if (key) key[2 * (q.first + i) + 1] = at;
+        }
+    }
+}
+
+static void fill_scores(cases_values *v) {
+    operand_values *q = values_find(v, "q"), *k = values_find(v, "k");
+    const double flat = sqrt(200 / ((double)extent_of(v, 'K') * v->k->attr.attention.scale));
+    for (int64_t e = 0; e < q->rows * q->width; e++) {
+        if (v->k->trap == 1) q->x[e] = flat;
+        if (v->k->trap == 2) q->x[e] *= 60;
+        if (v->k->trap == 3) q->x[e] = 0;
+    }
+    for (int64_t e = 0; e < k->rows * k->width; e++) {
+        if (v->k->trap == 1) k->x[e] = -flat + 0.01 * k->x[e];
+        if (v->k->trap == 2) k->x[e] *= 60;
+    }
+    values_round(v);
+}
+
+static void fill_forward(cases_values *v) {
+    fill_positions(v);
+    fill_scores(v);
+}
+
+static void fill_backward(cases_values *v) {
+    static const char *const shared[] = {"q", "k", "v", "q_at", "k_at", "q_pos", "key"};
+    fill_positions(v);
+    fill_scores(v);
+    cases_case forward = *v->k;
+    forward.op = HONE_OP_ATTENTION_FWD, forward.in_place = 0, forward.with[0] = 0;
+    bind_operand(&forward, "q_pos", values_find(v, "q_pos") != NULL);
+    bind_operand(&forward, "key", values_find(v, "key") != NULL);
+    cases_values f;
+    values_init(&f, v->on, &forward, v->compute);
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) values_copy(&f, shared[i], v, shared[i]);
+    char why[256];
+    image im;
+    if (!image_init(&im, &f, HONE_F64, v->on->ref, v->on->ref_device, why, sizeof why) ||
+        !image_play(&im, (slice){0}, why, sizeof why))
+        abort(); /* ref is plain memory and arithmetic */
+    image_read(&im, &f);
+    values_copy(v, "o", &f, "o");
+    values_copy(v, "lse", &f, "lse");
+    image_deinit(&im);
+    values_deinit(&f);
+}
+
+static cases_case base_case(hone_op op) {
+    cases_case k = {.op = op, .modes = CASES_CHECK, .row_letter = 'B'};
+    k.fill = op == HONE_OP_ATTENTION_FWD ? fill_forward : fill_backward;
+    k.attr.site = 5;
+    k.attr.attention.left = 3, k.attr.attention.right = 2;
+    k.bound = 1e-5, k.floor = 0.25, k.bound_narrow = 0x1p-6;
+    k.why =
+        "scores of K products, sums of S terms; narrow: probabilities and their gradients are rounded too";
+    return k;
+}
+
+static void emit_both(cases_sink *to, const cases_case *forward) {
+    cases_case k = *forward;
+    k.op = HONE_OP_ATTENTION_FWD, k.fill = fill_forward;
+    emit_types(to, &k);
+    k.op = HONE_OP_ATTENTION_BWD, k.fill = fill_backward;
+    bind_operand(&k, "dq dk dv", 1);
+    emit_types(to, &k);
+}
+
+typedef struct {
+    int n, q[10], k[10]; /* k[0] -1: as q */
+} lengths;
+
+static const lengths length_sets[] = {
+    {5, {1, 2, 15, 16, 17}, {-1}},
+    {3, {63, 64, 65}, {-1}},
+    {6, {0, 5, 0, 33, 1, 8}, {-1}},
+    {2, {127, 129}, {-1}},
+    {1, {128}, {-1}},
+    {4, {5, 0, 17, 3}, {9, 4, 0, 40}},
+    {3, {20, 31, 2}, {3, 30, 1}},
+    {2, {31, 33}, {-1}},
+    {1, {257}, {-1}},
+    {2, {0, 0}, {-1}},
+    {8, {7, 11, 1, 9, 3, 24, 6, 2}, {-1}},
+    {1, {1}, {-1}},
+    {3, {1, 1, 1}, {65, 128, 300}},
+    {1, {256}, {-1}},
+};
+
+static void set_sequences(cases_case *k, const lengths *l) {
+    set_lengths(k, 'N', l->q, l->n);
+    set_lengths(k, 'M', l->k[0] < 0 ? l->q : l->k, l->n);
+}
+
+static void emit_run(cases_sink *to, int i) {
+    static const int heads[][3] = {{2, 2, 32}, {1, 1, 64}, {4, 2, 16}, {3, 3, 20},
+                                   {2, 1, 7},  {1, 1, 1},  {2, 2, 96}};
+    const int r = i % 16;
+    cases_case k = base_case(HONE_OP_ATTENTION_FWD);
+    set_sequences(&k, &length_sets[(size_t)i % (sizeof length_sets / sizeof *length_sets)]);
+    set_heads(&k, heads[i % 7][0], heads[i % 7][1], heads[i % 7][2]);
+    k.attr.attention.mask = i % 3;
+    if (i % 3 == HONE_MASK_WINDOW && factor(r, 1)) k.attr.attention.left = i % 2, k.attr.attention.right = 0;
+    if (i % 3 == HONE_MASK_WINDOW && factor(r, 2)) k.attr.attention.left = 1000;
+    k.attr.p = factor(r, 4) ? (factor(r, 8) ? 0.5f : 0.1f) : 0;
+    bind_operand(&k, "q_pos", factor(r, 7) && i % 3 != HONE_MASK_FULL);
+    bind_operand(&k, "key", k.attr.p > 0);
+    k.pad = factor(r, 9) ? 8 : 0;
+    emit_both(to, &k);
+}
+
+static void emit_traps(cases_sink *to) {
+    static const char *const notes[] = {"", "scores -200", "large scores", "equal scores", "no keys"};
+    static const lengths odd = {3, {100, 37, 5}, {-1}}, fewer_keys = {3, {100, 37, 5}, {60, 1, 4}};
+    for (int trap = 1; trap <= 4; trap++) {
+        cases_case k = base_case(HONE_OP_ATTENTION_FWD);
+        set_sequences(&k, trap == 4 ? &fewer_keys : &odd);
+        set_heads(&k, 2, 2, 32);
+        k.trap = trap;
+        snprintf(k.note, sizeof k.note, "%s", notes[trap]);
+        if (trap == 4) k.attr.attention.mask = HONE_MASK_CAUSAL;
+        if (trap == 1)
+            k.bound = 1e-4, k.floor = 2, k.why = "an ulp of 200 is 1.5e-5, and probabilities inherit it";
+        if (trap == 2)
+            k.bound = 0.02, k.floor = 60, k.bound_narrow = 0.05, k.why = "an ulp of 20,000 is 2e-3";
+        emit_both(to, &k);
+    }
+}
+
+static void emit_grads(cases_sink *to) {
+    static const lengths few = {3, {3, 0, 4}, {-1}}, cross = {3, {3, 2, 4}, {5, 0, 2}};
+    for (int i = 0; i < 12; i++) {
+        cases_case k = base_case(HONE_OP_ATTENTION_FWD);
+        set_sequences(&k, i & 1 ? &cross : &few);
+        set_heads(&k, 4, i & 2 ? 2 : 4, 5);
+        k.attr.attention.mask = i / 4;
+        k.attr.p = i % 3 ? 0.5f : 0;
+        bind_operand(&k, "key", k.attr.p > 0);
+        bind_operand(&k, "q_pos", i % 5 == 4);
+        k.floor = 0, k.modes |= CASES_GRAD, k.dtype = HONE_F32, k.bound *= 10;
+        emit(to, &k);
+    }
+}
+
+static void emit_long(cases_sink *to, int n, int S, unsigned modes) {
+    cases_case k = base_case(HONE_OP_ATTENTION_FWD);
+    int all[CASES_MAX_SEQUENCES];
+    for (int b = 0; b < n; b++) all[b] = S;
+    set_lengths(&k, 'N', all, n);
+    set_lengths(&k, 'M', all, n);
+    set_heads(&k, modes == CASES_BENCH ? 12 : 1, modes == CASES_BENCH ? 12 : 1, 32);
+    k.attr.p = 0.1f, k.modes = modes;
+    bind_operand(&k, "key", 1);
+    emit_both(to, &k);
+}
+
+void attention_cases(cases_sink *to) {
+    for (int i = 0; i < 56; i++) emit_run(to, i);
+    emit_long(to, 1, 511, CASES_CHECK);
+    emit_long(to, 1, 512, CASES_CHECK);
+    emit_traps(to);
+    emit_grads(to);
+    emit_long(to, 32, 32, CASES_BENCH);
+    emit_long(to, 8, 128, CASES_BENCH);
+    emit_long(to, 2, 512, CASES_BENCH);
+}

@@ -1,0 +1,99 @@
+/* bench.c - how long a call takes, and what that means in bytes and operations a second. */
+#include "harness.h"
+
+enum { MAX_RUNS = 2000, WARM_RUNS = 3 };
+
+/* Bytes that a call must at least read and write: every bound operand once, "+" inputs apart from their
+ * results. */
+static double bytes_of(const image *im) {
+    double sum = 0;
+    for (int i = 0; i < im->v->op->n_in + im->v->op->n_out; i++) {
+        const operand_values *u = &im->v->v[i];
+        if (u->bound) sum += (double)(u->rows * u->width) * (double)type_bytes(im->dtype[i]);
+    }
+    return sum;
+}
+
+/* Pairs of query and key that attention's mask lets live. */
+static double living_pairs(const cases_case *k) {
+    double sum = 0;
+    for (int b = 0; b < k->n_sequences; b++)
+        for (int i = 0; i < k->q_len[b]; i++) {
+            const int at = i + k->k_len[b] - k->q_len[b];
+            int first = 0, last = k->k_len[b] - 1;
+            if (k->attr.attention.mask == HONE_MASK_WINDOW && at - k->attr.attention.left > first)
+                first = at - k->attr.attention.left;
+            if (k->attr.attention.mask == HONE_MASK_WINDOW && at + k->attr.attention.right < last)
+                last = at + k->attr.attention.right;
+            if (k->attr.attention.mask == HONE_MASK_CAUSAL && at < last) last = at;
+            if (last >= first) sum += last - first + 1;
+        }
+    return sum;
+}
+
+/* Multiplications and additions of matrix products; other ops are measured in bytes. */
+static double flops_of(const cases_values *v) {
+    const double heads = (double)extent_of(v, 'H') * (double)extent_of(v, 'K');
+    switch (v->k->op) {
+    case HONE_OP_LINEAR_FWD:
+    case HONE_OP_LINEAR_BWD:
+    case HONE_OP_LINEAR_BWD_W:
+        return 2.0 * (double)extent_of(v, 'N') * (double)extent_of(v, 'I') * (double)extent_of(v, 'O');
+    case HONE_OP_ATTENTION_FWD:
+        return 4 * living_pairs(v->k) * heads;
+    case HONE_OP_ATTENTION_BWD:
+        return 10 * living_pairs(v->k) * heads;
+    default:
+        return 0;
+    }
+}
+
+static int by_size(const void *a, const void *b) {
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int measure(image *im, const hone_host_v1 *host, double seconds, cases_result *out) {
+    static const hone_status ok = HONE_OK;
+    uint64_t *ns = malloc(MAX_RUNS * sizeof *ns);
+    if (!ns) abort();
+    const hone_call call = image_call(im, (slice){0});
+    const uint64_t begin = host->clock_ns(host->context);
+    int n = 0;
+    for (int run = 0; run < MAX_RUNS + WARM_RUNS; run++) {
+        const uint64_t before = host->clock_ns(host->context);
+        if (im->table->op[call.op](im->queue, &call) != ok || im->table->queue_wait(im->queue) != ok) break;
+        const uint64_t after = host->clock_ns(host->context);
+        if (run >= WARM_RUNS) ns[n++] = after - before;
+        if (n >= 5 && (double)(after - begin) > seconds * 1e9) break;
+    }
+    if (n) {
+        qsort(ns, (size_t)n, sizeof *ns, by_size);
+        out->n_runs = n;
+        out->median_us = (double)ns[n / 2] / 1e3;
+        out->p10_us = (double)ns[n / 10] / 1e3;
+        out->p90_us = (double)ns[n - 1 - n / 10] / 1e3;
+        out->gb_per_s = bytes_of(im) / (out->median_us * 1e3);
+        out->tflops = flops_of(im->v) / (out->median_us * 1e6);
+    } else {
+        snprintf(out->what, sizeof out->what, "the op failed while it was timed");
+    }
+    free(ns);
+    return n > 0;
+}
+
+cases_outcome cases_bench(const cases_on *on, const cases_case *k, const hone_host_v1 *host, double seconds,
+                          cases_result *out) {
+    if (cases_check(on, k, out) != CASES_PASS) return out->outcome;
+    cases_values v;
+    values_init(&v, on, k, k->dtype);
+    values_fill(&v);
+    image im = {0};
+    const int timed = image_init(&im, &v, k->dtype, on->table, on->device[0], out->what, sizeof out->what) &&
+                      image_play(&im, (slice){0}, out->what, sizeof out->what) &&
+                      measure(&im, host, seconds, out);
+    if (!timed) out->outcome = CASES_FAIL;
+    image_deinit(&im);
+    values_deinit(&v);
+    return out->outcome;
+}

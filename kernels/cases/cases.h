@@ -1,0 +1,88 @@
+/* cases.h - one list of cases for every op, and what can be done with a case:
+ *
+ *   check    play it on a device and, in fp64 on the same rounded inputs, on ref; compare every result; see
+ * that nothing outside the results was written, and that bits depend neither on threads, nor on repeating,
+ * nor on which other rows are in the call grad     check ref's gradients by central differences in fp64,
+ * through the ops that the op's rule names bench    time it, beside a passed check support  ask a device
+ * whether it can play it
+ *
+ * A case is an op, extents of the letters of its line, the optional operands that are bound, attributes and a
+ * type; operands follow from the line, contents from a seed. Families of cases lie in the files that are
+ * named as the families of ops are (norm.c: NORM_FWD, NORM_BWD). */
+#ifndef CASES_CASES_H
+#define CASES_CASES_H
+#include "hone/device.h"
+
+typedef enum { CASES_CHECK = 1, CASES_GRAD = 2, CASES_BENCH = 4 } cases_mode;
+typedef enum {
+    CASES_PASS,
+    CASES_FAIL,
+    CASES_REFUSED
+} cases_outcome; /* refused: the device cannot, and says so */
+
+#define CASES_MAX_SEQUENCES 48
+#define CASES_LETTER(c) ((c) - 'A')
+
+struct cases_values;
+typedef struct {
+    hone_op op;
+    unsigned modes;     /* in which the case takes part; every case can be checked */
+    int64_t extent[26]; /* of letters; CASES_LETTER('N') */
+    char with[96];      /* the optional operands that are bound, by name, "+y" among them */
+    char note[40];      /* what is special, for the name */
+    hone_attr attr;
+    hone_dtype dtype;    /* compute type */
+    hone_dtype from, to; /* COPY: types of x and y */
+    int same_type;       /* ref plays in the same types: the result is a question of bits */
+    int pad;             /* elements between the end of a row and the next row */
+    int in_place;        /* results take the storage that their @ offers */
+    int n_sequences, q_len[CASES_MAX_SEQUENCES], k_len[CASES_MAX_SEQUENCES];
+    int trap; /* which unkind contents; the family says what they are. 0: ordinary */
+    char
+        row_letter; /* rows of this letter do not depend on each other; 'B': sequences do not; 0: not tried */
+    const char *rule;           /* grad: instead of the op's own rule, for fused forms, which have none */
+    double bound, bound_narrow; /* largest error of a result in fp32, and with bf16 storage, relative to */
+    double floor;               /*   max(|value|, root mean square of the result, floor) */
+    const char *why;            /* where the bound comes from */
+    void (*fill)(struct cases_values *v); /* the family's contents */
+} cases_case;
+
+/* Return 0 to stop. */
+typedef int cases_visit(void *arg, const cases_case *k);
+
+/* Visit all cases, in the order of families. */
+void cases_each(cases_visit *visit, void *arg);
+int cases_count(hone_op op, unsigned modes); /* cases of op that take part in one of modes */
+
+/* "N=7 D=384 with bias key p=0.1 pad=8" and "[7,384]": the case apart from op and type. */
+void cases_describe(const cases_case *k, char *name, size_t name_bytes);
+/* Set extents from "N=4096,D=384,p=0.1"; lengths of sequences from "S=128" (all). HONE_EUSAGE: unknown
+ * letter, bad number. */
+hone_status cases_set_shape(cases_case *k, const char *text, hone_err *err);
+
+/* What is tested: a device opened once for each number of threads (results must agree), and ref. */
+typedef struct {
+    const hone_device_v1 *table;
+    hone_device *device[4];
+    int n_devices;
+    const hone_device_v1 *ref;
+    hone_device *ref_device;
+} cases_on;
+
+typedef struct {
+    cases_outcome outcome;
+    double max_error, error_bound; /* as in cases_case.bound; grad: bound 1e-6 */
+    uint32_t bits;                 /* hash of the results' bits */
+    char what[256];                /* the first thing that was wrong, or why the device refused */
+    /* bench */
+    double median_us, p10_us, p90_us, gb_per_s, tflops;
+    int n_runs;
+} cases_result;
+
+int cases_can(const hone_device_v1 *table, const cases_case *k, char *why, size_t why_bytes);
+cases_outcome cases_check(const cases_on *on, const cases_case *k, cases_result *out);
+cases_outcome cases_grad(const cases_on *on, const cases_case *k, cases_result *out); /* of ref alone */
+/* Checks first; times are filled in only if that passed. host: whose clock; seconds: how long to measure. */
+cases_outcome cases_bench(const cases_on *on, const cases_case *k, const hone_host_v1 *host, double seconds,
+                          cases_result *out);
+#endif

@@ -1,0 +1,110 @@
+/* check.c - a device against ref in fp64 on the same inputs. */
+#include "harness.h"
+
+int cases_can(const hone_device_v1 *table, const cases_case *k, char *why, size_t why_bytes) {
+    if (!table->op[k->op]) {
+        snprintf(why, why_bytes, "%s: %s is absent from the table", table->name, hone_op_find(k->op)->name);
+        return 0;
+    }
+    cases_values v;
+    values_init(&v, NULL, k, k->dtype);
+    const hone_query query = image_query(&v, k->dtype);
+    values_deinit(&v);
+    return table->can(&query, why, why_bytes);
+}
+
+/* Root mean square of a result's finite entries. */
+static double size_of(const image *im, int operand) {
+    const operand_values *u = &im->v->v[operand];
+    double sum = 0;
+    int64_t n = 0;
+    for (int64_t e = 0; e < u->rows * u->width; e++) {
+        const double x = image_get(im, operand, e / u->width, e % u->width);
+        if (isfinite(x)) sum += x * x, n++;
+    }
+    return n ? sqrt(sum / (double)n) : 0;
+}
+
+/* Error of one entry in the case's measure; infinite where NaN or infinity differ, or an integer does. */
+static double entry_error(const cases_case *k, double is, double should, double size, int is_float) {
+    if (isnan(is) || isnan(should)) return isnan(is) && isnan(should) ? 0 : INFINITY;
+    if (is == should) return 0;
+    if (!is_float || isinf(is) || isinf(should)) return INFINITY;
+    const double unit = fmax(fmax(fabs(should), size), k->floor);
+    return fabs(is - should) / unit;
+}
+
+/* The bound for a result: what is stored in a 2-byte type is rounded to it. */
+static double bound_of(const cases_case *k) {
+    return k->dtype == HONE_BF16 || k->dtype == HONE_F16 ? k->bound_narrow : k->bound;
+}
+
+static int compare(const image *im, const image *ref, cases_result *out) {
+    const cases_values *v = im->v;
+    int passed = 1;
+    for (int i = v->op->n_in; i < v->op->n_in + v->op->n_out; i++) {
+        const operand_values *u = &v->v[i];
+        if (!u->bound) continue;
+        const double size = type_is_float(u->dtype) ? size_of(ref, i) : 0;
+        for (int64_t e = 0; e < u->rows * u->width; e++) {
+            const double is = image_get(im, i, e / u->width, e % u->width);
+            const double should = image_get(ref, i, e / u->width, e % u->width);
+            const double error = entry_error(v->k, is, should, size, type_is_float(u->dtype));
+            if (error > out->max_error) out->max_error = error;
+            if (error <= out->error_bound || !passed) continue;
+            passed = 0;
+            snprintf(out->what, sizeof out->what,
+                     "%s[%lld,%lld] is %.9g, ref says %.9g: error %.3g, bound %.3g",
+                     v->op->out[i - v->op->n_in].name, (long long)(e / u->width), (long long)(e % u->width),
+                     is, should, error, out->error_bound);
+        }
+    }
+    return passed;
+}
+
+/* The same bits on repeat and with every other number of threads. */
+static int others_agree(const cases_on *on, const cases_values *v, image *first, cases_result *out) {
+    for (int d = 0; d < on->n_devices; d++) {
+        image im;
+        int agree = image_init(&im, v, v->compute, on->table, on->device[d], out->what, sizeof out->what) &&
+                    image_play(&im, (slice){0}, out->what, sizeof out->what);
+        if (agree && image_bits(&im) != out->bits) {
+            agree = 0;
+            snprintf(out->what, sizeof out->what,
+                     d ? "device opened as number %d gives other bits" : "other bits on repeat", d);
+        }
+        image_deinit(&im);
+        if (!agree) return 0;
+    }
+    (void)first;
+    return 1;
+}
+
+static int check_values(const cases_on *on, const cases_values *v, cases_result *out) {
+    image im = {0}, ref = {0};
+    char *why = out->what;
+    const size_t n = sizeof out->what;
+    int passed = image_init(&ref, v, HONE_F64, on->ref, on->ref_device, why, n) &&
+                 image_play(&ref, (slice){0}, why, n) &&
+                 image_init(&im, v, v->compute, on->table, on->device[0], why, n) &&
+                 image_play(&im, (slice){0}, why, n);
+    if (passed) {
+        out->bits = image_bits(&im);
+        passed = compare(&im, &ref, out) && image_is_clean(&im, why, n) && image_is_clean(&ref, why, n) &&
+                 others_agree(on, v, &im, out) && rows_agree(&im, why, n);
+    }
+    image_deinit(&im);
+    image_deinit(&ref);
+    return passed;
+}
+
+cases_outcome cases_check(const cases_on *on, const cases_case *k, cases_result *out) {
+    *out = (cases_result){.outcome = CASES_REFUSED, .error_bound = bound_of(k)};
+    if (!cases_can(on->table, k, out->what, sizeof out->what)) return CASES_REFUSED;
+    cases_values v;
+    values_init(&v, on, k, k->dtype);
+    values_fill(&v);
+    out->outcome = check_values(on, &v, out) ? CASES_PASS : CASES_FAIL;
+    values_deinit(&v);
+    return out->outcome;
+}

@@ -1,0 +1,33 @@
+/* softmax.c - trap 1: arguments of tens of thousands. */
+#include "harness.h"
+
+static void fill(cases_values *v) {
+    operand_values *x = values_find(v, "x"), *y = values_find(v, "y");
+    for (int64_t e = 0; x && v->k->trap && e < x->rows * x->width; e++) x->x[e] *= 2e4;
+    for (int64_t m = 0; v->k->op == HONE_OP_SOFTMAX_BWD && m < y->rows;
+         m++) { /* y is a row of probabilities */
+        double sum = 0;
+        for (int64_t c = 0; c < y->width; c++) sum += y->x[m * y->width + c] = exp(y->x[m * y->width + c]);
+        for (int64_t c = 0; c < y->width; c++) y->x[m * y->width + c] /= sum;
+    }
+}
+
+static void emit_shape(cases_sink *to, int64_t M, int64_t C, int r, int trap, unsigned modes) {
+    cases_case k = {.op = HONE_OP_SOFTMAX_FWD, .modes = modes, .row_letter = 'M', .fill = fill, .trap = trap};
+    k.extent[CASES_LETTER('M')] = M, k.extent[CASES_LETTER('C')] = C;
+    k.in_place = factor(r, 1), k.pad = factor(r, 2) ? 8 : 0;
+    k.bound = 1e-6 + sum_bound(C), k.why = "an exp, and a sum of C terms";
+    if (trap) snprintf(k.note, sizeof k.note, "large");
+    if (modes & CASES_GRAD) k.dtype = HONE_F32, emit(to, &k);
+    else emit_types(to, &k);
+    k.op = HONE_OP_SOFTMAX_BWD, k.modes &= ~(unsigned)CASES_GRAD, k.floor = 1e-3;
+    if (!trap) emit_types(to, &k);
+}
+
+void softmax_cases(cases_sink *to) {
+    static const int64_t shapes[][2] = {{1, 1}, {7, 3}, {65, 77}, {130, 384}, {3, 1001}, {66, 16}};
+    for (int i = 0; i < 12; i++) emit_shape(to, shapes[i % 6][0], shapes[i % 6][1], i % 4, 0, CASES_CHECK);
+    emit_shape(to, 9, 50, 0, 1, CASES_CHECK);
+    emit_shape(to, 3, 6, 0, 0, CASES_CHECK | CASES_GRAD);
+    emit_shape(to, 1024, 77, 0, 0, CASES_BENCH);
+}

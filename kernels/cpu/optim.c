@@ -1,0 +1,85 @@
+/* optim.c - the end of an optimizer step: GUARD judges the gradients and moves the tick on, ADAMW_STEP updates.
+ * Plain version: kernels/ref/optim.inc. */
+#include "ops.h"
+#include "drop.h"
+
+#include <math.h>
+
+/* The words of the tick after this step has been judged; hone_tick in device.h tells the order. */
+static void move_tick(hone_tick *tick, int ok) {
+    vu x[4] = {vu_set((uint32_t)++tick->step), vu_set(0), vu_set(0), vu_set(0)};
+    philox(x, tick->seed);
+    tick->step_key[0] = x[0][0], tick->step_key[1] = x[1][0];
+    if (ok) {
+        tick->adam_t++;
+        tick->good_steps++;
+    } else {
+        tick->skipped++;
+        tick->latch = 1;
+    }
+}
+
+hone_status ISA(guard)(hone_queue *q, const hone_call *c) {
+    const hone_tensor *part = &c->in[0];
+    hone_tick *tick = c->out[3].p;
+    double sum = 0;
+    float scale = 1;
+    (void)q;
+    if (tick->loss_scale) memcpy(&scale, &tick->loss_scale, sizeof scale);
+    for (int64_t i = 0; i < part->dim[0]; i++) sum += (double)floats(part)[i];
+    const double norm = sqrt(sum), clip = (double)floats(&c->in[2])[0];
+    const double clipped = clip > 0 && clip / (norm + 1e-6) < 1 ? clip / (norm + 1e-6) : 1;
+    const int ok = isfinite((float)norm) && isfinite(floats(&c->in[1])[0]) && !tick->latch;
+    floats(&c->out[0])[0] = (float)(clipped / (double)scale);
+    floats(&c->out[1])[0] = (float)norm;
+    ints(&c->out[2])[0] = ok;
+    move_tick(tick, ok);
+    return HONE_OK;
+}
+
+typedef struct {
+    const hone_call *c;
+    double unbias1, unbias2; /* 1 - beta^t */
+} adamw_job;
+
+/* One pass over memory: 16 bytes read, 12 written an element, 2 or 4 more for a copy. Rounded as torch's AdamW does:
+ * decay as one factor, sqrt(v) divided by sqrt(1 - beta2^t), the rate by 1 - beta1^t. */
+INLINE void update_chunk(const adamw_job *job, int64_t item, int bf) {
+    const hone_call *c = job->c;
+    const int32_t *chunk = cell(&c->in[1], item, 0); /* first element / 64, elements, group */
+    const int64_t first = (int64_t)chunk[0] * 64, n = chunk[1];
+    const float *rate = cell(&c->in[2], chunk[2], 0), *g = floats(&c->in[0]) + first;
+    float *w = floats(&c->out[0]) + first, *m = floats(&c->out[1]) + first, *v = floats(&c->out[2]) + first;
+    void *copy = cell(&c->out[3], 0, first);
+    const float unscale = floats(&c->in[3])[0];
+    const vf b1 = vf_set((float)c->attr.adamw.beta1), a1 = vf_set((float)(1 - c->attr.adamw.beta1));
+    const vf b2 = vf_set((float)c->attr.adamw.beta2), a2 = vf_set((float)(1 - c->attr.adamw.beta2));
+    const vf keep = vf_set((float)(1 - (double)rate[0] * (double)rate[1]));
+    const vf step = vf_set((float)((double)rate[0] / job->unbias1)), eps = vf_set((float)c->attr.adamw.eps);
+    const vf spread = vf_set((float)sqrt(job->unbias2));
+    for (int64_t i = 0; i < n; i += VW) {
+        const vf e = ld_n(g, i, n - i, 0) * unscale;
+        const vf m1 = vf_fma(b1, ld_n(m, i, n - i, 0), a1 * e);
+        const vf v1 = vf_fma(b2, ld_n(v, i, n - i, 0), a2 * e * e);
+        const vf w1 = ld_n(w, i, n - i, 0) * keep - step * (m1 / (vf_sqrt(v1) / spread + eps));
+        st_n(m, i, m1, n - i, 0);
+        st_n(v, i, v1, n - i, 0);
+        st_n(w, i, w1, n - i, 0);
+        if (copy) st_n(copy, i, w1, n - i, bf);
+    }
+}
+
+static void adamw_chunk(void *arg, int64_t item, int thread) {
+    const adamw_job *job = arg;
+    (void)thread;
+    if (is_bf(&job->c->out[3])) update_chunk(job, item, 1);
+    else update_chunk(job, item, 0);
+}
+
+hone_status ISA(adamw_step)(hone_queue *q, const hone_call *c) {
+    if (!ints(&c->in[4])[0]) return HONE_OK;
+    const double t = c->tick->adam_t;
+    adamw_job job = {c, 1 - pow(c->attr.adamw.beta1, t), 1 - pow(c->attr.adamw.beta2, t)};
+    deal(q, c->in[1].dim[0], adamw_chunk, &job);
+    return HONE_OK;
+}

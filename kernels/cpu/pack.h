@@ -1,0 +1,101 @@
+/* pack.h - operands of a product laid out as product.h wants them: unit by unit of k. A unit is an fp32 number, or a
+ * pair of bf16 numbers that are neighbours in k (paired). */
+#ifndef CPU_PACK_H
+#define CPU_PACK_H
+#include "vec.h"
+#include "cpu.h"
+
+/* An operand, fp32 or bf16. by_k 0: element (line, k) lies at p[line ld + k]; 1: at p[k ld + line]. */
+typedef struct {
+    const void *p;
+    int64_t ld;
+    int bf, by_k;
+} factor;
+
+/* n elements of a row from element i on, as units, of which there are n_units; the last pair may lack its second. */
+INLINE void pack_line(float *to, const factor *f, int64_t i, int64_t n, int64_t n_units, int paired) {
+    if (paired) {
+        if (2 * n_units > n) to[n_units - 1] = 0;
+        memcpy(to, (const uint16_t *)f->p + i, (size_t)n * sizeof(uint16_t));
+    } else if (f->bf) {
+        for (int64_t j = 0; j < n; j += VW) st_n(to, j, ld_n(f->p, i + j, n - j, 1), n - j, 0);
+    } else {
+        memcpy(to, (const float *)f->p + i, (size_t)n * sizeof(float));
+    }
+}
+
+/* to[u ld + r] = unit u of line r, for lines that lie by k: r in [0, n), k in [k0, k1). Up to n_wide, zeros. */
+INLINE void pack_by_k(float *to, int64_t ld_to, const factor *f, int64_t first, int64_t n, int64_t n_wide, int64_t k0,
+                      int64_t k1, int paired) {
+    for (int64_t k = k0; k < k1; k += 1 + paired, to += ld_to)
+        for (int64_t r = 0; r < n_wide; r += VW) {
+            const int64_t left = most(n - r, 0), i = k * f->ld + first + r;
+            vf v;
+            if (paired) {
+                const uint16_t *from = (const uint16_t *)f->p + i;
+                const vu low = left >= VW ? vu_load16(from) : vu_load16_n(from, left);
+                vu high = vu_set(0);
+                if (k + 1 < k1) high = left >= VW ? vu_load16(from + f->ld) : vu_load16_n(from + f->ld, left);
+                v = (vf)(low | high << 16);
+            } else {
+                v = ld_n(f->p, i, left, f->bf);
+            }
+            vf_store_n(to + r, v, least(n_wide - r, VW));
+        }
+}
+
+/* The lanes of a and b by turns: the first half of them, the second. */
+#if HONE_VEC == 512
+#define MIX_LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define MIX_HIGH(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#elif HONE_VEC == 256
+#define MIX_LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define MIX_HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define MIX_LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define MIX_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
+#endif
+
+/* Mixing lines i and i + VW / 2 of a square, for all i, log2(VW) times over, turns rows into columns. */
+INLINE void turn_square(vf v[VW]) {
+    UNROLL for (int stage = 1; stage < VW; stage *= 2) {
+        vf mixed[VW];
+        UNROLL for (int i = 0; i < VW / 2; i++) {
+            mixed[2 * i] = MIX_LOW(v[i], v[i + VW / 2]);
+            mixed[2 * i + 1] = MIX_HIGH(v[i], v[i + VW / 2]);
+        }
+        UNROLL for (int i = 0; i < VW; i++) v[i] = mixed[i];
+    }
+}
+
+/* VW units of a line from element i on, of which n elements exist. */
+INLINE vf load_units(const factor *f, int64_t i, int64_t n, int paired) {
+    if (!paired) return ld_n(f->p, i, n, f->bf);
+    const uint16_t *from = (const uint16_t *)f->p + i;
+    uint16_t pair[2 * VW] = {0};
+    if (n < 2 * VW) {
+        memcpy(pair, from, (size_t)n * sizeof *from);
+        from = pair;
+    }
+    vf v;
+    memcpy(&v, from, sizeof v);
+    return v;
+}
+
+/* The same as pack_by_k for lines that lie along k. n_wide is a multiple of VW. */
+INLINE void pack_turned(float *to, int64_t ld_to, const factor *f, int64_t first, int64_t n, int64_t n_wide, int64_t k0,
+                        int64_t k1, int paired) {
+    for (int64_t k = k0; k < k1; k += VW * (1 + paired), to += VW * ld_to) {
+        const int64_t n_units = least((k1 - k + paired) / (1 + paired), VW);
+        for (int64_t r = 0; r < n_wide; r += VW) {
+            vf square[VW];
+            UNROLL for (int i = 0; i < VW; i++) {
+                const int is_there = r + i < n;
+                square[i] = is_there ? load_units(f, (first + r + i) * f->ld + k, k1 - k, paired) : vf_set(0);
+            }
+            turn_square(square);
+            for (int64_t u = 0; u < n_units; u++) vf_store(to + u * ld_to + r, square[u]);
+        }
+    }
+}
+#endif

@@ -1,0 +1,48 @@
+#include <math.h>
+
+#include "../test.h"
+#include "data/batch.h"
+
+TEST(batch_packs_samples_without_padding) {
+    static const int64_t at[] = {0, 3, 5, 9};
+    static const int32_t id[] = {2, 10, 3, 2, 3, 2, 11, 12, 3}, label[] = {1, -1, 0};
+    static const uint8_t type[] = {0, 0, 0, 0, 0, 0, 1, 1, 1};
+    static const double target[] = {0.5, 1.5, NAN};
+    dataset d = {.n = 3,
+                 .n_tokens = 9,
+                 .at = at,
+                 .id = id,
+                 .type = type,
+                 .label = label,
+                 .target = target,
+                 .max_length = 4};
+    arena *a = arena_new("test");
+    batch *b = batch_new(a, 10, 4);
+    const int64_t all[] = {2, 0, 1}, one[] = {1};
+    batch_fill(b, &d, all, 3);
+    CHECK_INT(b->n_tokens, 9);
+    CHECK_INT(b->n_seqs, 3);
+    static const int32_t want_id[] = {2, 11, 12, 3, 2, 10, 3, 2, 3, -1},
+                         want_position[] = {0, 1, 2, 3, 0, 1, 2, 0, 1, -1};
+    static const int32_t want_type[] = {0, 1, 1, 1, 0, 0, 0, 0, 0, -1};
+    for (int i = 0; i < 10; i++) {
+        CHECK_INT(b->id[i], want_id[i]);
+        CHECK_INT(b->position[i], want_position[i]);
+        CHECK_INT(b->type[i], want_type[i]);
+    }
+    CHECK_INT(b->key[1].sample, 2);
+    CHECK_INT(b->key[1].position, 1);
+    CHECK_INT(b->key[4].sample, 0);
+    CHECK(b->at[0].first == 0 && b->at[0].n == 4 && b->at[1].first == 4 && b->at[1].n == 3 &&
+          b->at[2].n == 2);
+    CHECK_INT(b->at[3].n, 0);
+    CHECK(b->label[0] == 0 && b->label[1] == 1 && b->label[2] == -1 && b->label[3] == -1);
+    CHECK(isnan(b->target[0]) && isnan(b->target[3]));
+    CHECK_NEAR(b->target[1], 0.5, 0);
+    CHECK(b->sample[0] == 2 && b->sample[3] == -1);
+    batch_fill(b, &d, one, 1); /* nothing of the larger batch is left */
+    CHECK_INT(b->n_tokens, 2);
+    for (int i = 2; i < 10; i++) CHECK(b->id[i] == -1 && b->position[i] == -1 && b->key[i].sample == 0);
+    for (int i = 1; i < 4; i++) CHECK(b->at[i].n == 0 && b->label[i] == -1 && b->sample[i] == -1);
+    arena_free(a);
+}

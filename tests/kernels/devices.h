@@ -1,0 +1,15 @@
+/* devices.h - what the tests of kernels share: devices opened by name, and every case of the list played in a
+ * mode. */
+#ifndef KERNELS_DEVICES_H
+#define KERNELS_DEVICES_H
+#include "base/host.h"
+#include "cases/cases.h"
+
+/* The device beside ref, opened with 1, 2 and 3 threads; ref itself is opened once. The test is skipped where
+ * the device was not built, and fails where it was built but does not open. */
+cases_on devices_open(const char *name);
+
+/* Play the cases from op `first` to op `last` in mode and fail the test with the first few that do not pass.
+ */
+void devices_play(const cases_on *on, hone_op first, hone_op last, cases_mode mode);
+#endif
