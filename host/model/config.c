@@ -235,6 +235,17 @@ int config_names_code(const char *key) {
     return 0;
 }
 
+int config_key_is_real(const char *key) {
+    static const char *const keys[] = {"hidden_dropout_prob", "attention_probs_dropout_prob",
+                                       "classifier_dropout",  "layer_norm_eps",
+                                       "initializer_range",   "dropout",
+                                       "attention_dropout",   "qa_dropout",
+                                       "seq_classif_dropout"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (!strcmp(key, keys[i])) return 1;
+    return 0;
+}
+
 static void add_note(reading *r, const char *note) {
     if (r->c->n_notes < MAX_NOTES) r->notes[r->c->n_notes++] = note;
 }

@@ -45,6 +45,8 @@ hone_status config_parse(model_config **out, const char *name, const char *conte
 /* Does this key of config.json name code (auto_map, attention implementations, ...)? Such keys are read by
  * nobody and not handed back. */
 int config_names_code(const char *key);
+/* Is the key a float to transformers? Version 5 refuses an integer there: 0 must be written 0.0. */
+int config_key_is_real(const char *key);
 /* The activation of a name in config.json, -1: none of ours. */
 int config_act_find(const char *name);
 #endif

@@ -45,6 +45,9 @@ typedef struct {
 /* Train as the job says. summary: one JSON object; people: the same as text. */
 hone_status train_job(const job *j, pool *p, text *summary, text *people, hone_err *err);
 
+/* The plan of a job as text (or one JSON object), for batches of its data, or of so many tokens if tokens is not 0. */
+hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json, text *out, hone_err *err);
+
 /* loop.c: the steps, with their evaluations and checkpoints. */
 hone_status train_loop(training *t, hone_err *err);
 

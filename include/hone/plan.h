@@ -27,6 +27,29 @@ typedef enum {
         HONE_N_CLASSES
 } hone_class;
 
+/* ---- what the batcher writes into an INPUT value --------------------------------------------------------------
+ * N rows of a space beyond the batch's count are tail: id, index and label -1, ranges of length 0. */
+#define HONE_FILL_MAP(XX)                                                                                    \
+    XX(HONE_FILL_ID, "id")         /* [space]i token ids */                                                  \
+    XX(HONE_FILL_TYPE, "type")     /* [space]i segment */                                                    \
+    XX(HONE_FILL_POS, "pos")       /* [space]i place in the sequence (of the parent's row, if picked) */     \
+    XX(HONE_FILL_KEY, "key")       /* [space]k sample and place (of the parent's row, if picked) */          \
+    XX(HONE_FILL_AT, "at")         /* [seqs]r rows of each sequence; of a picked space: its one row */       \
+    XX(HONE_FILL_INDEX, "first")   /* [space]i row of the parent that each row is */                         \
+    XX(HONE_FILL_ORDER, "order")   /* [space]i rows sorted by the value `of`, stable, -1 last */             \
+    XX(HONE_FILL_LABEL, "label")   /* [space]i class */                                                      \
+    XX(HONE_FILL_TARGET, "target") /* [space,1]f number to be predicted */                                   \
+    XX(HONE_FILL_SCALE, "scale")   /* [1]f weight of a row in the mean */                                    \
+    XX(HONE_FILL_RATE, "rate")     /* [groups,2]f rate, decay */                                             \
+    XX(HONE_FILL_CLIP, "clip")     /* [1]f largest gradient norm */
+typedef enum {
+    HONE_FILL_NONE,
+#define XX(name, text) name,
+    HONE_FILL_MAP(XX)
+#undef XX
+        HONE_N_FILLS
+} hone_fill;
+
 /* ---- rows ----------------------------------------------------------------------------------------------------*/
 /* A row space: "tok" (token rows), "seq" (one row a sequence), "mask" (picked rows) ... cap rows at most; the count is
  * data. Companions are INPUT values made when first asked for; the batcher fills them by name (NAME.n, NAME.at ...). */
@@ -35,7 +58,7 @@ typedef struct {
     int64_t cap;
     int seqs;   /* space of its sequences (tok: seq); 0: each row is its own */
     int parent; /* rows are index[i] of the parent's; 0: none */
-    int index, n, at, pos, key; /* values: [cap]i, [1]i, [cap of seqs]r, [cap]i, [cap]k; 0: nobody asked */
+    int companion[HONE_N_FILLS]; /* the INPUT values by fill; 0: nobody asked */
 } hone_space;
 
 typedef struct {
@@ -54,6 +77,12 @@ typedef struct {
     int param;      /* the parameter whose weight, gradient, master or moment this is; 0: none */
     int maker;      /* step that writes it in its program, -1: none */
     int grad;       /* its gradient's value, 0: none */
+    int span;       /* begins where the storage of value span does (a run of adjacent parameters); 0: no span */
+    int slot;       /* GRAD in FOLD: slots beyond the one played */
+    int n_readers;  /* private to the passes */
+    hone_fill fill; /* INPUT: what the batcher writes */
+    int fill_space, fill_of;
+    const void *data; /* CONST: its contents, in its dtype */
     size_t offset;  /* bytes from the start of its class's slab (views: of the base) */
 } hone_value;
 
@@ -114,9 +143,8 @@ typedef struct hone_plan {
     int n_groups;
     /* Values that the host knows by meaning; 0: this plan has none. */
     int loss, norm, ok, factor, tick;      /* loss [1]f in GRAD; norm [1]f, ok [1]i RESULT; tick [16]i STATE */
-    int chunk, rate, clip, scale, weight;  /* CONST, INPUT ...; weight: class weights */
+    int chunk, rate, clip, scale;          /* CONST [Q,3]i; INPUT */
     int eval_logits, eval_loss;            /* RESULT, rows of seq (or tok) */
-    int stopped_at;                        /* private to tests: last pass that ran */
     void *owner;                           /* the arena that holds all this */
 } hone_plan;
 

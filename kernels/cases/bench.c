@@ -3,14 +3,25 @@
 
 enum { MAX_RUNS = 2000, WARM_RUNS = 3 };
 
+/* Elements of an operand that a call touches: of a table only the rows that are named, of a flat range its
+ * chunks. */
+static double elements_of(const cases_values *v, int i) {
+    const operand_values *u = &v->v[i];
+    const int is_table = v->k->op == HONE_OP_EMBED_FWD && i < v->op->n_in && i % 2 == 1;
+    double chunks = 0;
+    if (v->k->op == HONE_OP_GATHER && i == 0) return (double)(extent_of(v, 'M') * u->width);
+    if (is_table) return (double)(extent_of(v, 'N') * u->width);
+    if (v->k->op != HONE_OP_SQSUM || i != 0) return (double)(u->rows * u->width);
+    for (int64_t q = 0; q < v->v[1].rows; q++) chunks += v->v[1].word[3 * q + 1];
+    return chunks;
+}
+
 /* Bytes that a call must at least read and write: every bound operand once, "+" inputs apart from their
  * results. */
 static double bytes_of(const image *im) {
     double sum = 0;
-    for (int i = 0; i < im->v->op->n_in + im->v->op->n_out; i++) {
-        const operand_values *u = &im->v->v[i];
-        if (u->bound) sum += (double)(u->rows * u->width) * (double)type_bytes(im->dtype[i]);
-    }
+    for (int i = 0; i < im->v->op->n_in + im->v->op->n_out; i++)
+        if (im->v->v[i].bound) sum += elements_of(im->v, i) * (double)type_bytes(im->dtype[i]);
     return sum;
 }
 
@@ -96,4 +107,28 @@ cases_outcome cases_bench(const cases_on *on, const cases_case *k, const hone_ho
     image_deinit(&im);
     values_deinit(&v);
     return out->outcome;
+}
+
+typedef struct {
+    hone_op op;
+    hone_dtype dtype;
+    cases_case found;
+} search;
+
+static int take_last(void *arg, const cases_case *k) {
+    search *s = arg;
+    const int wanted = k->op == s->op && (k->modes & CASES_BENCH) && k->dtype == s->dtype && k->from == k->to;
+    if (wanted) s->found = *k;
+    return 1;
+}
+
+void cases_baselines(const cases_on *on, hone_dtype dtype, const hone_host_v1 *host, double seconds,
+                     double *copy_gb_per_s, double *gemm_tflops) {
+    search copy = {.op = HONE_OP_COPY, .dtype = HONE_F32},
+           product = {.op = HONE_OP_LINEAR_FWD, .dtype = dtype};
+    cases_result r;
+    cases_each(take_last, &copy);
+    cases_each(take_last, &product);
+    *copy_gb_per_s = cases_bench(on, &copy.found, host, seconds, &r) == CASES_PASS ? r.gb_per_s : 0;
+    *gemm_tflops = cases_bench(on, &product.found, host, seconds, &r) == CASES_PASS ? r.tflops : 0;
 }

@@ -54,7 +54,7 @@ typedef int cases_visit(void *arg, const cases_case *k);
 void cases_each(cases_visit *visit, void *arg);
 int cases_count(hone_op op, unsigned modes); /* cases of op that take part in one of modes */
 
-/* "N=7 D=384 with bias key p=0.1 pad=8" and "[7,384]": the case apart from op and type. */
+/* "D=384 N=7 with bias key p=0.1 pad=8 fp32": all but the op. */
 void cases_describe(const cases_case *k, char *name, size_t name_bytes);
 /* Set extents from "N=4096,D=384,p=0.1"; lengths of sequences from "S=128" (all). HONE_EUSAGE: unknown
  * letter, bad number. */
@@ -71,7 +71,7 @@ typedef struct {
 
 typedef struct {
     cases_outcome outcome;
-    double max_error, error_bound; /* as in cases_case.bound; grad: bound 1e-6 */
+    double max_error, error_bound; /* as in cases_case.bound, where they came nearest; grad: bound 1e-6 */
     uint32_t bits;                 /* hash of the results' bits */
     char what[256];                /* the first thing that was wrong, or why the device refused */
     /* bench */
@@ -85,4 +85,8 @@ cases_outcome cases_grad(const cases_on *on, const cases_case *k, cases_result *
 /* Checks first; times are filled in only if that passed. host: whose clock; seconds: how long to measure. */
 cases_outcome cases_bench(const cases_on *on, const cases_case *k, const hone_host_v1 *host, double seconds,
                           cases_result *out);
+/* What percent_of_copy and percent_of_gemm relate to: the device's own COPY of 32 MiB of fp32, and its
+ * largest LINEAR_FWD of the list in dtype. 0: it did not pass. */
+void cases_baselines(const cases_on *on, hone_dtype dtype, const hone_host_v1 *host, double seconds,
+                     double *copy_gb_per_s, double *gemm_tflops);
 #endif

@@ -34,36 +34,50 @@ static double entry_error(const cases_case *k, double is, double should, double 
     return fabs(is - should) / unit;
 }
 
-/* The bound for a result: what is stored in a 2-byte type is rounded to it. */
-static double bound_of(const cases_case *k) {
-    return k->dtype == HONE_BF16 || k->dtype == HONE_F16 ? k->bound_narrow : k->bound;
+/* The bound for a result. With 2-byte storage, results that stay fp32 are as exact as ever, unless they are
+ * sums of values that a device may have rounded before: a norm's statistics (of s) and column sums of a
+ * stored gradient. */
+static double bound_of(const cases_values *v, int operand) {
+    const hone_operand *o = &v->op->out[operand - v->op->n_in];
+    const int is_narrow = v->k->dtype == HONE_BF16 || v->k->dtype == HONE_F16;
+    const int of_rounded = o->type != 'f' || v->k->op == HONE_OP_NORM_FWD || !strcmp(o->name, "dbias");
+    return is_narrow && of_rounded ? v->k->bound_narrow : v->k->bound;
+}
+
+/* Keeps the error that comes nearest to its bound, of all results. */
+static void note_error(cases_result *out, double error, double bound) {
+    if (!(error * out->error_bound > out->max_error * bound) && out->error_bound > 0) return;
+    out->max_error = error;
+    out->error_bound = bound;
+}
+
+static int compare_result(const image *im, const image *ref, int i, cases_result *out) {
+    const cases_values *v = im->v;
+    const operand_values *u = &v->v[i];
+    const double size = type_is_float(u->dtype) ? size_of(ref, i) : 0, bound = bound_of(v, i);
+    for (int64_t e = 0; e < u->rows * u->width; e++) {
+        const double is = image_get(im, i, e / u->width, e % u->width);
+        const double should = image_get(ref, i, e / u->width, e % u->width);
+        const double error = entry_error(v->k, is, should, size, type_is_float(u->dtype));
+        note_error(out, error, bound);
+        if (error <= bound) continue;
+        snprintf(out->what, sizeof out->what, "%s[%lld,%lld] is %.9g, ref says %.9g: error %.3g, bound %.3g",
+                 v->op->out[i - v->op->n_in].name, (long long)(e / u->width), (long long)(e % u->width), is,
+                 should, error, bound);
+        return 0;
+    }
+    return 1;
 }
 
 static int compare(const image *im, const image *ref, cases_result *out) {
     const cases_values *v = im->v;
-    int passed = 1;
-    for (int i = v->op->n_in; i < v->op->n_in + v->op->n_out; i++) {
-        const operand_values *u = &v->v[i];
-        if (!u->bound) continue;
-        const double size = type_is_float(u->dtype) ? size_of(ref, i) : 0;
-        for (int64_t e = 0; e < u->rows * u->width; e++) {
-            const double is = image_get(im, i, e / u->width, e % u->width);
-            const double should = image_get(ref, i, e / u->width, e % u->width);
-            const double error = entry_error(v->k, is, should, size, type_is_float(u->dtype));
-            if (error > out->max_error) out->max_error = error;
-            if (error <= out->error_bound || !passed) continue;
-            passed = 0;
-            snprintf(out->what, sizeof out->what,
-                     "%s[%lld,%lld] is %.9g, ref says %.9g: error %.3g, bound %.3g",
-                     v->op->out[i - v->op->n_in].name, (long long)(e / u->width), (long long)(e % u->width),
-                     is, should, error, out->error_bound);
-        }
-    }
-    return passed;
+    for (int i = v->op->n_in; i < v->op->n_in + v->op->n_out; i++)
+        if (v->v[i].bound && !compare_result(im, ref, i, out)) return 0;
+    return 1;
 }
 
 /* The same bits on repeat and with every other number of threads. */
-static int others_agree(const cases_on *on, const cases_values *v, image *first, cases_result *out) {
+static int others_agree(const cases_on *on, const cases_values *v, cases_result *out) {
     for (int d = 0; d < on->n_devices; d++) {
         image im;
         int agree = image_init(&im, v, v->compute, on->table, on->device[d], out->what, sizeof out->what) &&
@@ -76,7 +90,6 @@ static int others_agree(const cases_on *on, const cases_values *v, image *first,
         image_deinit(&im);
         if (!agree) return 0;
     }
-    (void)first;
     return 1;
 }
 
@@ -91,7 +104,7 @@ static int check_values(const cases_on *on, const cases_values *v, cases_result 
     if (passed) {
         out->bits = image_bits(&im);
         passed = compare(&im, &ref, out) && image_is_clean(&im, why, n) && image_is_clean(&ref, why, n) &&
-                 others_agree(on, v, &im, out) && rows_agree(&im, why, n);
+                 others_agree(on, v, out) && rows_agree(&im, why, n);
     }
     image_deinit(&im);
     image_deinit(&ref);
@@ -99,7 +112,7 @@ static int check_values(const cases_on *on, const cases_values *v, cases_result 
 }
 
 cases_outcome cases_check(const cases_on *on, const cases_case *k, cases_result *out) {
-    *out = (cases_result){.outcome = CASES_REFUSED, .error_bound = bound_of(k)};
+    *out = (cases_result){.outcome = CASES_REFUSED};
     if (!cases_can(on->table, k, out->what, sizeof out->what)) return CASES_REFUSED;
     cases_values v;
     values_init(&v, on, k, k->dtype);

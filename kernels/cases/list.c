@@ -102,6 +102,10 @@ void cases_describe(const cases_case *k, char *name, size_t name_bytes) {
     if (op->in[0].type == 0 && !strncmp(op->name, "LINEAR", 6))
         append(name, name_bytes, " act=%d", k->attr.linear.act);
     if (!strncmp(op->name, "ACT", 3)) append(name, name_bytes, " kind=%d", k->attr.act.kind);
+    if (k->op == HONE_OP_XENT && k->attr.loss.smoothing > 0)
+        append(name, name_bytes, " smoothing=%g", k->attr.loss.smoothing);
+    if (k->op == HONE_OP_XENT && k->attr.loss.focal_gamma > 0)
+        append(name, name_bytes, " focal=%g", k->attr.loss.focal_gamma);
     if (!strncmp(op->name, "NORM", 4) && k->attr.norm.kind == HONE_NORM_RMS) append(name, name_bytes, " rms");
     if (k->pad) append(name, name_bytes, " pad=%d", k->pad);
     if (k->in_place) append(name, name_bytes, " in place");

@@ -1,0 +1,101 @@
+/* architecture.c - the tables of huggingface's model classes, from a family's row. */
+#include <string.h>
+
+#include "base/err.h"
+#include "model/architecture.h"
+
+/* What a class has besides the body. */
+static const struct {
+    const char *suffix;
+    int pooler, classifier, mlm, nsp;
+} kinds[] = {
+    {"ForSequenceClassification", 2, 1, 0, 0}, /* pooler 2: also where it is a layer of the head */
+    {"ForTokenClassification", 0, 1, 0, 0},    {"ForMaskedLM", 0, 0, 1, 0}, {"ForPreTraining", 1, 0, 1, 1},
+    {"ForNextSentencePrediction", 1, 0, 0, 1}, {"Model", 1, 0, 0, 0},
+};
+#define N_KINDS (sizeof kinds / sizeof *kinds)
+
+static int ends_with(const char *name, const char *suffix) {
+    const size_t n = strlen(name), m = strlen(suffix);
+    return n >= m && !strcmp(name + n - m, suffix);
+}
+
+int architecture_is_bare(const char *architecture) { return ends_with(architecture, "Model"); }
+
+int architecture_has_labels(const char *architecture) {
+    for (size_t k = 0; k < N_KINDS; k++)
+        if (kinds[k].classifier && ends_with(architecture, kinds[k].suffix)) return 1;
+    return 0;
+}
+
+typedef struct {
+    arena *a;
+    const model_config *c;
+    param_want *want;
+    int n;
+    size_t skip; /* bytes of the prefix that a bare model does not write */
+} listing;
+
+static void add(listing *l, role r, int layer, const char *leaf, int64_t rows, int64_t columns,
+                hone_init init) {
+    const family *f = l->c->family;
+    const char *name = family_tensor(l->a, f, r, layer, leaf);
+    l->want[l->n++] = (param_want){.name = name + (f->in_body[r] ? l->skip : 0),
+                                   .n_dims = columns ? 2 : 1,
+                                   .dim = {rows, columns},
+                                   .init = init,
+                                   .init_std = (float)l->c->init_range};
+}
+
+static void add_linear(listing *l, role r, int layer, int64_t rows, int64_t columns) {
+    add(l, r, layer, "weight", rows, columns, HONE_INIT_NORMAL);
+    add(l, r, layer, "bias", rows, 0, HONE_INIT_ZERO);
+}
+
+static void add_norm(listing *l, role r, int layer) {
+    add(l, r, layer, "weight", l->c->width, 0, HONE_INIT_ONE);
+    add(l, r, layer, "bias", l->c->width, 0, HONE_INIT_ZERO);
+}
+
+static void add_body(listing *l) {
+    const model_config *c = l->c;
+    const int64_t D = c->width;
+    add(l, ROLE_WORD, -1, "weight", c->vocab, D, HONE_INIT_NORMAL);
+    add(l, ROLE_POSITION, -1, "weight", c->positions, D, HONE_INIT_NORMAL);
+    if (c->types) add(l, ROLE_TYPE, -1, "weight", c->types, D, HONE_INIT_NORMAL);
+    add_norm(l, ROLE_EMBED_NORM, -1);
+    for (int i = 0; i < c->layers; i++) {
+        add_linear(l, ROLE_Q, i, D, D);
+        add_linear(l, ROLE_K, i, D, D);
+        add_linear(l, ROLE_V, i, D, D);
+        add_linear(l, ROLE_O, i, D, D);
+        add_norm(l, ROLE_NORM1, i);
+        add_linear(l, ROLE_UP, i, c->inner, D);
+        add_linear(l, ROLE_DOWN, i, D, c->inner);
+        add_norm(l, ROLE_NORM2, i);
+    }
+}
+
+param_want *architecture_params(arena *a, const model_config *c, const char *architecture, int n_labels,
+                                int *n) {
+    const family *f = c->family;
+    size_t k = 0;
+    int known = 0;
+    for (int i = 0; f->architectures[i]; i++) known |= !strcmp(f->architectures[i], architecture);
+    while (k < N_KINDS && !ends_with(architecture, kinds[k].suffix)) k++;
+    if (!known || k == N_KINDS || (kinds[k].nsp && !f->module[ROLE_NSP])) return NULL;
+    listing l = {.a = a, .c = c, .want = ARENA_ARRAY(a, 32 + 16 * (size_t)c->layers, param_want)};
+    if (architecture_is_bare(architecture)) l.skip = strlen(f->prefix);
+    add_body(&l);
+    if (kinds[k].pooler == 2 || (kinds[k].pooler && f->in_body[ROLE_POOLER]))
+        add_linear(&l, ROLE_POOLER, -1, c->width, c->width);
+    if (kinds[k].classifier) add_linear(&l, ROLE_CLASSIFIER, -1, n_labels, c->width);
+    if (kinds[k].mlm) {
+        add_linear(&l, ROLE_MLM_DENSE, -1, c->width, c->width);
+        add_norm(&l, ROLE_MLM_NORM, -1);
+        add(&l, ROLE_MLM_BIAS, -1, "bias", c->vocab, 0, HONE_INIT_ZERO);
+    }
+    if (kinds[k].nsp) add_linear(&l, ROLE_NSP, -1, 2, c->width);
+    *n = l.n;
+    return l.want;
+}

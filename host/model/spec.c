@@ -1,0 +1,114 @@
+/* spec.c - one transformer, described by data. */
+#include <string.h>
+
+#include "model/spec.h"
+#include "base/err.h"
+
+/* x[n] = word[id[n]] + position[pos[n]] + type[type[n]], then norm and dropout. */
+static hone_v embed(graph *g, int tok) {
+    const model_config *c = g->config;
+    const int64_t dims[2] = {0, c->width};
+    g->layer = -1;
+    hone_step s = {.op = HONE_OP_EMBED_FWD};
+    s.in[0] = graph_companion(g, tok, HONE_FILL_ID, 0);
+    s.in[1] = graph_param(g, ROLE_WORD, "weight", c->vocab, c->width);
+    s.in[2] = graph_companion(g, tok, HONE_FILL_POS, 0);
+    s.in[3] = graph_param(g, ROLE_POSITION, "weight", c->positions, c->width);
+    if (c->types) {
+        s.in[4] = graph_companion(g, tok, HONE_FILL_TYPE, 0);
+        s.in[5] = graph_param(g, ROLE_TYPE, "weight", c->types, c->width);
+    }
+    const hone_v e = s.out[0] = graph_value(g, "embed", HONE_ACTIVATION, g->dtype, 2, dims, 0, tok);
+    graph_emit(g, &s);
+    return g_dropout(g, g_norm(g, e, ROLE_EMBED_NORM, "embed.norm"), c->p_hidden, "x");
+}
+
+/* x = norm(x + attention(x)), x = norm(x + ffn(x)); norms before the branches where the family says so. */
+static hone_v block(graph *g, hone_v x) {
+    const model_config *c = g->config;
+    const int before = c->family->norm == NORM_BEFORE;
+    hone_v h = before ? g_norm(g, x, ROLE_NORM1, "norm1") : x;
+    const hone_v q = g_linear(g, h, ROLE_Q, c->width, "q"), k = g_linear(g, h, ROLE_K, c->width, "k"), v = g_linear(g, h, ROLE_V, c->width, "v");
+    const hone_v o = g_attend(g, q, k, v, HONE_MASK_FULL, c->p_attention, "attention");
+    x = g_add(g, g_dropout(g, g_linear(g, o, ROLE_O, c->width, "o"), c->p_hidden, "o.drop"), x, "sum1");
+    if (!before) x = g_norm(g, x, ROLE_NORM1, "norm1");
+    h = before ? g_norm(g, x, ROLE_NORM2, "norm2") : x;
+    const hone_v up = g_linear(g, h, ROLE_UP, c->inner, "up"), gate = c->family->gated ? g_linear(g, h, ROLE_GATE, c->inner, "gate") : 0;
+    const hone_v down = g_linear(g, g_act(g, up, gate, c->act, "act"), ROLE_DOWN, c->width, "down");
+    x = g_add(g, g_dropout(g, down, c->p_hidden, "down.drop"), x, "sum2");
+    return before ? x : g_norm(g, x, ROLE_NORM2, "norm2");
+}
+
+/* The first row of each sequence through a dense layer, dropout and the classifier. */
+static hone_v classify(graph *g, hone_v x, int seq, int n_outputs) {
+    const model_config *c = g->config;
+    const class_head *f = &c->family->classes;
+    g->layer = c->layers;
+    hone_v h = g_gather(g, x, seq, "cls");
+    if (f->dropout_before_dense) h = g_dropout(g, h, c->p_head, "cls.drop");
+    h = g_act(g, g_linear(g, h, ROLE_POOLER, c->width, "pooler"), 0, f->act, "pooled");
+    return g_linear(g, g_dropout(g, h, c->p_head, "pooled.drop"), ROLE_CLASSIFIER, n_outputs, "logits");
+}
+
+/* CONST [C]f of the weights of the classes. */
+static hone_v class_weights(graph *g, const head_spec *h) {
+    const int64_t n = h->n_outputs;
+    const hone_v v = graph_value(g, "class.weight", HONE_CONST, graph_float(g), 1, &n, -1, 0);
+    if (g->dtype == HONE_F64) {
+        g->value[v].data = memcpy(arena_array(g->a, (size_t)n, sizeof(double)), h->class_weight, sizeof(double) * (size_t)n);
+    } else {
+        float *w = ARENA_ARRAY(g->a, (size_t)n, float);
+        for (int64_t i = 0; i < n; i++) w[i] = (float)h->class_weight[i];
+        g->value[v].data = w;
+    }
+    return v;
+}
+
+/* The loss of every row, and in training the gradient of the logits at once. */
+static void lose(graph *g, const head_spec *h, model_values *m) {
+    const int64_t rows[1] = {0}, wide[2] = {0, h->n_outputs};
+    hone_step s = {.op = h->kind == HEAD_CLASSES ? HONE_OP_XENT : HONE_OP_MSE, .attr.loss.smoothing = h->smoothing};
+    const int gx = h->kind == HEAD_CLASSES ? 2 : 1;
+    s.in[0] = m->logits;
+    s.in[1] = graph_companion(g, m->seq, h->kind == HEAD_CLASSES ? HONE_FILL_LABEL : HONE_FILL_TARGET, 0);
+    if (h->kind == HEAD_CLASSES && h->class_weight) s.in[2] = class_weights(g, h);
+    s.in[h->kind == HEAD_CLASSES ? 3 : 2] = m->scale;
+    m->row_loss = s.out[0] = graph_value(g, "row.loss", HONE_ACTIVATION, graph_float(g), 1, rows, 0, m->seq);
+    if (g->training) m->gx = s.out[gx] = graph_value(g, "dlogits", HONE_ACTIVATION, g->dtype, 2, wide, 0, m->seq);
+    graph_emit(g, &s);
+}
+
+static int find_space(const graph *g, const char *name) {
+    for (int i = 1; i <= g->n_spaces; i++)
+        if (!strcmp(g->space[i].name, name)) return i;
+    return 0;
+}
+
+static hone_v scale_of(graph *g) {
+    for (int v = 1; v <= g->n_values; v++)
+        if (g->value[v].fill == HONE_FILL_SCALE) return v;
+    const int64_t one = 1;
+    const hone_v v = graph_value(g, "scale", HONE_INPUT, graph_float(g), 1, &one, -1, 0);
+    g->value[v].fill = HONE_FILL_SCALE;
+    return v;
+}
+
+void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_max, model_values *out) {
+    memset(out, 0, sizeof *out);
+    out->seq = find_space(g, "seq");
+    out->tok = find_space(g, "tok");
+    if (!out->seq) {
+        out->seq = graph_space(g, "seq", seqs_max, 0, 0);
+        out->tok = graph_space(g, "tok", tokens_max, out->seq, 0);
+        g->space[out->seq].parent = out->tok;
+    }
+    hone_v x = embed(g, out->tok);
+    for (g->layer = 0; g->layer < g->config->layers; g->layer++) x = block(g, x);
+    if (g->config->family->norm == NORM_BEFORE) {
+        g->layer = g->config->layers;
+        x = g_norm(g, x, ROLE_FINAL_NORM, "final");
+    }
+    out->logits = classify(g, x, out->seq, h->n_outputs);
+    out->scale = scale_of(g);
+    lose(g, h, out);
+}

@@ -1,0 +1,29 @@
+/* spec.h - a model as a graph: what the family's row and config.json describe, written op by op.
+ *
+ * One transformer serves all families: embeddings, blocks, a head. Read embed, block and heads in spec.c as the text
+ * book; passes of the plan make them fast later. */
+#ifndef MODEL_SPEC_H
+#define MODEL_SPEC_H
+#include "model/graph.h"
+
+typedef enum { HEAD_CLASSES, HEAD_REGRESSION } head_kind;
+
+typedef struct {
+    head_kind kind;
+    int n_outputs;              /* classes, or targets (1) */
+    double smoothing;           /* of labels */
+    const double *class_weight; /* [n_outputs] or NULL */
+} head_spec;
+
+/* What a written model gives to the plan. */
+typedef struct {
+    int tok, seq;            /* its row spaces */
+    hone_v logits, row_loss; /* [seq, n_outputs], [seq]f */
+    hone_v gx;               /* training: gradient of the logits */
+    hone_v scale;            /* INPUT [1]f */
+} model_values;
+
+/* Write embeddings, blocks and head into the program that was begun. Spaces are made on the first call and found again
+ * on the second (evaluation shares them). */
+void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_max, model_values *out);
+#endif

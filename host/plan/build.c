@@ -1,0 +1,364 @@
+/* build.c - the order of the passes, and where everything that outlives a step lies. */
+#include <string.h>
+
+#include "plan/build.h"
+#include "base/err.h"
+#include "base/table.h"
+#include "plan/passes.h"
+
+#define ALIGN 64          /* elements: parameters begin at multiples, so chunks and gradients do too */
+#define CHUNK 8192        /* elements of one chunk of the optimizer at most */
+
+static int64_t aligned(int64_t n) { return (n + ALIGN - 1) / ALIGN * ALIGN; }
+
+/* ---- adapt: what is trained, in which group ---- */
+
+static int matches(const char *pattern, const char *name) {
+    if (!*pattern) return !*name;
+    if (*pattern == '*') return matches(pattern + 1, name) || (*name && matches(pattern, name + 1));
+    return *name && (*pattern == '?' || *pattern == *name) && matches(pattern + 1, name + 1);
+}
+
+static hone_status freeze(graph *g, const plan_options *o, hone_err *err) {
+    int left = 0;
+    for (int f = 0; f < o->n_freeze; f++) {
+        int found = 0;
+        for (int i = 1; i <= g->n_params; i++)
+            if (matches(o->freeze[f], g->param[i].name)) found = 1, g->param[i].wants_grad = 0;
+        if (found) continue;
+        hone_fail(err, HONE_EUSAGE, "freeze: \"%.128s\" matches none of %d parameters, expected a pattern like \"*embeddings*\"", o->freeze[f], g->n_params);
+        return hone_hint(err, "the first parameter is called %s", g->param[1].name);
+    }
+    for (int i = 1; i <= g->n_params; i++) {
+        left += g->param[i].wants_grad;
+        g->param[i].group = (int16_t)(2 * (g->param[i].layer + 1) + g->param[i].decays);
+    }
+    return left ? HONE_OK : hone_fail(err, HONE_EUSAGE, "freeze: all %d parameters are frozen, expected something to train", g->n_params);
+}
+
+/* ---- programs ---- */
+
+static void keep_program(hone_plan *p, graph *g, hone_program_kind kind) {
+    p->program[kind].n_steps = g->n_steps;
+    p->program[kind].step = ARENA_ARRAY(g->a, (size_t)g->n_steps + 1, hone_step);
+    memcpy(p->program[kind].step, g->step, sizeof *g->step * (size_t)g->n_steps);
+}
+
+static void larger(size_t *to, size_t x) { *to = x > *to ? x : *to; }
+
+/* The passes after the forward is written; `kind` is kept in the plan. */
+static hone_status run_passes(hone_plan *p, graph *g, const plan_options *o, hone_program_kind kind, hone_err *err) {
+    size_t act, bound;
+    HONE_TRY(g->status);
+    HONE_TRY(plan_verify(g, "build", 0, err));
+    if (!o->no_narrow) pass_narrow(g);
+    HONE_TRY(plan_verify(g, "narrow", 0, err));
+    if (!o->no_pack) pass_pack(g);
+    HONE_TRY(plan_verify(g, "pack", 0, err));
+    if (kind == HONE_MICRO) HONE_TRY(pass_grad(g, err));
+    HONE_TRY(plan_verify(g, "grad", 0, err));
+    if (!o->no_fuse) pass_fuse(g, o->device);
+    HONE_TRY(plan_verify(g, "fuse", 0, err));
+    pass_memory(g, &act, &bound);
+    HONE_TRY(plan_verify(g, "memory", 1, err));
+    HONE_TRY(pass_bind(g, o->device, &p->slab_bytes[HONE_WORK], err));
+    larger(&p->slab_bytes[HONE_ACTIVATION], act);
+    larger(&p->bound_bytes, bound);
+    keep_program(p, g, kind);
+    return HONE_OK;
+}
+
+static hone_status write_micro(hone_plan *p, graph *g, const plan_options *o, hone_err *err) {
+    model_values m;
+    const int64_t one = 1;
+    graph_begin(g, 1);
+    spec_write(g, &o->head, o->tokens_max, o->seqs_max, &m);
+    HONE_TRY(g->status);
+    HONE_TRY(freeze(g, o, err));
+    p->loss = graph_value(g, "loss", HONE_GRAD, graph_float(g), 1, &one, -1, 0);
+    p->scale = m.scale;
+    hone_step s = {.op = HONE_OP_SUM};
+    s.in[0] = m.row_loss;
+    s.out[0] = p->loss;
+    graph_emit(g, &s);
+    return run_passes(p, g, o, HONE_MICRO, err);
+}
+
+static hone_status write_eval(hone_plan *p, graph *g, const plan_options *o, hone_err *err) {
+    model_values m;
+    graph_begin(g, 0);
+    spec_write(g, &o->head, o->tokens_max, o->seqs_max, &m);
+    HONE_TRY(g->status);
+    g->value[m.logits].cls = g->value[m.row_loss].cls = HONE_RESULT;
+    p->eval_logits = m.logits;
+    p->eval_loss = m.row_loss;
+    p->scale = m.scale;
+    return run_passes(p, g, o, HONE_EVAL, err);
+}
+
+/* ---- slabs that outlive a step ---- */
+
+/* Where parameters lie: in the order in which the backward completes their gradients, spans together, then the frozen
+ * ones. One unit is one span, or one parameter. */
+typedef struct {
+    int64_t first, n; /* elements; first is a multiple of ALIGN */
+    int group;
+} unit;
+
+typedef struct {
+    graph *g;
+    int64_t *at; /* by parameter: first element, -1 not yet placed */
+    unit *unit;
+    int n_units;
+    int64_t end;
+} layout;
+
+static void place_unit(layout *l, const int *params, int n) {
+    unit *u = &l->unit[l->n_units++];
+    *u = (unit){.first = l->end, .group = l->g->param[params[0]].group};
+    for (int k = 0; k < n; k++) {
+        l->at[params[k]] = u->first + u->n;
+        u->n += graph_elements(l->g, l->g->param[params[k]].value);
+    }
+    l->end = aligned(u->first + u->n);
+}
+
+/* The parameter with the longest span that holds it; shorter spans (keys and values of the last layer) are tails of it. */
+static void place_param(layout *l, int param) {
+    const graph *g = l->g;
+    const param_span *best = NULL;
+    if (l->at[param] >= 0) return;
+    for (int i = 0; i < g->n_spans; i++)
+        for (int k = 0; k < g->span[i].n; k++)
+            if (g->value[g->span[i].member[k]].param == param && (!best || g->span[i].n > best->n)) best = &g->span[i];
+    int members[SPAN_MAX] = {param}, n = 1;
+    for (n = 0; best && n < best->n; n++) members[n] = g->value[best->member[n]].param;
+    if (!n) n = 1;
+    place_unit(l, members, n);
+}
+
+static void place_all(layout *l, const hone_plan *p) {
+    graph *g = l->g;
+    for (int i = 1; i <= g->n_params; i++) l->at[i] = -1;
+    for (int s = 0; s < p->program[HONE_MICRO].n_steps; s++)
+        for (int k = 0; k < HONE_MAX_OUT; k++) {
+            const int v = p->program[HONE_MICRO].step[s].out[k];
+            if (v && g->value[v].cls == HONE_GRAD && g->value[v].param) place_param(l, g->value[v].param);
+        }
+}
+
+static int state_value(graph *g, const char *name, int64_t n, hone_class cls, size_t offset, hone_dtype dtype) {
+    const int v = graph_value(g, name, cls, dtype, 1, &n, -1, 0);
+    g->value[v].offset = offset;
+    return v;
+}
+
+static void place_values(layout *l, hone_plan *p) {
+    graph *g = l->g;
+    const size_t size = hone_dtype_bytes(g->dtype), fsize = hone_dtype_bytes(graph_float(g)), loss_bytes = ALIGN * fsize;
+    for (int v = 1; v <= g->n_values; v++) {
+        hone_value *x = &g->value[v];
+        if (x->base || !x->param) continue;
+        const int64_t at = l->at[x->param];
+        if (x->cls == HONE_PARAM) x->offset = (size_t)at * size;
+        if (x->cls == HONE_GRAD) x->offset = loss_bytes + (size_t)at * fsize, x->fill_of = 0;
+    }
+    p->slab_bytes[HONE_PARAM] = (size_t)l->end * size;
+    if (g->dtype == HONE_BF16 || g->dtype == HONE_F16) { /* masters of all, frozen ones too */
+        for (int i = 1; i <= g->n_params; i++) {
+            const hone_value x = g->value[g->param[i].value];
+            int64_t dims[3] = {x.dim[0].n, x.dim[1].n, 1};
+            const int v = graph_value(g, arena_print(g->a, "master.%s", x.name), HONE_STATE, HONE_F32, x.n_dims, dims, -1, 0);
+            g->value[v].offset = (size_t)l->at[i] * fsize;
+            g->value[v].param = i;
+            g->param[i].master = v;
+        }
+        p->slab_bytes[HONE_STATE] = (size_t)l->end * fsize;
+    } else
+        for (int i = 1; i <= g->n_params; i++) g->param[i].master = g->param[i].value;
+}
+
+/* Chunks of the trained range: first / 64, elements, group. */
+static int make_chunks(graph *g, const layout *l, int64_t n_trained) {
+    int64_t n = 0;
+    for (int i = 0; i < l->n_units; i++)
+        if (l->unit[i].first < n_trained) n += (l->unit[i].n + CHUNK - 1) / CHUNK;
+    int32_t *c = ARENA_ARRAY(g->a, (size_t)n * 3 + 3, int32_t), *to = c;
+    for (int i = 0; i < l->n_units; i++)
+        for (int64_t at = 0; at < l->unit[i].n && l->unit[i].first < n_trained; at += CHUNK) {
+            *to++ = (int32_t)((l->unit[i].first + at) / ALIGN);
+            *to++ = (int32_t)(l->unit[i].n - at < CHUNK ? l->unit[i].n - at : CHUNK);
+            *to++ = l->unit[i].group;
+        }
+    const int64_t dims[2] = {n, 3};
+    const int v = graph_value(g, "chunk", HONE_CONST, HONE_I32, 2, dims, -1, 0);
+    g->value[v].data = c;
+    return v;
+}
+
+static int input_value(graph *g, const char *name, hone_fill fill, int64_t n0, int64_t n1) {
+    const int64_t dims[2] = {n0, n1};
+    const int v = graph_value(g, name, HONE_INPUT, graph_float(g), n1 ? 2 : 1, dims, -1, 0);
+    g->value[v].fill = fill;
+    return v;
+}
+
+static int result_value(graph *g, const char *name, hone_dtype dtype) {
+    const int64_t one = 1;
+    return graph_value(g, name, HONE_RESULT, dtype, 1, &one, -1, 0);
+}
+
+/* Moments and per-parameter views of them, so that checkpoints can name them. */
+static int flat_moment(hone_plan *p, graph *g, const layout *l, int which, const char *name) {
+    const size_t fsize = hone_dtype_bytes(graph_float(g)), at = p->slab_bytes[HONE_STATE];
+    const int flat = state_value(g, name, p->n_trained, HONE_STATE, at, graph_float(g));
+    p->slab_bytes[HONE_STATE] += (size_t)p->n_trained * fsize;
+    for (int i = 1; i <= g->n_params; i++) {
+        if (!g->param[i].wants_grad || l->at[i] >= p->n_trained) continue;
+        const hone_value x = g->value[g->param[i].value];
+        int64_t dims[3] = {x.dim[0].n, x.dim[1].n, 1};
+        const int v = graph_value(g, arena_print(g->a, "%s.%s", name, x.name), HONE_STATE, graph_float(g), x.n_dims, dims, -1, 0);
+        g->value[v].offset = at + (size_t)l->at[i] * fsize;
+        g->value[v].param = i;
+        g->param[i].moment[which] = v;
+    }
+    return flat;
+}
+
+/* SQSUM, GUARD, ADAMW_STEP over the trained range. */
+static hone_status write_update(hone_plan *p, graph *g, const layout *l, const plan_options *o, hone_err *err) {
+    const hone_dtype f = graph_float(g);
+    const size_t loss_bytes = ALIGN * hone_dtype_bytes(f);
+    graph_begin(g, 1);
+    g->phase = HONE_UPDATE;
+    p->chunk = make_chunks(g, l, p->n_trained);
+    p->rate = input_value(g, "rate", HONE_FILL_RATE, p->n_groups, 2);
+    p->clip = input_value(g, "clip", HONE_FILL_CLIP, 1, 0);
+    const int grad = state_value(g, "grad", p->n_trained, HONE_GRAD, loss_bytes, f);
+    const int m = flat_moment(p, g, l, 0, "exp_avg"), v = flat_moment(p, g, l, 1, "exp_avg_sq");
+    p->tick = state_value(g, "tick", 16, HONE_STATE, p->slab_bytes[HONE_STATE], HONE_I32);
+    p->slab_bytes[HONE_STATE] += 256;
+    const int has_copy = g->dtype != f, w = state_value(g, "weights", p->n_trained, has_copy ? HONE_STATE : HONE_PARAM, 0, f);
+    const int copy = has_copy ? state_value(g, "weights.copy", p->n_trained, HONE_PARAM, 0, g->dtype) : 0;
+    const int64_t n_chunks = g->value[p->chunk].dim[0].n;
+    const int part = graph_value(g, "part", HONE_ACTIVATION, f, 1, &n_chunks, -1, 0);
+    const int factor = result_value(g, "factor", f);
+    p->norm = result_value(g, "norm", f);
+    p->ok = result_value(g, "ok", HONE_I32);
+    const hone_step sq = {.op = HONE_OP_SQSUM, .in = {grad, p->chunk}, .out = {part}};
+    const hone_step guard = {.op = HONE_OP_GUARD, .in = {part, p->loss, p->clip, p->tick}, .out = {factor, p->norm, p->ok, p->tick}};
+    const hone_step adam = {.op = HONE_OP_ADAMW_STEP,
+                            .in = {grad, p->chunk, p->rate, factor, p->ok, w, m, v},
+                            .out = {w, m, v, copy},
+                            .attr.adamw = {o->beta1, o->beta2, o->epsilon}};
+    graph_emit(g, &sq);
+    graph_emit(g, &guard);
+    graph_emit(g, &adam);
+    size_t act, bound;
+    HONE_TRY(g->status);
+    HONE_TRY(plan_verify(g, "update", 0, err));
+    pass_memory(g, &act, &bound);
+    larger(&p->slab_bytes[HONE_ACTIVATION], act);
+    HONE_TRY(pass_bind(g, o->device, &p->slab_bytes[HONE_WORK], err));
+    keep_program(p, g, HONE_UPDATE_WEIGHTS);
+    return HONE_OK;
+}
+
+/* The sums of two slots: loss and gradients as rows of 64 elements. In a bf16 plan these are fp32 all the same. */
+static hone_status write_fold(hone_plan *p, graph *g, const plan_options *o, hone_err *err) {
+    const hone_dtype f = graph_float(g);
+    const int64_t dims[2] = {1 + p->n_trained / ALIGN, ALIGN};
+    int v[2];
+    graph_begin(g, 1);
+    for (int k = 0; k < 2; k++) {
+        v[k] = graph_value(g, k ? "slot1" : "slot0", HONE_GRAD, f, 2, dims, -1, 0);
+        g->value[v[k]].slot = k;
+    }
+    const hone_step s = {.op = HONE_OP_ADD, .in = {v[0], v[1]}, .out = {v[0]}, .phase = HONE_BACKWARD, .n_cuts = 1};
+    *graph_insert(g, 0) = s;
+    HONE_TRY(pass_bind(g, o->device, &p->slab_bytes[HONE_WORK], err));
+    keep_program(p, g, HONE_FOLD);
+    return HONE_OK;
+}
+
+/* Inputs, constants and results lie one after another. */
+static void place_rest(hone_plan *p, graph *g) {
+    for (int v = 1; v <= g->n_values; v++) {
+        hone_value *x = &g->value[v];
+        if (x->base || (x->cls != HONE_INPUT && x->cls != HONE_CONST && x->cls != HONE_RESULT)) continue;
+        x->offset = p->slab_bytes[x->cls];
+        p->slab_bytes[x->cls] += value_bytes(x);
+    }
+}
+
+static hone_status check_budget(const hone_plan *p, const plan_options *o, hone_err *err) {
+    const size_t need = hone_plan_device_bytes(p);
+    if (!o->budget_bytes || need <= o->budget_bytes) return HONE_OK;
+    char a[24], b[24], c[24];
+    bytes_text(a, (double)need);
+    bytes_text(b, (double)o->budget_bytes);
+    bytes_text(c, (double)p->slab_bytes[HONE_ACTIVATION]);
+    const size_t fixed = need - p->slab_bytes[HONE_ACTIVATION];
+    hone_fail(err, HONE_ENOFIT, "needs %s of %s, %s of it activations of %lld tokens", a, b, c, (long long)o->tokens_max);
+    if (fixed >= o->budget_bytes) return hone_hint(err, "weights, gradients and moments alone do not fit; freeze some, or take a smaller model");
+    const double share = (double)(o->budget_bytes - fixed) / (double)p->slab_bytes[HONE_ACTIVATION];
+    return hone_hint(err, "about %lld tokens a batch would fit: per_device_train_batch_size with gradient_accumulation_steps, or max_tokens_per_batch",
+                     (long long)((double)o->tokens_max * share));
+}
+
+static hone_status build(hone_plan *p, graph *g, const plan_options *o, hone_err *err) {
+    if (o->training) HONE_TRY(write_micro(p, g, o, err));
+    HONE_TRY(write_eval(p, g, o, err));
+    layout l = {.g = g};
+    l.at = ARENA_ARRAY(g->a, (size_t)g->n_params + 1, int64_t);
+    l.unit = ARENA_ARRAY(g->a, (size_t)g->n_params + 1, unit);
+    place_all(&l, p);
+    p->n_trained = l.end;
+    for (int i = 1; i <= g->n_params; i++) place_param(&l, i);
+    place_values(&l, p);
+    p->n_groups = 2 * (g->config->layers + 2);
+    p->n_slots = 1;
+    if (o->training) {
+        for (int64_t a = o->accumulation; a > 1; a /= 2) p->n_slots++;
+        p->slot_bytes = (ALIGN + (size_t)p->n_trained) * hone_dtype_bytes(graph_float(g));
+        p->slab_bytes[HONE_GRAD] = p->slot_bytes * (size_t)p->n_slots;
+        HONE_TRY(write_update(p, g, &l, o, err));
+        if (p->n_slots > 1) HONE_TRY(write_fold(p, g, o, err));
+    }
+    place_rest(p, g);
+    p->space = g->space;
+    p->n_spaces = g->n_spaces;
+    p->value = g->value;
+    p->n_values = g->n_values;
+    p->param = g->param;
+    p->n_params = g->n_params;
+    return check_budget(p, o, err);
+}
+
+hone_status plan_build(hone_plan **out, const plan_options *o, hone_err *err) {
+    arena *a = arena_new("plan");
+    hone_plan *p = ARENA_NEW(a, hone_plan);
+    graph g;
+    hone_err why = {0};
+    graph_init(&g, a, o->config, o->dtype, &why);
+    p->owner = a;
+    p->dtype = o->dtype;
+    const hone_status status = build(p, &g, o, &why);
+    if (status) {
+        if (err) *err = why;
+        arena_free(a);
+        return status;
+    }
+    *out = p;
+    return HONE_OK;
+}
+
+void hone_plan_free(hone_plan *p) {
+    if (p) arena_free(p->owner);
+}
+
+size_t hone_plan_device_bytes(const hone_plan *p) {
+    size_t sum = 0;
+    for (int c = 1; c < HONE_N_CLASSES; c++) sum += p->slab_bytes[c];
+    return sum;
+}
