@@ -31,6 +31,8 @@ const char *env_get(const char *name) {
     return getenv(name);
 }
 
+const char *env_expand(const char *name) { return getenv(name); }
+
 static const char *get_filled(const char *name) {
     const char *value = env_get(name);
     return value && *value ? value : NULL;

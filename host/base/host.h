@@ -12,6 +12,7 @@ void clock_text(char out[32]);      /* 2026-11-24T14:18:00Z */
 
 /* env.c: every variable that hone reads is named there. NULL: not set. */
 const char *env_get(const char *name);
+const char *env_expand(const char *name); /* any variable: only for ${NAME} in a job file */
 const char *env_cache_folder(void); /* HONE_CACHE, else XDG_CACHE_HOME/hone, else HOME/.cache/hone, else a folder in TMPDIR */
 
 /* sig.c: what a signal asked for. The handler only sets it; a second signal leaves at once. */

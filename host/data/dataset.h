@@ -54,8 +54,8 @@ typedef struct {
     void *owner;     /* private */
 } dataset;
 
-/* Class names of a column as run_classification sorts them: the distinct values, sorted as text; numbers by
- * value. */
+/* Class names of a column as run_classification sorts them: the distinct values, sorted as text
+ * (numbers too: "10" stands before "2"). */
 hone_status labels_collect(labels *out, arena *a, const rows *r, int column, hone_err *err);
 hone_status labels_read(labels *out, arena *a, const char *path, hone_err *err); /* one name a line */
 int labels_find(const labels *l, str name);                                      /* -1 */

@@ -7,30 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-typedef struct {
-    str name;
-    double value;
-} class_name;
-
-static int by_text(const void *a, const void *b) {
-    return str_compare(((const class_name *)a)->name, ((const class_name *)b)->name);
-}
-
-static int by_value(const void *a, const void *b) {
-    const double x = ((const class_name *)a)->value, y = ((const class_name *)b)->value;
-    return x < y ? -1 : x > y ? 1 : by_text(a, b);
-}
-
-/* Numbers sort by value only where the whole column is numbers: text that looks like one, in JSON, stays
- * text. */
-static void sort_classes(class_name *c, int64_t n, const rows *r, int column) {
-    int numeric = 1;
-    for (int64_t i = 0; r->number && numeric && i < r->n_rows; i++)
-        numeric =
-            !r->cell[i * r->n_columns + column].n || r->number[i * r->n_columns + column] == CELL_NUMBER;
-    for (int64_t i = 0; numeric && i < n; i++) numeric = str_to_double(c[i].name, &c[i].value);
-    qsort(c, (size_t)n, sizeof *c, numeric ? by_value : by_text);
-}
+static int by_text(const void *a, const void *b) { return str_compare(*(const str *)a, *(const str *)b); }
 
 hone_status labels_collect(labels *out, arena *a, const rows *r, int column, hone_err *err) {
     str_index seen = {0};
@@ -48,14 +25,11 @@ hone_status labels_collect(labels *out, arena *a, const rows *r, int column, hon
                                r->name, (int)r->line[i]);
     }
     if (status == HONE_OK) {
-        class_name *c = mem_new((size_t)seen.n * sizeof *c, "labels");
-        for (int64_t i = 0; i < seen.n; i++) c[i].name = seen.key[i];
-        sort_classes(c, seen.n, r, column);
         out->n = (int)seen.n;
         out->name = ARENA_ARRAY(a, (size_t)seen.n + 1, str);
         for (int64_t i = 0; i < seen.n; i++)
-            out->name[i] = (str){arena_copy(a, c[i].name.p, c[i].name.n), c[i].name.n};
-        mem_free(c);
+            out->name[i] = (str){arena_copy(a, seen.key[i].p, seen.key[i].n), seen.key[i].n};
+        qsort(out->name, (size_t)out->n, sizeof *out->name, by_text);
     }
     str_index_free(&seen);
     return status;

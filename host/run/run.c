@@ -135,16 +135,16 @@ static hone_status reserve_slabs(run *r, hone_err *err) {
     return r->table->slab_new(r->device, 1, r->plan->slab_bytes[HONE_INPUT] + 1, &r->image, err);
 }
 
-hone_status run_open(run **out, const hone_plan *plan, const hone_device_v1 *table, pool *p, hone_err *err) {
+hone_status run_open(run **out, const hone_plan *plan, const hone_device_v1 *device, pool *p, hone_err *err) {
     arena *a = arena_new("run");
     run *r = ARENA_NEW(a, run);
     r->a = a;
     r->plan = plan;
-    r->table = table;
+    r->table = device;
     r->host = pool_host(p);
-    hone_status status = table->open(&r->device, r->host, 0, err);
-    if (!status) status = table->limits(r->device, &r->limits);
-    if (!status) status = table->queue_new(r->device, &r->queue);
+    hone_status status = device->open(&r->device, r->host, 0, err);
+    if (!status) status = device->limits(r->device, &r->limits);
+    if (!status) status = device->queue_new(r->device, &r->queue);
     if (!status) status = reserve_slabs(r, err);
     for (int k = 0; k < HONE_N_PROGRAMS && !status; k++) {
         r->program[k] = ARENA_ARRAY(a, (size_t)plan->n_slots, bound);

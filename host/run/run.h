@@ -11,7 +11,7 @@ typedef struct run run;
 
 /* Reserve every slab of the plan (exactly plan->slab_bytes) and bind every step of every program and slot. plan and p
  * must outlive the run. HONE_ENOFIT: the device refused a slab; the message has planned bytes by class. */
-hone_status run_open(run **out, const hone_plan *plan, const hone_device_v1 *table, pool *p, hone_err *err);
+hone_status run_open(run **out, const hone_plan *plan, const hone_device_v1 *device, pool *p, hone_err *err);
 void run_close(run *r);
 void run_begin(run *r); /* from here on allocation aborts */
 void run_end(run *r);   /* and from here on it does not; run_close implies it */

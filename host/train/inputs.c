@@ -4,7 +4,6 @@
 #include "train/inputs.h"
 #include "base/err.h"
 #include "base/rng.h"
-#include "data/columns.h"
 
 /* 1 if every label that occurs in found is a name of known. */
 static int names_all(const labels *known, const labels *found) {
@@ -22,16 +21,10 @@ static int says_nothing(const model_config *c) {
 
 static hone_status labels_of_train_file(labels *out, session *s, hone_err *err) {
     const dataset_options o = session_dataset_options(s, 0);
-    rows *r;
-    columns choice;
-    HONE_TRY(rows_read(&r, s->job->train_file, &o.rows, err));
-    hone_status status = columns_choose(&choice, r, o.text_columns, o.n_text_columns, o.label_column, LABEL_NEEDED, err);
-    if (!status) status = labels_collect(out, s->a, r, choice.label, err);
-    rows_free(r);
-    return status;
+    return dataset_labels(out, s->a, s->job->train_file, &o, err);
 }
 
-static hone_status decide_labels(session *s, hone_err *err) {
+hone_status inputs_labels(session *s, hone_err *err) {
     const job *j = s->job;
     if (j->do_regression) {
         s->n_outputs = 1;
@@ -93,7 +86,7 @@ static void split_validation(inputs *in, const session *s) {
     in->validation = dataset_pick(d, validation, n_validation);
 }
 
-static /* The first max_train_samples of the shuffled rows, as run_classification takes them. */
+/* The first max_train_samples of the shuffled rows, as run_classification takes them. */
 static dataset *shuffle_rows(inputs *in, const dataset *d, const job *j) {
     int64_t *index = ARENA_ARRAY(in->a, (size_t)d->n + 1, int64_t), n = d->n;
     for (int64_t i = 0; i < n; i++) index[i] = i;
@@ -128,7 +121,7 @@ static hone_status open_all(inputs *in, session *s, hone_err *err) {
 }
 
 hone_status inputs_open(inputs **out, session *s, hone_err *err) {
-    HONE_TRY(decide_labels(s, err));
+    HONE_TRY(inputs_labels(s, err));
     arena *a = arena_new("inputs");
     inputs *in = ARENA_NEW(a, inputs);
     in->a = a;

@@ -11,8 +11,10 @@ typedef struct {
     double *class_weight; /* [classes] or NULL */
 } inputs;
 
-/* Decide s->labels and s->n_outputs (labels file, else the model's own id2label if it names every label of train_file,
- * else the sorted labels of train_file), then open the data sets. */
+/* Decide s->labels and s->n_outputs: the labels file, else the model's own id2label if it names every label of
+ * train_file, else the sorted labels of train_file. */
+hone_status inputs_labels(session *s, hone_err *err);
+/* The same, then open the data sets. */
 hone_status inputs_open(inputs **out, session *s, hone_err *err);
 void inputs_close(inputs *in); /* NULL is fine */
 #endif

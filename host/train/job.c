@@ -193,7 +193,7 @@ static hone_status expand_variables(job *j, str in, str *out, place *at, hone_er
             }
         const size_t n = (size_t)((colon ? colon : end) - from);
         snprintf(name, sizeof name, "%.*s", (int)(n < 100 ? n : 100), from);
-        const char *value = env_get(name);
+        const char *value = env_expand(name);
         if (value)
             text_str(&t, value);
         else if (colon)

@@ -52,13 +52,13 @@ typedef struct {
     int64_t task;
     const char *train_file, *validation_file, *test_file;
     texts text_column_names;
-    const char *text_column_delimiter, *label_column_name, *labels_file, *metric_name, *truncation;
+    const char *text_column_delimiter, *label_column_name, *labels_file, *metric_name;
     int do_regression, shuffle_train_dataset;
     int64_t header, quoting, shuffle_seed, max_seq_length, max_tokens_per_batch;
     int64_t max_train_samples, max_eval_samples, max_predict_samples, preprocessing_num_workers;
     int overwrite_cache, pad_to_max_length;
     double validation_split_percentage;
-    int64_t train_sampling_strategy;
+    int64_t train_sampling_strategy, truncation; /* in the order of data/order.h and text/tokenizer.h */
     /* run */
     const char *output_dir, *run_name, *device;
     int overwrite_output_dir, do_train, do_eval, do_predict, full_determinism;

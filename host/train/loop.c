@@ -95,11 +95,10 @@ static int note_best(training *t, double value) {
 }
 
 static hone_status evaluate_now(training *t, int *is_best, hone_err *err) {
-    metric f[METRICS_MAX];
+    const metric *f = t->figures;
     double seconds;
     HONE_TRY(evaluate_metrics(t->s, t->in->validation, t->batches, &t->validation, &seconds, err));
-    const int n = t->job->prediction_loss_only ? 1 : metrics_figures(&t->validation, t->figures), n_all = metrics_figures(&t->validation, f);
-    memcpy(t->figures, f, sizeof f);
+    const int n_all = t->n_figures = metrics_figures(&t->validation, t->figures), n = t->job->prediction_loss_only ? 1 : n_all;
     record_eval(t->record, t->step, steps_epoch(&t->steps, t->step), f, n, seconds, (double)t->in->validation->n / seconds);
     log_note("step %lld  eval loss %.4f  %s %.4f  (%.1f s)", (long long)t->step, f[0].value, f[1].name, f[1].value, seconds);
     *is_best = note_best(t, figure_named(f, n_all, t->best_metric_name));

@@ -11,7 +11,8 @@ typedef struct {
     arena *a;
     const job *job;
     pool *pool;
-    const char *folder;   /* the model folder: weights and tokenizer */
+    const char *folder;   /* of the weights; NULL: all are made new */
+    const char *tokenizer_folder;
     model_config *config; /* labels are those of this session */
     tokenizer *tok;
     labels labels;        /* n 0: regression */
@@ -23,7 +24,7 @@ typedef struct {
     batch *batch;
     int64_t *rows;        /* the batch's count by row space */
     float *logits, *loss; /* of the last evaluated batch: [seqs, n_outputs], [seqs] */
-    const char *made_new; /* names of parameters that the folder did not have, for a note; NULL: none */
+    int32_t *sorted, *counts; /* room for sorting rows by id */
 } session;
 
 /* Folder of the model of a job or a command (a run folder is a model folder too), config and tokenizer; labels are taken

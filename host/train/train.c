@@ -125,12 +125,12 @@ static hone_status choose_best_metric(training *t, hone_err *err) {
 
 static void larger(int64_t *to, int64_t x) { *to = x > *to ? x : *to; }
 
-static session_limits limits_of(const training *t) {
-    session_limits l = {.training = 1, .tokens_max = t->steps.tokens_max, .seqs_max = t->steps.samples_max, .class_weight = t->in->class_weight};
-    const dataset *others[] = {t->in->validation, t->in->test};
+session_limits training_limits(const job *j, const inputs *in, const steps *st) {
+    session_limits l = {.training = 1, .tokens_max = st->tokens_max, .seqs_max = st->samples_max, .class_weight = in->class_weight};
+    const dataset *others[] = {in->validation, in->test};
     for (int i = 0; i < 2; i++) {
         if (!others[i]) continue;
-        const eval_batches b = eval_batches_of(t->job, others[i]);
+        const eval_batches b = eval_batches_of(j, others[i]);
         larger(&l.tokens_max, b.tokens);
         larger(&l.seqs_max, b.samples);
     }
@@ -168,7 +168,7 @@ static hone_status start(training *t, const checkpoint *from, hone_err *err) {
     t->rate = schedule_of(t->job, t->steps.total);
     HONE_TRY(check_schedule(t, err));
     HONE_TRY(choose_best_metric(t, err));
-    const session_limits limits = limits_of(t);
+    const session_limits limits = training_limits(t->job, t->in, &t->steps);
     HONE_TRY(session_start(t->s, &limits, err));
     set_groups(t);
     if (t->in->validation) t->batches = eval_batches_of(t->job, t->in->validation);
@@ -210,7 +210,7 @@ static hone_status evaluate_finally(training *t, const dataset *d, const char *p
     text_printf(people, "%-12s", prefix);
     for (int i = 0; i < n && i < 3; i++) text_printf(people, "  %s %.4f", f[i].name, f[i].value);
     text_printf(people, "  (%lld samples)\n", (long long)m.n);
-    if (d == t->in->validation) memcpy(t->figures, f, sizeof f);
+    if (d == t->in->validation) memcpy(t->figures, f, sizeof f), t->n_figures = n;
     return HONE_OK;
 }
 

@@ -36,6 +36,7 @@ typedef struct {
     schedule rate;         /* learning rate of each step */
     double *rate_factor, *decay; /* [n_groups]: times the scheduled rate; weight decay */
     metric figures[METRICS_MAX]; /* of the last evaluation */
+    int n_figures;
     double smooth_speed;   /* tokens a second */
     int evaluations_without_gain;
     int stop;              /* early stopping */
@@ -44,6 +45,9 @@ typedef struct {
 
 /* Train as the job says. summary: one JSON object; people: the same as text. */
 hone_status train_job(const job *j, pool *p, text *summary, text *people, hone_err *err);
+
+/* What the largest batch of training or evaluation needs room for. */
+session_limits training_limits(const job *j, const inputs *in, const steps *st);
 
 /* The plan of a job as text (or one JSON object), for batches of its data, or of so many tokens if tokens is not 0. */
 hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json, text *out, hone_err *err);

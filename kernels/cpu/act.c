@@ -59,7 +59,8 @@ static void act_back_block(void *arg, int64_t item, int thread) {
     float *sums = c->out[2].p ? (float *)c->work + item * ld : NULL;
     (void)thread;
     if (sums) memset(sums, 0, (size_t)ld * sizeof(float));
-    if (kind == HONE_ACT_GELU && !bf) act_back_rows(c, first, end, sums, HONE_ACT_GELU, 0);
+    if (kind == HONE_ACT_GELU && bf) act_back_rows(c, first, end, sums, HONE_ACT_GELU, 1);
+    else if (kind == HONE_ACT_GELU) act_back_rows(c, first, end, sums, HONE_ACT_GELU, 0);
     else act_back_rows(c, first, end, sums, kind, bf);
 }
 

@@ -116,21 +116,22 @@ typedef struct {
 } forward_scratch;
 
 /* Turns scores of a query into unnormalised probabilities, and scales down what was summed under a lower maximum.
- * Keys of the tile are j0 .. + n - 1 of the sequence; [first, end) counts within the tile. */
-static void soften(const attention_job *job, forward_scratch *t, int64_t i, int64_t n, int64_t first, int64_t end,
-                   int is_more) {
+ * Keys of the tile are j0 .. + n - 1 of the sequence; [first, end) counts within the tile, is_cut where that is not all
+ * of its vectors. */
+INLINE void soften(const attention_job *job, forward_scratch *t, int64_t i, int64_t n, int64_t first, int64_t end,
+                   int is_more, int is_cut) {
     float *s = t->s + i * TILE_K, *o = t->o + i * job->wide;
     const vf none = vf_set(-INFINITY);
-    vf high = none;
+    vf high = none, sum = vf_set(0);
     for (int64_t j = 0; j < n; j += VW) {
-        const vf v = keep_seen(vf_load(s + j) * job->scale, j, first, end, none);
-        high = vf_max(v, high);
-        vf_store(s + j, v);
+        const vf v = vf_load(s + j) * job->scale;
+        high = vf_max(is_cut ? keep_seen(v, j, first, end, none) : v, high);
     }
-    const float top = fmaxf(vf_top(high), t->top[i]), base = top == -INFINITY ? 0 : top;
-    vf sum = vf_set(0);
+    const float top = fmaxf(vf_top(high), t->top[i]);
+    const vf base = vf_set(top == -INFINITY ? 0 : top);
     for (int64_t j = 0; j < n; j += VW) {
-        vf p = keep_seen(vf_exp(vf_load(s + j) - base), j, first, end, vf_set(0));
+        vf p = vf_exp_below(vf_load(s + j) * job->scale - base);
+        if (is_cut) p = keep_seen(p, j, first, end, vf_set(0));
         sum += p;
         if (job->drop.threshold)
             p = vf_select(vu_ge(vu_load16(t->bits + j), vu_set(job->drop.threshold)), p, vf_set(0));
@@ -156,7 +157,8 @@ static void attend_tile(const attention_job *job, forward_scratch *t, int64_t b,
         first = least(most(first - j0, 0), n_k), end = most(least(end - j0, n_k), first);
         if (job->drop.threshold)
             draw_scores(t->bits, &t->drawn, &job->drop, keys(job->key)[queries.first + i0 + i], head, j0, n_k);
-        soften(job, t, i, n_k, first, end, j0 > 0);
+        if (first == 0 && end == round_up(n_k, VW)) soften(job, t, i, n_k, first, end, j0 > 0, 0);
+        else soften(job, t, i, n_k, first, end, j0 > 0, 1);
     }
     multiply(t->o, job->wide, t->s, TILE_K, 1, t->v, job->wide, n_q, job->wide, n_k, j0 > 0, 0);
 }
@@ -226,19 +228,22 @@ typedef struct {
 } backward_scratch;
 
 /* From scores and do v' of a query: its dropped probabilities into p, its dS into ds. */
-static void harden(const attention_job *job, backward_scratch *t, int64_t i, int64_t n, int64_t first, int64_t end,
-                   float lse) {
+INLINE void harden(const attention_job *job, backward_scratch *t, int64_t i, int64_t n, int64_t first, int64_t end,
+                   float lse, int is_cut) {
     float *s = t->p + i * TILE_K, *dp = t->ds + i * TILE_K;
     const vf delta = vf_set(t->delta[i]), zero = vf_set(0);
     for (int64_t j = 0; j < n; j += VW) {
-        const vf p = keep_seen(vf_exp(vf_load(s + j) * job->scale - lse), j, first, end, zero);
-        vf back = vf_load(dp + j), kept = p;
+        vf p = vf_exp_below(vf_load(s + j) * job->scale - lse), back = vf_load(dp + j), kept;
+        if (is_cut) p = keep_seen(p, j, first, end, zero);
+        kept = p;
         if (job->drop.threshold) {
-            back = drop(back, t->bits + j, &job->drop);
-            kept = drop(p, t->bits + j, &job->drop);
+            const vm is_kept = vu_ge(vu_load16(t->bits + j), vu_set(job->drop.threshold));
+            back = vf_select(is_kept, back * job->drop.kept, zero);
+            kept = vf_select(is_kept, p * job->drop.kept, zero);
         }
+        const vf ds = p * (back - delta) * job->scale;
         vf_store(s + j, kept);
-        vf_store(dp + j, keep_seen(p * (back - delta) * job->scale, j, first, end, zero));
+        vf_store(dp + j, is_cut ? keep_seen(ds, j, first, end, zero) : ds);
     }
 }
 
@@ -261,7 +266,8 @@ static void harden_tile(const attention_job *job, backward_scratch *t, int64_t b
             if (job->drop.threshold)
                 draw_scores(t->bits, &t->drawn, &job->drop, keys(job->key)[row + i], head, j0, n_k);
         }
-        harden(job, t, i, n_k, first, end, log_sum);
+        if (first == 0 && end == round_up(n_k, VW)) harden(job, t, i, n_k, first, end, log_sum, 0);
+        else harden(job, t, i, n_k, first, end, log_sum, 1);
     }
 }
 
@@ -335,8 +341,8 @@ static void attend_back(void *arg, int64_t item, int thread) {
         load_turned(job, t->kt, job->k, range.first + j0, n_k, group);
         load_turned(job, t->vt, job->v, range.first + j0, n_k, group);
         load_rows(job, t->k, job->k, range.first + j0, n_k, group);
-        memset(t->dk, 0, (size_t)(TILE_K * wide) * sizeof(float));
-        memset(t->dv, 0, (size_t)(TILE_K * wide) * sizeof(float));
+        memset(t->dk, 0, (size_t)(round_up(n_k, TILE_ROWS) * wide) * sizeof(float));
+        memset(t->dv, 0, (size_t)(round_up(n_k, TILE_ROWS) * wide) * sizeof(float));
         for (int h = 0; h < n_served; h++) attend_back_head(job, t, b, j0, n_k, group * n_served + h);
         write_keys(job, t->dk, &job->c->out[1], range.first + j0, n_k, group);
         write_keys(job, t->dv, &job->c->out[2], range.first + j0, n_k, group);

@@ -73,7 +73,11 @@ static void copy_chunk(void *arg, int64_t item, int thread) {
     if (is_vector_type(x) && x->dtype == y->dtype) {
         memcpy(cell(y, 0, first), cell(x, 0, first), (size_t)((end - first) * element_bytes(x)));
     } else if (is_vector_type(x) && is_vector_type(y)) {
-        for (int64_t i = first; i < end; i += VW) st_n(y->p, i, ld_n(x->p, i, end - i, from_bf), end - i, to_bf);
+        for (int64_t i = first; i < end; i += VW) {
+            const vf v = ld_n(x->p, i, end - i, from_bf);
+            if (to_bf) vu_store16_n((uint16_t *)y->p + i, vf_narrow(v), least(end - i, VW)); /* denormals, too */
+            else st_n(y->p, i, v, end - i, 0);
+        }
     } else {
         for (int64_t i = first; i < end; i++) write_any(y, i, read_any(x, i));
     }

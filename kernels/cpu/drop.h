@@ -40,10 +40,12 @@ static inline __attribute__((unused)) void draw_row(uint16_t *bits, int64_t n, c
     for (int64_t c = 0; c < n; c += 8 * VW, to += 4 * VW) {
         vu x[4] = {vu_lanes((uint32_t)(c / 8)), vu_set(key.position), vu_set(key.sample), vu_set(0)};
         philox(x, d->key);
-        uint32_t word[4][VW];
-        for (int w = 0; w < 4; w++) vu_store(word[w], x[w]);
-        for (int lane = 0; lane < VW; lane++)
-            for (int w = 0; w < 4; w++) to[lane * 4 + w] = word[w][lane];
+        const vu low02 = MIX_LOW(x[0], x[2]), low13 = MIX_LOW(x[1], x[3]);
+        const vu high02 = MIX_HIGH(x[0], x[2]), high13 = MIX_HIGH(x[1], x[3]);
+        vu_store(to, MIX_LOW(low02, low13)); /* words 0, 1, 2, 3 of call 0, of call 1, ... */
+        vu_store(to + VW, MIX_HIGH(low02, low13));
+        vu_store(to + 2 * VW, MIX_LOW(high02, high13));
+        vu_store(to + 3 * VW, MIX_HIGH(high02, high13));
     }
 }
 

@@ -34,42 +34,4 @@ static inline __attribute__((unused)) void fold(hone_queue *queue, const hone_te
     fold_job job = {partial, n_blocks, to->dim[0], to->p, plus->p != NULL};
     if (to->p) deal(queue, blocks_of(job.n_columns, CPU_COLUMNS), fold_columns, &job);
 }
-
-typedef struct {
-    const hone_tensor *x;
-    float *to;
-    int add;
-} column_job;
-
-/* An item goes down all rows of its columns: sums of CPU_ROWS rows, added as they are complete. */
-static void sum_down(void *arg, int64_t item, int thread) {
-    const column_job *job = arg;
-    const hone_tensor *x = job->x;
-    const int bf = is_bf(x);
-    const int64_t end = least((item + 1) * CPU_COLUMNS, width(x));
-    (void)thread;
-    for (int64_t i = item * CPU_COLUMNS; i < end; i += 2 * VW) {
-        const int64_t n = end - i, n2 = most(n - VW, 0);
-        vf all[2] = {vf_set(0), vf_set(0)};
-        for (int64_t row = 0; row < x->dim[0]; row += CPU_ROWS) {
-            vf sum[2] = {vf_set(0), vf_set(0)};
-            for (int64_t r = row; r < least(row + CPU_ROWS, x->dim[0]); r++) {
-                sum[0] += ld_n(cell(x, r, 0), i, n, bf);
-                if (n2) sum[1] += ld_n(cell(x, r, 0), i + VW, n2, bf);
-            }
-            all[0] += sum[0], all[1] += sum[1];
-        }
-        if (job->add) all[0] += ld_n(job->to, i, n, 0);
-        if (job->add && n2) all[1] += ld_n(job->to, i + VW, n2, 0);
-        st_n(job->to, i, all[0], n, 0);
-        if (n2) st_n(job->to, i + VW, all[1], n2, 0);
-    }
-}
-
-/* to[c] (+)= the sum of column c of x. */
-static inline __attribute__((unused)) void sum_columns(hone_queue *queue, const hone_tensor *to,
-                                                       const hone_tensor *plus, const hone_tensor *x) {
-    column_job job = {x, to->p, plus->p != NULL};
-    if (to->p) deal(queue, blocks_of(width(x), CPU_COLUMNS), sum_down, &job);
-}
 #endif

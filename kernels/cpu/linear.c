@@ -33,7 +33,8 @@ static void finish_fwd(const product *p, const float *tile, int64_t ld, int64_t 
     const int kind = p->call->attr.linear.act, bf = is_bf(&p->call->out[0]);
     if (kind == HONE_ACT_NONE && bf) finish_forward(p, tile, ld, row, m, column, n, HONE_ACT_NONE, 1);
     else if (kind == HONE_ACT_NONE) finish_forward(p, tile, ld, row, m, column, n, HONE_ACT_NONE, 0);
-    else if (kind == HONE_ACT_GELU && !bf) finish_forward(p, tile, ld, row, m, column, n, HONE_ACT_GELU, 0);
+    else if (kind == HONE_ACT_GELU && bf) finish_forward(p, tile, ld, row, m, column, n, HONE_ACT_GELU, 1);
+    else if (kind == HONE_ACT_GELU) finish_forward(p, tile, ld, row, m, column, n, HONE_ACT_GELU, 0);
     else finish_forward(p, tile, ld, row, m, column, n, kind, bf);
 }
 
@@ -68,8 +69,10 @@ INLINE void finish_backward(const product *p, const float *tile, int64_t ld, int
 static void finish_bwd(const product *p, const float *tile, int64_t ld, int64_t row, int64_t m, int64_t column,
                        int64_t n) {
     const int kind = p->call->in[2].p ? p->call->attr.linear.act : HONE_ACT_NONE, bf = is_bf(&p->call->out[0]);
-    if (kind == HONE_ACT_NONE && !bf) finish_backward(p, tile, ld, row, m, column, n, HONE_ACT_NONE, 0);
-    else if (kind == HONE_ACT_GELU && !bf) finish_backward(p, tile, ld, row, m, column, n, HONE_ACT_GELU, 0);
+    if (kind == HONE_ACT_NONE && bf) finish_backward(p, tile, ld, row, m, column, n, HONE_ACT_NONE, 1);
+    else if (kind == HONE_ACT_NONE) finish_backward(p, tile, ld, row, m, column, n, HONE_ACT_NONE, 0);
+    else if (kind == HONE_ACT_GELU && bf) finish_backward(p, tile, ld, row, m, column, n, HONE_ACT_GELU, 1);
+    else if (kind == HONE_ACT_GELU) finish_backward(p, tile, ld, row, m, column, n, HONE_ACT_GELU, 0);
     else finish_backward(p, tile, ld, row, m, column, n, kind, bf);
 }
 
@@ -101,7 +104,7 @@ hone_status ISA(linear_bwd_w)(hone_queue *q, const hone_call *c) {
     product p = {.queue = q, .call = c, .finish = finish_weight};
     p.a = factor_of(&c->in[0], 1), p.b = factor_of(&c->in[1], 1);
     p.m = width(&c->in[0]), p.n = width(&c->in[1]), p.k = c->in[0].dim[0];
+    p.sums = floats(&c->out[1]), p.add_sums = c->in[3].p != NULL;
     ISA(gemm)(&p);
-    sum_columns(q, &c->out[1], &c->in[3], &c->in[0]);
     return HONE_OK;
 }

@@ -24,12 +24,16 @@ INLINE void pack_line(float *to, const factor *f, int64_t i, int64_t n, int64_t 
     }
 }
 
-/* to[u ld + r] = unit u of line r, for lines that lie by k: r in [0, n), k in [k0, k1). Up to n_wide, zeros. */
-INLINE void pack_by_k(float *to, int64_t ld_to, const factor *f, int64_t first, int64_t n, int64_t n_wide, int64_t k0,
+/* Lines first .. + n - 1, which lie by k, in panels of `wide` lines: unit u of line r is element u wide + r % wide of
+ * panel r / wide, and panels lie panel_ld apart. k in [k0, k1). The last panel is filled up with zeros to a multiple of
+ * the smaller of VW and wide. */
+INLINE void pack_by_k(float *to, int64_t wide, int64_t panel_ld, const factor *f, int64_t first, int64_t n, int64_t k0,
                       int64_t k1, int paired) {
-    for (int64_t k = k0; k < k1; k += 1 + paired, to += ld_to)
-        for (int64_t r = 0; r < n_wide; r += VW) {
-            const int64_t left = most(n - r, 0), i = k * f->ld + first + r;
+    const int64_t step = wide < VW ? wide : VW;
+    for (int64_t k = k0; k < k1; k += 1 + paired, to += wide) {
+        float *line = to;
+        for (int64_t r = 0, in_panel = 0; r < n; r += step) {
+            const int64_t left = least(n - r, step), i = k * f->ld + first + r;
             vf v;
             if (paired) {
                 const uint16_t *from = (const uint16_t *)f->p + i;
@@ -40,21 +44,12 @@ INLINE void pack_by_k(float *to, int64_t ld_to, const factor *f, int64_t first, 
             } else {
                 v = ld_n(f->p, i, left, f->bf);
             }
-            vf_store_n(to + r, v, least(n_wide - r, VW));
+            st_n(line + in_panel, 0, v, step, 0);
+            in_panel += step;
+            if (in_panel == wide) in_panel = 0, line += panel_ld;
         }
+    }
 }
-
-/* The lanes of a and b by turns: the first half of them, the second. */
-#if HONE_VEC == 512
-#define MIX_LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
-#define MIX_HIGH(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
-#elif HONE_VEC == 256
-#define MIX_LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
-#define MIX_HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
-#else
-#define MIX_LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
-#define MIX_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
-#endif
 
 /* Mixing lines i and i + VW / 2 of a square, for all i, log2(VW) times over, turns rows into columns. */
 INLINE void turn_square(vf v[VW]) {

@@ -166,18 +166,46 @@ INLINE void vu_store16_n(uint16_t *p, vu v, int64_t n) {
 
 /* ---- the same for all ----------------------------------------------------------------------------------------*/
 
-/* Sum and maximum of the lanes, by a fixed tree. */
+/* The lanes of a and b by turns: the first half of them, the second. And the upper halves of a before the lower. */
+#if HONE_VEC == 512
+#define MIX_LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define MIX_HIGH(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#define TURN(a, n) __builtin_shufflevector(a, a, TURN8(a, 0, n), TURN8(a, 8, n))
+#elif HONE_VEC == 256
+#define MIX_LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define MIX_HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#define TURN(a, n) __builtin_shufflevector(a, a, TURN8(a, 0, n))
+#else
+#define MIX_LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define MIX_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
+#define TURN(a, n) __builtin_shufflevector(a, a, TURN4(a, 0, n))
+#endif
+/* Lane i of TURN(a, n) is lane (i + n) % VW of a. */
+#define TURN4(a, i, n) (i + n) % VW, (i + 1 + n) % VW, (i + 2 + n) % VW, (i + 3 + n) % VW
+#define TURN8(a, i, n) TURN4(a, i, n), TURN4(a, i + 4, n)
+
+/* Sum and maximum of the lanes, by a fixed tree. The maximum is not NaN unless all lanes are. */
 INLINE float vf_sum(vf v) {
-    float lane[VW];
-    vf_store(lane, v);
-    for (int step = VW / 2; step > 0; step /= 2)
-        for (int i = 0; i < step; i++) lane[i] += lane[i + step];
-    return lane[0];
+#if VW == 16
+    v += TURN(v, 8);
+#endif
+#if VW >= 8
+    v += TURN(v, 4);
+#endif
+    v += TURN(v, 2);
+    v += TURN(v, 1);
+    return v[0];
 }
 INLINE float vf_top(vf v) {
-    float top = v[0];
-    for (int i = 1; i < VW; i++) top = v[i] > top ? v[i] : top;
-    return top;
+#if VW == 16
+    v = vf_max(v, TURN(v, 8));
+#endif
+#if VW >= 8
+    v = vf_max(v, TURN(v, 4));
+#endif
+    v = vf_max(v, TURN(v, 2));
+    v = vf_max(v, TURN(v, 1));
+    return v[0];
 }
 INLINE vu vu_lanes(uint32_t first) { /* first, first + 1, ... */
     vu lane = {0};
@@ -198,6 +226,12 @@ INLINE vu vf_narrow(vf v) {
     const vm number = vu_ge(vu_set(0x7f800000u), bits & 0x7fffffffu);
     return (vu)vf_select(number, (vf)rounded, (vf)(bits >> 16 | 0x40u));
 }
+/* The same by one instruction where there is one; it takes denormal numbers for zeros. */
+#ifdef HONE_DOT
+INLINE vu vf_round_bf16(vf v) { return (vu)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)v)); }
+#else
+INLINE vu vf_round_bf16(vf v) { return vf_narrow(v); }
+#endif
 INLINE vf ld(const void *p, int64_t i, int bf) {
     return bf ? vf_widen(vu_load16((const uint16_t *)p + i)) : vf_load((const float *)p + i);
 }
@@ -206,18 +240,18 @@ INLINE vf ld_n(const void *p, int64_t i, int64_t n, int bf) {
     return bf ? vf_widen(vu_load16_n((const uint16_t *)p + i, n)) : vf_load_n((const float *)p + i, n);
 }
 INLINE void st(void *p, int64_t i, vf v, int bf) {
-    if (bf) vu_store16((uint16_t *)p + i, vf_narrow(v));
+    if (bf) vu_store16((uint16_t *)p + i, vf_round_bf16(v));
     else vf_store((float *)p + i, v);
 }
 INLINE void st_n(void *p, int64_t i, vf v, int64_t n, int bf) {
     if (n >= VW) st(p, i, v, bf);
-    else if (bf) vu_store16_n((uint16_t *)p + i, vf_narrow(v), n);
+    else if (bf) vu_store16_n((uint16_t *)p + i, vf_round_bf16(v), n);
     else vf_store_n((float *)p + i, v, n);
 }
 
 /* e^x to 2 units in the last place (Cephes' expf): e^x = 2^n e^r, |r| <= log(2) / 2. */
-INLINE vf vf_exp(vf x) {
-    x = vf_min(vf_set(89.0f), vf_max(vf_set(-104.0f), x)); /* a NaN goes through */
+INLINE vf vf_exp_below(vf x) { /* for x <= 88 */
+    x = vf_max(vf_set(-104.0f), x); /* a NaN goes through */
     const vf magic = vf_set(12582912.0f); /* 1.5 2^23: adding it rounds to a whole number */
     const vf n = vf_fma(x, vf_set(1.44269504088896341f), magic) - magic;
     vf r = vf_fma(n, vf_set(-0.693359375f), x);
@@ -229,4 +263,5 @@ INLINE vf vf_exp(vf x) {
     y = vf_fma(y, r, vf_set(5.0000001201e-1f));
     return vf_scale2(vf_fma(y, r * r, r) + 1.0f, n);
 }
+INLINE vf vf_exp(vf x) { return vf_exp_below(vf_min(vf_set(89.0f), x)); }
 #endif

@@ -5,11 +5,18 @@
 
 #include "test.h"
 
+/* What has been opened lives as long as the test's process. */
+static struct {
+    pool *threads;
+    hone_device *device;
+} opened[16];
+static int n_opened;
+
 static hone_device *open_with(const hone_device_v1 *table, int n_threads) {
-    hone_device *device = NULL;
-    CHECK_OK(table->open(&device, pool_host(pool_new(n_threads)), 0,
-                         err)); /* lives as long as the test's process */
-    return device;
+    CHECK(n_opened < 16);
+    opened[n_opened].threads = pool_new(n_threads);
+    CHECK_OK(table->open(&opened[n_opened].device, pool_host(opened[n_opened].threads), 0, err));
+    return opened[n_opened++].device;
 }
 
 cases_on devices_open(const char *name) {

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -111,11 +112,12 @@ void make_values(float *to, int64_t n, int i) {
     for (int64_t k = 0; k < n; k++) to[k] = (float)((k * 37 + i * 11) % 127 - 63) / 64.0f;
 }
 
+/* Of a value that is exact in fp16 and no subnormal there. */
 static uint16_t to_half(float x) {
-    const _Float16 h = (_Float16)x;
-    uint16_t bits;
-    memcpy(&bits, &h, 2);
-    return bits;
+    int exponent;
+    const double m = frexp(fabs((double)x), &exponent); /* |x| = m 2^exponent, m in [0.5, 1) */
+    if (x == 0) return 0;
+    return (uint16_t)((x < 0 ? 0x8000 : 0) | (exponent + 14) << 10 | ((int)(m * 2048) & 1023));
 }
 
 static void put_value(unsigned char *to, stored_type type, float x) {

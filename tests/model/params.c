@@ -1,11 +1,11 @@
 #include <math.h>
-#include <stdlib.h>
 #include <unistd.h>
 #include <sys/stat.h>
 
 #include "make.h"
 
 typedef struct {
+    arena *a;
     const param_want *want;
     int n;
     float *values[200];
@@ -17,7 +17,8 @@ static hone_status take(void *to, int i, const float *values, hone_err *err) {
     const size_t n = (size_t)param_elements(&t->want[i]);
     (void)err;
     CHECK_INT(i, t->got++);
-    t->values[i] = malloc(n * sizeof(float));
+    if (!t->a) t->a = arena_new("taken");
+    t->values[i] = ARENA_ARRAY(t->a, n, float);
     memcpy(t->values[i], values, n * sizeof(float));
     return HONE_OK;
 }
@@ -75,6 +76,7 @@ static void load_and_check(const char *config, stored_type type, renamer *rename
     CHECK_INT(t.got, t.n);
     check_values(&t);
     params_close(p);
+    arena_free(t.a);
     config_free(c);
 }
 
@@ -123,6 +125,9 @@ TEST(params_a_missing_head_and_pooler_are_made_new_from_the_seed) {
     CHECK_NEAR(sum / 24, 0, 0.02);
     CHECK_NEAR(sqrt(square / 24), 0.02, 0.01);
     for (int k = 0; k < 3; k++) CHECK(t.values[weight + 1][k] == 0);
+    arena_free(t.a);
+    arena_free(again.a);
+    arena_free(other.a);
     config_free(c);
 }
 
@@ -140,6 +145,7 @@ TEST(params_without_a_folder_are_all_new) {
         if (t.want[i].init == HONE_INIT_NORMAL) CHECK(t.values[i][0] != 0 && fabsf(t.values[i][0]) < 0.2f);
     }
     params_close(p);
+    arena_free(t.a);
     config_free(c);
 }
 
@@ -279,6 +285,8 @@ TEST(params_that_are_not_finite_are_counted) {
     CHECK_REFUSED(params_fill(p, take, &t2, err), HONE_ENOTFINITE,
                   ": 3 non-finite values, first in \"bert.pooler.dense.weight\" at index 17");
     params_close(p);
+    arena_free(t1.a);
+    arena_free(t2.a);
     config_free(c);
 }
 

@@ -1,8 +1,8 @@
+#include <math.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 
-#include "base/host.h"
 #include "base/mem.h"
 #include "make.h"
 
@@ -282,11 +282,12 @@ TEST(safetensors_half_becomes_float_exactly) {
         .name = "h", .type = STORED_F16, .n_dims = 1, .dim = &dim, .n = 65536, .p = bits};
     stored_to_float(x, &t, 0, 65536);
     for (int i = 0; i < 65536; i++) {
-        _Float16 h;
-        memcpy(&h, &bits[i], 2);
-        const float want = (float)h;
-        if ((i & 0x7c00) == 0x7c00 && (i & 0x3ff)) CHECK(x[i] != x[i]);
-        else CHECK(!memcmp(&x[i], &want, 4));
+        const int exponent = i >> 10 & 31, mantissa = i & 1023;
+        const double size = exponent ? ldexp(1024 + mantissa, exponent - 25) : ldexp(mantissa, -24);
+        CHECK(!signbit(x[i]) == !(i & 0x8000));
+        if (exponent == 31 && mantissa) CHECK(isnan(x[i]));
+        else if (exponent == 31) CHECK(isinf(x[i]));
+        else CHECK(fabs((double)x[i]) == size);
     }
 }
 
@@ -317,9 +318,14 @@ TEST(safetensors_a_million_tensors_take_two_seconds_at_most) {
     strcpy(header + n, "}");
     const char *path = make_safetensors(folder, "x", header, N);
     safetensors *s;
-    const uint64_t before = clock_ns();
+    const clock_t before = clock(); /* of the processor: other work on the machine does not count */
     CHECK_OK(safetensors_open(&s, path, err));
-    CHECK((clock_ns() - before) / 1e9 < 2.0);
+#ifdef HONE_SANITIZED
+    const double bound = 20;
+#else
+    const double bound = 2;
+#endif
+    CHECK((double)(clock() - before) / CLOCKS_PER_SEC < bound);
     CHECK_INT(safetensors_find(s, "t999999")->begin, 999999);
     safetensors_close(s);
     /* The same number of tensors on one span: refused, and nothing of their size reserved. */

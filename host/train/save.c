@@ -1,0 +1,343 @@
+/* save.c - what a checkpoint holds, going on from one, and the folder handed back.
+ *
+ *   model.safetensors, config.json, tokenizer, README.md   a model folder like any other (fp32 masters)
+ *   optimizer.safetensors   exp_avg.NAME, exp_avg_sq.NAME of every trained parameter; tick: the 16 words of device.h
+ *   trainer_state.json      transformers' keys
+ *   run_state.json          what else a resumed run needs: sums since the last row of the log, best, patience */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/train.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/version.h"
+#include "model/export.h"
+#include "run/checkpoint.h"
+
+/* ---- the model ---- */
+
+static hone_status get_param(void *from, int i, float *to, hone_err *err) {
+    training *t = from;
+    return run_get_param(t->s->run, i + 1, to, err);
+}
+
+static const char *print_real(arena *a, double x) { return arena_print(a, "%.9g", x); }
+
+static void fill_card(training *t, arena *a, card *c, int final) {
+    const job *j = t->job;
+    static const char *const schedules[] = {"linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"};
+    const card_row settings[] = {{"learning_rate", print_real(a, j->learning_rate)},
+                                 {"train_batch_size", arena_print(a, "%lld", (long long)j->per_device_train_batch_size)},
+                                 {"gradient_accumulation_steps", arena_print(a, "%lld", (long long)j->gradient_accumulation_steps)},
+                                 {"seed", arena_print(a, "%lld", (long long)j->seed)},
+                                 {"optimizer", arena_print(a, "AdamW with betas=(%.9g,%.9g) and epsilon=%.9g", j->adam_beta1, j->adam_beta2, j->adam_epsilon)},
+                                 {"weight_decay", print_real(a, j->weight_decay)},
+                                 {"lr_scheduler_type", schedules[j->lr_scheduler_type]},
+                                 {"warmup_steps", arena_print(a, "%lld", (long long)t->rate.warmup)},
+                                 {"num_epochs", print_real(a, steps_epoch(&t->steps, t->step))},
+                                 {"steps", arena_print(a, "%lld", (long long)t->step)},
+                                 {"max_seq_length", arena_print(a, "%lld", (long long)j->max_seq_length)},
+                                 {"dtype", hone_dtype_name(t->s->plan->dtype)}};
+    const card_row facts[] = {{"hone", HONE_VERSION " (" HONE_COMMIT ")"},
+                              {"device", t->s->device},
+                              {"train data SHA-256", t->in->train->sha256},
+                              {"tokenizer SHA-256", tokenizer_sha256(t->s->tok)}};
+    card_data *data = ARENA_ARRAY(a, 3, card_data);
+    c->data = data;
+    data[c->n_data++] = (card_data){"train", j->train_file, t->in->train->n};
+    if (t->in->validation) data[c->n_data++] = (card_data){"validation", j->validation_file ? j->validation_file : "held out of the training file", t->in->validation->n};
+    if (t->in->test) data[c->n_data++] = (card_data){"test", j->test_file, t->in->test->n};
+    c->setting = memcpy(arena_alloc(a, sizeof settings), settings, sizeof settings);
+    c->n_settings = (int)(sizeof settings / sizeof *settings);
+    c->fact = memcpy(arena_alloc(a, sizeof facts), facts, sizeof facts);
+    c->n_facts = (int)(sizeof facts / sizeof *facts);
+    c->title = j->run_name ? j->run_name : path_name(t->folder);
+    c->base_model = j->model_name_or_path ? path_name(j->model_name_or_path) : NULL;
+    c->task = "text-classification";
+    c->model_type = t->s->config->family->model_type;
+    c->label = t->s->labels.name;
+    c->n_labels = t->s->labels.n;
+    if (!final || !t->n_figures) return;
+    card_metric *m = ARENA_ARRAY(a, METRICS_MAX, card_metric);
+    for (int i = 0; i < t->n_figures; i++) m[c->n_metrics++] = (card_metric){t->figures[i].name, t->figures[i].value};
+    c->metric = m;
+    c->metric_set = "validation";
+    c->metric_file = j->validation_file ? j->validation_file : j->train_file;
+}
+
+static hone_status write_model(training *t, const char *folder, int final, hone_err *err) {
+    arena *a = arena_new("export");
+    card c = {0};
+    fill_card(t, a, &c, final);
+    const export_model m = {.config = t->s->config,
+                            .label = t->s->labels.n ? t->s->labels.name : NULL,
+                            .n_labels = t->s->n_outputs,
+                            .param = params_of_plan(a, t->s->plan),
+                            .n_params = t->s->plan->n_params,
+                            .get = get_param,
+                            .from = t,
+                            .tokenizer_folder = t->s->tokenizer_folder,
+                            .card = &c};
+    const hone_status status = export_write(&m, folder, NULL, err);
+    arena_free(a);
+    return status;
+}
+
+/* ---- the optimizer ---- */
+
+static hone_status write_optimizer(training *t, const char *folder, hone_err *err) {
+    const hone_plan *p = t->s->plan;
+    arena *a = arena_new("optimizer");
+    tensor_form *form = ARENA_ARRAY(a, 2 * (size_t)p->n_params + 1, tensor_form);
+    int *value = ARENA_ARRAY(a, 2 * (size_t)p->n_params + 1, int), n = 0;
+    size_t most = 64;
+    for (int i = 1; i <= p->n_params; i++)
+        for (int k = 0; k < 2; k++) {
+            const int v = p->param[i].moment[k];
+            if (!v) continue;
+            const hone_value *x = &p->value[v];
+            form[n] = (tensor_form){.name = x->name, .type = STORED_F32, .n_dims = x->n_dims, .dim = {x->dim[0].n, x->dim[1].n}};
+            const size_t bytes = 4 * (size_t)(x->dim[0].n * (x->n_dims > 1 ? x->dim[1].n : 1));
+            most = bytes > most ? bytes : most;
+            value[n++] = v;
+        }
+    form[n] = (tensor_form){.name = "tick", .type = STORED_I32, .n_dims = 1, .dim = {16}};
+    value[n++] = p->tick;
+    char *copy = mem_new(most, "a tensor of the optimizer");
+    safetensors_writer *w;
+    hone_status status = safetensors_begin(&w, path_join(a, folder, "optimizer.safetensors"), form, n, NULL, 0, err);
+    const int begun = !status;
+    for (int i; !status && (i = safetensors_next(w)) >= 0;) {
+        const size_t bytes = 4 * (size_t)(form[i].dim[0] * (form[i].n_dims > 1 ? form[i].dim[1] : 1));
+        status = run_get(t->s->run, value[i], copy, err);
+        if (!status) status = safetensors_add(w, copy, bytes, err);
+    }
+    if (begun && status) safetensors_abort(w);
+    else if (begun) status = safetensors_end(w, NULL, err);
+    mem_free(copy);
+    arena_free(a);
+    return status;
+}
+
+static hone_status read_optimizer(training *t, const char *folder, hone_err *err) {
+    const hone_plan *p = t->s->plan;
+    arena *a = arena_new("optimizer");
+    safetensors *f = NULL;
+    const char *path = path_join(a, folder, "optimizer.safetensors");
+    hone_status status;
+    if (!file_exists(path)) {
+        status = hone_fail(err, HONE_EUSAGE, "%s: missing, the checkpoint was written with save_only_model", path);
+        arena_free(a);
+        return status;
+    }
+    status = safetensors_open(&f, path, err);
+    for (int i = 1; i <= p->n_params && !status; i++)
+        for (int k = 0; k < 2 && !status; k++) {
+            const int v = p->param[i].moment[k];
+            if (!v) continue;
+            const hone_value *x = &p->value[v];
+            const stored_tensor *s = safetensors_find(f, x->name);
+            const int64_t n = x->dim[0].n * (x->n_dims > 1 ? x->dim[1].n : 1);
+            if (!s || s->type != STORED_F32 || s->n != n) {
+                status = hone_fail(err, HONE_EDAMAGED, "%s: no \"%.200s\" of %lld F32 numbers", path, x->name, (long long)n);
+                break;
+            }
+            status = run_put(t->s->run, v, s->p, err);
+        }
+    const stored_tensor *tick = status ? NULL : safetensors_find(f, "tick");
+    if (!status && (!tick || tick->type != STORED_I32 || tick->n != 16)) status = hone_fail(err, HONE_EDAMAGED, "%s: no \"tick\" of 16 I32 numbers", path);
+    if (!status) status = run_put(t->s->run, p->tick, tick->p, err);
+    safetensors_close(f);
+    arena_free(a);
+    return status;
+}
+
+/* ---- states ---- */
+
+static void add_real(text *out, const char *name, double x) {
+    text_printf(out, ",\n  \"%s\": ", name);
+    text_double(out, x);
+}
+
+static void print_trainer_state(training *t, text *out) {
+    const job *j = t->job;
+    const text *history = record_history(t->record);
+    text_printf(out, "{\n  \"global_step\": %lld,\n  \"max_steps\": %lld,\n  \"train_batch_size\": %lld,\n  \"num_input_tokens_seen\": %lld,\n  \"best_global_step\": ",
+                (long long)t->step, (long long)t->steps.total, (long long)j->per_device_train_batch_size, (long long)t->tokens);
+    if (t->best_step >= 0) {
+        text_printf(out, "%lld", (long long)t->best_step);
+        add_real(out, "best_metric", t->best_metric);
+        text_str(out, ",\n  \"best_model_checkpoint\": ");
+        const char *folder = arena_print(t->s->a, "%s/checkpoint-%lld", t->folder, (long long)t->best_step);
+        text_json(out, folder, strlen(folder));
+    } else
+        text_str(out, "null,\n  \"best_metric\": null,\n  \"best_model_checkpoint\": null");
+    add_real(out, "epoch", steps_epoch(&t->steps, t->step));
+    add_real(out, "num_train_epochs", t->job->max_steps > 0 ? t->steps.n_epochs : j->num_train_epochs);
+    add_real(out, "total_flos", 0);
+    text_printf(out, ",\n  \"is_world_process_zero\": true,\n  \"log_history\": [%s]\n}\n", history->n ? history->p : "");
+}
+
+static void print_hex(text *out, const char *name, double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, 8);
+    text_printf(out, ",\n  \"%s\": \"%016llx\"", name, (unsigned long long)bits);
+}
+
+/* Doubles as their bits, so that a resumed run sums to the same. */
+static void print_run_state(training *t, text *out) {
+    text_printf(out, "{\n  \"step\": %lld,\n  \"tokens\": %lld,\n  \"loss_samples\": %lld,\n  \"total_samples\": %lld,\n  \"best_step\": %lld,\n  \"evaluations_without_gain\": %d",
+                (long long)t->step, (long long)t->tokens, (long long)t->loss_samples, (long long)t->total_samples, (long long)t->best_step, t->evaluations_without_gain);
+    print_hex(out, "loss_sum", t->loss_sum);
+    print_hex(out, "total_loss", t->total_loss);
+    print_hex(out, "best_metric", t->best_metric);
+    text_str(out, "\n}\n");
+}
+
+static double read_hex(const json *root, const char *name) {
+    const json *v = json_get(root, name);
+    double x = 0;
+    const uint64_t bits = v && v->kind == JSON_STRING ? strtoull(v->string.p, NULL, 16) : 0;
+    memcpy(&x, &bits, 8);
+    return x;
+}
+
+static int64_t read_integer(const json *root, const char *name) {
+    const json *v = json_get(root, name);
+    return v && v->is_int ? v->integer : 0;
+}
+
+/* What must be the same for a resumed run to give the same bits. */
+static void print_facts(training *t, text *out) {
+    const job *j = t->job;
+    text_printf(out, "{\"data_sha256\": \"%s\", \"tokenizer_sha256\": \"%s\", \"samples\": %lld, \"labels\": %d, \"world_size\": 1, \"reduce_shards\": %lld",
+                t->in->train->sha256, tokenizer_sha256(t->s->tok), (long long)t->in->train->n, t->s->n_outputs, (long long)j->gradient_accumulation_steps);
+    text_printf(out, ", \"seed\": %lld, \"data_seed\": %lld, \"per_device_train_batch_size\": %lld, \"max_tokens_per_batch\": %lld, \"train_sampling_strategy\": %lld, \"max_seq_length\": %lld, \"bf16\": %d}",
+                (long long)j->seed, (long long)(j->data_seed < 0 ? j->seed : j->data_seed), (long long)j->per_device_train_batch_size, (long long)j->max_tokens_per_batch,
+                (long long)j->train_sampling_strategy, (long long)j->max_seq_length, j->bf16);
+}
+
+static hone_status write_text(const char *folder, const char *name, const text *t, hone_err *err) {
+    arena *a = arena_new("path");
+    const hone_status status = file_write(path_join(a, folder, name), t->p, t->n, err);
+    arena_free(a);
+    return status;
+}
+
+static hone_status write_states(training *t, const char *folder, hone_err *err) {
+    text trainer = {0}, state = {0};
+    print_trainer_state(t, &trainer);
+    print_run_state(t, &state);
+    hone_status status = write_text(folder, "trainer_state.json", &trainer, err);
+    if (!status) status = write_text(folder, "run_state.json", &state, err);
+    text_free(&trainer);
+    text_free(&state);
+    return status;
+}
+
+hone_status save_checkpoint(training *t, hone_err *err) {
+    checkpoint_writer *w;
+    const uint64_t from = clock_ns();
+    const size_t bytes = (size_t)t->s->plan->n_trained * (t->job->save_only_model ? 4 : 12) + ((size_t)1 << 20);
+    HONE_TRY(checkpoint_begin(&w, t->folder, t->step, bytes, err));
+    const char *folder = checkpoint_folder(w);
+    hone_status status = write_model(t, folder, 0, err);
+    if (!status && !t->job->save_only_model) status = write_optimizer(t, folder, err);
+    if (!status) status = write_states(t, folder, err);
+    if (status) {
+        checkpoint_abort(w);
+        return status;
+    }
+    text facts = {0};
+    int64_t written;
+    print_facts(t, &facts);
+    status = checkpoint_end(w, facts.p, &written, err);
+    text_free(&facts);
+    HONE_TRY(status);
+    const char *name = arena_print(t->s->a, "%s/checkpoint-%lld", t->folder, (long long)t->step);
+    record_saved(t->record, t->step, name, written, (double)(clock_ns() - from) * 1e-9);
+    t->saved_step = t->step;
+    return t->job->save_total_limit ? checkpoint_prune(t->folder, t->job->save_total_limit, t->best_step, err) : HONE_OK;
+}
+
+/* ---- resuming ---- */
+
+/* Facts that differ, as "seed 42 -> 43"; those that a flag accepts are named apart. */
+static hone_status compare_facts(training *t, const checkpoint *from, hone_err *err) {
+    text now = {0}, differ = {0};
+    arena *a = arena_new("facts");
+    const json *root;
+    hone_status status = HONE_OK;
+    print_facts(t, &now);
+    HONE_ASSERT(json_parse(&root, a, "facts", now.p, now.n, HONE_EBUG, err) == HONE_OK);
+    for (const json *v = root->child; v && !status; v = v->next) {
+        const json *old = json_get_str(from->facts, v->key);
+        const int same = old && old->kind == v->kind && (v->kind == JSON_STRING ? str_eq(old->string, v->string) : old->number == v->number);
+        if (same) continue;
+        if (str_is(v->key, "data_sha256")) {
+            if (t->job->accept_data_change) continue;
+            status = hone_fail(err, HONE_EDATA, "%s: changed since the checkpoint (SHA-256); resuming would not be exact", t->job->train_file);
+            hone_hint(err, "--accept_data_change");
+        } else if (str_is(v->key, "tokenizer_sha256")) {
+            if (t->job->accept_tokenizer_change) continue;
+            status = hone_fail(err, HONE_EDAMAGED, "%s: tokenizer changed since the checkpoint", t->s->tokenizer_folder);
+            hone_hint(err, "--accept_tokenizer_change");
+        } else
+            text_printf(&differ, "%s%s %.9g -> %.9g", differ.n ? ", " : "", v->key.p, old ? old->number : 0, v->number);
+    }
+    if (!status && differ.n) {
+        status = hone_fail(err, HONE_EUSAGE, "%s: the job differs from the checkpoint's: %.600s", from->path, differ.p);
+        hone_hint(err, "these decide the bits of a run; give the old values, or start in another output_dir");
+    }
+    text_free(&now);
+    text_free(&differ);
+    arena_free(a);
+    return status;
+}
+
+static hone_status read_json(const json **out, arena *a, const char *folder, const char *name, str *content, hone_err *err) {
+    const char *path = path_join(a, folder, name);
+    HONE_TRY(file_read(content, a, path, (size_t)256 << 20, HONE_EDAMAGED, err));
+    return json_parse(out, a, path, content->p, content->n, HONE_EDAMAGED, err);
+}
+
+hone_status resume_training(training *t, const checkpoint *from, hone_err *err) {
+    arena *a = arena_new("resume");
+    const json *state, *trainer;
+    str content;
+    hone_status status = compare_facts(t, from, err);
+    if (!status) status = read_optimizer(t, from->path, err);
+    if (!status) status = read_json(&state, a, from->path, "run_state.json", &content, err);
+    if (!status) {
+        t->step = read_integer(state, "step");
+        t->tokens = read_integer(state, "tokens");
+        t->loss_samples = read_integer(state, "loss_samples");
+        t->total_samples = read_integer(state, "total_samples");
+        t->best_step = read_integer(state, "best_step");
+        t->evaluations_without_gain = (int)read_integer(state, "evaluations_without_gain");
+        t->loss_sum = read_hex(state, "loss_sum");
+        t->total_loss = read_hex(state, "total_loss");
+        t->best_metric = read_hex(state, "best_metric");
+        t->saved_step = t->step;
+        status = read_json(&trainer, a, from->path, "trainer_state.json", &content, err);
+    }
+    if (!status) { /* the elements between the brackets, as they were written */
+        const json *history = json_get(trainer, "log_history");
+        const char *open = history ? content.p + history->offset : NULL, *close = strrchr(content.p, ']');
+        if (open && close > open) record_set_history(t->record, open + 1, (size_t)(close - open) - 1);
+        log_note("going on from %s (step %lld)", from->path, (long long)t->step);
+    }
+    arena_free(a);
+    return status;
+}
+
+hone_status save_final(training *t, hone_err *err) {
+    text trainer = {0};
+    print_trainer_state(t, &trainer);
+    hone_status status = write_text(t->folder, "trainer_state.json", &trainer, err);
+    text_free(&trainer);
+    if (!status) status = write_model(t, t->folder, 1, err);
+    return status;
+}
