@@ -125,7 +125,7 @@ hone_status job_of_args(job **out, const args *a, const char *path, hone_err *er
     job *j = *out;
     if (a->threads) j->threads = a->threads;
     if (a->device) j->device = a->device;
-    const char *level = j->log_level;
-    log_set(a->quiet || !strcmp(level, "warning") || !strcmp(level, "error") ? LOG_WARN : !strcmp(level, "debug") ? LOG_DEBUG : LOG_INFO);
+    const int quiet = a->quiet || j->log_level == LOG_LEVEL_WARNING || j->log_level == LOG_LEVEL_ERROR;
+    log_set(quiet ? LOG_WARN : j->log_level == LOG_LEVEL_DEBUG ? LOG_DEBUG : LOG_INFO);
     return HONE_OK;
 }

@@ -75,7 +75,7 @@ B("run", "do_eval", "", do_eval, "true", "Evaluate the final model on validation
 B("run", "do_predict", "", do_predict, "false", "Write predict_results.jsonl for test_file."),
 I("run", "seed", "manual_seed", seed, "42", 0, COUNT_MAX, "", "Seed of new weights and dropout."),
 I("run", "data_seed", "", data_seed, "-1", -1, COUNT_MAX, "", "Seed of the order of samples; -1: seed."),
-C("run", "device", "", device, "auto", "auto ref cpu cuda emu", "What to compute on."),
+T("run", "device", "", device, "auto", "What to compute on: auto, cpu or ref."),
 I("run", "threads", "", threads, "0", 0, 4096, "threads", "Processor threads; 0: all cores this process may use. Results do not depend on it."),
 B("run", "full_determinism", "", full_determinism, "true", "hone always gives the same bits: only true changes nothing, false neither."),
 I("run", "per_device_train_batch_size", "b micro_batch_size train_micro_batch_size_per_gpu", per_device_train_batch_size, "8", 1, 1e6, "samples", "Samples of a micro-batch."),

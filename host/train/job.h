@@ -40,7 +40,7 @@ typedef enum { STRATEGY_NO, STRATEGY_STEPS, STRATEGY_EPOCH, STRATEGY_BEST } stra
 typedef enum { SCHEDULE_LINEAR, SCHEDULE_COSINE, SCHEDULE_CONSTANT, SCHEDULE_CONSTANT_WITH_WARMUP, SCHEDULE_POLYNOMIAL, SCHEDULE_INVERSE_SQRT } schedule_kind;
 typedef enum { PRECISION_FP32, PRECISION_BF16 } precision;
 typedef enum { WEIGHTS_NONE, WEIGHTS_BALANCED, WEIGHTS_LIST } class_weight_kind;
-#define JOB_UNSET (-1) /* integers whose absence means something */
+typedef enum { LOG_LEVEL_INFO, LOG_LEVEL_DEBUG, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR, LOG_LEVEL_PASSIVE } log_kind;
 
 typedef struct {
     arena *a;
@@ -76,7 +76,7 @@ typedef struct {
     texts freeze;
     int64_t class_weights;
     reals class_weight_list;
-    const char *optim;
+    int64_t optim;
     int bf16, bf16_full_eval;
     int64_t gradient_checkpointing;
     /* evaluation and saving */
@@ -92,7 +92,7 @@ typedef struct {
     /* logging */
     int logging_first_step, disable_tqdm, include_num_input_tokens_seen;
     texts report_to;
-    const char *log_level;
+    int64_t log_level; /* in the order of log_kind */
     /* What was said, by row of the table: 0 default, 1 job file, 2 command line. */
     uint8_t *given;
 } job;
