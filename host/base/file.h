@@ -26,6 +26,7 @@ int64_t file_bytes(const char *path);   /* -1: none */
 int64_t file_mtime_ns(const char *path);
 hone_status folder_make(const char *path, hone_err *err);        /* with parents; existing is fine */
 hone_status folder_remove(const char *path, hone_err *err);      /* with contents; missing is fine */
+hone_status file_remove(const char *path, hone_err *err);        /* no folder; missing is fine */
 /* Names in a folder (not . and ..), sorted by bytes. */
 hone_status folder_list(const char ***names, int *n, arena *a, const char *path, hone_err *err);
 const char *path_join(arena *a, const char *folder, const char *name);

@@ -60,6 +60,11 @@ hone_status folder_remove(const char *path, hone_err *err) {
     return error ? file_fail(path, "removing the folder", error, HONE_ESTORAGE, err) : HONE_OK;
 }
 
+hone_status file_remove(const char *path, hone_err *err) {
+    if (!unlink(path) || errno == ENOENT) return HONE_OK;
+    return file_fail(path, "removing", errno, HONE_ESTORAGE, err);
+}
+
 static int compare_names(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }

@@ -59,6 +59,8 @@ static hone_status run_passes(hone_plan *p, graph *g, const plan_options *o, hon
     HONE_TRY(plan_verify(g, "grad", 0, err));
     if (!o->no_fuse) pass_fuse(g, o->device);
     HONE_TRY(plan_verify(g, "fuse", 0, err));
+    if (kind == HONE_MICRO) pass_recompute(g, o->recompute);
+    HONE_TRY(plan_verify(g, "recompute", 0, err));
     pass_memory(g, &act, &bound);
     HONE_TRY(plan_verify(g, "memory", 1, err));
     HONE_TRY(pass_bind(g, o->device, &p->slab_bytes[HONE_WORK], err));
@@ -332,6 +334,7 @@ static hone_status build(hone_plan *p, graph *g, const plan_options *o, hone_err
     p->n_values = g->n_values;
     p->param = g->param;
     p->n_params = g->n_params;
+    HONE_TRY(plan_verify_layout(p, err));
     return check_budget(p, o, err);
 }
 

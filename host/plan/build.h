@@ -18,6 +18,7 @@ typedef struct {
     double beta1, beta2, epsilon;     /* AdamW */
     int training;                     /* 0: EVAL alone */
     int no_narrow, no_pack, no_fuse;  /* leave a pass out: for tests and for looking at it */
+    int recompute;                    /* 0: keep all; 1: norms and activations are made again, 2: whole layers (recompute.c) */
     size_t budget_bytes;              /* 0: no limit */
     const hone_device_v1 *device;     /* its pure functions are asked */
 } plan_options;

@@ -25,10 +25,11 @@ static int gradient(walk *w, int v) {
     graph *g = w->g;
     const int root = graph_root(g, v);
     if (root == v || !g->value[root].grad) return g->value[v].grad;
-    if (!g->value[v].grad)
-        g->value[v].grad = graph_view(g, arena_print(g->a, "d%s", g->value[v].name), g->value[root].grad, g->value[v].at, g->value[v].dim[1].n,
-                                      g->value[v].n_dims == 3 ? g->value[v].dim[2].n : 0);
-    return g->value[v].grad;
+    const hone_value x = g->value[v];
+    if (x.grad) return x.grad;
+    const int d = graph_view(g, arena_print(g->a, "d%s", x.name), g->value[root].grad, x.at, x.dim[1].n, x.n_dims == 3 ? x.dim[2].n : 0);
+    g->value[v].grad = d; /* only now: the table may have moved */
+    return d;
 }
 
 static int new_like(graph *g, int v, hone_class cls, hone_dtype dtype) {
@@ -118,7 +119,10 @@ static void bind_result(walk *w, hone_step *s, const hone_op_info *op, int k, in
         return;
     }
     if (root != x) { /* a view: its columns of the root's gradient */
-        if (!g->value[root].grad) g->value[root].grad = new_like(g, root, HONE_ACTIVATION, g->dtype);
+        if (!g->value[root].grad) {
+            const int whole = new_like(g, root, HONE_ACTIVATION, g->dtype);
+            g->value[root].grad = whole;
+        }
         HONE_ASSERT(!w->written[x]);
         w->written[x] = 1;
         s->out[k] = gradient(w, x);
@@ -148,15 +152,18 @@ static hone_status apply_clause(walk *w, const char *p, const char *end) {
         s.in[k] = word_value(w, word);
         if (!s.in[k] && !op->in[k].opt) return HONE_OK;
     }
-    int any = 0;
+    int any = 0, of[HONE_MAX_OUT] = {0};
     for (int k = 0; k < op->n_out; k++) {
         word = next_word(&p, end);
         if (!word.n) break;
-        const int x = operand_value(&w->fwd, w->op, find_operand(w, (str){word.p + 1, word.n - 1}));
+        const int x = of[k] = operand_value(&w->fwd, w->op, find_operand(w, (str){word.p + 1, word.n - 1}));
         if (!x || !w->wants[graph_root(w->g, x)]) continue;
         bind_result(w, &s, op, k, x);
         any = 1;
     }
+    for (int k = 0; k < op->n_out && any; k++) /* what the op writes though nobody wants it: weights frozen, bias not */
+        if (!s.out[k] && !op->out[k].opt && of[k])
+            s.out[k] = new_like(w->g, of[k], HONE_ACTIVATION, op->out[k].type == 'f' ? graph_float(w->g) : w->g->dtype);
     return any ? emit(w, &s) : HONE_OK;
 }
 

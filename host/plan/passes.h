@@ -4,6 +4,7 @@
  *   pack     LINEARs of one x with adjacent parameters become one product on the span
  *   grad     the gradient rules of the op lines, walked backwards
  *   fuse     makers move into neighbours with more operands bound, where the device can
+ *   recompute   what the backward reads is made again instead of kept (level 1, 2)
  *   memory   places of activations in one slab
  *   bind     what the device says: can it, how much workspace
  *
@@ -16,15 +17,19 @@ void pass_narrow(graph *g);
 void pass_pack(graph *g);
 hone_status pass_grad(graph *g, hone_err *err);
 void pass_fuse(graph *g, const hone_device_v1 *device);
+void pass_recompute(graph *g, int level);
 
 /* Places every activation; *bytes: the slab, *bound: what is live at the fullest step, so no placing can be below. */
 void pass_memory(graph *g, size_t *bytes, size_t *bound);
 hone_status pass_bind(graph *g, const hone_device_v1 *device, size_t *work_bytes, hone_err *err);
 
 /* Lines bind; operands are made before they are read; a value has one maker (or makers of unlike columns); what a "+"
- * input lent is not read again. `placed`: also that no two values that are live together overlap. HONE_EBUG names step
- * and value. */
+ * input lent is not read again; dropout has a key and a site; no step makes what nobody reads. `placed`: also that no
+ * two values that are live together share a byte. HONE_EBUG names step and value. */
 hone_status plan_verify(const graph *g, const char *after, int placed, hone_err *err);
+hone_status verify_values(const graph *g, const char *after, hone_err *err); /* the table alone; plan_verify begins with it */
+/* The finished plan: slabs, spans, gradients, chunks, workspace. HONE_EBUG names the value. */
+hone_status plan_verify_layout(const hone_plan *p, hone_err *err);
 
 /* A step as a device is asked about it: capacities, no pointers. */
 void step_query(const graph *g, const hone_step *s, hone_query *q);

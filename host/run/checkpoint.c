@@ -199,13 +199,14 @@ hone_status checkpoint_sweep(const char *run_folder, hone_err *err) {
     return status;
 }
 
-hone_status checkpoint_prune(const char *run_folder, int64_t keep, int64_t best, hone_err *err) {
+hone_status checkpoint_prune(const char *run_folder, int64_t now, int64_t keep, int64_t best, hone_err *err) {
     arena *a = arena_new("prune");
     int64_t *steps;
     int n;
     hone_status status = list_steps(&steps, &n, a, run_folder, err);
-    for (int64_t i = keep; i < n && !status; i++)
-        if (steps[i] != best) status = folder_remove(arena_print(a, "%s/" SHOWN "%lld", run_folder, (long long)steps[i]), err);
+    int64_t kept = 0;
+    for (int i = 0; i < n && !status; i++)
+        if (steps[i] <= now && ++kept > keep && steps[i] != best) status = folder_remove(arena_print(a, "%s/" SHOWN "%lld", run_folder, (long long)steps[i]), err);
     arena_free(a);
     return status;
 }

@@ -32,8 +32,9 @@ hone_status checkpoint_open(checkpoint *out, arena *a, const char *path, hone_er
 /* The newest valid one under RUN; damaged ones are passed over with a warning each. None was ever saved: *found 0 and
  * HONE_OK. Some are there, none valid: HONE_EDAMAGED. */
 hone_status checkpoint_newest(checkpoint *out, int *found, arena *a, const char *run_folder, hone_err *err);
-/* Remove all but the newest `keep` and the one of step `best` (-1: none); hidden left-overs go too. */
-hone_status checkpoint_prune(const char *run_folder, int64_t keep, int64_t best, hone_err *err);
+/* Remove all but the newest `keep` up to step `now` and the one of step `best` (-1: none). Later ones than now were left
+ * by a run that was resumed before them (they may be damaged): they count for nothing and stay until they are saved again. */
+hone_status checkpoint_prune(const char *run_folder, int64_t now, int64_t keep, int64_t best, hone_err *err);
 /* Hidden folders of saves that never ended. */
 hone_status checkpoint_sweep(const char *run_folder, hone_err *err);
 #endif

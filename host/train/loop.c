@@ -150,7 +150,9 @@ static hone_status after_step(training *t, hone_err *err) {
     if (t->in->validation && is_due(t->job->eval_strategy, eval_every, t) && !is_delayed(t)) {
         HONE_TRY(evaluate_now(t, &is_best, err));
     }
-    if (is_due(t->job->save_strategy, t->job->save_steps, t) || (t->job->save_strategy == STRATEGY_BEST && is_best))
+    /* the best weights can be handed back at the end only if they were saved */
+    const int wants_best = t->job->save_strategy == STRATEGY_BEST || t->job->load_best_model_at_end;
+    if (is_due(t->job->save_strategy, t->job->save_steps, t) || (wants_best && is_best))
         HONE_TRY(save_checkpoint(t, err));
     return HONE_OK;
 }

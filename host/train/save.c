@@ -259,7 +259,7 @@ hone_status save_checkpoint(training *t, hone_err *err) {
     const char *name = arena_print(t->s->a, "%s/checkpoint-%lld", t->folder, (long long)t->step);
     record_saved(t->record, t->step, name, written, (double)(clock_ns() - from) * 1e-9);
     t->saved_step = t->step;
-    return t->job->save_total_limit ? checkpoint_prune(t->folder, t->job->save_total_limit, t->best_step, err) : HONE_OK;
+    return t->job->save_total_limit ? checkpoint_prune(t->folder, t->step, t->job->save_total_limit, t->best_step, err) : HONE_OK;
 }
 
 /* ---- resuming ---- */
@@ -321,6 +321,7 @@ hone_status resume_training(training *t, const checkpoint *from, hone_err *err) 
         t->total_loss = read_hex(state, "total_loss");
         t->best_metric = read_hex(state, "best_metric");
         t->saved_step = t->step;
+        t->stop = t->job->early_stopping_patience && t->evaluations_without_gain >= t->job->early_stopping_patience;
         status = read_json(&trainer, a, from->path, "trainer_state.json", &content, err);
     }
     if (!status) { /* the elements between the brackets, as they were written */

@@ -38,23 +38,36 @@ static int is_of_a_run(const char *name) {
     return !strncmp(name, "checkpoint-", 11) || !strncmp(name, ".checkpoint-", 12) || !strncmp(name, "events.out.tfevents.", 20);
 }
 
+static int begins_anew(const job *j) { return !strcmp(j->resume_from_checkpoint, "false"); }
+
 /* A folder that holds a run is never written over without being told to (bad-inputs C11). */
 static hone_status prepare_folder(const job *j, hone_err *err) {
     arena *a = arena_new("output folder");
     const char **names;
-    int n, held = 0;
-    hone_status status = folder_make(j->output_dir, err);
-    if (!status) status = folder_list(&names, &n, a, j->output_dir, err);
-    for (int i = 0; !status && i < n; i++) {
-        if (!is_of_a_run(names[i])) continue;
-        held++;
-        if (j->overwrite_output_dir) status = folder_remove(path_join(a, j->output_dir, names[i]), err);
-    }
-    if (!status && held && !j->overwrite_output_dir && !strcmp(j->resume_from_checkpoint, "false")) {
+    int n = 0, held = 0;
+    hone_status status = folder_list(&names, &n, a, j->output_dir, err);
+    for (int i = 0; i < n; i++) held += is_of_a_run(names[i]);
+    if (!status && held && !j->overwrite_output_dir && begins_anew(j)) {
         hone_fail(err, HONE_EUSAGE, "%s: contains a run, expected an empty or new folder", j->output_dir);
         status = hone_hint(err, "resume_from_checkpoint: true continues it, overwrite_output_dir: true removes it, or name another folder");
     }
     if (!status) status = checkpoint_sweep(j->output_dir, err);
+    arena_free(a);
+    return status;
+}
+
+/* What an earlier run left, once everything that could refuse this one has not. A run that resumes removes nothing. */
+static hone_status clear_folder(const job *j, hone_err *err) {
+    if (!j->overwrite_output_dir || !begins_anew(j)) return HONE_OK;
+    arena *a = arena_new("output folder");
+    const char **names;
+    int n = 0;
+    hone_status status = folder_list(&names, &n, a, j->output_dir, err);
+    for (int i = 0; i < n && !status; i++) {
+        if (!is_of_a_run(names[i])) continue;
+        const char *path = path_join(a, j->output_dir, names[i]);
+        status = file_is_folder(path) ? folder_remove(path, err) : file_remove(path, err);
+    }
     arena_free(a);
     return status;
 }
@@ -172,6 +185,7 @@ static hone_status start(training *t, const checkpoint *from, hone_err *err) {
     HONE_TRY(session_start(t->s, &limits, err));
     set_groups(t);
     if (t->in->validation) t->batches = eval_batches_of(t->job, t->in->validation);
+    HONE_TRY(clear_folder(t->job, err));
     HONE_TRY(record_open(&t->record, t->job, t->folder, from != NULL, err));
     if (from) HONE_TRY(resume_training(t, from, err));
     t->start_step = t->step;

@@ -109,7 +109,8 @@ static void add_block(void *arg, int64_t item, int thread) {
     for (int64_t n = item * CPU_ROWS; n < end; n++) {
         const void *a = cell(&c->in[0], n, 0), *b = cell(&c->in[1], n, 0);
         void *y = cell(&c->out[0], n, 0);
-        for (int64_t i = 0; i < D; i += VW) st_n(y, i, ld_n(a, i, D - i, bf) + ld_n(b, i, D - i, bf), D - i, bf);
+        for (int64_t i = 0; i < D; i += VW)
+            st_n(y, i, ld_n(a, i, D - i, bf) + ld_n(b, i, D - i, bf), D - i, bf);
     }
 }
 

@@ -2,10 +2,11 @@
  *   forward   S = scale q k',  o = drop(softmax(S)) v,  lse = log of the sum of exp(S)
  *   backward  P = exp(S - lse),  dS = scale P (drop'(do v') - delta),  delta = sum of do o
  *             dv = drop(P)' do,  dk = dS' q,  dq = dS k
- * An item is a sequence and a head (backward: a head of keys, with all heads of queries that it serves), and owns what
- * it writes. Scores exist only as a tile of TILE_Q queries by TILE_K keys in the thread's scratch; where a sequence has
- * more keys, the forward goes on with the running maximum and sum (online softmax). Everything is computed in fp32.
- * Each mask leaves a query one range of keys. Plain version: kernels/ref/attention.inc. */
+ * A head of a sequence (backward: a head of keys, with all heads of queries that it serves) owns what it
+ * writes; an item is some heads of a sequence. Scores exist only as a tile of TILE_Q queries by TILE_K keys
+ * in the thread's scratch; where a sequence has more keys, the forward goes on with the running maximum and
+ * sum (online softmax). Everything is computed in fp32. Each mask leaves a query one range of keys. Plain
+ * version: kernels/ref/attention.inc. */
 #include "ops.h"
 #include "drop.h"
 #include "outside.h"
@@ -33,6 +34,7 @@ typedef struct {
     const hone_tensor *q, *k, *v, *q_at, *k_at, *q_pos, *key;
     int64_t K, wide; /* head width, and up to whole vectors */
     int heads, groups, bf;
+    int per_item, items; /* heads of an item, items of a sequence */
     dropper drop;
     float scale;
 } attention_job;
@@ -48,11 +50,21 @@ static attention_job attention_job_of(hone_queue *queue, const hone_call *c, int
     return job;
 }
 
+/* Neighbouring heads share pages and lines, so an item takes as many of them as leaves work for all threads.
+ */
+static void cut_heads(attention_job *job, int64_t n_sequences, int n_heads) {
+    const int64_t wanted = 16 * (int64_t)job->q_of->device->host->n_threads;
+    const int64_t items = least(n_heads, blocks_of(wanted, most(n_sequences, 1)));
+    job->per_item = (int)blocks_of(n_heads, items);
+    job->items = (int)blocks_of(n_heads, job->per_item);
+}
+
 /* Numbers of query i's probabilities of keys first .. + n - 1, into bits. */
-static void draw_scores(uint16_t *bits, score_bits *s, const dropper *d, hone_key key, int head, int64_t first,
-                        int64_t n) {
+static void draw_scores(uint16_t *bits, score_bits *s, const dropper *d, hone_key key, int head,
+                        int64_t first, int64_t n) {
     const uint32_t query16 = key.position >> 4;
-    if (!s->is_drawn || s->sample != key.sample || s->query16 != query16 || s->first != first || s->head != head) {
+    if (!s->is_drawn || s->sample != key.sample || s->query16 != query16 || s->first != first ||
+        s->head != head) {
         s->is_drawn = 1, s->sample = key.sample, s->query16 = query16, s->first = first, s->head = head;
         for (int64_t t = 0; t < blocks_of(n, 16); t++)
             for (int lane = 0; lane < 32; lane += VW) {
@@ -70,20 +82,29 @@ static void draw_scores(uint16_t *bits, score_bits *s, const dropper *d, hone_ke
 }
 
 /* Rows row .. + n - 1 of the columns of a head, in fp32, and zeros up to whole tiles. */
-static void load_rows(const attention_job *job, float *to, const hone_tensor *t, int64_t row, int64_t n, int head) {
+static void load_rows(const attention_job *job, float *to, const hone_tensor *t, int64_t row, int64_t n,
+                      int head) {
     for (int64_t r = 0; r < round_up(n, TILE_ROWS); r++, to += job->wide) {
         if (r >= n) {
             memset(to, 0, (size_t)job->wide * sizeof(float));
             continue;
         }
-        const void *from = cell(t, row + r, head * job->K);
+        const char *from = cell(t, row + r, head * job->K);
+        __builtin_prefetch(from + job->K * element_bytes(t)); /* of the next head */
+        __builtin_prefetch(from + job->K * element_bytes(t) + 64);
         for (int64_t i = 0; i < job->wide; i += VW) vf_store(to + i, ld_n(from, i, job->K - i, job->bf));
     }
 }
 
 /* to[i TILE_K + j] = element i of key row + j. */
-static void load_turned(const attention_job *job, float *to, const hone_tensor *t, int64_t row, int64_t n, int group) {
+static void load_turned(const attention_job *job, float *to, const hone_tensor *t, int64_t row, int64_t n,
+                        int group) {
     const factor f = {cell(t, row, group * job->K), t->ld, job->bf, 0};
+    for (int64_t j = 0; j < n; j++) {
+        const char *next = cell(t, row + j, (group + 1) * job->K);
+        __builtin_prefetch(next);
+        __builtin_prefetch(next + 64);
+    }
     pack_turned(to, TILE_K, &f, 0, n, round_up(n, VW), 0, job->K, 0);
 }
 
@@ -101,13 +122,15 @@ static void see(const attention_job *job, int64_t b, int64_t i, int64_t *first, 
     if (*end < *first) *end = *first;
 }
 
-/* Lanes j .. + VW - 1 that lie in [first, end): those below count, where from = first, count = end - first. */
+/* Lanes j .. + VW - 1 that lie in [first, end): those below count, where from = first, count = end - first.
+ */
 INLINE vf keep_seen(vf v, int64_t j, int64_t first, int64_t end, vf other) {
     const vu from_first = vu_lanes((uint32_t)j) - (uint32_t)first; /* keys before first wrap around */
     return vf_select(vu_ge(from_first, vu_set((uint32_t)(end - first))), other, v);
 }
 
-/* ---- forward -------------------------------------------------------------------------------------------------*/
+/* ---- forward
+ * -------------------------------------------------------------------------------------------------*/
 typedef struct {
     float *kt, *v, *q, *o, *s;
     float top[TILE_Q], sum[TILE_Q];
@@ -115,11 +138,11 @@ typedef struct {
     score_bits drawn;
 } forward_scratch;
 
-/* Turns scores of a query into unnormalised probabilities, and scales down what was summed under a lower maximum.
- * Keys of the tile are j0 .. + n - 1 of the sequence; [first, end) counts within the tile, is_cut where that is not all
- * of its vectors. */
-INLINE void soften(const attention_job *job, forward_scratch *t, int64_t i, int64_t n, int64_t first, int64_t end,
-                   int is_more, int is_cut) {
+/* Turns scores of a query into unnormalised probabilities, and scales down what was summed under a lower
+ * maximum. Keys of the tile are j0 .. + n - 1 of the sequence; [first, end) counts within the tile, is_cut
+ * where that is not all of its vectors. */
+INLINE void soften(const attention_job *job, forward_scratch *t, int64_t i, int64_t n, int64_t first,
+                   int64_t end, int is_more, int is_cut) {
     float *s = t->s + i * TILE_K, *o = t->o + i * job->wide;
     const vf none = vf_set(-INFINITY);
     vf high = none, sum = vf_set(0);
@@ -147,8 +170,8 @@ INLINE void soften(const attention_job *job, forward_scratch *t, int64_t i, int6
 }
 
 /* A tile of queries against a tile of keys. */
-static void attend_tile(const attention_job *job, forward_scratch *t, int64_t b, int64_t i0, int64_t n_q, int64_t j0,
-                        int64_t n_k, int head) {
+static void attend_tile(const attention_job *job, forward_scratch *t, int64_t b, int64_t i0, int64_t n_q,
+                        int64_t j0, int64_t n_k, int head) {
     const hone_range queries = ranges(job->q_at)[b];
     multiply(t->s, TILE_K, t->q, job->wide, 1, t->kt, TILE_K, n_q, n_k, job->K, 0, 0);
     for (int64_t i = 0; i < n_q; i++) {
@@ -156,7 +179,8 @@ static void attend_tile(const attention_job *job, forward_scratch *t, int64_t b,
         see(job, b, i0 + i, &first, &end);
         first = least(most(first - j0, 0), n_k), end = most(least(end - j0, n_k), first);
         if (job->drop.threshold)
-            draw_scores(t->bits, &t->drawn, &job->drop, keys(job->key)[queries.first + i0 + i], head, j0, n_k);
+            draw_scores(t->bits, &t->drawn, &job->drop, keys(job->key)[queries.first + i0 + i], head, j0,
+                        n_k);
         if (first == 0 && end == round_up(n_k, VW)) soften(job, t, i, n_k, first, end, j0 > 0, 0);
         else soften(job, t, i, n_k, first, end, j0 > 0, 1);
     }
@@ -177,10 +201,8 @@ static void write_queries(const attention_job *job, forward_scratch *t, int64_t 
     }
 }
 
-static void attend(void *arg, int64_t item, int thread) {
-    const attention_job *job = arg;
-    const int64_t b = item / job->heads;
-    const int head = (int)(item % job->heads), group = head / (job->heads / job->groups);
+static void attend_head(const attention_job *job, int64_t b, int head, int thread) {
+    const int group = head / (job->heads / job->groups);
     const hone_range queries = ranges(job->q_at)[b], range = ranges(job->k_at)[b];
     forward_scratch *t = scratch_of(job->q_of, thread);
     t->kt = (float *)(void *)(t + 1), t->v = t->kt + TILE_K * job->wide, t->q = t->v + TILE_K * job->wide;
@@ -202,6 +224,13 @@ static void attend(void *arg, int64_t item, int thread) {
     }
 }
 
+static void attend(void *arg, int64_t item, int thread) {
+    const attention_job *job = arg;
+    const int first = (int)(item % job->items) * job->per_item;
+    for (int head = first; head < first + job->per_item && head < job->heads; head++)
+        attend_head(job, item / job->items, head, thread);
+}
+
 static void write_unseeing(void *arg, int64_t first, int64_t n) {
     const hone_call *c = arg;
     hone_tensor o = c->out[0];
@@ -214,22 +243,24 @@ static void write_unseeing(void *arg, int64_t first, int64_t n) {
 hone_status ISA(attention_fwd)(hone_queue *q, const hone_call *c) {
     attention_job job = attention_job_of(q, c, 0);
     visit_outside(job.q_at, job.q->dim[0], write_unseeing, (void *)(uintptr_t)c);
-    deal(q, job.q_at->dim[0] * job.heads, attend, &job);
+    cut_heads(&job, job.q_at->dim[0], job.heads);
+    deal(q, job.q_at->dim[0] * job.items, attend, &job);
     return HONE_OK;
 }
 
-/* ---- backward ------------------------------------------------------------------------------------------------*/
+/* ---- backward
+ * ------------------------------------------------------------------------------------------------*/
 typedef struct {
-    float *kt, *vt, *k, *dk, *dv;  /* of a tile of keys */
-    float *q, *d_o, *dq, *p, *ds;  /* of a tile of queries */
+    float *kt, *vt, *k, *dk, *dv; /* of a tile of keys */
+    float *q, *d_o, *dq, *p, *ds; /* of a tile of queries */
     float delta[TILE_Q];
     uint16_t bits[TILE_K];
     score_bits drawn;
 } backward_scratch;
 
 /* From scores and do v' of a query: its dropped probabilities into p, its dS into ds. */
-INLINE void harden(const attention_job *job, backward_scratch *t, int64_t i, int64_t n, int64_t first, int64_t end,
-                   float lse, int is_cut) {
+INLINE void harden(const attention_job *job, backward_scratch *t, int64_t i, int64_t n, int64_t first,
+                   int64_t end, float lse, int is_cut) {
     float *s = t->p + i * TILE_K, *dp = t->ds + i * TILE_K;
     const vf delta = vf_set(t->delta[i]), zero = vf_set(0);
     for (int64_t j = 0; j < n; j += VW) {
@@ -247,10 +278,10 @@ INLINE void harden(const attention_job *job, backward_scratch *t, int64_t i, int
     }
 }
 
-/* Scores, probabilities and their gradients of a tile of queries against the tile of keys. Rows up to whole tiles are
- * zeros. */
-static void harden_tile(const attention_job *job, backward_scratch *t, int64_t b, int64_t i0, int64_t n_q, int64_t j0,
-                        int64_t n_k, int head) {
+/* Scores, probabilities and their gradients of a tile of queries against the tile of keys. Rows up to whole
+ * tiles are zeros. */
+static void harden_tile(const attention_job *job, backward_scratch *t, int64_t b, int64_t i0, int64_t n_q,
+                        int64_t j0, int64_t n_k, int head) {
     const hone_tensor *lse = &job->c->in[2];
     const int64_t row = ranges(job->q_at)[b].first + i0;
     multiply(t->p, TILE_K, t->q, job->wide, 1, t->kt, TILE_K, n_q, n_k, job->K, 0, 0);
@@ -271,13 +302,15 @@ static void harden_tile(const attention_job *job, backward_scratch *t, int64_t b
     }
 }
 
-/* Adds t->dq to rows of dq; what the tiles of keys before this one gave is in dq itself, or (bf16) in the workspace. */
-static void add_dq(const attention_job *job, const backward_scratch *t, int64_t row, int64_t n, int head, int is_first,
-                   int is_last) {
+/* Adds t->dq to rows of dq; what the tiles of keys before this one gave is in dq itself, or (bf16) in the
+ * workspace. */
+static void add_dq(const attention_job *job, const backward_scratch *t, int64_t row, int64_t n, int head,
+                   int is_first, int is_last) {
     const hone_tensor *dq = &job->c->out[0];
     const int64_t at = head * job->K;
     for (int64_t i = 0; i < n; i++) {
-        float *sums = job->bf ? (float *)job->c->work + (row + i) * job->heads * job->K + at : cell(dq, row + i, at);
+        float *sums =
+            job->bf ? (float *)job->c->work + (row + i) * job->heads * job->K + at : cell(dq, row + i, at);
         void *to = cell(dq, row + i, at);
         for (int64_t e = 0; e < job->K; e += VW) {
             const int64_t left = job->K - e;
@@ -300,8 +333,8 @@ static void sum_delta(const attention_job *job, backward_scratch *t, int64_t row
 }
 
 /* One head of queries against the tile of keys in scratch. */
-static void attend_back_head(const attention_job *job, backward_scratch *t, int64_t b, int64_t j0, int64_t n_k,
-                             int head) {
+static void attend_back_head(const attention_job *job, backward_scratch *t, int64_t b, int64_t j0,
+                             int64_t n_k, int head) {
     const hone_range queries = ranges(job->q_at)[b], range = ranges(job->k_at)[b];
     const int64_t wide = job->wide;
     t->drawn.is_drawn = 0;
@@ -319,17 +352,16 @@ static void attend_back_head(const attention_job *job, backward_scratch *t, int6
     }
 }
 
-static void write_keys(const attention_job *job, const float *from, const hone_tensor *to, int64_t row, int64_t n,
-                       int group) {
+static void write_keys(const attention_job *job, const float *from, const hone_tensor *to, int64_t row,
+                       int64_t n, int group) {
     for (int64_t j = 0; j < n && to->p; j++, from += job->wide)
         for (int64_t e = 0; e < job->K; e += VW)
             st_n(cell(to, row + j, group * job->K), e, vf_load(from + e), job->K - e, job->bf);
 }
 
-static void attend_back(void *arg, int64_t item, int thread) {
-    const attention_job *job = arg;
-    const int64_t b = item / job->groups, wide = job->wide;
-    const int group = (int)(item % job->groups), n_served = job->heads / job->groups;
+static void attend_back_group(const attention_job *job, int64_t b, int group, int thread) {
+    const int n_served = job->heads / job->groups;
+    const int64_t wide = job->wide;
     const hone_range range = ranges(job->k_at)[b];
     backward_scratch *t = scratch_of(job->q_of, thread);
     t->kt = (float *)(void *)(t + 1), t->vt = t->kt + TILE_K * wide, t->k = t->vt + TILE_K * wide;
@@ -349,6 +381,13 @@ static void attend_back(void *arg, int64_t item, int thread) {
     }
 }
 
+static void attend_back(void *arg, int64_t item, int thread) {
+    const attention_job *job = arg;
+    const int first = (int)(item % job->items) * job->per_item;
+    for (int group = first; group < first + job->per_item && group < job->groups; group++)
+        attend_back_group(job, item / job->items, group, thread);
+}
+
 /* Queries without keys have no gradient, and nobody visits them. */
 static void zero_unseeing(const attention_job *job) {
     hone_tensor dq = job->c->out[0];
@@ -363,6 +402,7 @@ hone_status ISA(attention_bwd)(hone_queue *q, const hone_call *c) {
     if (dq.p) zero_unseeing(&job);
     if (dk.p) visit_outside(job.k_at, dk.dim[0], zero_rows, &dk);
     if (dv.p) visit_outside(job.k_at, dv.dim[0], zero_rows, &dv);
-    deal(q, job.k_at->dim[0] * job.groups, attend_back, &job);
+    cut_heads(&job, job.k_at->dim[0], job.groups);
+    deal(q, job.k_at->dim[0] * job.items, attend_back, &job);
     return HONE_OK;
 }

@@ -1,5 +1,6 @@
-/* convert.c - any floating type to any other, rounded to nearest, ties to even. fp32 and bf16, which every step needs,
- * go a vector at a time; the others element by element. Plain version: kernels/ref/convert.inc. */
+/* convert.c - any floating type to any other, rounded to nearest, ties to even. fp32 and bf16, which every
+ * step needs, go a vector at a time; the others element by element. Plain version: kernels/ref/convert.inc.
+ */
 #include "ops.h"
 
 #include <math.h>
@@ -13,8 +14,8 @@ static float f16_value(uint16_t bits) {
     return bits & 0x8000 ? -x : x;
 }
 
-/* x as an fp32 whose last bit is set if anything was cut off: rounding it once more, to a narrower type, gives what
- * rounding x itself would give. */
+/* x as an fp32 whose last bit is set if anything was cut off: rounding it once more, to a narrower type,
+ * gives what rounding x itself would give. */
 static float round_to_odd(double x) {
     float narrow = (float)x;
     uint32_t bits;
@@ -46,19 +47,31 @@ static uint16_t f16_bits(float x) {
 
 static double read_any(const hone_tensor *t, int64_t i) {
     switch (t->dtype) {
-    case HONE_F64: return ((const double *)t->p)[i];
-    case HONE_F32: return (double)((const float *)t->p)[i];
-    case HONE_BF16: return (double)ld_n(t->p, i, 1, 1)[0];
-    default: return (double)f16_value(((const uint16_t *)t->p)[i]);
+    case HONE_F64:
+        return ((const double *)t->p)[i];
+    case HONE_F32:
+        return (double)((const float *)t->p)[i];
+    case HONE_BF16:
+        return (double)ld_n(t->p, i, 1, 1)[0];
+    default:
+        return (double)f16_value(((const uint16_t *)t->p)[i]);
     }
 }
 
 static void write_any(const hone_tensor *t, int64_t i, double x) {
     switch (t->dtype) {
-    case HONE_F64: ((double *)t->p)[i] = x; break;
-    case HONE_F32: ((float *)t->p)[i] = (float)x; break;
-    case HONE_BF16: ((uint16_t *)t->p)[i] = bf16_bits(round_to_odd(x)); break;
-    default: ((uint16_t *)t->p)[i] = f16_bits(round_to_odd(x)); break;
+    case HONE_F64:
+        ((double *)t->p)[i] = x;
+        break;
+    case HONE_F32:
+        ((float *)t->p)[i] = (float)x;
+        break;
+    case HONE_BF16:
+        ((uint16_t *)t->p)[i] = bf16_bits(round_to_odd(x));
+        break;
+    default:
+        ((uint16_t *)t->p)[i] = f16_bits(round_to_odd(x));
+        break;
     }
 }
 
@@ -75,7 +88,8 @@ static void copy_chunk(void *arg, int64_t item, int thread) {
     } else if (is_vector_type(x) && is_vector_type(y)) {
         for (int64_t i = first; i < end; i += VW) {
             const vf v = ld_n(x->p, i, end - i, from_bf);
-            if (to_bf) vu_store16_n((uint16_t *)y->p + i, vf_narrow(v), least(end - i, VW)); /* denormals, too */
+            if (to_bf)
+                vu_store16_n((uint16_t *)y->p + i, vf_narrow(v), least(end - i, VW)); /* denormals, too */
             else st_n(y->p, i, v, end - i, 0);
         }
     } else {

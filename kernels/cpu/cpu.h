@@ -1,17 +1,17 @@
 /* cpu.h - what the files of this device share: the queue, rows of a tensor, work dealt to threads.
  *
- * Work is dealt in items that the shapes alone decide. An item owns what it writes; where many rows are summed into
- * one place, each block of CPU_ROWS rows writes its own partial sum (in call->work) and the partial sums are added in
- * the order of the blocks. So results do not depend on the number of threads, nor does a row's result on the number
- * of rows. */
+ * Work is dealt in items that the shapes alone decide. An item owns what it writes; where many rows are
+ * summed into one place, each block of CPU_ROWS rows writes its own partial sum (in call->work) and the
+ * partial sums are added in the order of the blocks. So results do not depend on the number of threads, nor
+ * does a row's result on the number of rows. */
 #ifndef CPU_CPU_H
 #define CPU_CPU_H
 #include "hone/device.h"
 
-#define CPU_ROWS 64 /* rows of a block that is summed by itself */
-#define CPU_COLUMNS 128 /* columns of an item that goes down all rows */
+#define CPU_ROWS 64                         /* rows of a block that is summed by itself */
+#define CPU_COLUMNS 128                     /* columns of an item that goes down all rows */
 #define CPU_SCRATCH_BYTES ((size_t)1 << 20) /* of each thread; about its share of second-level cache */
-#define CPU_WIDTH_MAX 32768 /* columns of a row that norms and dropout keep in scratch */
+#define CPU_WIDTH_MAX 32768                 /* columns of a row that norms and dropout keep in scratch */
 
 typedef hone_status (*cpu_op)(hone_queue *queue, const hone_call *c);
 
@@ -40,7 +40,8 @@ struct hone_queue {
 };
 
 /* Run fn(arg, i, thread) for i in [0, n) on the threads of the host. */
-static inline void deal(hone_queue *queue, int64_t n, void (*fn)(void *arg, int64_t i, int thread), void *arg) {
+static inline void deal(hone_queue *queue, int64_t n, void (*fn)(void *arg, int64_t i, int thread),
+                        void *arg) {
     const hone_host_v1 *host = queue->device->host;
     if (n == 1) fn(arg, 0, 0);
     else if (n > 1) host->parallel_for(host->context, n, fn, arg);

@@ -1,5 +1,5 @@
-/* drop.h - the random numbers of dropout, many at a time. The layout is that of include/hone/device.h: a Philox call
- * gives eight 16-bit numbers, and here each lane of a vector is a call. */
+/* drop.h - the random numbers of dropout, many at a time. The layout is that of include/hone/device.h: a
+ * Philox call gives eight 16-bit numbers, and here each lane of a vector is a call. */
 #ifndef CPU_DROP_H
 #define CPU_DROP_H
 #include "vec.h"
@@ -35,7 +35,8 @@ INLINE void philox(vu x[4], const uint32_t key[2]) {
 }
 
 /* The numbers of columns 0 .. n - 1 of a row; n is rounded up to 8 VW. */
-static inline __attribute__((unused)) void draw_row(uint16_t *bits, int64_t n, const dropper *d, hone_key key) {
+static inline __attribute__((unused)) void draw_row(uint16_t *bits, int64_t n, const dropper *d,
+                                                    hone_key key) {
     uint32_t *to = (uint32_t *)(void *)bits;
     for (int64_t c = 0; c < n; c += 8 * VW, to += 4 * VW) {
         vu x[4] = {vu_lanes((uint32_t)(c / 8)), vu_set(key.position), vu_set(key.sample), vu_set(0)};

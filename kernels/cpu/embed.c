@@ -42,10 +42,10 @@ static void zero_table_rows(void *arg, int64_t item, int thread) {
         memset(cell(dw, v, 0), 0, (size_t)width(dw) * sizeof(float));
 }
 
-/* Adds the rows order[i] .. order[j - 1], which have the same id, to columns [column, end) of that id's row: sums of
- * CPU_ROWS rows, added in order. */
-INLINE void add_run(const hone_call *c, const int32_t *order, int64_t i, int64_t j, int64_t column, int64_t end,
-                    int bf) {
+/* Adds the rows order[i] .. order[j - 1], which have the same id, to columns [column, end) of that id's row:
+ * sums of CPU_ROWS rows, added in order. */
+INLINE void add_run(const hone_call *c, const int32_t *order, int64_t i, int64_t j, int64_t column,
+                    int64_t end, int bf) {
     const hone_tensor *dy = &c->in[0];
     float *to = cell(&c->out[0], ints(&c->in[1])[order[i]], 0);
     for (int64_t d = column; d < end; d += VW) {

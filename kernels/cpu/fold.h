@@ -29,8 +29,9 @@ static void fold_columns(void *arg, int64_t item, int thread) {
 }
 
 /* to[c] (+)= the sum of partial[b][c] over blocks b, in their order. Nothing where to is not bound. */
-static inline __attribute__((unused)) void fold(hone_queue *queue, const hone_tensor *to, const hone_tensor *plus,
-                                                const float *partial, int64_t n_blocks) {
+static inline __attribute__((unused)) void fold(hone_queue *queue, const hone_tensor *to,
+                                                const hone_tensor *plus, const float *partial,
+                                                int64_t n_blocks) {
     fold_job job = {partial, n_blocks, to->dim[0], to->p, plus->p != NULL};
     if (to->p) deal(queue, blocks_of(job.n_columns, CPU_COLUMNS), fold_columns, &job);
 }

@@ -1,4 +1,5 @@
-/* gather.c - rows picked, rows put back, and the mean of a sequence's rows. Plain version: kernels/ref/gather.inc. */
+/* gather.c - rows picked, rows put back, and the mean of a sequence's rows. Plain version:
+ * kernels/ref/gather.inc. */
 #include "ops.h"
 #include "fold.h"
 #include "outside.h"

@@ -1,11 +1,11 @@
 /* gemm.c - matrix products of rows in fp32 or bf16, summed in fp32.
  *
- * An item of work is a block of the product, taken in tiles of at most 256 x 192 elements. For each block of GEMM_K
- * units of k in ascending order, the right operand is packed (panels of TILE_COLUMNS columns, k by k, so that the inner
- * loop reads it in a line), then the left one, GEMM_LEFT rows at a time. Panels stay in second-level cache, rows in
- * first-level. Sizes of blocks are free: product.h tells why they do not change the bits. So they are chosen to keep
- * all threads busy. bf16 is multiplied in pairs where the machine can (HONE_DOT), elsewhere widened to fp32 while it is
- * packed. */
+ * An item of work is a block of the product, taken in tiles of at most 256 x 192 elements. For each block of
+ * GEMM_K units of k in ascending order, the right operand is packed (panels of TILE_COLUMNS columns, k by k,
+ * so that the inner loop reads it in a line), then the left one, GEMM_LEFT rows at a time. Panels stay in
+ * second-level cache, rows in first-level. Sizes of blocks are free: product.h tells why they do not change
+ * the bits. So they are chosen to keep all threads busy. bf16 is multiplied in pairs where the machine can
+ * (HONE_DOT), elsewhere widened to fp32 while it is packed. */
 #include "gemm.h"
 #include "pack.h"
 #include "product.h"
@@ -79,15 +79,15 @@ static void sum_left(const product *p, const float *left, int64_t n, int64_t n_u
 }
 
 /* TILE_ROWS rows and all panels, for one block of k. */
-INLINE void multiply_panels(float *tile, const float *left, int64_t row, int64_t step, const float *right, int64_t n,
-                            int64_t n_units, int add, int dot) {
+INLINE void multiply_panels(float *tile, const float *left, int64_t row, int64_t step, const float *right,
+                            int64_t n, int64_t n_units, int add, int dot) {
     for (int64_t c = 0; c < n; c += TILE_COLUMNS, right += GEMM_K * TILE_COLUMNS)
-        multiply(tile + c, GEMM_COLUMNS, left, row, step, right, TILE_COLUMNS, TILE_ROWS, least(n - c, TILE_COLUMNS),
-                 n_units, add, dot);
+        multiply(tile + c, GEMM_COLUMNS, left, row, step, right, TILE_COLUMNS, TILE_ROWS,
+                 least(n - c, TILE_COLUMNS), n_units, add, dot);
 }
 
-static void multiply_left(const product *p, float *tile, const float *left, int64_t m, const float *right, int64_t n,
-                          int64_t n_units, int add) {
+static void multiply_left(const product *p, float *tile, const float *left, int64_t m, const float *right,
+                          int64_t n, int64_t n_units, int add) {
     const int paired = is_paired(p);
     const int64_t ld = p->a.by_k ? GEMM_K : GEMM_LEFT_LD;
     for (int64_t r = 0; r < m; r += TILE_ROWS, tile += TILE_ROWS * GEMM_COLUMNS, left += TILE_ROWS * ld) {
@@ -99,8 +99,8 @@ static void multiply_left(const product *p, float *tile, const float *left, int6
 }
 
 /* One tile of the product. is_packed: all of k is one block, which lies packed in `right`. */
-static void multiply_tile_of(const product *p, float *right, int64_t row, int64_t m, int64_t column, int64_t n,
-                             int is_packed) {
+static void multiply_tile_of(const product *p, float *right, int64_t row, int64_t m, int64_t column,
+                             int64_t n, int is_packed) {
     float *tile = right + GEMM_RIGHT_FLOATS, *left = tile + GEMM_TILE_FLOATS, *sums = left + GEMM_LEFT_FLOATS;
     const int paired = is_paired(p), is_summing = p->sums && column == 0;
     int64_t k0 = 0;
@@ -117,7 +117,8 @@ static void multiply_tile_of(const product *p, float *right, int64_t row, int64_
         }
         k0 = k1;
     } while (k0 < p->k);
-    for (int64_t r = 0; r < m && is_summing; r++) p->sums[row + r] = p->add_sums ? p->sums[row + r] + sums[r] : sums[r];
+    for (int64_t r = 0; r < m && is_summing; r++)
+        p->sums[row + r] = p->add_sums ? p->sums[row + r] + sums[r] : sums[r];
     p->finish(p, tile, GEMM_COLUMNS, row, m, column, n);
 }
 
@@ -132,7 +133,9 @@ static void multiply_block(void *arg, int64_t item, int thread) {
                          is_one_block && r > 0);
 }
 
-static int64_t count_items(const product *p) { return blocks_of(p->m, p->rows) * blocks_of(p->n, p->columns); }
+static int64_t count_items(const product *p) {
+    return blocks_of(p->m, p->rows) * blocks_of(p->n, p->columns);
+}
 
 void ISA(gemm)(product *p) {
     const int64_t wanted = p->queue->device->host->n_threads > 1 ? 4 * p->queue->device->host->n_threads : 1;

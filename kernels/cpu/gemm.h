@@ -3,8 +3,8 @@
 #define CPU_GEMM_H
 #include "pack.h"
 
-/* c[m,n] = a b, handed to finish in tiles: rows first_row .. + n_rows (first_row is a multiple of CPU_ROWS), columns
- * first_column .. + n_columns of the product, whose element (r, c) is tile[r ld + c]. */
+/* c[m,n] = a b, handed to finish in tiles: rows first_row .. + n_rows (first_row is a multiple of CPU_ROWS),
+ * columns first_column .. + n_columns of the product, whose element (r, c) is tile[r ld + c]. */
 typedef struct product product;
 struct product {
     hone_queue *queue;
@@ -13,7 +13,8 @@ struct product {
     int64_t m, n, k;
     void (*finish)(const product *p, const float *tile, int64_t ld, int64_t first_row, int64_t n_rows,
                    int64_t first_column, int64_t n_columns);
-    float *sums;  /* NULL, or [m]: the sums over k of a's lines, which lie by k; sums of CPU_ROWS k are added in order */
+    float *sums;  /* NULL, or [m]: the sums over k of a's lines, which lie by k; sums of CPU_ROWS k are added
+                     in order */
     int add_sums; /* into what lies there */
     /* set by gemm */
     int64_t rows, columns; /* of an item */

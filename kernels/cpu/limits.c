@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WIDEST_HEAD 256   /* attention keeps tiles of this width in a thread's scratch */
-#define WIDEST_ROW 32768  /* norms and dropout keep a row there */
-#define ROWS_OF_A_SUM 64  /* CPU_ROWS */
+#define WIDEST_HEAD 256    /* attention keeps tiles of this width in a thread's scratch */
+#define WIDEST_ROW 32768   /* norms and dropout keep a row there */
+#define ROWS_OF_A_SUM 64   /* CPU_ROWS */
 #define KEYS_OF_A_TILE 128 /* TILE_K of attention.c */
 
 static const char *const op_line[HONE_N_OPS] = {
@@ -25,7 +25,8 @@ static void name_operand(hone_op op, int is_result, int i, char *out, size_t out
     snprintf(out, out_bytes, "%.*s%.*s", name_bytes, line, (int)strcspn(word, " "), word);
 }
 
-static int refuse(const hone_query *query, int is_result, int i, const char *reason, char *why, size_t why_bytes) {
+static int refuse(const hone_query *query, int is_result, int i, const char *reason, char *why,
+                  size_t why_bytes) {
     char name[96];
     name_operand(query->op, is_result, i, name, sizeof name);
     snprintf(why, why_bytes, "cpu: %s %s", name, reason);
@@ -59,8 +60,10 @@ static int can_attend(const hone_query *query, char *why, size_t why_bytes) {
         snprintf(reason, sizeof reason, "has K = %lld, more than %d", (long long)K, WIDEST_HEAD);
         return refuse(query, 0, q, reason, why, why_bytes);
     }
-    if (H > 4096) return refuse(query, 0, q, "has H above 4096, the layout of dropout's numbers", why, why_bytes);
-    if (query->in[q + 7].n_dims > 0) return refuse(query, 0, q + 7, "is not played by cpu yet", why, why_bytes);
+    if (H > 4096)
+        return refuse(query, 0, q, "has H above 4096, the layout of dropout's numbers", why, why_bytes);
+    if (query->in[q + 7].n_dims > 0)
+        return refuse(query, 0, q + 7, "is not played by cpu yet", why, why_bytes);
     return 1;
 }
 
@@ -72,7 +75,8 @@ int cpu_can(const hone_query *query, char *why, size_t why_bytes) {
     if (!can_types(query, why, why_bytes)) return 0;
     switch (query->op) {
     case HONE_OP_ATTENTION_FWD:
-    case HONE_OP_ATTENTION_BWD: return can_attend(query, why, why_bytes);
+    case HONE_OP_ATTENTION_BWD:
+        return can_attend(query, why, why_bytes);
     case HONE_OP_NORM_FWD:
     case HONE_OP_NORM_BWD:
     case HONE_OP_DROPOUT:
@@ -81,7 +85,8 @@ int cpu_can(const hone_query *query, char *why, size_t why_bytes) {
     case HONE_OP_XENT:
         if (query->attr.loss.focal_gamma == 0) return 1;
         return refuse(query, 0, 0, "with focal_gamma is not played by cpu yet", why, why_bytes);
-    default: return 1;
+    default:
+        return 1;
     }
 }
 
@@ -95,12 +100,16 @@ static size_t sums_bytes(const hone_tensor *t) {
 size_t cpu_work_bytes(const hone_query *query) {
     const hone_tensor *in = query->in, *out = query->out;
     switch (query->op) {
-    case HONE_OP_NORM_BWD: return 3 * sums_bytes(&in[0]);
-    case HONE_OP_LINEAR_BWD: return out[1].n_dims > 0 ? sums_bytes(&out[0]) : 0;
-    case HONE_OP_ACT_BWD: return out[2].n_dims > 0 ? sums_bytes(&in[1]) : 0;
+    case HONE_OP_NORM_BWD:
+        return 3 * sums_bytes(&in[0]);
+    case HONE_OP_LINEAR_BWD:
+        return out[1].n_dims > 0 ? sums_bytes(&out[0]) : 0;
+    case HONE_OP_ACT_BWD:
+        return out[2].n_dims > 0 ? sums_bytes(&in[1]) : 0;
     case HONE_OP_ATTENTION_BWD: /* dq in fp32 while tiles of keys add to it */
         if (out[0].n_dims == 0 || in[3].dtype != HONE_BF16 || in[4].dim[0] <= KEYS_OF_A_TILE) return 0;
         return (size_t)(in[3].dim[0] * in[3].dim[1] * in[3].dim[2]) * sizeof(float);
-    default: return 0;
+    default:
+        return 0;
     }
 }

@@ -1,5 +1,5 @@
-/* limits.h - what device cpu can play, and the workspace that it wants. Pure functions, in the plugin and in the host
- * alike, so that a plan can be made without opening the device. */
+/* limits.h - what device cpu can play, and the workspace that it wants. Pure functions, in the plugin and in
+ * the host alike, so that a plan can be made without opening the device. */
 #ifndef CPU_LIMITS_H
 #define CPU_LIMITS_H
 #include "hone/device.h"

@@ -1,5 +1,5 @@
-/* linear.c - rows times a weight [out, in], and the two gradients, over the products of gemm.c. What follows a product
- * (bias, activation, its slope, sums of columns) is done on each block while it is in cache. */
+/* linear.c - rows times a weight [out, in], and the two gradients, over the products of gemm.c. What follows
+ * a product (bias, activation, its slope, sums of columns) is done on each block while it is in cache. */
 #include "gemm.h"
 #include "fold.h"
 #include "ops.h"
@@ -10,8 +10,8 @@ static float alpha_of(const hone_call *c) { return c->attr.linear.alpha == 0 ? 1
 static factor factor_of(const hone_tensor *t, int by_k) { return (factor){t->p, t->ld, is_bf(t), by_k}; }
 
 /* pre = alpha x w' + bias (+ +y), y = act(pre) */
-INLINE void finish_forward(const product *p, const float *tile, int64_t ld, int64_t row, int64_t m, int64_t column,
-                           int64_t n, int kind, int bf) {
+INLINE void finish_forward(const product *p, const float *tile, int64_t ld, int64_t row, int64_t m,
+                           int64_t column, int64_t n, int kind, int bf) {
     const hone_call *c = p->call;
     const void *bias = cell(&c->in[2], 0, 0);
     const float alpha = alpha_of(c);
@@ -28,8 +28,8 @@ INLINE void finish_forward(const product *p, const float *tile, int64_t ld, int6
     }
 }
 
-static void finish_fwd(const product *p, const float *tile, int64_t ld, int64_t row, int64_t m, int64_t column,
-                       int64_t n) {
+static void finish_fwd(const product *p, const float *tile, int64_t ld, int64_t row, int64_t m,
+                       int64_t column, int64_t n) {
     const int kind = p->call->attr.linear.act, bf = is_bf(&p->call->out[0]);
     if (kind == HONE_ACT_NONE && bf) finish_forward(p, tile, ld, row, m, column, n, HONE_ACT_NONE, 1);
     else if (kind == HONE_ACT_NONE) finish_forward(p, tile, ld, row, m, column, n, HONE_ACT_NONE, 0);
@@ -47,8 +47,8 @@ hone_status ISA(linear_fwd)(hone_queue *q, const hone_call *c) {
 }
 
 /* dx = (alpha dy w (+ +dx)) act'(pre), and partial sums of its columns */
-INLINE void finish_backward(const product *p, const float *tile, int64_t ld, int64_t row, int64_t m, int64_t column,
-                            int64_t n, int kind, int bf) {
+INLINE void finish_backward(const product *p, const float *tile, int64_t ld, int64_t row, int64_t m,
+                            int64_t column, int64_t n, int kind, int bf) {
     const hone_call *c = p->call;
     const float alpha = alpha_of(c);
     for (int64_t r = 0; r < m; r++, tile += ld) {
@@ -66,9 +66,10 @@ INLINE void finish_backward(const product *p, const float *tile, int64_t ld, int
     }
 }
 
-static void finish_bwd(const product *p, const float *tile, int64_t ld, int64_t row, int64_t m, int64_t column,
-                       int64_t n) {
-    const int kind = p->call->in[2].p ? p->call->attr.linear.act : HONE_ACT_NONE, bf = is_bf(&p->call->out[0]);
+static void finish_bwd(const product *p, const float *tile, int64_t ld, int64_t row, int64_t m,
+                       int64_t column, int64_t n) {
+    const int kind = p->call->in[2].p ? p->call->attr.linear.act : HONE_ACT_NONE,
+              bf = is_bf(&p->call->out[0]);
     if (kind == HONE_ACT_NONE && bf) finish_backward(p, tile, ld, row, m, column, n, HONE_ACT_NONE, 1);
     else if (kind == HONE_ACT_NONE) finish_backward(p, tile, ld, row, m, column, n, HONE_ACT_NONE, 0);
     else if (kind == HONE_ACT_GELU && bf) finish_backward(p, tile, ld, row, m, column, n, HONE_ACT_GELU, 1);
@@ -86,8 +87,8 @@ hone_status ISA(linear_bwd)(hone_queue *q, const hone_call *c) {
 }
 
 /* dw (+)= alpha dy' x */
-static void finish_weight(const product *p, const float *tile, int64_t ld, int64_t row, int64_t m, int64_t column,
-                          int64_t n) {
+static void finish_weight(const product *p, const float *tile, int64_t ld, int64_t row, int64_t m,
+                          int64_t column, int64_t n) {
     const hone_call *c = p->call;
     const float alpha = alpha_of(c);
     for (int64_t r = 0; r < m; r++, tile += ld) {

@@ -1,6 +1,6 @@
-/* loss.c - losses of rows, each with the gradient of its logits; scale is the row's weight in the global mean.
- *   XENT  t = ((1 - smoothing) onehot + smoothing / C) weight,  loss = - sum of t log p,  gx = p sum of t - t
- * Plain version: kernels/ref/loss.inc. */
+/* loss.c - losses of rows, each with the gradient of its logits; scale is the row's weight in the global
+ * mean. XENT  t = ((1 - smoothing) onehot + smoothing / C) weight,  loss = - sum of t log p,  gx = p sum of t
+ * - t Plain version: kernels/ref/loss.inc. */
 #include "ops.h"
 #include "outside.h"
 #include "softmax.h"
@@ -43,7 +43,8 @@ static void xent_row(const hone_call *c, const target *t, int64_t m, int bf) {
     const float log_sum = logf(softmax_sum(x, C, top, bf));
     vf total = vf_set(0), loss = vf_set(0);
     for (int64_t i = 0; i < C; i += VW) {
-        if (t->even == 0 && (label < i || label >= i + VW)) continue; /* a class without a target is no loss */
+        if (t->even == 0 && (label < i || label >= i + VW))
+            continue; /* a class without a target is no loss */
         const vf of = vf_first(target_of(t, i, C - i, label), C - i);
         const vf minus_log_p = log_sum - (ld_n(x, i, C - i, bf) - top);
         total += of;

@@ -1,7 +1,7 @@
-/* norm.c - layer and root-mean-square norms of rows, with the bias, dropout and residual that stand before them.
- *   s = res + drop(x + bias),   xhat = (s - mean) rstd,   y = drop_out(gamma xhat + beta)
- *   g = gamma drop_out'(dy),    ds = rstd (g - average of g - xhat average of (g xhat)) (+ +ds),   dx = drop'(ds)
- * A row is read once and stays in the thread's scratch, in fp32, until it is written. The variance is a second pass
+/* norm.c - layer and root-mean-square norms of rows, with the bias, dropout and residual that stand before
+ * them. s = res + drop(x + bias),   xhat = (s - mean) rstd,   y = drop_out(gamma xhat + beta) g = gamma
+ * drop_out'(dy),    ds = rstd (g - average of g - xhat average of (g xhat)) (+ +ds),   dx = drop'(ds) A row
+ * is read once and stays in the thread's scratch, in fp32, until it is written. The variance is a second pass
  * over scratch. Floor of the traffic: each operand once. Plain version: kernels/ref/norm.inc. */
 #include "ops.h"
 #include "drop.h"
@@ -15,7 +15,7 @@ typedef struct {
 
 /* Scratch of a thread. */
 typedef struct {
-    float *row, *xhat;     /* [D] */
+    float *row, *xhat;         /* [D] */
     uint16_t *bits, *bits_out; /* [D] */
 } norm_scratch;
 
@@ -114,8 +114,8 @@ INLINE void norm_back_sums(const norm_job *job, norm_scratch t, int64_t n, float
     *along = vf_sum(product) / (float)D;
 }
 
-INLINE void norm_back_row(const norm_job *job, norm_scratch t, int64_t n, float *dgamma, float *dbeta, float *dbias,
-                          int bf) {
+INLINE void norm_back_row(const norm_job *job, norm_scratch t, int64_t n, float *dgamma, float *dbeta,
+                          float *dbias, int bf) {
     const hone_call *c = job->c;
     const int64_t D = width(&c->in[0]);
     const void *plus = cell(&c->in[6], n, 0);

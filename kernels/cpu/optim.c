@@ -1,5 +1,5 @@
-/* optim.c - the end of an optimizer step: GUARD judges the gradients and moves the tick on, ADAMW_STEP updates.
- * Plain version: kernels/ref/optim.inc. */
+/* optim.c - the end of an optimizer step: GUARD judges the gradients and moves the tick on, ADAMW_STEP
+ * updates. Plain version: kernels/ref/optim.inc. */
 #include "ops.h"
 #include "drop.h"
 
@@ -42,8 +42,8 @@ typedef struct {
     double unbias1, unbias2; /* 1 - beta^t */
 } adamw_job;
 
-/* One pass over memory: 16 bytes read, 12 written an element, 2 or 4 more for a copy. Rounded as torch's AdamW does:
- * decay as one factor, sqrt(v) divided by sqrt(1 - beta2^t), the rate by 1 - beta1^t. */
+/* One pass over memory: 16 bytes read, 12 written an element, 2 or 4 more for a copy. Rounded as torch's
+ * AdamW does: decay as one factor, sqrt(v) divided by sqrt(1 - beta2^t), the rate by 1 - beta1^t. */
 INLINE void update_chunk(const adamw_job *job, int64_t item, int bf) {
     const hone_call *c = job->c;
     const int32_t *chunk = cell(&c->in[1], item, 0); /* first element / 64, elements, group */

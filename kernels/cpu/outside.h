@@ -11,8 +11,8 @@ static inline int is_inside(const hone_tensor *at, int64_t n) {
     return 0;
 }
 
-/* Calls visit(arg, first, n) for ranges of rows that make up the rows in no sequence. A batch packs its sequences in
- * ascending order, which makes this one pass; other orders are searched row by row. */
+/* Calls visit(arg, first, n) for ranges of rows that make up the rows in no sequence. A batch packs its
+ * sequences in ascending order, which makes this one pass; other orders are searched row by row. */
 static inline __attribute__((unused)) void visit_outside(const hone_tensor *at, int64_t n_rows,
                                                          void (*visit)(void *arg, int64_t first, int64_t n),
                                                          void *arg) {

@@ -1,5 +1,5 @@
-/* pack.h - operands of a product laid out as product.h wants them: unit by unit of k. A unit is an fp32 number, or a
- * pair of bf16 numbers that are neighbours in k (paired). */
+/* pack.h - operands of a product laid out as product.h wants them: unit by unit of k. A unit is an fp32
+ * number, or a pair of bf16 numbers that are neighbours in k (paired). */
 #ifndef CPU_PACK_H
 #define CPU_PACK_H
 #include "vec.h"
@@ -12,7 +12,8 @@ typedef struct {
     int bf, by_k;
 } factor;
 
-/* n elements of a row from element i on, as units, of which there are n_units; the last pair may lack its second. */
+/* n elements of a row from element i on, as units, of which there are n_units; the last pair may lack its
+ * second. */
 INLINE void pack_line(float *to, const factor *f, int64_t i, int64_t n, int64_t n_units, int paired) {
     if (paired) {
         if (2 * n_units > n) to[n_units - 1] = 0;
@@ -24,11 +25,11 @@ INLINE void pack_line(float *to, const factor *f, int64_t i, int64_t n, int64_t 
     }
 }
 
-/* Lines first .. + n - 1, which lie by k, in panels of `wide` lines: unit u of line r is element u wide + r % wide of
- * panel r / wide, and panels lie panel_ld apart. k in [k0, k1). The last panel is filled up with zeros to a multiple of
- * the smaller of VW and wide. */
-INLINE void pack_by_k(float *to, int64_t wide, int64_t panel_ld, const factor *f, int64_t first, int64_t n, int64_t k0,
-                      int64_t k1, int paired) {
+/* Lines first .. + n - 1, which lie by k, in panels of `wide` lines: unit u of line r is element u wide + r %
+ * wide of panel r / wide, and panels lie panel_ld apart. k in [k0, k1). The last panel is filled up with
+ * zeros to a multiple of the smaller of VW and wide. */
+INLINE void pack_by_k(float *to, int64_t wide, int64_t panel_ld, const factor *f, int64_t first, int64_t n,
+                      int64_t k0, int64_t k1, int paired) {
     const int64_t step = wide < VW ? wide : VW;
     for (int64_t k = k0; k < k1; k += 1 + paired, to += wide) {
         float *line = to;
@@ -78,8 +79,8 @@ INLINE vf load_units(const factor *f, int64_t i, int64_t n, int paired) {
 }
 
 /* The same as pack_by_k for lines that lie along k. n_wide is a multiple of VW. */
-INLINE void pack_turned(float *to, int64_t ld_to, const factor *f, int64_t first, int64_t n, int64_t n_wide, int64_t k0,
-                        int64_t k1, int paired) {
+INLINE void pack_turned(float *to, int64_t ld_to, const factor *f, int64_t first, int64_t n, int64_t n_wide,
+                        int64_t k0, int64_t k1, int paired) {
     for (int64_t k = k0; k < k1; k += VW * (1 + paired), to += VW * ld_to) {
         const int64_t n_units = least((k1 - k + paired) / (1 + paired), VW);
         for (int64_t r = 0; r < n_wide; r += VW) {

@@ -1,6 +1,6 @@
-/* plugin.c - the device table of cpu: host memory, one queue that plays each call before it returns, on the threads of
- * the host. The ordinals of this device are the instruction sets that the machine can run: 0 is the best, the last is
- * plain C. */
+/* plugin.c - the device table of cpu: host memory, one queue that plays each call before it returns, on the
+ * threads of the host. The ordinals of this device are the instruction sets that the machine can run: 0 is
+ * the best, the last is plain C. */
 #include "cpu.h"
 #include "limits.h"
 
@@ -32,7 +32,8 @@ static hone_status open_device(hone_device **out, const hone_host_v1 *host, int 
     const cpu_table *tables[4];
     const int n_tables = isa_list(tables);
     if (ordinal < 0 || ordinal >= n_tables)
-        return fail(err, HONE_EUSAGE, "cpu: device %d; there are devices 0 to %d, one for each instruction set", ordinal,
+        return fail(err, HONE_EUSAGE,
+                    "cpu: device %d; there are devices 0 to %d, one for each instruction set", ordinal,
                     n_tables - 1);
     const size_t scratch_bytes = (size_t)host->n_threads * CPU_SCRATCH_BYTES;
     hone_device *device = calloc(1, sizeof *device);
@@ -74,7 +75,8 @@ static hone_status new_slab(hone_device *device, int pinned, size_t bytes, void 
     *out = new_memory(bytes, is_large ? HUGE_PAGE_BYTES : 256);
     if (!*out) return fail(err, HONE_ENOFIT, "cpu: the system refused %zu bytes of memory", bytes);
 #ifdef MADV_HUGEPAGE
-    if (is_large) (void)madvise(*out, bytes / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES, MADV_HUGEPAGE); /* only a wish */
+    if (is_large)
+        (void)madvise(*out, bytes / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES, MADV_HUGEPAGE); /* only a wish */
 #endif
     memset(*out, 0, bytes);
     return HONE_OK;
@@ -110,12 +112,14 @@ static size_t list_bytes(const hone_query *query) {
     return 0;
 }
 
-static void list_fill(const hone_query *query, const hone_range *q_at, const hone_range *k_at, const hone_key *key,
-                      const int64_t rows[2], void *out) {
+static void list_fill(const hone_query *query, const hone_range *q_at, const hone_range *k_at,
+                      const hone_key *key, const int64_t rows[2], void *out) {
     (void)query, (void)q_at, (void)k_at, (void)key, (void)rows, (void)out;
 }
 
-static hone_status play(hone_queue *queue, const hone_call *c) { return queue->device->table->op[c->op](queue, c); }
+static hone_status play(hone_queue *queue, const hone_call *c) {
+    return queue->device->table->op[c->op](queue, c);
+}
 
 extern const hone_device_v1 hone_device_v1_table;
 __attribute__((visibility("default"))) const hone_device_v1 hone_device_v1_table = {

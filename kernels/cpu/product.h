@@ -1,10 +1,11 @@
 /* product.h - c (+)= a b for a tile that lies in cache: the inner loop of all matrix products.
  *
- * An element of c is one chain of fused multiply-adds over k in ascending order, whatever the tile's size: so it has
- * the same bits in any cut of rows, columns and threads. What is multiplied are units of 4 bytes: an fp32 number, or
- * (DOT) two bf16 numbers, neighbours in k, multiplied and added by one instruction.
+ * An element of c is one chain of fused multiply-adds over k in ascending order, whatever the tile's size: so
+ * it has the same bits in any cut of rows, columns and threads. What is multiplied are units of 4 bytes: an
+ * fp32 number, or (DOT) two bf16 numbers, neighbours in k, multiplied and added by one instruction.
  *
- * TILE_ROWS x TILE_COLUMNS elements of c stay in registers, while a row of b is loaded and elements of a broadcast. */
+ * TILE_ROWS x TILE_COLUMNS elements of c stay in registers, while a row of b is loaded and elements of a
+ * broadcast. */
 #ifndef CPU_PRODUCT_H
 #define CPU_PRODUCT_H
 #include "vec.h"
@@ -26,18 +27,20 @@ INLINE vf multiply_add(vf a, vf b, vf c, int dot) {
 }
 
 /* c[m][n] (+)= sum over k of a[m row + k step] b[k ldb + n] for TILE_ROWS m and n_vectors VW n. */
-INLINE void multiply_tile(float *c, int64_t ldc, const float *a, int64_t row, int64_t step, const float *b, int64_t ldb,
-                          int64_t k, int n_vectors, int add, int dot) {
+INLINE void multiply_tile(float *c, int64_t ldc, const float *a, int64_t row, int64_t step, const float *b,
+                          int64_t ldb, int64_t k, int n_vectors, int add, int dot) {
     vf sum[TILE_ROWS][TILE_VECTORS];
     UNROLL for (int m = 0; m < TILE_ROWS; m++) {
-        UNROLL for (int v = 0; v < n_vectors; v++) sum[m][v] = add ? vf_load(c + m * ldc + v * VW) : vf_set(0);
+        UNROLL for (int v = 0; v < n_vectors; v++) sum[m][v] =
+            add ? vf_load(c + m * ldc + v * VW) : vf_set(0);
     }
     for (int64_t i = 0; i < k; i++, a += step, b += ldb) {
         vf right[TILE_VECTORS];
         UNROLL for (int v = 0; v < n_vectors; v++) right[v] = vf_load(b + v * VW);
         UNROLL for (int m = 0; m < TILE_ROWS; m++) {
             const vf left = vf_set(a[m * row]);
-            UNROLL for (int v = 0; v < n_vectors; v++) sum[m][v] = multiply_add(left, right[v], sum[m][v], dot);
+            UNROLL for (int v = 0; v < n_vectors; v++) sum[m][v] =
+                multiply_add(left, right[v], sum[m][v], dot);
         }
     }
     UNROLL for (int m = 0; m < TILE_ROWS; m++) {
@@ -46,8 +49,8 @@ INLINE void multiply_tile(float *c, int64_t ldc, const float *a, int64_t row, in
 }
 
 /* The same for any m and n; all that is touched is rounded up to TILE_ROWS rows and VW columns. */
-INLINE void multiply(float *c, int64_t ldc, const float *a, int64_t row, int64_t step, const float *b, int64_t ldb,
-                     int64_t m, int64_t n, int64_t k, int add, int dot) {
+INLINE void multiply(float *c, int64_t ldc, const float *a, int64_t row, int64_t step, const float *b,
+                     int64_t ldb, int64_t m, int64_t n, int64_t k, int add, int dot) {
     int64_t vectors = (n + VW - 1) / VW, taken; /* 3 at a time, but four are two and two */
     for (; vectors > 0; vectors -= taken, c += taken * VW, b += taken * VW) {
         taken = vectors == 4 ? 2 : vectors < 3 ? vectors : 3;

@@ -1,4 +1,5 @@
-/* smooth.h - activations and their slopes, a vector at a time. Relative errors are a few 1e-7, tails included. */
+/* smooth.h - activations and their slopes, a vector at a time. Relative errors are a few 1e-7, tails
+ * included. */
 #ifndef CPU_SMOOTH_H
 #define CPU_SMOOTH_H
 #include "vec.h"
@@ -20,9 +21,9 @@ INLINE vf vf_tanh(vf x) {
     return vf_select(vf_lt(size, vf_set(0.625f)), small, signed_large);
 }
 
-/* The normal distribution up to x, and its density: Phi(-z sqrt 2) = erfc(z) / 2, with erfc(z) = e^(-z^2) t p(t),
- * t = 1 / (1 + 0.3 z), for z >= 0. The coefficients of p were fitted for the least relative error (2e-8) on
- * 0 <= z <= 10.5. e^(-x^2 / 2) is needed by both. */
+/* The normal distribution up to x, and its density: Phi(-z sqrt 2) = erfc(z) / 2, with erfc(z) = e^(-z^2) t
+ * p(t), t = 1 / (1 + 0.3 z), for z >= 0. The coefficients of p were fitted for the least relative error
+ * (2e-8) on 0 <= z <= 10.5. e^(-x^2 / 2) is needed by both. */
 INLINE vf vf_normal(vf x, vf *density) {
     const vf size = vf_min(vf_set(15.0f), vf_abs(x));
     const vf bell = vf_exp(-0.5f * size * size);
@@ -50,12 +51,18 @@ INLINE vf gelu_tanh_twice(vf x, vf *slope) {
 INLINE vf act(int kind, vf x) {
     vf other;
     switch (kind) {
-    case HONE_ACT_GELU: return x * vf_normal(x, &other);
-    case HONE_ACT_GELU_TANH: return x * vf_sigmoid(gelu_tanh_twice(x, &other));
-    case HONE_ACT_RELU: return vf_max(x, vf_set(0));
-    case HONE_ACT_SILU: return x * vf_sigmoid(x);
-    case HONE_ACT_TANH: return vf_tanh(x);
-    default: return x;
+    case HONE_ACT_GELU:
+        return x * vf_normal(x, &other);
+    case HONE_ACT_GELU_TANH:
+        return x * vf_sigmoid(gelu_tanh_twice(x, &other));
+    case HONE_ACT_RELU:
+        return vf_max(x, vf_set(0));
+    case HONE_ACT_SILU:
+        return x * vf_sigmoid(x);
+    case HONE_ACT_TANH:
+        return vf_tanh(x);
+    default:
+        return x;
     }
 }
 
@@ -71,7 +78,8 @@ INLINE vf act_slope(int kind, vf x) {
         const vf s = vf_sigmoid(gelu_tanh_twice(x, &slope));
         return vf_fma(x * slope, s * (1.0f - s), s);
     }
-    case HONE_ACT_RELU: return vf_select(vf_lt(vf_set(0), x), vf_set(1), vf_set(0));
+    case HONE_ACT_RELU:
+        return vf_select(vf_lt(vf_set(0), x), vf_set(1), vf_set(0));
     case HONE_ACT_SILU: {
         const vf s = vf_sigmoid(x);
         return vf_fma(x, s * (1.0f - s), s);
@@ -80,7 +88,8 @@ INLINE vf act_slope(int kind, vf x) {
         const vf y = vf_tanh(x);
         return 1.0f - y * y;
     }
-    default: return vf_set(1);
+    default:
+        return vf_set(1);
     }
 }
 #endif

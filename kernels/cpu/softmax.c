@@ -13,7 +13,8 @@ static void softmax_block(void *arg, int64_t item, int thread) {
         const void *from = cell(x, m, 0);
         void *to = cell(y, m, 0);
         const float top = softmax_top(from, C, bf), sum = softmax_sum(from, C, top, bf);
-        for (int64_t i = 0; i < C; i += VW) st_n(to, i, vf_exp(ld_n(from, i, C - i, bf) - top) / sum, C - i, bf);
+        for (int64_t i = 0; i < C; i += VW)
+            st_n(to, i, vf_exp(ld_n(from, i, C - i, bf) - top) / sum, C - i, bf);
     }
 }
 

@@ -12,7 +12,8 @@ static inline __attribute__((unused)) float softmax_top(const void *x, int64_t n
     for (; i + VW <= n; i += VW) top = vf_max(ld(x, i, bf), top);
     float most_of_all = vf_top(top);
     const vf rest = i < n ? ld_n(x, i, n - i, bf) : vf_set(0);
-    for (int lane = 0; lane < n - i; lane++) most_of_all = rest[lane] > most_of_all ? rest[lane] : most_of_all;
+    for (int lane = 0; lane < n - i; lane++)
+        most_of_all = rest[lane] > most_of_all ? rest[lane] : most_of_all;
     return most_of_all;
 }
 

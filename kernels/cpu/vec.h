@@ -1,8 +1,9 @@
 /* vec.h - the few vector operations from which every kernel of this folder is written.
  *
- * A family's file (norm.c, act.c, ...) is compiled once for each instruction set: as it stands it makes the plain
- * version; avx2.c, avx512.c and avx512bf16.c set HONE_VEC and HONE_ISA and include the families again. Between two
- * instruction sets results may differ in the last bit; within one, they depend on nothing but the operands.
+ * A family's file (norm.c, act.c, ...) is compiled once for each instruction set: as it stands it makes the
+ * plain version; avx2.c, avx512.c and avx512bf16.c set HONE_VEC and HONE_ISA and include the families again.
+ * Between two instruction sets results may differ in the last bit; within one, they depend on nothing but the
+ * operands.
  *
  *   vf vu    VW floats, VW 32-bit words     vm   a truth value for each lane (a mask)
  *   vf_load_n, vf_store_n, ld_n, st_n       touch the first n lanes only; lanes beyond read as 0
@@ -58,7 +59,8 @@ INLINE vu vu_load(const uint32_t *p) {
 }
 INLINE void vu_store(uint32_t *p, vu v) { memcpy(p, &v, sizeof v); }
 
-/* ---- what the instruction sets spell differently -------------------------------------------------------------*/
+/* ---- what the instruction sets spell differently
+ * -------------------------------------------------------------*/
 #if HONE_VEC == 512
 
 INLINE vm vm_first(int64_t n) { return (vm)((1u << n) - 1); }
@@ -72,11 +74,15 @@ INLINE vm vf_lt(vf a, vf b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _C
 INLINE vm vu_ge(vu a, vu b) { return _mm512_cmpge_epu32_mask((__m512i)a, (__m512i)b); }
 INLINE vf vf_select(vm m, vf a, vf b) { return (vf)_mm512_mask_blend_ps(m, (__m512)b, (__m512)a); }
 INLINE vf vf_scale2(vf x, vf n) { return (vf)_mm512_scalef_ps((__m512)x, (__m512)n); } /* x 2^n, n whole */
-INLINE vu vu_load16(const uint16_t *p) { return (vu)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p)); }
+INLINE vu vu_load16(const uint16_t *p) {
+    return (vu)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p));
+}
 INLINE vu vu_load16_n(const uint16_t *p, int64_t n) {
     return (vu)_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(vm_first(n), p));
 }
-INLINE void vu_store16(uint16_t *p, vu v) { _mm256_storeu_si256((void *)p, _mm512_cvtepi32_epi16((__m512i)v)); }
+INLINE void vu_store16(uint16_t *p, vu v) {
+    _mm256_storeu_si256((void *)p, _mm512_cvtepi32_epi16((__m512i)v));
+}
 INLINE void vu_store16_n(uint16_t *p, vu v, int64_t n) {
     _mm256_mask_storeu_epi16(p, vm_first(n), _mm512_cvtepi32_epi16((__m512i)v));
 }
@@ -164,12 +170,15 @@ INLINE void vu_store16_n(uint16_t *p, vu v, int64_t n) {
 }
 #endif
 
-/* ---- the same for all ----------------------------------------------------------------------------------------*/
+/* ---- the same for all
+ * ----------------------------------------------------------------------------------------*/
 
-/* The lanes of a and b by turns: the first half of them, the second. And the upper halves of a before the lower. */
+/* The lanes of a and b by turns: the first half of them, the second. And the upper halves of a before the
+ * lower. */
 #if HONE_VEC == 512
 #define MIX_LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
-#define MIX_HIGH(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#define MIX_HIGH(a, b)                                                                                       \
+    __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
 #define TURN(a, n) __builtin_shufflevector(a, a, TURN8(a, 0, n), TURN8(a, 8, n))
 #elif HONE_VEC == 256
 #define MIX_LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
@@ -250,8 +259,8 @@ INLINE void st_n(void *p, int64_t i, vf v, int64_t n, int bf) {
 }
 
 /* e^x to 2 units in the last place (Cephes' expf): e^x = 2^n e^r, |r| <= log(2) / 2. */
-INLINE vf vf_exp_below(vf x) { /* for x <= 88 */
-    x = vf_max(vf_set(-104.0f), x); /* a NaN goes through */
+INLINE vf vf_exp_below(vf x) {            /* for x <= 88 */
+    x = vf_max(vf_set(-104.0f), x);       /* a NaN goes through */
     const vf magic = vf_set(12582912.0f); /* 1.5 2^23: adding it rounds to a whole number */
     const vf n = vf_fma(x, vf_set(1.44269504088896341f), magic) - magic;
     vf r = vf_fma(n, vf_set(-0.693359375f), x);

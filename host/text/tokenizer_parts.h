@@ -1,0 +1,61 @@
+/* tokenizer_parts.h - what a tokenizer is made of; shared by the files that load it and use it. */
+#ifndef TEXT_TOKENIZER_PARTS_H
+#define TEXT_TOKENIZER_PARTS_H
+#include "base/json.h"
+#include "text/normalize.h"
+#include "text/tokenizer.h"
+#include "text/vocab.h"
+
+/* A token that is found in text before the model sees it. */
+typedef struct {
+    str content;        /* as found: in raw text, or in normalised text */
+    uint32_t *code;     /* the same as code points */
+    int n_codes, id;
+    int single_word, lstrip, rstrip, normalized, special;
+} added_token;
+
+/* One piece of the template around a text (or pair). */
+typedef struct {
+    int id;   /* of a special token; -1: a sequence */
+    int pair; /* sequence: 0 first, 1 second */
+    int type; /* type id */
+} template_piece;
+#define TEMPLATE_MAX 32
+typedef struct {
+    template_piece piece[TEMPLATE_MAX];
+    int n, n_special;
+} template_form;
+
+struct tokenizer {
+    arena *a;
+    vocab vocab;             /* added tokens included */
+    int n_model;             /* ids of the model */
+    int has_normalizer, has_pretokenizer;
+    normalize_options normalize;
+    int unk;
+    str prefix;              /* "##" */
+    int max_chars;           /* longer words are [UNK]: 100 */
+    added_token *added;
+    int n_added;
+    uint8_t starts_added[256], starts_normalized[256]; /* first bytes of added tokens */
+    template_form single, pair;
+    int cleanup;             /* decoder: take spaces before punctuation away */
+    str decoder_prefix;
+    int model_max_length;
+    tokenizer_roles roles;
+    char sha256[65];
+};
+
+/* tokenizer_json.c, tokenizer_vocab.c: the two ways to load. */
+hone_status tokenizer_from_json(tokenizer *t, const char *path, hone_err *err);
+hone_status tokenizer_from_vocab(tokenizer *t, const char *folder, hone_err *err);
+/* tokenizer_config.json of the folder, if there: model_max_length, and what vocab.txt does not say. */
+hone_status tokenizer_read_config(const json **out, tokenizer *t, const char *folder, hone_err *err);
+void tokenizer_set_template(tokenizer *t, int cls, int sep);
+
+/* wordpiece.c: the pieces of one word of normalised characters [first, end); appended to e. */
+void wordpiece_encode(const tokenizer *t, const characters *c, size_t first, size_t end, int type, encoding *e);
+/* encode.c */
+void encoding_reserve(encoding *e, size_t n);
+void encoding_put(encoding *e, int id, int type, int from, int to, int special);
+#endif

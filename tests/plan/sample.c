@@ -1,0 +1,80 @@
+#include "sample.h"
+
+#include "base/host.h"
+#include "test.h"
+
+static int or_else(int x, int preset) { return x ? x : preset; }
+
+static const double class_weight[] = {0.5, 1.5, 1, 2, 0.25, 1, 1, 3};
+
+model_config *sample_config(const sample *s) {
+    char file[2000];
+    const int is_bert = !s->family || !strcmp(s->family, "bert");
+    const char *bert = "{\"model_type\": \"bert\", \"vocab_size\": %d, \"hidden_size\": %d, \"num_hidden_layers\": %d, "
+                       "\"num_attention_heads\": %d, \"intermediate_size\": %d, \"hidden_act\": \"gelu\", "
+                       "\"max_position_embeddings\": %d, \"hidden_dropout_prob\": %g, "
+                       "\"attention_probs_dropout_prob\": %g, \"classifier_dropout\": %g, \"type_vocab_size\": 2, "
+                       "\"initializer_range\": 0.02, \"layer_norm_eps\": 1e-12, \"pad_token_id\": 0}";
+    const char *distilbert = "{\"model_type\": \"distilbert\", \"vocab_size\": %d, \"dim\": %d, \"n_layers\": %d, "
+                             "\"n_heads\": %d, \"hidden_dim\": %d, \"activation\": \"gelu\", "
+                             "\"max_position_embeddings\": %d, \"dropout\": %g, \"attention_dropout\": %g, "
+                             "\"seq_classif_dropout\": %g, \"initializer_range\": 0.02, \"pad_token_id\": 0}";
+    snprintf(file, sizeof file, is_bert ? bert : distilbert, or_else(s->vocab, 23), or_else(s->width, 8),
+             or_else(s->layers, 2), or_else(s->heads, 2), or_else(s->inner, 12), or_else(s->positions, LENGTH_MAX), s->p,
+             s->p, s->p);
+    model_config *c = NULL;
+    CHECK_OK(config_parse(&c, "config.json", file, strlen(file), err));
+    return c;
+}
+
+const hone_device_v1 *sample_device(void) {
+    hone_err err = {.text = ""};
+    const hone_device_v1 *d = device_load("ref", &err);
+    if (!d) test_fail(__FILE__, __LINE__, "%s", err.text);
+    return d;
+}
+
+plan_options sample_options(const sample *s, const model_config *config) {
+    plan_options o = {.config = config,
+                      .head = {.kind = s->kind,
+                               .n_outputs = s->kind == HEAD_REGRESSION ? 1 : or_else(s->outputs, 5),
+                               .smoothing = s->smoothing,
+                               .class_weight = s->weighted ? class_weight : NULL},
+                      .dtype = s->dtype,
+                      .tokens_max = or_else(s->tokens, 48),
+                      .seqs_max = or_else(s->seqs, 6),
+                      .accumulation = or_else(s->accumulation, 1),
+                      .freeze = s->freeze ? &s->freeze : NULL,
+                      .n_freeze = s->freeze != NULL,
+                      .beta1 = 0.9,
+                      .beta2 = 0.999,
+                      .epsilon = 1e-8,
+                      .training = !s->eval_only,
+                      .no_narrow = s->no_narrow,
+                      .no_pack = s->no_pack,
+                      .no_fuse = s->no_fuse,
+                      .recompute = s->recompute,
+                      .budget_bytes = s->budget,
+                      .device = sample_device()};
+    return o;
+}
+
+hone_plan *sample_plan(const sample *s) {
+    model_config *config = sample_config(s);
+    const plan_options o = sample_options(s, config);
+    hone_plan *plan = NULL;
+    CHECK_OK(plan_build(&plan, &o, err));
+    return plan; /* names in it may be the config's: a test's config lives as long as its process */
+}
+
+player *sample_player(const hone_plan *plan, int own) {
+    player *p = player_open(plan, own);
+    player_begin(p, 5);
+    return p;
+}
+
+batch sample_batch(const sample *s, int n, int longest) {
+    batch b;
+    batch_make(&b, n, longest, or_else(s->vocab, 23), or_else(s->outputs, 5), 100, 1.0 / n);
+    return b;
+}

@@ -1,0 +1,30 @@
+/* sample.h - small models for the tests of the plan, described in one struct. */
+#ifndef SAMPLE_H
+#define SAMPLE_H
+#include "plan/build.h"
+#include "player.h"
+
+typedef struct {
+    const char *family; /* bert, distilbert; NULL: bert */
+    int layers, width, heads, inner, vocab, positions, outputs; /* 0: a small number */
+    double p;                                                   /* every dropout */
+    head_kind kind;
+    int weighted; /* classes have weights */
+    double smoothing;
+    const char *freeze; /* one pattern or NULL */
+    int accumulation, tokens, seqs;
+    hone_dtype dtype;
+    int no_narrow, no_pack, no_fuse, recompute, eval_only;
+    size_t budget;
+} sample;
+
+model_config *sample_config(const sample *s);
+plan_options sample_options(const sample *s, const model_config *config);
+/* The plan; the test fails if there is none. */
+hone_plan *sample_plan(const sample *s);
+/* A player with weights from seed 5. */
+player *sample_player(const hone_plan *plan, int own);
+/* The batch that fits the sample, its scale 1 / sequences. */
+batch sample_batch(const sample *s, int n, int longest);
+const hone_device_v1 *sample_device(void);
+#endif
