@@ -13,7 +13,8 @@ static int find_option(const option *o, int n, const char *name, size_t len) {
 }
 
 static int is_boolean_word(const char *s) {
-    return !strcmp(s, "true") || !strcmp(s, "false") || !strcmp(s, "True") || !strcmp(s, "False") || !strcmp(s, "0") || !strcmp(s, "1");
+    return !strcmp(s, "true") || !strcmp(s, "false") || !strcmp(s, "True") || !strcmp(s, "False") ||
+           !strcmp(s, "0") || !strcmp(s, "1");
 }
 
 static hone_status unknown_option(const args *a, const char *name, int fields, hone_err *err) {
@@ -30,13 +31,15 @@ static hone_status unknown_option(const args *a, const char *name, int fields, h
     return hone_hint(err, "--help lists them");
 }
 
-static hone_status common_option(args *a, const char *name, size_t len, const char *value, const char *next, int *used, int *done, hone_err *err) {
+static hone_status common_option(args *a, const char *name, size_t len, const char *value, const char *next,
+                                 int *used, int *done, hone_err *err) {
     *done = 1;
     *used = 0;
     if (len == 4 && !memcmp(name, "json", 4)) return a->json = 1, HONE_OK;
     if (len == 5 && !memcmp(name, "quiet", 5)) return a->quiet = 1, HONE_OK;
     if (len == 4 && !memcmp(name, "help", 4)) return a->help = 1, HONE_OK;
-    const int threads = len == 7 && !memcmp(name, "threads", 7), device = len == 6 && !memcmp(name, "device", 6);
+    const int threads = len == 7 && !memcmp(name, "threads", 7),
+              device = len == 6 && !memcmp(name, "device", 6);
     if (!threads && !device) return *done = 0, HONE_OK;
     if (!value) value = next, *used = 1;
     if (!value) return hone_fail(err, HONE_EUSAGE, "--%.*s: expected a value", (int)len, name);
@@ -48,7 +51,8 @@ static hone_status common_option(args *a, const char *name, size_t len, const ch
     return HONE_OK;
 }
 
-static hone_status add_option(args *a, const char *word, const char *next, int fields, int *used, hone_err *err) {
+static hone_status add_option(args *a, const char *word, const char *next, int fields, int *used,
+                              hone_err *err) {
     const char *name = word + 2, *equals = strchr(name, '='), *value = equals ? equals + 1 : NULL;
     const size_t len = equals ? (size_t)(equals - name) : strlen(name);
     int done;
@@ -56,14 +60,16 @@ static hone_status add_option(args *a, const char *word, const char *next, int f
     const int o = find_option(a->option, a->n_options, name, len);
     if (o >= 0) {
         if (!a->option[o].bare && !value) value = next, *used = 1;
-        if (!a->option[o].bare && !value) return hone_fail(err, HONE_EUSAGE, "--%s: expected a value", a->option[o].name);
+        if (!a->option[o].bare && !value)
+            return hone_fail(err, HONE_EUSAGE, "--%s: expected a value", a->option[o].name);
         a->value[o] = value ? value : "true";
         return HONE_OK;
     }
     HONE_TRY(common_option(a, name, len, value, next, used, &done, err));
     if (done) return HONE_OK;
     static char names[ARGS_MAX_OVERRIDES][64];
-    if (a->n_overrides == ARGS_MAX_OVERRIDES || len >= sizeof names[0]) return hone_fail(err, HONE_EUSAGE, "command line: more than %d options", ARGS_MAX_OVERRIDES);
+    if (a->n_overrides == ARGS_MAX_OVERRIDES || len >= sizeof names[0])
+        return hone_fail(err, HONE_EUSAGE, "command line: more than %d options", ARGS_MAX_OVERRIDES);
     char *copy = names[a->n_overrides];
     memcpy(copy, name, len);
     copy[len] = 0;
@@ -71,14 +77,18 @@ static hone_status add_option(args *a, const char *word, const char *next, int f
     int n;
     if (!fields || row < 0) return unknown_option(a, copy, fields, err);
     const field *f = &job_fields(&n)[row];
-    const int flag = f->kind == FIELD_BOOL || (f->kind == FIELD_INT && f->choices[0]) || !strcmp(f->name, "resume_from_checkpoint");
-    if (!value && next && !(flag && !is_boolean_word(next) && f->kind == FIELD_BOOL) && strncmp(next, "--", 2)) value = next, *used = 1;
+    const int flag = f->kind == FIELD_BOOL || (f->kind == FIELD_INT && f->choices[0]) ||
+                     !strcmp(f->name, "resume_from_checkpoint");
+    if (!value && next && !(flag && !is_boolean_word(next) && f->kind == FIELD_BOOL) &&
+        strncmp(next, "--", 2))
+        value = next, *used = 1;
     if (!value && !flag) return hone_fail(err, HONE_EUSAGE, "--%s: expected a value", copy);
     a->override[a->n_overrides++] = (job_override){copy, value};
     return HONE_OK;
 }
 
-hone_status args_parse(args *out, int argc, char **argv, const option *options, int n_options, int fields, hone_err *err) {
+hone_status args_parse(args *out, int argc, char **argv, const option *options, int n_options, int fields,
+                       hone_err *err) {
     *out = (args){.option = options, .n_options = n_options};
     HONE_ASSERT(n_options <= (int)(sizeof out->value / sizeof *out->value));
     int only_words = 0;
@@ -93,7 +103,8 @@ hone_status args_parse(args *out, int argc, char **argv, const option *options, 
             HONE_TRY(add_option(out, w, i + 1 < argc ? argv[i + 1] : NULL, fields, &used, err));
             i += used;
         } else {
-            if (out->n_words == ARGS_MAX_WORDS) return hone_fail(err, HONE_EUSAGE, "command line: more than %d words", ARGS_MAX_WORDS);
+            if (out->n_words == ARGS_MAX_WORDS)
+                return hone_fail(err, HONE_EUSAGE, "command line: more than %d words", ARGS_MAX_WORDS);
             out->word[out->n_words++] = w;
         }
     }
@@ -106,11 +117,13 @@ const char *args_value(const args *a, const char *name) {
     return a->value[o];
 }
 
-hone_status args_integer(const args *a, const char *name, int64_t low, int64_t high, int64_t otherwise, int64_t *out, hone_err *err) {
+hone_status args_integer(const args *a, const char *name, int64_t low, int64_t high, int64_t otherwise,
+                         int64_t *out, hone_err *err) {
     const char *v = args_value(a, name);
     *out = otherwise;
     if (!v || (str_to_int64(str_of(v), out) && *out >= low && *out <= high)) return HONE_OK;
-    return hone_fail(err, HONE_EUSAGE, "--%s: \"%.64s\", expected an integer in [%lld, %lld]", name, v, (long long)low, (long long)high);
+    return hone_fail(err, HONE_EUSAGE, "--%s: \"%.64s\", expected an integer in [%lld, %lld]", name, v,
+                     (long long)low, (long long)high);
 }
 
 hone_status args_words(const args *a, int low, int high, const char *usage, hone_err *err) {

@@ -1,5 +1,6 @@
-/* cmd.h - the subcommands: one row each in main.c, one file each. A command prints its result to stdout through
- * stdout_add and returns HONE_OK, or fills err; main prints it and ends with the exit code of its kind. */
+/* cmd.h - the subcommands: one row each in main.c, one file each. A command prints its result to stdout
+ * through stdout_add and returns HONE_OK, or fills err; main prints it and ends with the exit code of its
+ * kind. */
 #ifndef CLI_CMD_H
 #define CLI_CMD_H
 #include "cli/args.h"
@@ -15,8 +16,8 @@ hone_status cmd_plan(const args *a, hone_err *err);
 hone_status cmd_bench(const args *a, hone_err *err);
 hone_status cmd_init(const args *a, hone_err *err);
 
-extern const option train_flags[], eval_flags[], predict_flags[], tokenize_flags[], validate_flags[], inspect_flags[],
-    export_flags[], plan_flags[], bench_flags[], init_flags[];
-extern const int n_train_flags, n_eval_flags, n_predict_flags, n_tokenize_flags, n_validate_flags, n_inspect_flags,
-    n_export_flags, n_plan_flags, n_bench_flags, n_init_flags;
+extern const option train_flags[], eval_flags[], predict_flags[], tokenize_flags[], validate_flags[],
+    inspect_flags[], export_flags[], plan_flags[], bench_flags[], init_flags[];
+extern const int n_train_flags, n_eval_flags, n_predict_flags, n_tokenize_flags, n_validate_flags,
+    n_inspect_flags, n_export_flags, n_plan_flags, n_bench_flags, n_init_flags;
 #endif

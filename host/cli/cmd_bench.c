@@ -1,4 +1,5 @@
-/* cmd_bench.c - hone bench step: whole training steps. hone bench OP: one op of a device beside its check (bench_op.c). */
+/* cmd_bench.c - hone bench step: whole training steps. hone bench OP: one op of a device beside its check
+ * (bench_op.c). */
 #include <string.h>
 
 #include "cli/cmd.h"
@@ -39,7 +40,8 @@ static hone_status read_lengths(bench_step_options *o, arena *a, const char *pat
         line++;
         if (to > from) {
             if (!str_to_int64((str){s.p + from, to - from}, &n) || n < 1 || n > 1 << 20)
-                return hone_fail(err, HONE_EDATA, "%s: line %lld: expected a length of at least 1", path, (long long)line);
+                return hone_fail(err, HONE_EDATA, "%s: line %lld: expected a length of at least 1", path,
+                                 (long long)line);
             length[o->n_lengths++] = (int32_t)n;
         }
         from = to + 1;
@@ -53,7 +55,8 @@ static hone_status run_step_bench(const args *a, arena *m, hone_err *err) {
     bench_step_options o = {0};
     int64_t labels_wanted;
     job *j;
-    const char *model = args_value(a, "model"), *file = args_value(a, "job"), *dtype = args_value(a, "dtype"), *lengths = args_value(a, "lengths");
+    const char *model = args_value(a, "model"), *file = args_value(a, "job"), *dtype = args_value(a, "dtype"),
+               *lengths = args_value(a, "lengths");
     HONE_TRY(args_integer(a, "batch", 1, 1 << 20, 32, &o.batch, err));
     HONE_TRY(args_integer(a, "seq", 1, 1 << 20, 128, &o.seq, err));
     HONE_TRY(args_integer(a, "steps", 1, 1 << 20, 10, &o.steps, err));
@@ -65,8 +68,10 @@ static hone_status run_step_bench(const args *a, arena *m, hone_err *err) {
     if (model) j->model_name_or_path = model;
     hone_status status = HONE_OK;
     if (dtype && !strcmp(dtype, "bf16")) j->bf16 = 1;
-    else if (dtype && strcmp(dtype, "fp32")) status = hone_fail(err, HONE_EUSAGE, "--dtype: \"%.32s\", expected fp32 or bf16", dtype);
-    if (!status && !j->model_name_or_path) status = hone_fail(err, HONE_EUSAGE, "hone bench step: no model, expected --model DIR or --job FILE");
+    else if (dtype && strcmp(dtype, "fp32"))
+        status = hone_fail(err, HONE_EUSAGE, "--dtype: \"%.32s\", expected fp32 or bf16", dtype);
+    if (!status && !j->model_name_or_path)
+        status = hone_fail(err, HONE_EUSAGE, "hone bench step: no model, expected --model DIR or --job FILE");
     pool *p = pool_new((int)j->threads);
     text json_out = {0}, people = {0};
     if (!status) status = bench_step(j, p, &o, &json_out, &people, err);

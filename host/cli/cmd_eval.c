@@ -31,14 +31,16 @@ static void close_all(opened *o) {
 }
 
 /* The model, the file as a data set, and a run for its batches. */
-static hone_status open_all(opened *o, const args *a, label_kind label, int64_t max_samples_of(const job *), hone_err *err) {
+static hone_status open_all(opened *o, const args *a, label_kind label, int64_t max_samples_of(const job *),
+                            hone_err *err) {
     HONE_TRY(job_of_args(&o->job, a, NULL, err));
     o->pool = pool_new((int)o->job->threads);
     HONE_TRY(session_open(&o->s, o->job, a->word[0], NULL, o->pool, err));
     dataset_options d = session_dataset_options(o->s, max_samples_of(o->job));
     d.label = label == LABEL_NONE || o->s->n_outputs > 1 ? label : LABEL_TARGET;
     if (!strcmp(a->word[1], "-")) d.cache_folder = NULL;
-    HONE_TRY(dataset_open(&o->d, a->word[1], &d, o->s->tok, &o->s->labels, label == LABEL_NONE, o->pool, err));
+    HONE_TRY(
+        dataset_open(&o->d, a->word[1], &d, o->s->tok, &o->s->labels, label == LABEL_NONE, o->pool, err));
     const eval_batches b = eval_batches_of(o->job, o->d);
     const session_limits limits = {.tokens_max = b.tokens, .seqs_max = b.samples};
     return session_start(o->s, &limits, err);
@@ -57,8 +59,7 @@ static hone_status print_eval(opened *o, const args *a, hone_err *err) {
     if (!status && a->json) {
         eval_summary_json(&m, seconds, &out);
         text_str(&out, "\n");
-    } else if (!status)
-        eval_summary_people(&m, args_value(a, "brief") ? NULL : &o->s->labels, seconds, &out);
+    } else if (!status) eval_summary_people(&m, args_value(a, "brief") ? NULL : &o->s->labels, seconds, &out);
     stdout_add(out.p, out.n);
     text_free(&out);
     arena_free(memory);
@@ -82,10 +83,8 @@ typedef struct {
 
 static void flush_rows(void *arg, text *out) {
     sink *to = arg;
-    if (!to->file)
-        stdout_add(out->p, out->n);
-    else if (!to->status)
-        to->status = file_write_add(to->file, out->p, out->n, to->err);
+    if (!to->file) stdout_add(out->p, out->n);
+    else if (!to->status) to->status = file_write_add(to->file, out->p, out->n, to->err);
     text_clear(out);
 }
 
@@ -99,10 +98,8 @@ static hone_status print_predictions(opened *o, const args *a, hone_err *err) {
     if (path) HONE_TRY(file_write_begin(&to.file, path, err));
     hone_status status = predict_rows(o->s, o->d, &how, &out, flush_rows, &to, err);
     if (!status) status = to.status;
-    if (to.file && status)
-        file_write_abort(to.file);
-    else if (to.file)
-        status = file_write_end(to.file, NULL, err);
+    if (to.file && status) file_write_abort(to.file);
+    else if (to.file) status = file_write_end(to.file, NULL, err);
     text_free(&out);
     return status;
 }

@@ -1,4 +1,5 @@
-/* cmd_export.c - hone export: write a model folder out of a run or checkpoint, or judge one; hone inspect: what lies there. */
+/* cmd_export.c - hone export: write a model folder out of a run or checkpoint, or judge one; hone inspect:
+ * what lies there. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +14,8 @@
 #include "model/inspect.h"
 #include "run/checkpoint.h"
 
-const option export_flags[] = {{"check", 1, "Judge the folder by the rules that transformers loads by; write nothing."}};
+const option export_flags[] = {
+    {"check", 1, "Judge the folder by the rules that transformers loads by; write nothing."}};
 const int n_export_flags = sizeof export_flags / sizeof *export_flags;
 
 static hone_status judge(const char *folder, int as_json, hone_err *err) {
@@ -22,13 +24,13 @@ static hone_status judge(const char *folder, int as_json, hone_err *err) {
     if (as_json) {
         text_printf(&out, "{\"passed\":%d,\"failed\":%d,\"findings\":[", c->n - c->n_failed, c->n_failed);
         for (int i = 0; i < c->n; i++) {
-            text_printf(&out, "%s{\"item\":%d,\"passed\":%s,\"text\":", i ? "," : "", c->finding[i].item, c->finding[i].passed ? "true" : "false");
+            text_printf(&out, "%s{\"item\":%d,\"passed\":%s,\"text\":", i ? "," : "", c->finding[i].item,
+                        c->finding[i].passed ? "true" : "false");
             text_json(&out, c->finding[i].text, strlen(c->finding[i].text));
             text_str(&out, "}");
         }
         text_str(&out, "]}\n");
-    } else
-        check_print(c, &out);
+    } else check_print(c, &out);
     stdout_add(out.p, out.n);
     text_free(&out);
     const int failed = c->n_failed, n = c->n;
@@ -51,11 +53,13 @@ static hone_status get_stored(void *from, int i, float *to, hone_err *err) {
 static hone_status write_copy(const char *from, const char *to, hone_err *err) {
     inspection *x;
     params *p = NULL;
-    if (file_exists(to)) return hone_fail(err, HONE_EUSAGE, "%s: is there already, expected a new folder", to);
+    if (file_exists(to))
+        return hone_fail(err, HONE_EUSAGE, "%s: is there already, expected a new folder", to);
     HONE_TRY(inspect_folder(&x, from, 0, err));
     hone_status status = x->problem ? hone_fail(err, HONE_EDAMAGED, "%s: %s", from, x->problem) : HONE_OK;
     if (!status && x->made_new[0]) {
-        status = hone_fail(err, HONE_EUSAGE, "%s: has no %s, expected a model with its head", from, x->made_new);
+        status =
+            hone_fail(err, HONE_EUSAGE, "%s: has no %s, expected a model with its head", from, x->made_new);
         hone_hint(err, "train it first");
     }
     param_want *want = mem_new(sizeof *want * (size_t)(x->n_tensors + 1), "parameters");
@@ -73,8 +77,14 @@ static hone_status write_copy(const char *from, const char *to, hone_err *err) {
     const params_options o = {.quiet = 1};
     if (!status) status = params_open(&p, x->config, from, want, n, &o, err);
     if (!status) {
-        const export_model m = {.config = x->config, .label = x->config->label, .n_labels = x->config->n_labels, .param = want, .n_params = n,
-                                .get = get_stored, .from = &(source){p}, .tokenizer_folder = from};
+        const export_model m = {.config = x->config,
+                                .label = x->config->label,
+                                .n_labels = x->config->n_labels,
+                                .param = want,
+                                .n_params = n,
+                                .get = get_stored,
+                                .from = &(source){p},
+                                .tokenizer_folder = from};
         status = export_write(&m, to, NULL, err);
     }
     params_close(p);

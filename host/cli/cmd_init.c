@@ -18,7 +18,8 @@ static void add_member(text *t, const char *name, const char *value) {
 
 hone_status cmd_init(const args *a, hone_err *err) {
     HONE_TRY(args_words(a, 0, 2, "hone init [TASK] [FILE]", err));
-    const char *task = a->n_words ? a->word[0] : "text-classification", *to = a->n_words > 1 ? a->word[1] : NULL;
+    const char *task = a->n_words ? a->word[0] : "text-classification",
+               *to = a->n_words > 1 ? a->word[1] : NULL;
     if (strcmp(task, "text-classification")) {
         hone_fail(err, HONE_EUSAGE, "task: \"%.64s\", expected text-classification", task);
         return hone_hint(err, "other tasks are not yet available");
@@ -29,18 +30,19 @@ hone_status cmd_init(const args *a, hone_err *err) {
     add_member(&t, "model_name_or_path", model ? model : "path/to/model");
     add_member(&t, "task", task);
     add_member(&t, "train_file", train ? train : "train.csv");
-    text_str(&t, "  \"validation_split_percentage\": 10,\n  \"max_seq_length\": 128,\n  \"output_dir\": \"out\",\n"
-                 "  \"num_train_epochs\": 3,\n  \"per_device_train_batch_size\": 32,\n  \"learning_rate\": 5e-5,\n"
-                 "  \"warmup_ratio\": 0.1,\n  \"weight_decay\": 0.01,\n  \"eval_strategy\": \"epoch\",\n  \"save_strategy\": \"epoch\",\n"
-                 "  \"save_total_limit\": 2,\n  \"load_best_model_at_end\": true,\n  \"metric_for_best_model\": \"eval_accuracy\",\n"
-                 "  \"logging_steps\": 50,\n  \"seed\": 42\n}\n");
+    text_str(
+        &t, "  \"validation_split_percentage\": 10,\n  \"max_seq_length\": 128,\n  \"output_dir\": \"out\",\n"
+            "  \"num_train_epochs\": 3,\n  \"per_device_train_batch_size\": 32,\n  \"learning_rate\": 5e-5,\n"
+            "  \"warmup_ratio\": 0.1,\n  \"weight_decay\": 0.01,\n  \"eval_strategy\": \"epoch\",\n  "
+            "\"save_strategy\": \"epoch\",\n"
+            "  \"save_total_limit\": 2,\n  \"load_best_model_at_end\": true,\n  \"metric_for_best_model\": "
+            "\"eval_accuracy\",\n"
+            "  \"logging_steps\": 50,\n  \"seed\": 42\n}\n");
     hone_status status = HONE_OK;
     if (to && file_exists(to))
         status = hone_fail(err, HONE_EUSAGE, "%s: is there already, expected a new name", to);
-    else if (to)
-        status = file_write(to, t.p, t.n, err);
-    else
-        stdout_add(t.p, t.n);
+    else if (to) status = file_write(to, t.p, t.n, err);
+    else stdout_add(t.p, t.n);
     text_free(&t);
     return status;
 }

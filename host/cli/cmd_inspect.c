@@ -32,13 +32,18 @@ static void print_json(const inspection *x, int tensors, text *out) {
     const model_config *c = x->config;
     text_str(out, "{\"kind\":\"model\",\"architecture\":");
     text_json(out, c->architecture ? c->architecture : "", c->architecture ? strlen(c->architecture) : 0);
-    text_printf(out, ",\"family\":\"%s\",\"parameters\":%lld,\"bytes\":%zu,\"dtype\":\"%s\"", c->family->model_type, (long long)x->n_parameters, x->bytes, x->dtype);
-    text_printf(out, ",\"layers\":%d,\"width\":%d,\"heads\":%d,\"inner\":%d,\"vocab\":%d,\"positions\":%d,\"labels\":[", c->layers, c->width, c->heads, c->inner, c->vocab, c->positions);
+    text_printf(out, ",\"family\":\"%s\",\"parameters\":%lld,\"bytes\":%zu,\"dtype\":\"%s\"",
+                c->family->model_type, (long long)x->n_parameters, x->bytes, x->dtype);
+    text_printf(
+        out,
+        ",\"layers\":%d,\"width\":%d,\"heads\":%d,\"inner\":%d,\"vocab\":%d,\"positions\":%d,\"labels\":[",
+        c->layers, c->width, c->heads, c->inner, c->vocab, c->positions);
     for (int i = 0; i < c->n_labels && c->label; i++) {
         if (i) text_str(out, ",");
         text_json(out, c->label[i].p, c->label[i].n);
     }
-    text_printf(out, "],\"tokenizer\":\"%s\",\"tokenizer_size\":%lld,\"made_new\":", x->tokenizer_kind ? x->tokenizer_kind : "", (long long)x->tokenizer_size);
+    text_printf(out, "],\"tokenizer\":\"%s\",\"tokenizer_size\":%lld,\"made_new\":",
+                x->tokenizer_kind ? x->tokenizer_kind : "", (long long)x->tokenizer_size);
     text_json(out, x->made_new, strlen(x->made_new));
     add_names(out, "ignored", x->ignored, x->n_ignored);
     add_names(out, "unexpected", x->unexpected, x->n_unexpected);
@@ -64,16 +69,27 @@ static void print_people(const inspection *x, int tensors, text *out) {
     const model_config *c = x->config;
     char size[24], safe[256];
     bytes_text(size, (double)x->bytes);
-    text_printf(out, "architecture  %s (family %s)\n", c->architecture ? text_escape(safe, sizeof safe, c->architecture, strlen(c->architecture)) : "not said", c->family->model_type);
-    text_printf(out, "shape         %d layers, %d wide, %d heads, %d inner, %d vocabulary, %d positions\n", c->layers, c->width, c->heads, c->inner, c->vocab, c->positions);
-    text_printf(out, "weights       %lld parameters, %d tensors, %s, %s\n", (long long)x->n_parameters, x->n_tensors, size, x->dtype);
-    text_printf(out, "tokenizer     %s, %lld ids\n", x->tokenizer_kind ? x->tokenizer_kind : "none", (long long)x->tokenizer_size);
+    text_printf(out, "architecture  %s (family %s)\n",
+                c->architecture ? text_escape(safe, sizeof safe, c->architecture, strlen(c->architecture))
+                                : "not said",
+                c->family->model_type);
+    text_printf(out, "shape         %d layers, %d wide, %d heads, %d inner, %d vocabulary, %d positions\n",
+                c->layers, c->width, c->heads, c->inner, c->vocab, c->positions);
+    text_printf(out, "weights       %lld parameters, %d tensors, %s, %s\n", (long long)x->n_parameters,
+                x->n_tensors, size, x->dtype);
+    text_printf(out, "tokenizer     %s, %lld ids\n", x->tokenizer_kind ? x->tokenizer_kind : "none",
+                (long long)x->tokenizer_size);
     text_printf(out, "labels        %d:", c->n_labels);
-    for (int i = 0; i < c->n_labels && c->label && i < 12; i++) text_printf(out, " %s", text_escape(safe, sizeof safe, c->label[i].p, c->label[i].n));
+    for (int i = 0; i < c->n_labels && c->label && i < 12; i++)
+        text_printf(out, " %s", text_escape(safe, sizeof safe, c->label[i].p, c->label[i].n));
     text_str(out, c->n_labels > 12 ? " ...\n" : "\n");
     if (x->made_new[0]) text_printf(out, "made new      %s\n", x->made_new);
-    for (int i = 0; i < x->n_ignored; i++) text_printf(out, "ignored       %s\n", text_escape(safe, sizeof safe, x->ignored[i], strlen(x->ignored[i])));
-    for (int i = 0; i < x->n_unexpected; i++) text_printf(out, "unexpected    %s\n", text_escape(safe, sizeof safe, x->unexpected[i], strlen(x->unexpected[i])));
+    for (int i = 0; i < x->n_ignored; i++)
+        text_printf(out, "ignored       %s\n",
+                    text_escape(safe, sizeof safe, x->ignored[i], strlen(x->ignored[i])));
+    for (int i = 0; i < x->n_unexpected; i++)
+        text_printf(out, "unexpected    %s\n",
+                    text_escape(safe, sizeof safe, x->unexpected[i], strlen(x->unexpected[i])));
     if (x->problem) text_printf(out, "would not load: %s\n", x->problem);
     if (!tensors) return;
     table *t = table_new(4);
@@ -99,16 +115,20 @@ static hone_status print_run(const char *path, int as_json, text *out, hone_err 
     hone_status status = checkpoint_newest(&c, &found, a, path, err);
     str s = {0};
     const json *state = NULL;
-    const char *name = found ? path_join(a, c.path, "trainer_state.json") : path_join(a, path, "trainer_state.json");
+    const char *name =
+        found ? path_join(a, c.path, "trainer_state.json") : path_join(a, path, "trainer_state.json");
     if (!status && file_exists(name)) {
         status = file_read(&s, a, name, (size_t)256 << 20, HONE_EDAMAGED, err);
         if (!status) status = json_parse(&state, a, name, s.p, s.n, HONE_EDAMAGED, err);
     }
     if (!status) {
-        const json *step = json_get(state, "global_step"), *most = json_get(state, "max_steps"), *best = json_get(state, "best_metric");
-        const int64_t at = step && step->is_int ? step->integer : 0, total = most && most->is_int ? most->integer : 0;
+        const json *step = json_get(state, "global_step"), *most = json_get(state, "max_steps"),
+                   *best = json_get(state, "best_metric");
+        const int64_t at = step && step->is_int ? step->integer : 0,
+                      total = most && most->is_int ? most->integer : 0;
         if (as_json) {
-            text_printf(out, "{\"kind\":\"run\",\"global_step\":%lld,\"max_steps\":%lld,\"best_metric\":", (long long)at, (long long)total);
+            text_printf(out, "{\"kind\":\"run\",\"global_step\":%lld,\"max_steps\":%lld,\"best_metric\":",
+                        (long long)at, (long long)total);
             if (best && best->kind == JSON_NUMBER) text_double(out, best->number);
             else text_str(out, "null");
             text_str(out, ",\"checkpoint\":");
@@ -129,8 +149,12 @@ static hone_status print_checkpoint(const char *path, int as_json, text *out, ho
     arena *a = arena_new("inspect");
     checkpoint c;
     const hone_status status = checkpoint_open(&c, a, path, err);
-    if (!status && as_json) text_printf(out, "{\"kind\":\"checkpoint\",\"step\":%lld,\"files\":%d,\"valid\":true}\n", (long long)c.step, c.n_files);
-    if (!status && !as_json) text_printf(out, "checkpoint    step %lld, %d files, every hash holds\n", (long long)c.step, c.n_files);
+    if (!status && as_json)
+        text_printf(out, "{\"kind\":\"checkpoint\",\"step\":%lld,\"files\":%d,\"valid\":true}\n",
+                    (long long)c.step, c.n_files);
+    if (!status && !as_json)
+        text_printf(out, "checkpoint    step %lld, %d files, every hash holds\n", (long long)c.step,
+                    c.n_files);
     arena_free(a);
     return status;
 }
@@ -140,13 +164,18 @@ hone_status cmd_inspect(const args *a, hone_err *err) {
     const char *path = a->word[0];
     arena *m = arena_new("inspect");
     text out = {0};
-    const int is_checkpoint = file_exists(path_join(m, path, "MANIFEST.json")), is_run = file_exists(path_join(m, path, "log.jsonl")),
-              is_model = file_exists(path_join(m, path, "config.json")), tensors = args_value(a, "tensors") != NULL;
+    const int is_checkpoint = file_exists(path_join(m, path, "MANIFEST.json")),
+              is_run = file_exists(path_join(m, path, "log.jsonl")),
+              is_model = file_exists(path_join(m, path, "config.json")),
+              tensors = args_value(a, "tensors") != NULL;
     hone_status status = HONE_OK;
-    if (!file_exists(path)) status = hone_fail(err, HONE_EUSAGE, "%s: not there, expected a model folder, a run's folder or a checkpoint", path);
+    if (!file_exists(path))
+        status = hone_fail(err, HONE_EUSAGE,
+                           "%s: not there, expected a model folder, a run's folder or a checkpoint", path);
     else if (is_checkpoint && !tensors) status = print_checkpoint(path, a->json, &out, err);
     else if (is_run && !tensors) status = print_run(path, a->json, &out, err);
-    if (!status && (is_model || (!is_run && !is_checkpoint)) && (!a->json || tensors || !(is_run || is_checkpoint))) {
+    if (!status && (is_model || (!is_run && !is_checkpoint)) &&
+        (!a->json || tensors || !(is_run || is_checkpoint))) {
         inspection *x;
         status = inspect_folder(&x, path, tensors, err);
         if (!status) {

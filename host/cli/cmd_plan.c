@@ -21,7 +21,8 @@ hone_status cmd_plan(const args *a, hone_err *err) {
     HONE_TRY(args_integer(a, "seqs", 1, 1 << 24, tokens > 16 ? tokens / 16 : 1, &seqs, err));
     HONE_TRY(job_of_args(&j, a, a->word[0], err));
     pool *p = pool_new((int)j->threads);
-    const hone_status status = plan_job(j, p, tokens, seqs, args_value(a, "steps") != NULL, a->json, &out, err);
+    const hone_status status =
+        plan_job(j, p, tokens, seqs, args_value(a, "steps") != NULL, a->json, &out, err);
     stdout_add(out.p, out.n);
     text_free(&out);
     pool_free(p);

@@ -33,9 +33,11 @@ static hone_status refuse(const job_line *j, const char *what, hone_err *err) {
 static hone_status encode_line(job_line *j, str first, str second, text *out, hone_err *err) {
     size_t bad;
     if (!utf8_valid(first.p, first.n, &bad) || !utf8_valid(second.p, second.n, &bad)) {
-        return hone_fail(err, HONE_EDATA, "%s: line %lld byte %zu: invalid UTF-8", j->file, (long long)j->line, bad + 1);
+        return hone_fail(err, HONE_EDATA, "%s: line %lld byte %zu: invalid UTF-8", j->file,
+                         (long long)j->line, bad + 1);
     }
-    if (memchr(first.p, 0, first.n) || (second.n && memchr(second.p, 0, second.n))) return refuse(j, "U+0000, expected text without it", err);
+    if (memchr(first.p, 0, first.n) || (second.n && memchr(second.p, 0, second.n)))
+        return refuse(j, "U+0000, expected text without it", err);
     HONE_TRY(tokenizer_encode(j->tok, first, second, &j->encode, &j->e, err));
     text_str(out, "{\"ids\":[");
     for (int i = 0; i < j->e.n; i++) text_printf(out, i ? ",%d" : "%d", j->e.id[i]);
@@ -49,26 +51,27 @@ static hone_status parse_line(const job_line *j, arena *a, str line, const json 
     hone_err why = {0};
     if (json_parse(v, a, j->file, line.p, line.n, HONE_EDATA, &why) == HONE_OK) return HONE_OK;
     const char *what = strstr(why.text, "column");
-    return hone_fail(err, HONE_EDATA, "%s: line %lld %.600s", j->file, (long long)j->line, what ? what : why.text);
+    return hone_fail(err, HONE_EDATA, "%s: line %lld %.600s", j->file, (long long)j->line,
+                     what ? what : why.text);
 }
 
 static hone_status decode_line(job_line *j, arena *a, str line, text *out, hone_err *err) {
     const json *v;
     HONE_TRY(parse_line(j, a, line, &v, err));
     if (v->kind == JSON_OBJECT) v = json_get(v, "ids");
-    if (!v || v->kind != JSON_ARRAY) return refuse(j, "expected an array of ids, or an object with \"ids\"", err);
+    if (!v || v->kind != JSON_ARRAY)
+        return refuse(j, "expected an array of ids, or an object with \"ids\"", err);
     int32_t *ids = ARENA_ARRAY(a, v->n + 1, int32_t);
     int n = 0;
     for (const json *e = v->child; e; e = e->next) {
-        if (!e->is_int || e->integer < 0 || e->integer >= tokenizer_size(j->tok)) return refuse(j, "an id that the tokenizer does not have", err);
+        if (!e->is_int || e->integer < 0 || e->integer >= tokenizer_size(j->tok))
+            return refuse(j, "an id that the tokenizer does not have", err);
         ids[n++] = (int32_t)e->integer;
     }
     text t = {0};
     tokenizer_decode(j->tok, ids, n, j->skip, &t);
-    if (j->strings)
-        text_json(out, t.n ? t.p : "", t.n);
-    else
-        text_add(out, t.p, t.n);
+    if (j->strings) text_json(out, t.n ? t.p : "", t.n);
+    else text_add(out, t.p, t.n);
     text_str(out, "\n");
     text_free(&t);
     return HONE_OK;
@@ -82,7 +85,8 @@ static hone_status strings_of_line(const job_line *j, arena *a, str line, str bo
         both[0] = v->string;
         return HONE_OK;
     }
-    if (v->kind != JSON_ARRAY || v->n != 2 || v->child->kind != JSON_STRING || v->child->next->kind != JSON_STRING)
+    if (v->kind != JSON_ARRAY || v->n != 2 || v->child->kind != JSON_STRING ||
+        v->child->next->kind != JSON_STRING)
         return refuse(j, "expected an array of two JSON strings", err);
     both[0] = v->child->string;
     both[1] = v->child->next->string;
@@ -100,10 +104,8 @@ static hone_status do_line(job_line *j, str line, text *out, hone_err *err) {
             status = strings_of_line(j, a, line, both, err);
         } else if (j->pair) {
             const char *tab = memchr(line.p, '\t', line.n);
-            if (!tab)
-                status = refuse(j, "no tab, expected two texts with a tab between", err);
-            else
-                both[0].n = (size_t)(tab - line.p), both[1] = (str){tab + 1, line.n - both[0].n - 1};
+            if (!tab) status = refuse(j, "no tab, expected two texts with a tab between", err);
+            else both[0].n = (size_t)(tab - line.p), both[1] = (str){tab + 1, line.n - both[0].n - 1};
         }
         if (!status) status = encode_line(j, both[0], both[1], out, err);
     }
@@ -116,16 +118,19 @@ hone_status cmd_tokenize(const args *a, hone_err *err) {
     HONE_TRY(args_words(a, 1, 2, "hone tokenize MODEL [FILE|-]", err));
     HONE_TRY(args_integer(a, "max_seq_length", 0, 1 << 20, 0, &max_length, err));
     const char *strategy = args_value(a, "truncation");
-    job_line j = {.file = a->n_words > 1 ? a->word[1] : "-",
-                  .pair = args_value(a, "pair") != NULL,
-                  .strings = args_value(a, "json-strings") != NULL,
-                  .decode = args_value(a, "decode") != NULL,
-                  .skip = args_value(a, "skip-special") != NULL,
-                  .encode = {.max_length = (int)max_length, .no_special = args_value(a, "no-special") != NULL}};
+    job_line j = {
+        .file = a->n_words > 1 ? a->word[1] : "-",
+        .pair = args_value(a, "pair") != NULL,
+        .strings = args_value(a, "json-strings") != NULL,
+        .decode = args_value(a, "decode") != NULL,
+        .skip = args_value(a, "skip-special") != NULL,
+        .encode = {.max_length = (int)max_length, .no_special = args_value(a, "no-special") != NULL}};
     if (strategy && !strcmp(strategy, "only_first")) j.encode.strategy = TRUNCATE_ONLY_FIRST;
     else if (strategy && !strcmp(strategy, "only_second")) j.encode.strategy = TRUNCATE_ONLY_SECOND;
     else if (strategy && strcmp(strategy, "longest_first"))
-        return hone_fail(err, HONE_EUSAGE, "--truncation: \"%.64s\", expected longest_first, only_first or only_second", strategy);
+        return hone_fail(err, HONE_EUSAGE,
+                         "--truncation: \"%.64s\", expected longest_first, only_first or only_second",
+                         strategy);
     tokenizer *tok = NULL;
     arena *file = arena_new("input");
     text out = {0};

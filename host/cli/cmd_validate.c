@@ -5,7 +5,8 @@
 #include "data/audit.h"
 #include "train/inputs.h"
 
-const option validate_flags[] = {{"strict", 0, "BOOL: false makes unknown job fields warnings (default true)."}};
+const option validate_flags[] = {
+    {"strict", 0, "BOOL: false makes unknown job fields warnings (default true)."}};
 const int n_validate_flags = sizeof validate_flags / sizeof *validate_flags;
 
 typedef struct {
@@ -21,7 +22,8 @@ static hone_status audit_all(session *s, data_file *f, int n, hone_err *err) {
     for (int i = 0; i < n; i++) {
         const dataset_options o = session_dataset_options(s, f[i].max_samples);
         if (!f[i].path) continue;
-        HONE_TRY(audit_file(&f[i].found, s->a, f[i].path, &o, s->tok, &s->labels, f[i].label_optional, s->pool, err));
+        HONE_TRY(audit_file(&f[i].found, s->a, f[i].path, &o, s->tok, &s->labels, f[i].label_optional,
+                            s->pool, err));
         if (i && f[0].path) HONE_TRY(audit_compare(f[i].found, s->a, f[i].path, f[0].path, &o, &train, err));
     }
     return HONE_OK;

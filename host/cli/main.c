@@ -1,4 +1,5 @@
-/* main.c - hone COMMAND ...: finds the command, prints its help or runs it, turns its status into the exit code. */
+/* main.c - hone COMMAND ...: finds the command, prints its help or runs it, turns its status into the exit
+ * code. */
 #include <stdio.h>
 #include <string.h>
 
@@ -17,29 +18,43 @@ typedef struct {
 } command;
 
 static const command commands[] = {
-    {"train", "hone train JOB.json [--field value ...]", "Fine-tune a model as a job file says.", cmd_train, train_flags, &n_train_flags, 1},
-    {"eval", "hone eval MODEL FILE [--field value ...]", "Measure a model on labelled data.", cmd_eval, eval_flags, &n_eval_flags, 1},
-    {"predict", "hone predict MODEL FILE|- [--output F] [--logits] [--top K]", "Predict labels, one JSON row an input.", cmd_predict, predict_flags, &n_predict_flags, 1},
-    {"tokenize", "hone tokenize MODEL [FILE|-]", "Text to ids and back, one JSON row a line.", cmd_tokenize, tokenize_flags, &n_tokenize_flags, 0},
-    {"validate", "hone validate JOB.json [--field value ...]", "Read a job's data and report what is odd; nothing is trained.", cmd_validate, validate_flags, &n_validate_flags, 1},
-    {"inspect", "hone inspect PATH", "What a model folder, run folder or checkpoint holds.", cmd_inspect, inspect_flags, &n_inspect_flags, 0},
-    {"export", "hone export RUN|MODEL OUT | hone export --check MODEL", "Write a model folder, or judge one.", cmd_export, export_flags, &n_export_flags, 0},
-    {"plan", "hone plan JOB.json [--steps] [--field value ...]", "Bytes and steps of a job before anything is allocated.", cmd_plan, plan_flags, &n_plan_flags, 1},
-    {"bench", "hone bench step|OP ...", "Time whole training steps, or one operation beside its check.", cmd_bench, bench_flags, &n_bench_flags, 1},
-    {"init", "hone init [TASK] [FILE]", "Write a job file to start from.", cmd_init, init_flags, &n_init_flags, 0},
+    {"train", "hone train JOB.json [--field value ...]", "Fine-tune a model as a job file says.", cmd_train,
+     train_flags, &n_train_flags, 1},
+    {"eval", "hone eval MODEL FILE [--field value ...]", "Measure a model on labelled data.", cmd_eval,
+     eval_flags, &n_eval_flags, 1},
+    {"predict", "hone predict MODEL FILE|- [--output F] [--logits] [--top K]",
+     "Predict labels, one JSON row an input.", cmd_predict, predict_flags, &n_predict_flags, 1},
+    {"tokenize", "hone tokenize MODEL [FILE|-]", "Text to ids and back, one JSON row a line.", cmd_tokenize,
+     tokenize_flags, &n_tokenize_flags, 0},
+    {"validate", "hone validate JOB.json [--field value ...]",
+     "Read a job's data and report what is odd; nothing is trained.", cmd_validate, validate_flags,
+     &n_validate_flags, 1},
+    {"inspect", "hone inspect PATH", "What a model folder, run folder or checkpoint holds.", cmd_inspect,
+     inspect_flags, &n_inspect_flags, 0},
+    {"export", "hone export RUN|MODEL OUT | hone export --check MODEL", "Write a model folder, or judge one.",
+     cmd_export, export_flags, &n_export_flags, 0},
+    {"plan", "hone plan JOB.json [--steps] [--field value ...]",
+     "Bytes and steps of a job before anything is allocated.", cmd_plan, plan_flags, &n_plan_flags, 1},
+    {"bench", "hone bench step|OP ...", "Time whole training steps, or one operation beside its check.",
+     cmd_bench, bench_flags, &n_bench_flags, 1},
+    {"init", "hone init [TASK] [FILE]", "Write a job file to start from.", cmd_init, init_flags,
+     &n_init_flags, 0},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_overview(text *t) {
     text_printf(t, "hone %s: trains transformers. Commands:\n\n", HONE_VERSION);
-    for (int i = 0; i < N_COMMANDS; i++) text_printf(t, "  %-9s %s\n            %s\n", commands[i].name, commands[i].help, commands[i].usage);
-    text_str(t, "\nOf every command: --json (one JSON object on stdout), --quiet, --threads N (0: all cores),\n"
-                "--device auto|ref|cpu|cuda|emu, --help.   hone --version [--json]\n");
+    for (int i = 0; i < N_COMMANDS; i++)
+        text_printf(t, "  %-9s %s\n            %s\n", commands[i].name, commands[i].help, commands[i].usage);
+    text_str(t,
+             "\nOf every command: --json (one JSON object on stdout), --quiet, --threads N (0: all cores),\n"
+             "--device auto|ref|cpu|cuda|emu, --help.   hone --version [--json]\n");
 }
 
 static void print_help(const command *c, text *t) {
     text_printf(t, "%s\n%s\n\n", c->usage, c->help);
-    for (int i = 0; i < *c->n_options; i++) text_printf(t, "  --%-18s %s\n", c->option[i].name, c->option[i].help);
+    for (int i = 0; i < *c->n_options; i++)
+        text_printf(t, "  --%-18s %s\n", c->option[i].name, c->option[i].help);
     text_str(t, "  --json --quiet --threads N --device NAME --help\n");
     if (c->fields) fields_print_help(t);
 }
@@ -47,13 +62,16 @@ static void print_help(const command *c, text *t) {
 static void print_version(int as_json, text *t) {
     static const char *const devices[] = {"ref", "cpu", "cuda"};
     if (as_json)
-        text_printf(t, "{\"version\":\"%s\",\"commit\":\"%s\",\"compiler\":\"%s\",\"build_type\":\"%s\",\"instruction_sets\":[", HONE_VERSION,
-                    HONE_COMMIT, HONE_COMPILER, HONE_BUILD_TYPE);
+        text_printf(t,
+                    "{\"version\":\"%s\",\"commit\":\"%s\",\"compiler\":\"%s\",\"build_type\":\"%s\","
+                    "\"instruction_sets\":[",
+                    HONE_VERSION, HONE_COMMIT, HONE_COMPILER, HONE_BUILD_TYPE);
     else
-        text_printf(t, "hone %s (%s), %s, %s\ninstruction sets:", HONE_VERSION, HONE_COMMIT, HONE_COMPILER, HONE_BUILD_TYPE);
+        text_printf(t, "hone %s (%s), %s, %s\ninstruction sets:", HONE_VERSION, HONE_COMMIT, HONE_COMPILER,
+                    HONE_BUILD_TYPE);
     const char *const sets[] = {"avx2", "fma", "avx512f", "avx512bf16"};
-    const int has[] = {__builtin_cpu_supports("avx2") != 0, __builtin_cpu_supports("fma") != 0, __builtin_cpu_supports("avx512f") != 0,
-                       __builtin_cpu_supports("avx512bf16") != 0};
+    const int has[] = {__builtin_cpu_supports("avx2") != 0, __builtin_cpu_supports("fma") != 0,
+                       __builtin_cpu_supports("avx512f") != 0, __builtin_cpu_supports("avx512bf16") != 0};
     for (int i = 0, n = 0; i < 4; i++)
         if (has[i]) text_printf(t, as_json ? "%s\"%s\"" : "%s %s", as_json && n++ ? "," : "", sets[i]);
     text_str(t, as_json ? "],\"devices\":{" : "\n");
@@ -62,12 +80,9 @@ static void print_version(int as_json, text *t) {
         const hone_device_v1 *d = device_load(devices[i], &err);
         if (as_json) {
             text_printf(t, "%s\"%s\":", i ? "," : "", devices[i]);
-            if (d)
-                text_str(t, "\"found\"");
-            else
-                text_json(t, err.text, strlen(err.text));
-        } else
-            text_printf(t, "device %s: %s\n", devices[i], d ? "found" : err.text);
+            if (d) text_str(t, "\"found\"");
+            else text_json(t, err.text, strlen(err.text));
+        } else text_printf(t, "device %s: %s\n", devices[i], d ? "found" : err.text);
     }
     if (as_json) text_str(t, "}}\n");
 }
@@ -107,10 +122,8 @@ static hone_status run_command(int argc, char **argv, hone_err *err) {
         args a;
         HONE_TRY(args_parse(&a, argc - 2, argv + 2, c->option, *c->n_options, c->fields, err));
         if (a.quiet) log_set(LOG_WARN);
-        if (a.help)
-            print_help(c, &t);
-        else
-            status = c->run(&a, err);
+        if (a.help) print_help(c, &t);
+        else status = c->run(&a, err);
     }
     stdout_add(t.p, t.n);
     text_free(&t);

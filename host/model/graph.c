@@ -40,11 +40,13 @@ int graph_space(graph *g, const char *name, int64_t cap, int seqs, int parent) {
     return g->n_spaces;
 }
 
-int graph_value(graph *g, const char *name, hone_class cls, hone_dtype dtype, int n_dims, const int64_t *dims, int row_dim, int space) {
+int graph_value(graph *g, const char *name, hone_class cls, hone_dtype dtype, int n_dims, const int64_t *dims,
+                int row_dim, int space) {
     g->value = grow(g, g->value, g->n_values, &g->cap_values, sizeof *g->value);
     hone_value *v = &g->value[++g->n_values];
     *v = (hone_value){.name = name, .cls = cls, .dtype = dtype, .n_dims = n_dims, .maker = -1, .ld = 1};
-    for (int d = 0; d < n_dims; d++) v->dim[d] = (hone_dim){d == row_dim ? g->space[space].cap : dims[d], d == row_dim ? space : 0};
+    for (int d = 0; d < n_dims; d++)
+        v->dim[d] = (hone_dim){d == row_dim ? g->space[space].cap : dims[d], d == row_dim ? space : 0};
     for (int d = 1; d < n_dims; d++) v->ld *= v->dim[d].n;
     return g->n_values;
 }
@@ -91,11 +93,14 @@ int graph_companion(graph *g, int space, hone_fill fill, int of) {
     if (fill == HONE_FILL_ORDER) {
         for (int v = 1; v <= g->n_values; v++)
             if (g->value[v].fill == fill && g->value[v].fill_of == of) return v;
-    } else if (s->companion[fill])
-        return s->companion[fill];
-    const hone_dtype type = fill == HONE_FILL_KEY ? HONE_KEY : fill == HONE_FILL_AT ? HONE_RANGE : fill == HONE_FILL_TARGET ? graph_float(g) : HONE_I32;
+    } else if (s->companion[fill]) return s->companion[fill];
+    const hone_dtype type = fill == HONE_FILL_KEY      ? HONE_KEY
+                            : fill == HONE_FILL_AT     ? HONE_RANGE
+                            : fill == HONE_FILL_TARGET ? graph_float(g)
+                                                       : HONE_I32;
     const int64_t dims[2] = {0, 1};
-    const char *name = of ? arena_print(g->a, "%s.order", g->value[of].name) : arena_print(g->a, "%s.%s", s->name, fill_name[fill]);
+    const char *name = of ? arena_print(g->a, "%s.order", g->value[of].name)
+                          : arena_print(g->a, "%s.%s", s->name, fill_name[fill]);
     const int rows = fill == HONE_FILL_AT && s->seqs ? s->seqs : space;
     const int v = graph_value(g, name, HONE_INPUT, type, fill == HONE_FILL_TARGET ? 2 : 1, dims, 0, rows);
     g->value[v].fill = fill;
@@ -114,7 +119,8 @@ int graph_param(graph *g, role r, const char *leaf, int64_t n0, int64_t n1) {
     for (int i = 1; i <= g->n_params; i++)
         if (!strcmp(g->param[i].name, name)) return g->param[i].value;
     const int64_t dims[2] = {n0, n1};
-    const int is_norm = r == ROLE_EMBED_NORM || r == ROLE_NORM1 || r == ROLE_NORM2 || r == ROLE_FINAL_NORM || r == ROLE_MLM_NORM;
+    const int is_norm = r == ROLE_EMBED_NORM || r == ROLE_NORM1 || r == ROLE_NORM2 || r == ROLE_FINAL_NORM ||
+                        r == ROLE_MLM_NORM;
     const int is_weight = !strcmp(leaf, "weight");
     g->param = grow(g, g->param, g->n_params, &g->cap_params, sizeof *g->param);
     const int v = graph_value(g, name, HONE_PARAM, g->dtype, n1 ? 2 : 1, dims, -1, 0);
@@ -123,7 +129,9 @@ int graph_param(graph *g, role r, const char *leaf, int64_t n0, int64_t n1) {
                                            .wants_grad = 1,
                                            .decays = is_weight && !is_norm,
                                            .layer = (int16_t)g->layer,
-                                           .init = !is_weight ? HONE_INIT_ZERO : is_norm ? HONE_INIT_ONE : HONE_INIT_NORMAL,
+                                           .init = !is_weight ? HONE_INIT_ZERO
+                                                   : is_norm  ? HONE_INIT_ONE
+                                                              : HONE_INIT_NORMAL,
                                            .init_std = (float)g->config->init_range};
     g->value[v].param = g->n_params;
     return v;
@@ -131,7 +139,8 @@ int graph_param(graph *g, role r, const char *leaf, int64_t n0, int64_t n1) {
 
 int graph_span(graph *g, const int *members, int n) {
     for (int i = 0; i < g->n_spans; i++)
-        if (g->span[i].n == n && !memcmp(g->span[i].member, members, sizeof *members * (size_t)n)) return g->span[i].value;
+        if (g->span[i].n == n && !memcmp(g->span[i].member, members, sizeof *members * (size_t)n))
+            return g->span[i].value;
     const hone_value *first = &g->value[members[0]];
     int64_t dims[2] = {0, first->n_dims == 2 ? first->dim[1].n : 1};
     const char *name = first->name;
@@ -151,7 +160,8 @@ int graph_span(graph *g, const int *members, int n) {
 }
 
 const char *graph_name(graph *g, const char *name) {
-    return g->layer >= 0 && g->layer < g->config->layers ? arena_print(g->a, "L%d.%s", g->layer, name) : arena_copy(g->a, name, strlen(name));
+    return g->layer >= 0 && g->layer < g->config->layers ? arena_print(g->a, "L%d.%s", g->layer, name)
+                                                         : arena_copy(g->a, name, strlen(name));
 }
 
 /* ---- binding ---- */
@@ -165,44 +175,63 @@ typedef struct {
 
 static const char *shape_of(const hone_operand *o, char out[40]) {
     int at = snprintf(out, 40, "%s[", o->name);
-    for (int d = 0; d < o->n_dims; d++) at += snprintf(out + at, 40 - (size_t)at, d ? ",%c" : "%c", o->dim[d]);
+    for (int d = 0; d < o->n_dims; d++)
+        at += snprintf(out + at, 40 - (size_t)at, d ? ",%c" : "%c", o->dim[d]);
     snprintf(out + at, 40 - (size_t)at, "]");
     return out;
 }
 
 static int type_fits(const graph *g, const hone_operand *o, hone_dtype t) {
     switch (o->type) {
-    case 'f': return t == graph_float(g);
-    case 'i': return t == HONE_I32;
-    case 'k': return t == HONE_KEY;
-    case 'r': return t == HONE_RANGE;
-    case '*': return t <= HONE_F16;
-    default: return t == g->dtype;
+    case 'f':
+        return t == graph_float(g);
+    case 'i':
+        return t == HONE_I32;
+    case 'k':
+        return t == HONE_KEY;
+    case 'r':
+        return t == HONE_RANGE;
+    case '*':
+        return t <= HONE_F16;
+    default:
+        return t == g->dtype;
     }
 }
 
-static hone_status bind_operand(const graph *g, const hone_op_info *op, const hone_operand *o, int v, letter *letters, hone_err *err) {
+static hone_status bind_operand(const graph *g, const hone_op_info *op, const hone_operand *o, int v,
+                                letter *letters, hone_err *err) {
     char a[40], b[40];
-    if (v < 0 || v > g->n_values) return hone_fail(err, HONE_EBUG, "%s: %s is value %d of %d", op->name, shape_of(o, a), v, g->n_values);
-    if (!v) return o->opt ? HONE_OK : hone_fail(err, HONE_EBUG, "%s: %s is missing", op->name, shape_of(o, a));
+    if (v < 0 || v > g->n_values)
+        return hone_fail(err, HONE_EBUG, "%s: %s is value %d of %d", op->name, shape_of(o, a), v,
+                         g->n_values);
+    if (!v)
+        return o->opt ? HONE_OK : hone_fail(err, HONE_EBUG, "%s: %s is missing", op->name, shape_of(o, a));
     const hone_value *x = &g->value[v];
-    if (x->n_dims != o->n_dims) return hone_fail(err, HONE_EBUG, "%s: %s is %s with %d dimensions", op->name, shape_of(o, a), x->name, x->n_dims);
-    if (!type_fits(g, o, x->dtype)) return hone_fail(err, HONE_EBUG, "%s: %s is %s of type %s", op->name, shape_of(o, a), x->name, hone_dtype_name(x->dtype));
+    if (x->n_dims != o->n_dims)
+        return hone_fail(err, HONE_EBUG, "%s: %s is %s with %d dimensions", op->name, shape_of(o, a), x->name,
+                         x->n_dims);
+    if (!type_fits(g, o, x->dtype))
+        return hone_fail(err, HONE_EBUG, "%s: %s is %s of type %s", op->name, shape_of(o, a), x->name,
+                         hone_dtype_name(x->dtype));
     for (int d = 0; d < o->n_dims; d++) {
         const int c = o->dim[d];
         const int64_t n = x->dim[d].n;
         if (c >= '0' && c <= '9') {
-            if (n != c - '0') return hone_fail(err, HONE_EBUG, "%s: %s is %s with %lld where the line has %c", op->name, shape_of(o, a), x->name, (long long)n, c);
+            if (n != c - '0')
+                return hone_fail(err, HONE_EBUG, "%s: %s is %s with %lld where the line has %c", op->name,
+                                 shape_of(o, a), x->name, (long long)n, c);
             continue;
         }
         letter *l = &letters[c];
         if (!l->by) {
             *l = (letter){n, x->dim[d].space, o};
         } else if (l->n != n) {
-            return hone_fail(err, HONE_EBUG, "%s: %s has %c = %lld where %s has %lld", op->name, shape_of(o, a), c, (long long)n, shape_of(l->by, b), (long long)l->n);
+            return hone_fail(err, HONE_EBUG, "%s: %s has %c = %lld where %s has %lld", op->name,
+                             shape_of(o, a), c, (long long)n, shape_of(l->by, b), (long long)l->n);
         } else if (l->space != x->dim[d].space) {
-            return hone_fail(err, HONE_EBUG, "%s: %s has %c in space %s where %s has it in %s", op->name, shape_of(o, a), c,
-                             x->dim[d].space ? g->space[x->dim[d].space].name : "none", shape_of(l->by, b), l->space ? g->space[l->space].name : "none");
+            return hone_fail(err, HONE_EBUG, "%s: %s has %c in space %s where %s has it in %s", op->name,
+                             shape_of(o, a), c, x->dim[d].space ? g->space[x->dim[d].space].name : "none",
+                             shape_of(l->by, b), l->space ? g->space[l->space].name : "none");
         }
     }
     return HONE_OK;
@@ -280,7 +309,8 @@ static int act_value(graph *g, const char *name, int space, int64_t width) {
 
 static int stat_value(graph *g, const char *name, const char *what, int space) {
     const int64_t dims[1] = {0};
-    return graph_value(g, graph_name(g, arena_print(g->a, "%s.%s", name, what)), HONE_ACTIVATION, graph_float(g), 1, dims, 0, space);
+    return graph_value(g, graph_name(g, arena_print(g->a, "%s.%s", name, what)), HONE_ACTIVATION,
+                       graph_float(g), 1, dims, 0, space);
 }
 
 static int space_of(const graph *g, hone_v x) { return g->value[x].dim[0].space; }
@@ -356,7 +386,8 @@ hone_v g_attend(graph *g, hone_v q, hone_v k, hone_v v, hone_mask mask, double p
     if (!q || !k || !v || g->status) return 0;
     const int64_t H = g->config->heads, K = g->config->head_width;
     const int rows = space_of(g, q), keys = space_of(g, k), site = ++g->n_sites;
-    hone_step s = {.op = HONE_OP_ATTENTION_FWD, .attr.attention = {.mask = mask, .scale = 1 / sqrt((double)K)}};
+    hone_step s = {.op = HONE_OP_ATTENTION_FWD,
+                   .attr.attention = {.mask = mask, .scale = 1 / sqrt((double)K)}};
     if (g->training && p > 0) s.attr.p = (float)p, s.attr.site = site;
     s.in[0] = graph_view(g, graph_name(g, "q.heads"), q, 0, H, K);
     s.in[1] = graph_view(g, graph_name(g, "k.heads"), k, 0, H, K);

@@ -1,8 +1,8 @@
 /* graph.h - writing a model as a graph: each g_ function appends one plain op and returns the value it makes.
  *
- * The builder writes plain ops only (no fused forms) and numbers dropout sites, so no later pass changes a mask. Shapes
- * are bound against the op lines as steps are emitted. A value of 0 in gives 0 out, and the first failure stays in err,
- * so a model is written without looking at errors. */
+ * The builder writes plain ops only (no fused forms) and numbers dropout sites, so no later pass changes a
+ * mask. Shapes are bound against the op lines as steps are emitted. A value of 0 in gives 0 out, and the
+ * first failure stays in err, so a model is written without looking at errors. */
 #ifndef MODEL_GRAPH_H
 #define MODEL_GRAPH_H
 #include "hone/plan.h"
@@ -44,16 +44,20 @@ void graph_begin(graph *g, int training);
 /* ---- tables ---- */
 int graph_space(graph *g, const char *name, int64_t cap, int seqs, int parent);
 hone_dtype graph_float(const graph *g); /* of 'f' operands: F32, in an fp64 plan F64 */
-/* A new value with storage; dims given as extents, the one of row_dim (or -1: none) as the capacity of space. */
-int graph_value(graph *g, const char *name, hone_class cls, hone_dtype dtype, int n_dims, const int64_t *dims, int row_dim, int space);
+/* A new value with storage; dims given as extents, the one of row_dim (or -1: none) as the capacity of space.
+ */
+int graph_value(graph *g, const char *name, hone_class cls, hone_dtype dtype, int n_dims, const int64_t *dims,
+                int row_dim, int space);
 /* Columns at .. of base as rows of [n1] or [n1,n2] (n2 0: two dimensions). */
 int graph_view(graph *g, const char *name, int base, int64_t at, int64_t n1, int64_t n2);
 int graph_root(const graph *g, int v);
 int64_t graph_width(const graph *g, int v); /* elements of a row */
 int64_t graph_elements(const graph *g, int v);
-/* The INPUT value of a space by its fill, made when first asked for; of: for HONE_FILL_ORDER, the value sorted by. */
+/* The INPUT value of a space by its fill, made when first asked for; of: for HONE_FILL_ORDER, the value
+ * sorted by. */
 int graph_companion(graph *g, int space, hone_fill fill, int of);
-/* The parameter of a role, made when first asked for; leaf "weight" or "bias". n1 0: a vector [n0]. Returns its value. */
+/* The parameter of a role, made when first asked for; leaf "weight" or "bias". n1 0: a vector [n0]. Returns
+ * its value. */
 int graph_param(graph *g, role r, const char *leaf, int64_t n0, int64_t n1);
 int graph_param_of(const graph *g, int value); /* number of the parameter, 0: none */
 /* The span over these parameter values, made when first asked for. */

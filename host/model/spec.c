@@ -28,12 +28,14 @@ static hone_v block(graph *g, hone_v x) {
     const model_config *c = g->config;
     const int before = c->family->norm == NORM_BEFORE;
     hone_v h = before ? g_norm(g, x, ROLE_NORM1, "norm1") : x;
-    const hone_v q = g_linear(g, h, ROLE_Q, c->width, "q"), k = g_linear(g, h, ROLE_K, c->width, "k"), v = g_linear(g, h, ROLE_V, c->width, "v");
+    const hone_v q = g_linear(g, h, ROLE_Q, c->width, "q"), k = g_linear(g, h, ROLE_K, c->width, "k"),
+                 v = g_linear(g, h, ROLE_V, c->width, "v");
     const hone_v o = g_attend(g, q, k, v, HONE_MASK_FULL, c->p_attention, "attention");
     x = g_add(g, g_dropout(g, g_linear(g, o, ROLE_O, c->width, "o"), c->p_hidden, "o.drop"), x, "sum1");
     if (!before) x = g_norm(g, x, ROLE_NORM1, "norm1");
     h = before ? g_norm(g, x, ROLE_NORM2, "norm2") : x;
-    const hone_v up = g_linear(g, h, ROLE_UP, c->inner, "up"), gate = c->family->gated ? g_linear(g, h, ROLE_GATE, c->inner, "gate") : 0;
+    const hone_v up = g_linear(g, h, ROLE_UP, c->inner, "up"),
+                 gate = c->family->gated ? g_linear(g, h, ROLE_GATE, c->inner, "gate") : 0;
     const hone_v down = g_linear(g, g_act(g, up, gate, c->act, "act"), ROLE_DOWN, c->width, "down");
     x = g_add(g, g_dropout(g, down, c->p_hidden, "down.drop"), x, "sum2");
     return before ? x : g_norm(g, x, ROLE_NORM2, "norm2");
@@ -55,7 +57,8 @@ static hone_v class_weights(graph *g, const head_spec *h) {
     const int64_t n = h->n_outputs;
     const hone_v v = graph_value(g, "class.weight", HONE_CONST, graph_float(g), 1, &n, -1, 0);
     if (g->dtype == HONE_F64) {
-        g->value[v].data = memcpy(arena_array(g->a, (size_t)n, sizeof(double)), h->class_weight, sizeof(double) * (size_t)n);
+        g->value[v].data =
+            memcpy(arena_array(g->a, (size_t)n, sizeof(double)), h->class_weight, sizeof(double) * (size_t)n);
     } else {
         float *w = ARENA_ARRAY(g->a, (size_t)n, float);
         for (int64_t i = 0; i < n; i++) w[i] = (float)h->class_weight[i];
@@ -67,14 +70,16 @@ static hone_v class_weights(graph *g, const head_spec *h) {
 /* The loss of every row, and in training the gradient of the logits at once. */
 static void lose(graph *g, const head_spec *h, model_values *m) {
     const int64_t rows[1] = {0}, wide[2] = {0, h->n_outputs};
-    hone_step s = {.op = h->kind == HEAD_CLASSES ? HONE_OP_XENT : HONE_OP_MSE, .attr.loss.smoothing = h->smoothing};
+    hone_step s = {.op = h->kind == HEAD_CLASSES ? HONE_OP_XENT : HONE_OP_MSE,
+                   .attr.loss.smoothing = h->smoothing};
     const int gx = h->kind == HEAD_CLASSES ? 2 : 1;
     s.in[0] = m->logits;
     s.in[1] = graph_companion(g, m->seq, h->kind == HEAD_CLASSES ? HONE_FILL_LABEL : HONE_FILL_TARGET, 0);
     if (h->kind == HEAD_CLASSES && h->class_weight) s.in[2] = class_weights(g, h);
     s.in[h->kind == HEAD_CLASSES ? 3 : 2] = m->scale;
     m->row_loss = s.out[0] = graph_value(g, "row.loss", HONE_ACTIVATION, graph_float(g), 1, rows, 0, m->seq);
-    if (g->training) m->gx = s.out[gx] = graph_value(g, "dlogits", HONE_ACTIVATION, g->dtype, 2, wide, 0, m->seq);
+    if (g->training)
+        m->gx = s.out[gx] = graph_value(g, "dlogits", HONE_ACTIVATION, g->dtype, 2, wide, 0, m->seq);
     graph_emit(g, &s);
 }
 

@@ -1,7 +1,7 @@
 /* spec.h - a model as a graph: what the family's row and config.json describe, written op by op.
  *
- * One transformer serves all families: embeddings, blocks, a head. Read embed, block and heads in spec.c as the text
- * book; passes of the plan make them fast later. */
+ * One transformer serves all families: embeddings, blocks, a head. Read embed, block and heads in spec.c as
+ * the text book; passes of the plan make them fast later. */
 #ifndef MODEL_SPEC_H
 #define MODEL_SPEC_H
 #include "model/graph.h"
@@ -23,7 +23,7 @@ typedef struct {
     hone_v scale;            /* INPUT [1]f */
 } model_values;
 
-/* Write embeddings, blocks and head into the program that was begun. Spaces are made on the first call and found again
- * on the second (evaluation shares them). */
+/* Write embeddings, blocks and head into the program that was begun. Spaces are made on the first call and
+ * found again on the second (evaluation shares them). */
 void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_max, model_values *out);
 #endif

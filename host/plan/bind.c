@@ -29,8 +29,13 @@ hone_status pass_bind(graph *g, const hone_device_v1 *device, size_t *work_bytes
         step_query(g, s, &q);
         if (!device->can(&q, why, sizeof why)) {
             char where[32];
-            snprintf(where, sizeof where, s->layer < 0 ? "embeddings" : s->layer >= g->config->layers ? "head" : "layer %d", s->layer);
-            return hone_fail(err, HONE_EUSAGE, "%s: %s, %s: %s", device->name, hone_op_find(s->op)->name, where, why);
+            snprintf(where, sizeof where,
+                     s->layer < 0                    ? "embeddings"
+                     : s->layer >= g->config->layers ? "head"
+                                                     : "layer %d",
+                     s->layer);
+            return hone_fail(err, HONE_EUSAGE, "%s: %s, %s: %s", device->name, hone_op_find(s->op)->name,
+                             where, why);
         }
         s->work_bytes = device->work_bytes(&q);
         if (s->work_bytes > *work_bytes) *work_bytes = s->work_bytes;

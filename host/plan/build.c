@@ -6,8 +6,8 @@
 #include "base/table.h"
 #include "plan/passes.h"
 
-#define ALIGN 64          /* elements: parameters begin at multiples, so chunks and gradients do too */
-#define CHUNK 8192        /* elements of one chunk of the optimizer at most */
+#define ALIGN 64   /* elements: parameters begin at multiples, so chunks and gradients do too */
+#define CHUNK 8192 /* elements of one chunk of the optimizer at most */
 
 static int64_t aligned(int64_t n) { return (n + ALIGN - 1) / ALIGN * ALIGN; }
 
@@ -26,14 +26,19 @@ static hone_status freeze(graph *g, const plan_options *o, hone_err *err) {
         for (int i = 1; i <= g->n_params; i++)
             if (matches(o->freeze[f], g->param[i].name)) found = 1, g->param[i].wants_grad = 0;
         if (found) continue;
-        hone_fail(err, HONE_EUSAGE, "freeze: \"%.128s\" matches none of %d parameters, expected a pattern like \"*embeddings*\"", o->freeze[f], g->n_params);
+        hone_fail(
+            err, HONE_EUSAGE,
+            "freeze: \"%.128s\" matches none of %d parameters, expected a pattern like \"*embeddings*\"",
+            o->freeze[f], g->n_params);
         return hone_hint(err, "the first parameter is called %s", g->param[1].name);
     }
     for (int i = 1; i <= g->n_params; i++) {
         left += g->param[i].wants_grad;
         g->param[i].group = (int16_t)(2 * (g->param[i].layer + 1) + g->param[i].decays);
     }
-    return left ? HONE_OK : hone_fail(err, HONE_EUSAGE, "freeze: all %d parameters are frozen, expected something to train", g->n_params);
+    return left ? HONE_OK
+                : hone_fail(err, HONE_EUSAGE,
+                            "freeze: all %d parameters are frozen, expected something to train", g->n_params);
 }
 
 /* ---- programs ---- */
@@ -47,7 +52,8 @@ static void keep_program(hone_plan *p, graph *g, hone_program_kind kind) {
 static void larger(size_t *to, size_t x) { *to = x > *to ? x : *to; }
 
 /* The passes after the forward is written; `kind` is kept in the plan. */
-static hone_status run_passes(hone_plan *p, graph *g, const plan_options *o, hone_program_kind kind, hone_err *err) {
+static hone_status run_passes(hone_plan *p, graph *g, const plan_options *o, hone_program_kind kind,
+                              hone_err *err) {
     size_t act, bound;
     HONE_TRY(g->status);
     HONE_TRY(plan_verify(g, "build", 0, err));
@@ -100,8 +106,8 @@ static hone_status write_eval(hone_plan *p, graph *g, const plan_options *o, hon
 
 /* ---- slabs that outlive a step ---- */
 
-/* Where parameters lie: in the order in which the backward completes their gradients, spans together, then the frozen
- * ones. One unit is one span, or one parameter. */
+/* Where parameters lie: in the order in which the backward completes their gradients, spans together, then
+ * the frozen ones. One unit is one span, or one parameter. */
 typedef struct {
     int64_t first, n; /* elements; first is a multiple of ALIGN */
     int group;
@@ -125,14 +131,16 @@ static void place_unit(layout *l, const int *params, int n) {
     l->end = aligned(u->first + u->n);
 }
 
-/* The parameter with the longest span that holds it; shorter spans (keys and values of the last layer) are tails of it. */
+/* The parameter with the longest span that holds it; shorter spans (keys and values of the last layer) are
+ * tails of it. */
 static void place_param(layout *l, int param) {
     const graph *g = l->g;
     const param_span *best = NULL;
     if (l->at[param] >= 0) return;
     for (int i = 0; i < g->n_spans; i++)
         for (int k = 0; k < g->span[i].n; k++)
-            if (g->value[g->span[i].member[k]].param == param && (!best || g->span[i].n > best->n)) best = &g->span[i];
+            if (g->value[g->span[i].member[k]].param == param && (!best || g->span[i].n > best->n))
+                best = &g->span[i];
     int members[SPAN_MAX] = {param}, n = 1;
     for (n = 0; best && n < best->n; n++) members[n] = g->value[best->member[n]].param;
     if (!n) n = 1;
@@ -149,7 +157,8 @@ static void place_all(layout *l, const hone_plan *p) {
         }
 }
 
-static int state_value(graph *g, const char *name, int64_t n, hone_class cls, size_t offset, hone_dtype dtype) {
+static int state_value(graph *g, const char *name, int64_t n, hone_class cls, size_t offset,
+                       hone_dtype dtype) {
     const int v = graph_value(g, name, cls, dtype, 1, &n, -1, 0);
     g->value[v].offset = offset;
     return v;
@@ -157,7 +166,8 @@ static int state_value(graph *g, const char *name, int64_t n, hone_class cls, si
 
 static void place_values(layout *l, hone_plan *p) {
     graph *g = l->g;
-    const size_t size = hone_dtype_bytes(g->dtype), fsize = hone_dtype_bytes(graph_float(g)), loss_bytes = ALIGN * fsize;
+    const size_t size = hone_dtype_bytes(g->dtype), fsize = hone_dtype_bytes(graph_float(g)),
+                 loss_bytes = ALIGN * fsize;
     for (int v = 1; v <= g->n_values; v++) {
         hone_value *x = &g->value[v];
         if (x->base || !x->param) continue;
@@ -170,7 +180,8 @@ static void place_values(layout *l, hone_plan *p) {
         for (int i = 1; i <= g->n_params; i++) {
             const hone_value x = g->value[g->param[i].value];
             int64_t dims[3] = {x.dim[0].n, x.dim[1].n, 1};
-            const int v = graph_value(g, arena_print(g->a, "master.%s", x.name), HONE_STATE, HONE_F32, x.n_dims, dims, -1, 0);
+            const int v = graph_value(g, arena_print(g->a, "master.%s", x.name), HONE_STATE, HONE_F32,
+                                      x.n_dims, dims, -1, 0);
             g->value[v].offset = (size_t)l->at[i] * fsize;
             g->value[v].param = i;
             g->param[i].master = v;
@@ -219,7 +230,8 @@ static int flat_moment(hone_plan *p, graph *g, const layout *l, int which, const
         if (!g->param[i].wants_grad || l->at[i] >= p->n_trained) continue;
         const hone_value x = g->value[g->param[i].value];
         int64_t dims[3] = {x.dim[0].n, x.dim[1].n, 1};
-        const int v = graph_value(g, arena_print(g->a, "%s.%s", name, x.name), HONE_STATE, graph_float(g), x.n_dims, dims, -1, 0);
+        const int v = graph_value(g, arena_print(g->a, "%s.%s", name, x.name), HONE_STATE, graph_float(g),
+                                  x.n_dims, dims, -1, 0);
         g->value[v].offset = at + (size_t)l->at[i] * fsize;
         g->value[v].param = i;
         g->param[i].moment[which] = v;
@@ -228,7 +240,8 @@ static int flat_moment(hone_plan *p, graph *g, const layout *l, int which, const
 }
 
 /* SQSUM, GUARD, ADAMW_STEP over the trained range. */
-static hone_status write_update(hone_plan *p, graph *g, const layout *l, const plan_options *o, hone_err *err) {
+static hone_status write_update(hone_plan *p, graph *g, const layout *l, const plan_options *o,
+                                hone_err *err) {
     const hone_dtype f = graph_float(g);
     const size_t loss_bytes = ALIGN * hone_dtype_bytes(f);
     graph_begin(g, 1);
@@ -240,7 +253,8 @@ static hone_status write_update(hone_plan *p, graph *g, const layout *l, const p
     const int m = flat_moment(p, g, l, 0, "exp_avg"), v = flat_moment(p, g, l, 1, "exp_avg_sq");
     p->tick = state_value(g, "tick", 16, HONE_STATE, p->slab_bytes[HONE_STATE], HONE_I32);
     p->slab_bytes[HONE_STATE] += 256;
-    const int has_copy = g->dtype != f, w = state_value(g, "weights", p->n_trained, has_copy ? HONE_STATE : HONE_PARAM, 0, f);
+    const int has_copy = g->dtype != f,
+              w = state_value(g, "weights", p->n_trained, has_copy ? HONE_STATE : HONE_PARAM, 0, f);
     const int copy = has_copy ? state_value(g, "weights.copy", p->n_trained, HONE_PARAM, 0, g->dtype) : 0;
     const int64_t n_chunks = g->value[p->chunk].dim[0].n;
     const int part = graph_value(g, "part", HONE_ACTIVATION, f, 1, &n_chunks, -1, 0);
@@ -248,7 +262,9 @@ static hone_status write_update(hone_plan *p, graph *g, const layout *l, const p
     p->norm = result_value(g, "norm", f);
     p->ok = result_value(g, "ok", HONE_I32);
     const hone_step sq = {.op = HONE_OP_SQSUM, .in = {grad, p->chunk}, .out = {part}};
-    const hone_step guard = {.op = HONE_OP_GUARD, .in = {part, p->loss, p->clip, p->tick}, .out = {factor, p->norm, p->ok, p->tick}};
+    const hone_step guard = {.op = HONE_OP_GUARD,
+                             .in = {part, p->loss, p->clip, p->tick},
+                             .out = {factor, p->norm, p->ok, p->tick}};
     const hone_step adam = {.op = HONE_OP_ADAMW_STEP,
                             .in = {grad, p->chunk, p->rate, factor, p->ok, w, m, v},
                             .out = {w, m, v, copy},
@@ -266,7 +282,8 @@ static hone_status write_update(hone_plan *p, graph *g, const layout *l, const p
     return HONE_OK;
 }
 
-/* The sums of two slots: loss and gradients as rows of 64 elements. In a bf16 plan these are fp32 all the same. */
+/* The sums of two slots: loss and gradients as rows of 64 elements. In a bf16 plan these are fp32 all the
+ * same. */
 static hone_status write_fold(hone_plan *p, graph *g, const plan_options *o, hone_err *err) {
     const hone_dtype f = graph_float(g);
     const int64_t dims[2] = {1 + p->n_trained / ALIGN, ALIGN};
@@ -276,7 +293,8 @@ static hone_status write_fold(hone_plan *p, graph *g, const plan_options *o, hon
         v[k] = graph_value(g, k ? "slot1" : "slot0", HONE_GRAD, f, 2, dims, -1, 0);
         g->value[v[k]].slot = k;
     }
-    const hone_step s = {.op = HONE_OP_ADD, .in = {v[0], v[1]}, .out = {v[0]}, .phase = HONE_BACKWARD, .n_cuts = 1};
+    const hone_step s = {
+        .op = HONE_OP_ADD, .in = {v[0], v[1]}, .out = {v[0]}, .phase = HONE_BACKWARD, .n_cuts = 1};
     *graph_insert(g, 0) = s;
     HONE_TRY(pass_bind(g, o->device, &p->slab_bytes[HONE_WORK], err));
     keep_program(p, g, HONE_FOLD);
@@ -301,10 +319,15 @@ static hone_status check_budget(const hone_plan *p, const plan_options *o, hone_
     bytes_text(b, (double)o->budget_bytes);
     bytes_text(c, (double)p->slab_bytes[HONE_ACTIVATION]);
     const size_t fixed = need - p->slab_bytes[HONE_ACTIVATION];
-    hone_fail(err, HONE_ENOFIT, "needs %s of %s, %s of it activations of %lld tokens", a, b, c, (long long)o->tokens_max);
-    if (fixed >= o->budget_bytes) return hone_hint(err, "weights, gradients and moments alone do not fit; freeze some, or take a smaller model");
+    hone_fail(err, HONE_ENOFIT, "needs %s of %s, %s of it activations of %lld tokens", a, b, c,
+              (long long)o->tokens_max);
+    if (fixed >= o->budget_bytes)
+        return hone_hint(
+            err, "weights, gradients and moments alone do not fit; freeze some, or take a smaller model");
     const double share = (double)(o->budget_bytes - fixed) / (double)p->slab_bytes[HONE_ACTIVATION];
-    return hone_hint(err, "about %lld tokens a batch would fit: per_device_train_batch_size with gradient_accumulation_steps, or max_tokens_per_batch",
+    return hone_hint(err,
+                     "about %lld tokens a batch would fit: per_device_train_batch_size with "
+                     "gradient_accumulation_steps, or max_tokens_per_batch",
                      (long long)((double)o->tokens_max * share));
 }
 

@@ -1,4 +1,5 @@
-/* build.h - from a model and a job's sizes to a plan: writes the programs, runs the passes, lays the slabs out. */
+/* build.h - from a model and a job's sizes to a plan: writes the programs, runs the passes, lays the slabs
+ * out. */
 #ifndef PLAN_BUILD_H
 #define PLAN_BUILD_H
 #include <stdio.h>
@@ -10,29 +11,30 @@
 typedef struct {
     const model_config *config;
     head_spec head;
-    hone_dtype dtype;                 /* F32, BF16; F64 for proofs on ref */
-    int64_t tokens_max, seqs_max;     /* of a micro-batch, or of an evaluation's batch */
-    int64_t accumulation;             /* micro-batches of a step at most: 1 + floor(log2) gradient slots */
-    const char *const *freeze;        /* patterns (* and ?) of parameter names */
+    hone_dtype dtype;             /* F32, BF16; F64 for proofs on ref */
+    int64_t tokens_max, seqs_max; /* of a micro-batch, or of an evaluation's batch */
+    int64_t accumulation;         /* micro-batches of a step at most: 1 + floor(log2) gradient slots */
+    const char *const *freeze;    /* patterns (* and ?) of parameter names */
     int n_freeze;
-    double beta1, beta2, epsilon;     /* AdamW */
-    int training;                     /* 0: EVAL alone */
-    int no_narrow, no_pack, no_fuse;  /* leave a pass out: for tests and for looking at it */
-    int recompute;                    /* 0: keep all; 1: norms and activations are made again, 2: whole layers (recompute.c) */
-    size_t budget_bytes;              /* 0: no limit */
-    const hone_device_v1 *device;     /* its pure functions are asked */
+    double beta1, beta2, epsilon;    /* AdamW */
+    int training;                    /* 0: EVAL alone */
+    int no_narrow, no_pack, no_fuse; /* leave a pass out: for tests and for looking at it */
+    int recompute; /* 0: keep all; 1: norms and activations are made again, 2: whole layers (recompute.c) */
+    size_t budget_bytes;          /* 0: no limit */
+    const hone_device_v1 *device; /* its pure functions are asked */
 } plan_options;
 
-/* HONE_EUSAGE  the device cannot play the model (step and operand are named), a pattern of freeze matches nothing, or
- *              nothing is left to train
- * HONE_ENOFIT  more than budget_bytes: bytes by class, and the most tokens a batch may have */
+/* HONE_EUSAGE  the device cannot play the model (step and operand are named), a pattern of freeze matches
+ * nothing, or nothing is left to train HONE_ENOFIT  more than budget_bytes: bytes by class, and the most
+ * tokens a batch may have */
 hone_status plan_build(hone_plan **out, const plan_options *o, hone_err *err);
 
-/* The programs as text: a line a step with operands by name; a value shows [shape]@KiB where it is made, d and a
- * parameter's name is its gradient, /3 a dropout site. */
+/* The programs as text: a line a step with operands by name; a value shows [shape]@KiB where it is made, d
+ * and a parameter's name is its gradient, /3 a dropout site. */
 void plan_print_steps(const hone_plan *p, text *out);
 void plan_print_bytes(const hone_plan *p, text *out); /* a line a class */
 
-/* cost.c: floating-point operations of a program's products and attentions for so many rows, sequences of equal length. */
+/* cost.c: floating-point operations of a program's products and attentions for so many rows, sequences of
+ * equal length. */
 double plan_flops(const hone_plan *p, hone_program_kind program, const int64_t *rows, double mean_length);
 #endif

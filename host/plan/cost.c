@@ -12,11 +12,24 @@ double plan_flops(const hone_plan *p, hone_program_kind program, const int64_t *
         const hone_step *s = &p->program[program].step[i];
         switch (s->op) {
         case HONE_OP_LINEAR_FWD:
-        case HONE_OP_LINEAR_BWD: sum += 2 * rows_of(p, s->in[0], rows) * (double)p->value[s->in[1]].dim[0].n * (double)p->value[s->in[1]].dim[1].n; break;
-        case HONE_OP_LINEAR_BWD_W: sum += 2 * rows_of(p, s->in[0], rows) * (double)p->value[s->in[0]].dim[1].n * (double)p->value[s->in[1]].dim[1].n; break;
-        case HONE_OP_ATTENTION_FWD: sum += 4 * rows_of(p, s->in[0], rows) * mean_length * (double)(p->value[s->in[0]].dim[1].n * p->value[s->in[0]].dim[2].n); break;
-        case HONE_OP_ATTENTION_BWD: sum += 10 * rows_of(p, s->in[3], rows) * mean_length * (double)(p->value[s->in[3]].dim[1].n * p->value[s->in[3]].dim[2].n); break;
-        default: break;
+        case HONE_OP_LINEAR_BWD:
+            sum += 2 * rows_of(p, s->in[0], rows) * (double)p->value[s->in[1]].dim[0].n *
+                   (double)p->value[s->in[1]].dim[1].n;
+            break;
+        case HONE_OP_LINEAR_BWD_W:
+            sum += 2 * rows_of(p, s->in[0], rows) * (double)p->value[s->in[0]].dim[1].n *
+                   (double)p->value[s->in[1]].dim[1].n;
+            break;
+        case HONE_OP_ATTENTION_FWD:
+            sum += 4 * rows_of(p, s->in[0], rows) * mean_length *
+                   (double)(p->value[s->in[0]].dim[1].n * p->value[s->in[0]].dim[2].n);
+            break;
+        case HONE_OP_ATTENTION_BWD:
+            sum += 10 * rows_of(p, s->in[3], rows) * mean_length *
+                   (double)(p->value[s->in[3]].dim[1].n * p->value[s->in[3]].dim[2].n);
+            break;
+        default:
+            break;
         }
     }
     return sum;

@@ -1,5 +1,6 @@
-/* fuse.c - makers move into neighbours: a fused op is the plain op with more optional operands bound, so values keep
- * their names and contents. Every form is asked of the device first; what it cannot play stays as it is. */
+/* fuse.c - makers move into neighbours: a fused op is the plain op with more optional operands bound, so
+ * values keep their names and contents. Every form is asked of the device first; what it cannot play stays as
+ * it is. */
 #include <string.h>
 
 #include "plan/passes.h"
@@ -61,11 +62,18 @@ static int fuse_dact(graph *g, const hone_device_v1 *d, int i) {
     return 1;
 }
 
+/* LINEAR_BWD_W whose dbias another step makes now; where the weights are frozen nothing is left of it. */
+static void drop_dbias(graph *g, hone_step *w) {
+    w->out[1] = 0;
+    if (g->value[w->out[0]].cls == HONE_ACTIVATION) w->op = HONE_N_OPS;
+}
+
 /* dbias of LINEAR_BWD_W moves to the maker of its dy: ACT_BWD or LINEAR_BWD(pre). */
 static int fuse_dbias(graph *g, const hone_device_v1 *d, int i) {
     hone_step *w = &g->step[i];
     if (w->op != HONE_OP_LINEAR_BWD_W || !w->out[1] || w->in[3]) return 0;
-    const int a = maker_of(g, w->in[0], HONE_OP_ACT_BWD), l = maker_of(g, w->in[0], HONE_OP_LINEAR_BWD), m = a >= 0 ? a : l;
+    const int a = maker_of(g, w->in[0], HONE_OP_ACT_BWD), l = maker_of(g, w->in[0], HONE_OP_LINEAR_BWD),
+              m = a >= 0 ? a : l;
     if (m < 0 || (l >= 0 && !g->step[l].in[2])) return 0;
     hone_step s = g->step[m];
     const int k = a >= 0 ? 2 : 1;
@@ -73,11 +81,12 @@ static int fuse_dbias(graph *g, const hone_device_v1 *d, int i) {
     s.out[k] = w->out[1];
     if (!can(g, d, &s)) return 0;
     g->step[m] = s;
-    w->out[1] = 0;
+    drop_dbias(g, w);
     return 1;
 }
 
-/* LINEAR_FWD(bias) -> a; [DROPOUT]; ADD res -> s; NORM_FWD s   becomes  LINEAR_FWD -> a; NORM_FWD(a bias key res) */
+/* LINEAR_FWD(bias) -> a; [DROPOUT]; ADD res -> s; NORM_FWD s   becomes  LINEAR_FWD -> a; NORM_FWD(a bias key
+ * res) */
 static int fuse_norm(graph *g, const hone_device_v1 *d, int i) {
     const hone_step *n = &g->step[i];
     if (n->op != HONE_OP_NORM_FWD || n->in[3]) return 0;
@@ -99,14 +108,16 @@ static int fuse_norm(graph *g, const hone_device_v1 *d, int i) {
     }
     if (only_reader(g, sum) != i) s.out[3] = sum;
     if (!can(g, d, &s) || !can(g, d, &l)) return 0;
+    s.layer = g->step[add].layer; /* it stands where the sum was made: steps between may read that */
     g->step[lin] = l;
-    g->step[i] = s;
-    g->step[add].op = HONE_N_OPS;
+    g->step[add] = s;
+    g->step[i].op = HONE_N_OPS;
     if (drop >= 0) g->step[drop].op = HONE_N_OPS;
     return 1;
 }
 
-/* NORM_BWD -> ds; DROPOUT ds -> da; dbias of the LINEAR_BWD_W of da   becomes  NORM_BWD(key) -> ds da dbias */
+/* NORM_BWD -> ds; DROPOUT ds -> da; dbias of the LINEAR_BWD_W of da   becomes  NORM_BWD(key) -> ds da dbias
+ */
 static int fuse_dnorm(graph *g, const hone_device_v1 *d, int i) {
     const hone_step *drop = &g->step[i];
     if (drop->op != HONE_OP_DROPOUT || drop->phase != HONE_BACKWARD) return 0;
@@ -119,10 +130,12 @@ static int fuse_dnorm(graph *g, const hone_device_v1 *d, int i) {
     s.attr.site = drop->attr.site;
     int w = -1;
     for (int k = i + 1; k < g->n_steps && w < 0; k++)
-        if (g->step[k].op == HONE_OP_LINEAR_BWD_W && g->step[k].in[0] == drop->out[0] && g->step[k].out[1] && !g->step[k].in[3]) w = k;
+        if (g->step[k].op == HONE_OP_LINEAR_BWD_W && g->step[k].in[0] == drop->out[0] && g->step[k].out[1] &&
+            !g->step[k].in[3])
+            w = k;
     if (w >= 0) s.out[4] = g->step[w].out[1];
     if (!can(g, d, &s)) return 0;
-    if (w >= 0) g->step[w].out[1] = 0;
+    if (w >= 0) drop_dbias(g, &g->step[w]);
     g->step[n] = s;
     g->step[i].op = HONE_N_OPS;
     return 1;
@@ -163,7 +176,8 @@ static int fuse_out_backward(graph *g, const hone_device_v1 *d, int i) {
 }
 
 void pass_fuse(graph *g, const hone_device_v1 *device) {
-    static int (*const rules[])(graph *, const hone_device_v1 *, int) = {fuse_act, fuse_dact, fuse_dbias, fuse_norm, fuse_out, fuse_out_backward, fuse_dnorm};
+    static int (*const rules[])(graph *, const hone_device_v1 *, int) = {
+        fuse_act, fuse_dact, fuse_dbias, fuse_norm, fuse_out, fuse_out_backward, fuse_dnorm};
     for (size_t r = 0; r < sizeof rules / sizeof *rules; r++) {
         graph_makers(g);
         for (int i = 0; i < g->n_steps; i++)

@@ -1,8 +1,9 @@
 /* grad.c - differentiation is reading: each step's gradient rule, from the last step to the first.
  *
- * A clause "OP operands -> gradients" becomes a step whose results that nobody wants stay unbound; it is dropped if none
- * is left or an operand is missing. A second contribution to a gradient is added in place where the op can ("+"), else by
- * ADD. Gradients of parameters have their own storage for good; those of views are views. */
+ * A clause "OP operands -> gradients" becomes a step whose results that nobody wants stay unbound; it is
+ * dropped if none is left or an operand is missing. A second contribution to a gradient is added in place
+ * where the op can ("+"), else by ADD. Gradients of parameters have their own storage for good; those of
+ * views are views. */
 #include <string.h>
 
 #include "plan/passes.h"
@@ -15,10 +16,12 @@ typedef struct {
     hone_step fwd;    /* the step being differentiated */
     const hone_op_info *op;
     hone_err *err;
-    int n;            /* values before the pass: only those have gradients */
+    int n; /* values before the pass: only those have gradients */
 } walk;
 
-static int operand_value(const hone_step *s, const hone_op_info *op, int k) { return k < op->n_in ? s->in[k] : s->out[k - op->n_in]; }
+static int operand_value(const hone_step *s, const hone_op_info *op, int k) {
+    return k < op->n_in ? s->in[k] : s->out[k - op->n_in];
+}
 
 /* The gradient of v as it stands: of a view, columns of its root's. 0: none yet. */
 static int gradient(walk *w, int v) {
@@ -27,7 +30,8 @@ static int gradient(walk *w, int v) {
     if (root == v || !g->value[root].grad) return g->value[v].grad;
     const hone_value x = g->value[v];
     if (x.grad) return x.grad;
-    const int d = graph_view(g, arena_print(g->a, "d%s", x.name), g->value[root].grad, x.at, x.dim[1].n, x.n_dims == 3 ? x.dim[2].n : 0);
+    const int d = graph_view(g, arena_print(g->a, "d%s", x.name), g->value[root].grad, x.at, x.dim[1].n,
+                             x.n_dims == 3 ? x.dim[2].n : 0);
     g->value[v].grad = d; /* only now: the table may have moved */
     return d;
 }
@@ -47,7 +51,8 @@ static int new_like(graph *g, int v, hone_class cls, hone_dtype dtype) {
 static int param_gradient(graph *g, int v) {
     for (int i = 1; i <= g->n_values; i++)
         if (g->value[i].cls == HONE_GRAD && g->value[i].fill_of == v) return i;
-    const int span = g->value[v].span, first = span ? param_gradient(g, span) : 0, d = new_like(g, v, HONE_GRAD, graph_float(g));
+    const int span = g->value[v].span, first = span ? param_gradient(g, span) : 0,
+              d = new_like(g, v, HONE_GRAD, graph_float(g));
     g->value[d].param = g->value[v].param;
     g->value[d].fill_of = v; /* whose gradient: private to this pass, cleared by the build */
     g->value[d].span = first;
@@ -70,11 +75,13 @@ static int find_operand(const walk *w, str name) {
     return hone_op_operand(w->op, copy);
 }
 
-/* Value that a word on the left of a clause means: x the operand, dy the gradient of y, id.order its companion. */
+/* Value that a word on the left of a clause means: x the operand, dy the gradient of y, id.order its
+ * companion. */
 static int word_value(walk *w, str word) {
     const char *dot = memchr(word.p, '.', word.n);
     if (dot) {
-        const int k = find_operand(w, (str){word.p, (size_t)(dot - word.p)}), id = operand_value(&w->fwd, w->op, k);
+        const int k = find_operand(w, (str){word.p, (size_t)(dot - word.p)}),
+                  id = operand_value(&w->fwd, w->op, k);
         return id ? graph_companion(w->g, w->g->value[id].dim[0].space, HONE_FILL_ORDER, id) : 0;
     }
     const int k = find_operand(w, word);
@@ -161,9 +168,11 @@ static hone_status apply_clause(walk *w, const char *p, const char *end) {
         bind_result(w, &s, op, k, x);
         any = 1;
     }
-    for (int k = 0; k < op->n_out && any; k++) /* what the op writes though nobody wants it: weights frozen, bias not */
+    for (int k = 0; k < op->n_out && any;
+         k++) /* what the op writes though nobody wants it: weights frozen, bias not */
         if (!s.out[k] && !op->out[k].opt && of[k])
-            s.out[k] = new_like(w->g, of[k], HONE_ACTIVATION, op->out[k].type == 'f' ? graph_float(w->g) : w->g->dtype);
+            s.out[k] = new_like(w->g, of[k], HONE_ACTIVATION,
+                                op->out[k].type == 'f' ? graph_float(w->g) : w->g->dtype);
     return any ? emit(w, &s) : HONE_OK;
 }
 
@@ -171,7 +180,9 @@ static hone_status differentiate_step(walk *w) {
     int any = 0;
     for (int k = 0; k < w->op->n_out; k++)
         if (w->fwd.out[k] && w->fwd.out[k] <= w->n) any |= gradient(w, w->fwd.out[k]) != 0;
-    if (!any && w->fwd.op != HONE_OP_XENT && w->fwd.op != HONE_OP_MSE && w->fwd.op != HONE_OP_BCE && w->fwd.op != HONE_OP_SPAN_XENT) return HONE_OK;
+    if (!any && w->fwd.op != HONE_OP_XENT && w->fwd.op != HONE_OP_MSE && w->fwd.op != HONE_OP_BCE &&
+        w->fwd.op != HONE_OP_SPAN_XENT)
+        return HONE_OK;
     for (const char *p = w->op->rule; *p;) {
         const char *end = strchr(p, ';');
         if (!end) end = p + strlen(p);

@@ -1,8 +1,9 @@
 /* memory.c - which buffer lives when, and where.
  *
- * A buffer is a value with its views, and everything that takes its storage over: what a "+" result adds into, and what
- * "@" lets a result overwrite. Buffers are placed one by one into the tightest gap that is free for their whole life, in
- * three orders (by size, by size times life, by life); the best of the three is kept. */
+ * A buffer is a value with its views, and everything that takes its storage over: what a "+" result adds
+ * into, and what
+ * "@" lets a result overwrite. Buffers are placed one by one into the tightest gap that is free for their
+ * whole life, in three orders (by size, by size times life, by life); the best of the three is kept. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +28,8 @@ typedef struct {
 static int compare_entries(const void *x, const void *y) {
     const entry *p = x, *q = y;
     const buffer *a = p->b, *b = q->b;
-    const double la = a->last - a->first + 1, lb = b->last - b->first + 1, sa = (double)a->bytes, sb = (double)b->bytes;
+    const double la = a->last - a->first + 1, lb = b->last - b->first + 1, sa = (double)a->bytes,
+                 sb = (double)b->bytes;
     if (p->order == BY_SIZE_AND_LIFE && la * sa != lb * sb) return la * sa < lb * sb ? 1 : -1;
     if (p->order == BY_LIFE && la != lb) return la < lb ? 1 : -1;
     if (a->bytes != b->bytes) return a->bytes < b->bytes ? 1 : -1;
@@ -35,51 +37,54 @@ static int compare_entries(const void *x, const void *y) {
     return (a > b) - (a < b);
 }
 
-static int by_offset(const void *x, const void *y) {
-    const buffer *a = *(buffer *const *)x, *b = *(buffer *const *)y;
-    return (a->offset > b->offset) - (a->offset < b->offset);
-}
-
-static size_t best_gap(buffer **near, int n, size_t bytes) {
+/* The tightest gap for x between placed buffers of its time; placed: by offset. Above them if none is wide
+ * enough. */
+static size_t best_gap(buffer *const *placed, int n, const buffer *x) {
     size_t at = 0, best = 0, room = 0;
     int found = 0;
-    qsort(near, (size_t)n, sizeof *near, by_offset);
     for (int i = 0; i < n; i++) {
-        if (near[i]->offset > at) {
-            const size_t gap = near[i]->offset - at;
-            if (gap >= bytes && (!found || gap < room)) best = at, room = gap, found = 1;
+        const buffer *b = placed[i];
+        if (b->first > x->last || x->first > b->last) continue;
+        if (b->offset > at) {
+            const size_t gap = b->offset - at;
+            if (gap >= x->bytes && (!found || gap < room)) best = at, room = gap, found = 1;
         }
-        const size_t end = near[i]->offset + near[i]->bytes;
+        const size_t end = b->offset + b->bytes;
         if (end > at) at = end;
     }
     return found ? best : at;
 }
 
-static size_t place_in_order(buffer *b, int n, place_order order, entry *e, buffer **near) {
+static size_t place_in_order(buffer *b, int n, place_order order, entry *e, buffer **placed) {
     size_t top = 0;
     for (int i = 0; i < n; i++) e[i] = (entry){&b[i], order};
     qsort(e, (size_t)n, sizeof *e, compare_entries);
     for (int i = 0; i < n; i++) {
         buffer *x = e[i].b;
-        int k = 0;
-        for (int j = 0; j < i; j++)
-            if (e[j].b->first <= x->last && x->first <= e[j].b->last) near[k++] = e[j].b;
-        x->offset = best_gap(near, k, x->bytes);
+        x->offset = best_gap(placed, i, x);
         if (x->offset + x->bytes > top) top = x->offset + x->bytes;
+        int low = 0, high = i;
+        while (low < high) {
+            const int mid = (low + high) / 2;
+            if (placed[mid]->offset <= x->offset) low = mid + 1;
+            else high = mid;
+        }
+        memmove(placed + low + 1, placed + low, sizeof *placed * (size_t)(i - low));
+        placed[low] = x;
     }
     return top;
 }
 
 size_t buffers_place(buffer *b, int n, arena *a) {
     entry *e = ARENA_ARRAY(a, (size_t)n + 1, entry);
-    buffer **near = ARENA_ARRAY(a, (size_t)n + 1, buffer *);
+    buffer **placed = ARENA_ARRAY(a, (size_t)n + 1, buffer *);
     place_order best = BY_SIZE;
     size_t least = 0;
     for (int o = 0; o < N_ORDERS; o++) {
-        const size_t bytes = place_in_order(b, n, (place_order)o, e, near);
+        const size_t bytes = place_in_order(b, n, (place_order)o, e, placed);
         if (o == 0 || bytes < least) least = bytes, best = (place_order)o;
     }
-    return place_in_order(b, n, best, e, near);
+    return place_in_order(b, n, best, e, placed);
 }
 
 size_t buffers_bound(const buffer *b, int n, int n_steps, arena *a) {

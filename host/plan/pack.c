@@ -1,4 +1,5 @@
-/* pack.c - LINEARs of one x become one product on adjacent parameters; their results become columns of its result. */
+/* pack.c - LINEARs of one x become one product on adjacent parameters; their results become columns of its
+ * result. */
 #include "plan/passes.h"
 
 static int same_kind(const graph *g, const hone_step *a, const hone_step *b) {
@@ -7,7 +8,8 @@ static int same_kind(const graph *g, const hone_step *a, const hone_step *b) {
         if (!a->in[k]) continue;
         const int p = graph_param_of(g, a->in[k]), q = graph_param_of(g, b->in[k]);
         if (!p || !q || g->value[a->in[k]].span || g->value[b->in[k]].span) return 0;
-        if (g->param[p].wants_grad != g->param[q].wants_grad || g->param[p].group != g->param[q].group) return 0;
+        if (g->param[p].wants_grad != g->param[q].wants_grad || g->param[p].group != g->param[q].group)
+            return 0;
     }
     return 1;
 }
@@ -43,7 +45,8 @@ static void pack_at(graph *g, int first) {
         name = k ? arena_print(g->a, "%s+%s", name, y->name) : y->name;
     }
     hone_step *s = &g->step[first];
-    const int y = graph_value(g, name, HONE_ACTIVATION, g->dtype, 2, dims, 0, g->value[s->out[0]].dim[0].space);
+    const int y =
+        graph_value(g, name, HONE_ACTIVATION, g->dtype, 2, dims, 0, g->value[s->out[0]].dim[0].space);
     int64_t at = 0;
     for (int k = 0; k < n; k++) {
         const int part = g->step[step[k]].out[0];

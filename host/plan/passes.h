@@ -19,15 +19,17 @@ hone_status pass_grad(graph *g, hone_err *err);
 void pass_fuse(graph *g, const hone_device_v1 *device);
 void pass_recompute(graph *g, int level);
 
-/* Places every activation; *bytes: the slab, *bound: what is live at the fullest step, so no placing can be below. */
+/* Places every activation; *bytes: the slab, *bound: what is live at the fullest step, so no placing can be
+ * below. */
 void pass_memory(graph *g, size_t *bytes, size_t *bound);
 hone_status pass_bind(graph *g, const hone_device_v1 *device, size_t *work_bytes, hone_err *err);
 
-/* Lines bind; operands are made before they are read; a value has one maker (or makers of unlike columns); what a "+"
- * input lent is not read again; dropout has a key and a site; no step makes what nobody reads. `placed`: also that no
- * two values that are live together share a byte. HONE_EBUG names step and value. */
+/* Lines bind; operands are made before they are read; a value has one maker (or makers of unlike columns);
+ * what a "+" input lent is not read again; dropout has a key and a site; no step makes what nobody reads.
+ * `placed`: also that no two values that are live together share a byte. HONE_EBUG names step and value. */
 hone_status plan_verify(const graph *g, const char *after, int placed, hone_err *err);
-hone_status verify_values(const graph *g, const char *after, hone_err *err); /* the table alone; plan_verify begins with it */
+hone_status verify_values(const graph *g, const char *after,
+                          hone_err *err); /* the table alone; plan_verify begins with it */
 /* The finished plan: slabs, spans, gradients, chunks, workspace. HONE_EBUG names the value. */
 hone_status plan_verify_layout(const hone_plan *p, hone_err *err);
 
@@ -35,7 +37,8 @@ hone_status plan_verify_layout(const hone_plan *p, hone_err *err);
 void step_query(const graph *g, const hone_step *s, hone_query *q);
 size_t value_bytes(const hone_value *v); /* of its storage, 256-byte aligned */
 
-/* memory.c: the planner by itself. A buffer is live from step first to last. Offsets are multiples of 256 if bytes are. */
+/* memory.c: the planner by itself. A buffer is live from step first to last. Offsets are multiples of 256 if
+ * bytes are. */
 typedef struct {
     int first, last;
     size_t bytes, offset;

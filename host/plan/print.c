@@ -52,7 +52,8 @@ static void add_step(const hone_plan *p, const hone_step *s, int i, text *out) {
     text_str(out, " ->");
     for (int k = 0; k < op->n_out; k++)
         if (s->out[k]) add_value(p, s->out[k], 1, out);
-    const int has_act = s->op == HONE_OP_ACT_FWD || s->op == HONE_OP_ACT_BWD, linear = s->op == HONE_OP_LINEAR_FWD || s->op == HONE_OP_LINEAR_BWD;
+    const int has_act = s->op == HONE_OP_ACT_FWD || s->op == HONE_OP_ACT_BWD,
+              linear = s->op == HONE_OP_LINEAR_FWD || s->op == HONE_OP_LINEAR_BWD;
     const int act = has_act ? s->attr.act.kind : linear ? s->attr.linear.act : 0;
     if (act) text_printf(out, " %s", act_name[act]);
     if (s->attr.p > 0) text_printf(out, " /%d", s->attr.site);
@@ -95,6 +96,7 @@ void plan_print_bytes(const hone_plan *p, text *out) {
     table_free(t);
     bytes_text(size, (double)p->bound_bytes);
     text_printf(out, "activations: no placing can be below %s; rows:", size);
-    for (int s = 1; s <= p->n_spaces; s++) text_printf(out, " %s %lld", p->space[s].name, (long long)p->space[s].cap);
+    for (int s = 1; s <= p->n_spaces; s++)
+        text_printf(out, " %s %lld", p->space[s].name, (long long)p->space[s].cap);
     text_str(out, "\n");
 }

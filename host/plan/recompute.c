@@ -1,11 +1,12 @@
-/* recompute.c - values that the backward reads are made again just before it reads them, so that they need not lie in
- * memory in between.
+/* recompute.c - values that the backward reads are made again just before it reads them, so that they need
+ * not lie in memory in between.
  *
- *   level 1   results of norms (again from the sum that NORM_BWD keeps) and of activations (again from what ACT_BWD
- *             keeps): cheap, no product is played twice
- *   level 2   everything of a layer but its inputs and the statistics of rows: about a third more arithmetic
+ *   level 1   results of norms (again from the sum that NORM_BWD keeps) and of activations (again from what
+ * ACT_BWD keeps): cheap, no product is played twice level 2   everything of a layer but its inputs and the
+ * statistics of rows: about a third more arithmetic
  *
- * What is made again has the bits of the first time: the same ops on the same operands, dropout by the same keys. */
+ * What is made again has the bits of the first time: the same ops on the same operands, dropout by the same
+ * keys. */
 #include <string.h>
 
 #include "plan/passes.h"
@@ -58,14 +59,16 @@ static int new_value(graph *g, int v) {
         dims[d] = x.dim[d].n;
         if (x.dim[d].space) row_dim = d, space = x.dim[d].space;
     }
-    return graph_value(g, arena_print(g->a, "%s'", x.name), HONE_ACTIVATION, x.dtype, x.n_dims, dims, row_dim, space);
+    return graph_value(g, arena_print(g->a, "%s'", x.name), HONE_ACTIVATION, x.dtype, x.n_dims, dims, row_dim,
+                       space);
 }
 
 /* The second making of v: columns of its root's. */
 static int new_view(graph *g, int v, int root_again) {
     if (!g->value[v].base) return root_again;
     const hone_value x = g->value[v];
-    return graph_view(g, arena_print(g->a, "%s'", x.name), root_again, x.at, x.dim[1].n, x.n_dims == 3 ? x.dim[2].n : 0);
+    return graph_view(g, arena_print(g->a, "%s'", x.name), root_again, x.at, x.dim[1].n,
+                      x.n_dims == 3 ? x.dim[2].n : 0);
 }
 
 static int is_statistic(const hone_step *s, const graph *g, int root) {
@@ -99,12 +102,12 @@ static int cheap_step(const redo *r, int v, hone_step *out) {
         out->op = HONE_OP_ACT_FWD;
         out->in[0] = m->out[1];
         out->attr = (hone_attr){.act.kind = m->attr.linear.act};
-    } else
-        return 0;
+    } else return 0;
     for (int k = 0; k < 2; k++) { /* from x, and what gates it */
         const int from = k && out->op != HONE_OP_ACT_FWD ? 0 : graph_root(r->g, out->in[k]);
         if (!k && !from) return 0;
-        if (from && (!r->backward[from] || r->lent[from] || r->g->value[from].cls != HONE_ACTIVATION)) return 0;
+        if (from && (!r->backward[from] || r->lent[from] || r->g->value[from].cls != HONE_ACTIVATION))
+            return 0;
     }
     out->layer = m->layer;
     return 1;
@@ -129,10 +132,12 @@ static int resolve(redo *r, int v);
 static int is_kept(const redo *r, int root) {
     const hone_step *m = &r->step[r->maker[root]];
     if (r->lent[root]) return 0;
-    return m->layer < 0 || m->layer >= r->g->config->layers || r->crosses[root] || is_statistic(m, r->g, root);
+    return m->layer < 0 || m->layer >= r->g->config->layers || r->crosses[root] ||
+           is_statistic(m, r->g, root);
 }
 
-/* Play again step i, which makes columns or all of root. Results that no op needs and that are kept stay unbound. */
+/* Play again step i, which makes columns or all of root. Results that no op needs and that are kept stay
+ * unbound. */
 static void play_again(redo *r, int i) {
     graph *g = r->g;
     const hone_op_info *op = hone_op_find(r->step[i].op);
@@ -178,6 +183,19 @@ static int resolve(redo *r, int v) {
     return r->again[v];
 }
 
+/* What the forward made for the backward alone is not made where the backward makes it itself. */
+static void unbind_unread(graph *g) {
+    for (int i = 0; i < g->n_steps; i++) {
+        hone_step *s = &g->step[i];
+        const hone_op_info *op = hone_op_find(s->op);
+        for (int k = 0; k < op->n_out; k++)
+            if (s->out[k] && op->out[k].opt && g->value[s->out[k]].cls == HONE_ACTIVATION &&
+                !g->value[graph_root(g, s->out[k])].n_readers)
+                s->out[k] = 0;
+    }
+    graph_makers(g);
+}
+
 void pass_recompute(graph *g, int level) {
     if (level < 1) return;
     const size_t room = (size_t)g->n_values + 1, n = (size_t)g->n_steps;
@@ -199,4 +217,5 @@ void pass_recompute(graph *g, int level) {
         append(g, &s);
     }
     graph_makers(g);
+    unbind_unread(g);
 }

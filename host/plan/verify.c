@@ -33,15 +33,19 @@ static hone_status check_attr(const check *c, int i) {
     const hone_op_info *op = hone_op_find(s->op);
     const int key = hone_op_operand(op, "key");
     const double p = s->attr.p, p_out = s->attr.p_out;
-    if (!(p >= 0 && p < 1) || !(p_out >= 0 && p_out < 1)) return broken(c, i, "drops with a probability outside [0, 1)", 0);
+    if (!(p >= 0 && p < 1) || !(p_out >= 0 && p_out < 1))
+        return broken(c, i, "drops with a probability outside [0, 1)", 0);
     if (key >= 0 && (p > 0 || p_out > 0) && !s->in[key]) return broken(c, i, "drops without a key", 0);
     if (key >= 0 && ((p > 0 && s->attr.site < 1) || (p_out > 0 && s->attr.site_out < 1)))
         return broken(c, i, "drops at no site", 0);
-    if ((s->op == HONE_OP_NORM_FWD || s->op == HONE_OP_NORM_BWD) && !(s->attr.norm.eps > 0 && isfinite(s->attr.norm.eps)))
+    if ((s->op == HONE_OP_NORM_FWD || s->op == HONE_OP_NORM_BWD) &&
+        !(s->attr.norm.eps > 0 && isfinite(s->attr.norm.eps)))
         return broken(c, i, "has an epsilon that is not above 0", 0);
-    if ((s->op == HONE_OP_ATTENTION_FWD || s->op == HONE_OP_ATTENTION_BWD) && !isfinite(s->attr.attention.scale))
+    if ((s->op == HONE_OP_ATTENTION_FWD || s->op == HONE_OP_ATTENTION_BWD) &&
+        !isfinite(s->attr.attention.scale))
         return broken(c, i, "has a scale that is not finite", 0);
-    if ((s->op == HONE_OP_ACT_FWD || s->op == HONE_OP_ACT_BWD) && (s->attr.act.kind < 0 || s->attr.act.kind > HONE_ACT_TANH))
+    if ((s->op == HONE_OP_ACT_FWD || s->op == HONE_OP_ACT_BWD) &&
+        (s->attr.act.kind < 0 || s->attr.act.kind > HONE_ACT_TANH))
         return broken(c, i, "has an activation that there is not", 0);
     return HONE_OK;
 }
@@ -52,10 +56,13 @@ static hone_status check_step(const check *c, int i) {
     int n_out = 0;
     for (int k = 0; k < HONE_MAX_OUT; k++) n_out += s->out[k] != 0;
     if (!n_out) return broken(c, i, "makes nothing", 0);
-    if (i && s->phase < g->step[i - 1].phase) return broken(c, i, "is of an earlier phase than the step before it", 0);
+    if (i && s->phase < g->step[i - 1].phase)
+        return broken(c, i, "is of an earlier phase than the step before it", 0);
     if (s->phase > HONE_UPDATE) return broken(c, i, "is of no phase", 0);
-    if (s->layer < -1 || s->layer > g->config->layers) return broken(c, i, "is of a layer that there is not", 0);
-    if (s->n_cuts < 1 || s->cut < 0 || s->cut >= s->n_cuts) return broken(c, i, "plays a part of rows that there is not", 0);
+    if (s->layer < -1 || s->layer > g->config->layers)
+        return broken(c, i, "is of a layer that there is not", 0);
+    if (s->n_cuts < 1 || s->cut < 0 || s->cut >= s->n_cuts)
+        return broken(c, i, "plays a part of rows that there is not", 0);
     if (s->n_wait > 2) return broken(c, i, "waits for more events than it has room for", 0);
     for (int w = 0; w < s->n_wait; w++) {
         int found = 0;
@@ -99,7 +106,8 @@ static hone_status check_first_making(check *c, int i, int v, int plus) {
     const int root = graph_root(g, v);
     if (plus && graph_root(g, plus) == root) return HONE_OK;
     for (int u = c->columns[root]; u; u = c->next[u])
-        if (columns_overlap(g, u, v)) return broken(c, i, u == v ? "makes again:" : "makes columns that are made already:", v);
+        if (columns_overlap(g, u, v))
+            return broken(c, i, u == v ? "makes again:" : "makes columns that are made already:", v);
     c->next[v] = c->columns[root];
     c->columns[root] = v;
     return HONE_OK;
@@ -111,15 +119,19 @@ static hone_status check_results(check *c, int i) {
     const hone_op_info *op = hone_op_find(s->op);
     int read = 0;
     for (int k = 0; k < op->n_out; k++) {
-        const int v = s->out[k], plus = v && op->out[k].adds ? s->in[op->out[k].adds - 1] : 0, root = graph_root(g, v);
+        const int v = s->out[k], plus = v && op->out[k].adds ? s->in[op->out[k].adds - 1] : 0,
+                  root = graph_root(g, v);
         if (!v) continue;
         const hone_class cls = g->value[v].cls;
         if (cls == HONE_INPUT || cls == HONE_CONST) return broken(c, i, "writes an input:", v);
-        if (cls == HONE_PARAM && s->phase != HONE_UPDATE) return broken(c, i, "writes a weight outside the update:", v);
-        if (cls == HONE_STATE && s->phase != HONE_UPDATE) return broken(c, i, "writes state outside the update:", v);
+        if (cls == HONE_PARAM && s->phase != HONE_UPDATE)
+            return broken(c, i, "writes a weight outside the update:", v);
+        if (cls == HONE_STATE && s->phase != HONE_UPDATE)
+            return broken(c, i, "writes state outside the update:", v);
         if (cls == HONE_GRAD && g->value[v].param && !g->param[g->value[v].param].wants_grad)
             return broken(c, i, "makes the gradient of what is frozen:", v);
-        if (cls == HONE_GRAD && s->phase == HONE_UPDATE) return broken(c, i, "writes a gradient in the update:", v);
+        if (cls == HONE_GRAD && s->phase == HONE_UPDATE)
+            return broken(c, i, "writes a gradient in the update:", v);
         if (is_transient(g, v) || cls == HONE_GRAD) HONE_TRY(check_first_making(c, i, v, plus));
         read |= cls != HONE_ACTIVATION || c->last_read[root] > i;
         c->made[v] = c->made[root] = i;
@@ -141,12 +153,14 @@ static int is_read_by(const check *c, int i, int root, int but) {
     return 0;
 }
 
-/* Result k of step i against what lives: no byte in common, unless it takes the whole place of an operand that ends. */
+/* Result k of step i against what lives: no byte in common, unless it takes the whole place of an operand
+ * that ends. */
 static hone_status check_place(const check *c, int i, int k, const live *l, int n) {
     const graph *g = c->g;
     const hone_step *s = &g->step[i];
     const hone_operand *o = &hone_op_find(s->op)->out[k];
-    const int v = graph_root(g, s->out[k]), lends = o->adds && s->in[o->adds - 1] ? o->adds - 1 : o->shares - 1;
+    const int v = graph_root(g, s->out[k]),
+              lends = o->adds && s->in[o->adds - 1] ? o->adds - 1 : o->shares - 1;
     const int lender = lends >= 0 ? graph_root(g, s->in[lends]) : 0;
     const size_t from = g->value[v].offset, to = from + value_bytes(&g->value[v]);
     if (from % 256) return broken(c, i, "makes at a byte that is no multiple of 256:", v);
@@ -154,9 +168,11 @@ static hone_status check_place(const check *c, int i, int k, const live *l, int 
         const int u = l[j].value;
         if (u == v) continue;
         const size_t at = g->value[u].offset, end = at + value_bytes(&g->value[u]);
-        if (u == lender && o->adds && s->in[o->adds - 1] && at != from) return broken(c, i, "adds into another place than that of", u);
+        if (u == lender && o->adds && s->in[o->adds - 1] && at != from)
+            return broken(c, i, "adds into another place than that of", u);
         if (at >= to || from >= end) continue;
-        if (u != lender || l[j].last > i || at != from) return broken(c, i, "writes over what is still read:", u);
+        if (u != lender || l[j].last > i || at != from)
+            return broken(c, i, "writes over what is still read:", u);
         if (is_read_by(c, i, u, lends)) return broken(c, i, "writes over what it reads a second time:", u);
     }
     return HONE_OK;
@@ -196,7 +212,8 @@ hone_status plan_verify(const graph *g, const char *after, int placed, hone_err 
     hone_status status = verify_values(g, after, err);
     for (int i = 0; i < g->n_steps && !status; i++) {
         hone_err why = {0};
-        if (graph_bind(g, &g->step[i], &why)) status = hone_fail(err, HONE_EBUG, "after %s: step %d: %s", after, i, why.text);
+        if (graph_bind(g, &g->step[i], &why))
+            status = hone_fail(err, HONE_EBUG, "after %s: step %d: %s", after, i, why.text);
         for (int k = 0; k < HONE_MAX_IN && !status; k++)
             if (g->step[i].in[k]) c.last_read[graph_root(g, g->step[i].in[k])] = i;
     }

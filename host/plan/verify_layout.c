@@ -1,5 +1,6 @@
-/* verify_layout.c - what must hold of a finished plan: every value lies inside its slab, nothing that outlives a step
- * shares bytes, and every trained element has one gradient, two moments and one chunk of the optimizer. */
+/* verify_layout.c - what must hold of a finished plan: every value lies inside its slab, nothing that
+ * outlives a step shares bytes, and every trained element has one gradient, two moments and one chunk of the
+ * optimizer. */
 #include <stdlib.h>
 
 #include "plan/passes.h"
@@ -13,7 +14,8 @@ typedef struct {
 
 static int by_class_then_place(const void *a, const void *b) {
     const place *p = a, *q = b;
-    return p->from != q->from ? (p->from > q->from) - (p->from < q->from) : (p->value > q->value) - (p->value < q->value);
+    return p->from != q->from ? (p->from > q->from) - (p->from < q->from)
+                              : (p->value > q->value) - (p->value < q->value);
 }
 
 static size_t exact_bytes(const hone_value *x) {
@@ -23,14 +25,16 @@ static size_t exact_bytes(const hone_value *x) {
 }
 
 static hone_status wrong(const hone_plan *p, int v, const char *what, int other, hone_err *err) {
-    return hone_fail(err, HONE_EBUG, "plan: %s: %s%s%s", p->value[v].name, what, other ? " " : "", other ? p->value[other].name : "");
+    return hone_fail(err, HONE_EBUG, "plan: %s: %s%s%s", p->value[v].name, what, other ? " " : "",
+                     other ? p->value[other].name : "");
 }
 
 /* Sort n places and refuse two that share a byte. */
 static hone_status check_apart(const hone_plan *p, place *at, int n, hone_err *err) {
     qsort(at, (size_t)n, sizeof *at, by_class_then_place);
     for (int i = 1; i < n; i++)
-        if (at[i].from < at[i - 1].to) return wrong(p, at[i].value, "shares bytes with", at[i - 1].value, err);
+        if (at[i].from < at[i - 1].to)
+            return wrong(p, at[i].value, "shares bytes with", at[i - 1].value, err);
     return HONE_OK;
 }
 
@@ -40,12 +44,14 @@ static hone_status check_slabs(const hone_plan *p, place *at, hone_err *err) {
         const hone_value *x = &p->value[v];
         if (x->base) continue;
         const size_t slab = x->cls == HONE_GRAD ? p->slot_bytes : p->slab_bytes[x->cls];
-        if (x->offset % 64 && !x->param) return wrong(p, v, "begins at a byte that is no multiple of 64", 0, err);
+        if (x->offset % 64 && !x->param)
+            return wrong(p, v, "begins at a byte that is no multiple of 64", 0, err);
         if (x->cls == HONE_GRAD && x->param && !p->param[x->param].wants_grad) continue; /* nobody makes it */
         if (x->offset + exact_bytes(x) > slab) return wrong(p, v, "ends beyond its slab", 0, err);
     }
     if (p->slot_bytes * (size_t)p->n_slots != p->slab_bytes[HONE_GRAD] && p->program[HONE_MICRO].n_steps)
-        return hone_fail(err, HONE_EBUG, "plan: %d slots of %zu bytes are not the %zu of the gradients", p->n_slots, p->slot_bytes, p->slab_bytes[HONE_GRAD]);
+        return hone_fail(err, HONE_EBUG, "plan: %d slots of %zu bytes are not the %zu of the gradients",
+                         p->n_slots, p->slot_bytes, p->slab_bytes[HONE_GRAD]);
     for (size_t c = 0; c < sizeof kept / sizeof *kept; c++) {
         int n = 0;
         for (int v = 1; v <= p->n_values; v++)
@@ -61,7 +67,8 @@ static hone_status check_params(const hone_plan *p, place *at, hone_err *err) {
     const int n = p->n_params;
     for (int i = 1; i <= n; i++) {
         const int v = p->param[i].value;
-        if (p->param[i].group < 0 || p->param[i].group >= p->n_groups) return wrong(p, v, "is in a group that there is not", 0, err);
+        if (p->param[i].group < 0 || p->param[i].group >= p->n_groups)
+            return wrong(p, v, "is in a group that there is not", 0, err);
         at[i - 1] = (place){p->value[v].offset, p->value[v].offset + exact_bytes(&p->value[v]), v};
     }
     HONE_TRY(check_apart(p, at, n, err));
@@ -103,37 +110,53 @@ static hone_status check_gradients(const hone_plan *p, place *at, hone_err *err)
             if (at[mid].from <= from) low = mid;
             else high = mid;
         }
-        if (!n || at[low].from > from || at[low].to < to) return wrong(p, p->param[i].value, "is trained, but no step makes its gradient", 0, err);
+        if (!n || at[low].from > from || at[low].to < to)
+            return wrong(p, p->param[i].value, "is trained, but no step makes its gradient", 0, err);
     }
     return HONE_OK;
 }
 
-/* The chunks of the optimizer, element by element of each trained parameter: once, in its group. */
-static hone_status check_chunks(const hone_plan *p, int8_t *seen, hone_err *err) {
+/* The chunks of the optimizer follow each other with gaps of alignment only, so that they cover what is
+ * trained. */
+static hone_status check_chunks(const hone_plan *p, hone_err *err) {
     const hone_value *c = &p->value[p->chunk];
     const int32_t *chunk = c->data;
+    int64_t at = 0;
     for (int64_t q = 0; q < c->dim[0].n; q++) {
         const int64_t first = (int64_t)chunk[3 * q] * 64, n = chunk[3 * q + 1];
-        if (first < 0 || n < 1 || n > 8192 || first + n > p->n_trained || chunk[3 * q + 2] < 0 || chunk[3 * q + 2] >= p->n_groups)
-            return hone_fail(err, HONE_EBUG, "plan: chunk %lld is not a piece of what is trained", (long long)q);
+        if (first < 0 || n < 1 || n > 8192 || first + n > p->n_trained || chunk[3 * q + 2] < 0 ||
+            chunk[3 * q + 2] >= p->n_groups)
+            return hone_fail(err, HONE_EBUG, "plan: chunk %lld is not a piece of what is trained",
+                             (long long)q);
+        if (first < at || first - at >= 64)
+            return hone_fail(err, HONE_EBUG, "plan: chunk %lld does not follow the one before it",
+                             (long long)q);
+        at = first + n;
     }
-    int64_t at = 0;
-    for (int64_t q = 0; q < c->dim[0].n; q++) { /* they are made in order, with gaps of alignment only */
-        const int64_t first = (int64_t)chunk[3 * q] * 64;
-        if (first < at || first - at >= 64) return hone_fail(err, HONE_EBUG, "plan: chunk %lld does not follow the one before it", (long long)q);
-        at = first + chunk[3 * q + 1];
-        for (int64_t e = first / 64; e < (at + 63) / 64; e++) seen[e] = (int8_t)(chunk[3 * q + 2] % 127 + 1);
-    }
+    return HONE_OK;
+}
+
+/* Every element of a trained parameter is in a chunk of its group; it has two moments. */
+static hone_status check_trained(const hone_plan *p, int i, hone_err *err) {
+    const hone_value *x = &p->value[p->param[i].value], *c = &p->value[p->chunk];
+    const int32_t *chunk = c->data;
     const size_t size = hone_dtype_bytes(p->dtype);
-    for (int i = 1; i <= p->n_params; i++) {
-        const hone_value *x = &p->value[p->param[i].value];
-        const int64_t first = (int64_t)(x->offset / size), n = (int64_t)(exact_bytes(x) / size);
-        if (!p->param[i].wants_grad) continue;
-        for (int64_t e = first / 64; e < (first + n + 63) / 64; e++)
-            if (seen[e] != p->param[i].group % 127 + 1) return wrong(p, p->param[i].value, "is trained, but in no chunk of its group", 0, err);
-        for (int m = 0; m < 2; m++)
-            if (!p->param[i].moment[m]) return wrong(p, p->param[i].value, "is trained, but has no moments", 0, err);
+    const int64_t first = (int64_t)(x->offset / size), end = first + (int64_t)(exact_bytes(x) / size);
+    int64_t low = 0, high = c->dim[0].n; /* the last chunk that begins at or before first */
+    while (high - low > 1) {
+        const int64_t mid = (low + high) / 2;
+        if ((int64_t)chunk[3 * mid] * 64 <= first) low = mid;
+        else high = mid;
     }
+    int64_t at = first;
+    for (; low < c->dim[0].n && at < end && (int64_t)chunk[3 * low] * 64 <= at &&
+           chunk[3 * low + 2] == p->param[i].group;
+         low++)
+        at = (int64_t)chunk[3 * low] * 64 + chunk[3 * low + 1];
+    if (at < end) return wrong(p, p->param[i].value, "is trained, but in no chunk of its group", 0, err);
+    for (int m = 0; m < 2; m++)
+        if (!p->param[i].moment[m])
+            return wrong(p, p->param[i].value, "is trained, but has no moments", 0, err);
     return HONE_OK;
 }
 
@@ -142,11 +165,13 @@ static hone_status check_programs(const hone_plan *p, uint8_t *made, hone_err *e
         for (int i = 0; i < p->program[k].n_steps; i++) {
             const hone_step *s = &p->program[k].step[i];
             if (s->work_bytes > p->slab_bytes[HONE_WORK])
-                return hone_fail(err, HONE_EBUG, "plan: step %d, %s: wants more workspace than there is", i, hone_op_find(s->op)->name);
+                return hone_fail(err, HONE_EBUG, "plan: step %d, %s: wants more workspace than there is", i,
+                                 hone_op_find(s->op)->name);
             for (int o = 0; o < HONE_MAX_OUT; o++) made[s->out[o]] = 1;
         }
     for (int v = 1; v <= p->n_values; v++)
-        if (p->value[v].cls == HONE_RESULT && !made[v]) return wrong(p, v, "is for the host, but no step makes it", 0, err);
+        if (p->value[v].cls == HONE_RESULT && !made[v])
+            return wrong(p, v, "is for the host, but no step makes it", 0, err);
     return HONE_OK;
 }
 
@@ -158,7 +183,9 @@ hone_status plan_verify_layout(const hone_plan *p, hone_err *err) {
     hone_status status = check_slabs(p, at, err);
     if (!status) status = check_params(p, at, err);
     if (!status && p->program[HONE_MICRO].n_steps) status = check_gradients(p, at, err);
-    if (!status && p->chunk) status = check_chunks(p, arena_alloc(a, (size_t)p->n_trained / 64 + 1), err);
+    if (!status && p->chunk) status = check_chunks(p, err);
+    for (int i = 1; i <= p->n_params && !status && p->chunk; i++)
+        if (p->param[i].wants_grad) status = check_trained(p, i, err);
     if (!status) status = check_programs(p, arena_alloc(a, (size_t)p->n_values + 1), err);
     arena_free(a);
     return status;

@@ -22,13 +22,15 @@ struct checkpoint_writer {
     int64_t step;
 };
 
-hone_status checkpoint_begin(checkpoint_writer **out, const char *run_folder, int64_t step, size_t bytes, hone_err *err) {
+hone_status checkpoint_begin(checkpoint_writer **out, const char *run_folder, int64_t step, size_t bytes,
+                             hone_err *err) {
     const int64_t free_bytes = disk_free_bytes(run_folder);
     if (free_bytes >= 0 && (double)free_bytes < 1.1 * (double)bytes) {
         char need[24], have[24];
         bytes_text(need, 1.1 * (double)bytes);
         bytes_text(have, (double)free_bytes);
-        return hone_fail(err, HONE_ESTORAGE, "%s: a checkpoint needs %s, %s are free", run_folder, need, have);
+        return hone_fail(err, HONE_ESTORAGE, "%s: a checkpoint needs %s, %s are free", run_folder, need,
+                         have);
     }
     arena *a = arena_new("checkpoint");
     checkpoint_writer *w = ARENA_NEW(a, checkpoint_writer);
@@ -56,7 +58,8 @@ void checkpoint_abort(checkpoint_writer *w) {
     arena_free(w->a);
 }
 
-static hone_status hash_file(char hex[65], int64_t *bytes, const char *path, hone_status kind, hone_err *err) {
+static hone_status hash_file(char hex[65], int64_t *bytes, const char *path, hone_status kind,
+                             hone_err *err) {
     file_view v = {0};
     HONE_TRY(file_map(&v, path, kind, err));
     sha256 s;
@@ -75,8 +78,8 @@ static hone_status write_manifest(checkpoint_writer *w, const char *facts, int64
     int n;
     HONE_TRY(folder_list(&names, &n, w->a, w->hidden, err));
     text t = {0};
-    text_printf(&t, "{\n  \"format\": %d,\n  \"step\": %lld,\n  \"facts\": %s,\n  \"files\": [", CHECKPOINT_FORMAT,
-                (long long)w->step, facts);
+    text_printf(&t, "{\n  \"format\": %d,\n  \"step\": %lld,\n  \"facts\": %s,\n  \"files\": [",
+                CHECKPOINT_FORMAT, (long long)w->step, facts);
     hone_status status = HONE_OK;
     *total = 0;
     for (int i = 0; i < n && !status; i++) {
@@ -99,7 +102,8 @@ static hone_status write_manifest(checkpoint_writer *w, const char *facts, int64
 hone_status checkpoint_end(checkpoint_writer *w, const char *facts, int64_t *bytes, hone_err *err) {
     hone_status status = write_manifest(w, facts, bytes, err);
     if (!status) status = folder_sync(w->hidden, err);
-    /* A checkpoint of this step that is there already was saved by a run that was resumed before it: the same bits. */
+    /* A checkpoint of this step that is there already was saved by a run that was resumed before it: the same
+     * bits. */
     if (!status && file_exists(w->final)) status = folder_remove(w->final, err);
     if (!status) status = folder_publish(w->hidden, w->final, err);
     if (status) {
@@ -113,16 +117,20 @@ hone_status checkpoint_end(checkpoint_writer *w, const char *facts, int64_t *byt
 static hone_status check_file(arena *a, const char *folder, const json *f, hone_err *err) {
     const json *name = json_get(f, "name"), *bytes = json_get(f, "bytes"), *sha = json_get(f, "sha256");
     if (!name || name->kind != JSON_STRING || !bytes || !bytes->is_int || !sha || sha->kind != JSON_STRING)
-        return hone_fail(err, HONE_EDAMAGED, "%s/" MANIFEST ": a file without name, bytes and sha256", folder);
+        return hone_fail(err, HONE_EDAMAGED, "%s/" MANIFEST ": a file without name, bytes and sha256",
+                         folder);
     if (memchr(name->string.p, '/', name->string.n) || !strcmp(name->string.p, ".."))
-        return hone_fail(err, HONE_EDAMAGED, "%s/" MANIFEST ": \"%s\", expected a plain file name", folder, name->string.p);
+        return hone_fail(err, HONE_EDAMAGED, "%s/" MANIFEST ": \"%s\", expected a plain file name", folder,
+                         name->string.p);
     char hex[65];
     int64_t n;
     const char *path = path_join(a, folder, name->string.p);
     HONE_TRY(hash_file(hex, &n, path, HONE_EDAMAGED, err));
     if (n != bytes->integer)
-        return hone_fail(err, HONE_EDAMAGED, "%s: %lld bytes, the manifest says %lld", path, (long long)n, (long long)bytes->integer);
-    if (strcmp(hex, sha->string.p)) return hone_fail(err, HONE_EDAMAGED, "%s: SHA-256 differs from the manifest's", path);
+        return hone_fail(err, HONE_EDAMAGED, "%s: %lld bytes, the manifest says %lld", path, (long long)n,
+                         (long long)bytes->integer);
+    if (strcmp(hex, sha->string.p))
+        return hone_fail(err, HONE_EDAMAGED, "%s: SHA-256 differs from the manifest's", path);
     return HONE_OK;
 }
 
@@ -130,16 +138,23 @@ hone_status checkpoint_open(checkpoint *out, arena *a, const char *path, hone_er
     const char *name = path_join(a, path, MANIFEST);
     str s;
     const json *root;
-    if (!file_exists(name)) return hone_fail(err, HONE_EDAMAGED, "%s: no " MANIFEST ", so no checkpoint", path);
+    if (!file_exists(name))
+        return hone_fail(err, HONE_EDAMAGED, "%s: no " MANIFEST ", so no checkpoint", path);
     HONE_TRY(file_read(&s, a, name, MANIFEST_MAX_BYTES, HONE_EDAMAGED, err));
     HONE_TRY(json_parse(&root, a, name, s.p, s.n, HONE_EDAMAGED, err));
-    const json *format = json_get(root, "format"), *step = json_get(root, "step"), *files = json_get(root, "files"), *facts = json_get(root, "facts");
-    if (!format || !format->is_int || !step || !step->is_int || step->integer < 0 || !files || files->kind != JSON_ARRAY || !facts || facts->kind != JSON_OBJECT)
+    const json *format = json_get(root, "format"), *step = json_get(root, "step"),
+               *files = json_get(root, "files"), *facts = json_get(root, "facts");
+    if (!format || !format->is_int || !step || !step->is_int || step->integer < 0 || !files ||
+        files->kind != JSON_ARRAY || !facts || facts->kind != JSON_OBJECT)
         return hone_fail(err, HONE_EDAMAGED, "%s: expected format, step, facts and files", name);
     if (format->integer != CHECKPOINT_FORMAT)
-        return hone_fail(err, HONE_EDAMAGED, "%s: written in format %lld, this hone reads %d", name, (long long)format->integer, CHECKPOINT_FORMAT);
+        return hone_fail(err, HONE_EDAMAGED, "%s: written in format %lld, this hone reads %d", name,
+                         (long long)format->integer, CHECKPOINT_FORMAT);
     for (const json *f = files->child; f; f = f->next) HONE_TRY(check_file(a, path, f, err));
-    *out = (checkpoint){.path = arena_copy(a, path, strlen(path)), .step = step->integer, .facts = facts, .n_files = (int)files->n};
+    *out = (checkpoint){.path = arena_copy(a, path, strlen(path)),
+                        .step = step->integer,
+                        .facts = facts,
+                        .n_files = (int)files->n};
     return HONE_OK;
 }
 
@@ -159,7 +174,9 @@ static hone_status list_steps(int64_t **steps, int *n, arena *a, const char *run
     *steps = ARENA_ARRAY(a, (size_t)n_names + 1, int64_t);
     for (int i = 0; i < n_names; i++) {
         int64_t step;
-        if (strncmp(names[i], SHOWN, strlen(SHOWN)) || !str_to_int64(str_of(names[i] + strlen(SHOWN)), &step) || step < 0) continue;
+        if (strncmp(names[i], SHOWN, strlen(SHOWN)) ||
+            !str_to_int64(str_of(names[i] + strlen(SHOWN)), &step) || step < 0)
+            continue;
         if (file_is_folder(path_join(a, run_folder, names[i]))) (*steps)[(*n)++] = step;
     }
     if (*n) qsort(*steps, (size_t)*n, sizeof **steps, newest_first);
@@ -171,17 +188,20 @@ hone_status checkpoint_newest(checkpoint *out, int *found, arena *a, const char 
     int n;
     *found = 0;
     HONE_TRY(list_steps(&steps, &n, a, run_folder, err));
-    hone_err why = {0};
+    hone_err newest = {0};
     for (int i = 0; i < n; i++) {
+        hone_err why = {0};
         const char *path = arena_print(a, "%s/" SHOWN "%lld", run_folder, (long long)steps[i]);
         if (checkpoint_open(out, a, path, &why) == HONE_OK) {
             *found = 1;
             return HONE_OK;
         }
         log_warn("step %lld passed over: %s", (long long)steps[i], why.text);
+        if (!i) newest = why;
     }
     if (!n) return HONE_OK;
-    hone_fail(err, HONE_EDAMAGED, "%s: none of %d checkpoints is valid; the newest: %.600s", run_folder, n, why.text);
+    hone_fail(err, HONE_EDAMAGED, "%s: none of %d checkpoints is valid; the newest: %.600s", run_folder, n,
+              newest.text);
     return hone_hint(err, "overwrite_output_dir: true starts from the beginning");
 }
 
@@ -206,7 +226,8 @@ hone_status checkpoint_prune(const char *run_folder, int64_t now, int64_t keep, 
     hone_status status = list_steps(&steps, &n, a, run_folder, err);
     int64_t kept = 0;
     for (int i = 0; i < n && !status; i++)
-        if (steps[i] <= now && ++kept > keep && steps[i] != best) status = folder_remove(arena_print(a, "%s/" SHOWN "%lld", run_folder, (long long)steps[i]), err);
+        if (steps[i] <= now && ++kept > keep && steps[i] != best)
+            status = folder_remove(arena_print(a, "%s/" SHOWN "%lld", run_folder, (long long)steps[i]), err);
     arena_free(a);
     return status;
 }

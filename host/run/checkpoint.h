@@ -1,9 +1,10 @@
 /* checkpoint.h - folders that are there whole or not at all.
  *
- * A checkpoint is RUN/checkpoint-<step>/ with a MANIFEST.json that names every other file with its size and SHA-256.
- * Protocol: write into a hidden folder, sync each file, write the manifest last, sync the folder, rename it, sync the
- * parent; only then is it announced, and only then are older ones removed. A failed sync is final (reliability: pages
- * may have been dropped): the hidden folder is removed and the earlier checkpoints stand.
+ * A checkpoint is RUN/checkpoint-<step>/ with a MANIFEST.json that names every other file with its size and
+ * SHA-256. Protocol: write into a hidden folder, sync each file, write the manifest last, sync the folder,
+ * rename it, sync the parent; only then is it announced, and only then are older ones removed. A failed sync
+ * is final (reliability: pages may have been dropped): the hidden folder is removed and the earlier
+ * checkpoints stand.
  *
  * What is inside is the caller's business; this file knows names, sizes and hashes. */
 #ifndef RUN_CHECKPOINT_H
@@ -14,8 +15,10 @@
 #define CHECKPOINT_FORMAT 1
 
 typedef struct checkpoint_writer checkpoint_writer;
-/* bytes: what will be written, checked against 1.1 times that in free space (HONE_ESTORAGE before the first byte). */
-hone_status checkpoint_begin(checkpoint_writer **out, const char *run_folder, int64_t step, size_t bytes, hone_err *err);
+/* bytes: what will be written, checked against 1.1 times that in free space (HONE_ESTORAGE before the first
+ * byte). */
+hone_status checkpoint_begin(checkpoint_writer **out, const char *run_folder, int64_t step, size_t bytes,
+                             hone_err *err);
 const char *checkpoint_folder(const checkpoint_writer *w); /* to put files into */
 /* facts: one JSON object with what a resume must compare. Frees w in any case. *bytes: of all files. */
 hone_status checkpoint_end(checkpoint_writer *w, const char *facts, int64_t *bytes, hone_err *err);
@@ -29,11 +32,12 @@ typedef struct {
 } checkpoint;
 /* Check every byte of the checkpoint at PATH; HONE_EDAMAGED says which file and how. */
 hone_status checkpoint_open(checkpoint *out, arena *a, const char *path, hone_err *err);
-/* The newest valid one under RUN; damaged ones are passed over with a warning each. None was ever saved: *found 0 and
- * HONE_OK. Some are there, none valid: HONE_EDAMAGED. */
+/* The newest valid one under RUN; damaged ones are passed over with a warning each. None was ever saved:
+ * *found 0 and HONE_OK. Some are there, none valid: HONE_EDAMAGED. */
 hone_status checkpoint_newest(checkpoint *out, int *found, arena *a, const char *run_folder, hone_err *err);
-/* Remove all but the newest `keep` up to step `now` and the one of step `best` (-1: none). Later ones than now were left
- * by a run that was resumed before them (they may be damaged): they count for nothing and stay until they are saved again. */
+/* Remove all but the newest `keep` up to step `now` and the one of step `best` (-1: none). Later ones than
+ * now were left by a run that was resumed before them (they may be damaged): they count for nothing and stay
+ * until they are saved again. */
 hone_status checkpoint_prune(const char *run_folder, int64_t now, int64_t keep, int64_t best, hone_err *err);
 /* Hidden folders of saves that never ended. */
 hone_status checkpoint_sweep(const char *run_folder, hone_err *err);

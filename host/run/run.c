@@ -1,5 +1,6 @@
-/* run.c - binding and playing. A bound step is a function and its call, ready but for the extents of row spaces: on
- * devices that play at the batch's count those are listed apart and set before a program is played. */
+/* run.c - binding and playing. A bound step is a function and its call, ready but for the extents of row
+ * spaces: on devices that play at the batch's count those are listed apart and set before a program is
+ * played. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -114,8 +115,10 @@ static hone_status bind_program(run *r, int kind, int slot, hone_err *err) {
         b->n_extents = 0;
         for (int i = 0; i < p->n_steps; i++) {
             const hone_op_info *op = hone_op_find(p->step[i].op);
-            for (int k = 0; k < op->n_in; k++) list_extents(r, b, &b->step[i].call.in[k], p->step[i].in[k], fill);
-            for (int k = 0; k < op->n_out; k++) list_extents(r, b, &b->step[i].call.out[k], p->step[i].out[k], fill);
+            for (int k = 0; k < op->n_in; k++)
+                list_extents(r, b, &b->step[i].call.in[k], p->step[i].in[k], fill);
+            for (int k = 0; k < op->n_out; k++)
+                list_extents(r, b, &b->step[i].call.out[k], p->step[i].out[k], fill);
         }
     }
     return HONE_OK;
@@ -129,7 +132,8 @@ static hone_status reserve_slabs(run *r, hone_err *err) {
         char need[24], all[24];
         bytes_text(need, (double)r->plan->slab_bytes[c]);
         bytes_text(all, (double)hone_plan_device_bytes(r->plan));
-        hone_fail(err, HONE_ENOFIT, "device %s refused %s of the %s planned: %.400s", r->table->name, need, all, why.text);
+        hone_fail(err, HONE_ENOFIT, "device %s refused %s of the %s planned: %.400s", r->table->name, need,
+                  all, why.text);
         return hone_hint(err, "a smaller batch, max_seq_length, or gradient_checkpointing: 2 needs less");
     }
     return r->table->slab_new(r->device, 1, r->plan->slab_bytes[HONE_INPUT] + 1, &r->image, err);
@@ -152,7 +156,8 @@ hone_status run_open(run **out, const hone_plan *plan, const hone_device_v1 *dev
         for (int s = 0; s < slots && !status; s++) status = bind_program(r, k, s, err);
     }
     for (int v = 1; v <= plan->n_values && !status; v++)
-        if (plan->value[v].cls == HONE_CONST && plan->value[v].data) status = run_put(r, v, plan->value[v].data, err);
+        if (plan->value[v].cls == HONE_CONST && plan->value[v].data)
+            status = run_put(r, v, plan->value[v].data, err);
     if (status) {
         run_close(r);
         return status;
@@ -196,15 +201,19 @@ const char *run_device_name(const run *r) { return r->limits.name; }
 
 static hone_status waited(run *r, hone_status status, const char *what, int v, hone_err *err) {
     if (!status) status = r->table->queue_wait(r->queue);
-    return status ? hone_fail(err, status, "device %s: %s of %s failed", r->table->name, what, r->plan->value[v].name) : HONE_OK;
+    return status ? hone_fail(err, status, "device %s: %s of %s failed", r->table->name, what,
+                              r->plan->value[v].name)
+                  : HONE_OK;
 }
 
 hone_status run_put(run *r, int v, const void *from, hone_err *err) {
-    return waited(r, r->table->put(r->queue, address(r, v, 0), from, value_bytes(r->plan, v)), "writing", v, err);
+    return waited(r, r->table->put(r->queue, address(r, v, 0), from, value_bytes(r->plan, v)), "writing", v,
+                  err);
 }
 
 hone_status run_get(run *r, int v, void *to, hone_err *err) {
-    return waited(r, r->table->get(r->queue, to, address(r, v, 0), value_bytes(r->plan, v)), "reading", v, err);
+    return waited(r, r->table->get(r->queue, to, address(r, v, 0), value_bytes(r->plan, v)), "reading", v,
+                  err);
 }
 
 hone_status run_get_rows(run *r, int v, int64_t n_rows, void *to, hone_err *err) {
@@ -250,7 +259,8 @@ void *run_input(run *r, int v) { return (char *)r->image + value_offset(r->plan,
 static hone_status begin_program(run *r, bound *b, const int64_t *rows, hone_err *err) {
     if (!r->limits.fixed_rows)
         for (int i = 0; i < b->n_extents; i++) *b->extent[i].extent = rows[b->extent[i].space];
-    const hone_status status = r->table->put(r->queue, r->slab[HONE_INPUT], r->image, r->plan->slab_bytes[HONE_INPUT]);
+    const hone_status status =
+        r->table->put(r->queue, r->slab[HONE_INPUT], r->image, r->plan->slab_bytes[HONE_INPUT]);
     return status ? hone_fail(err, status, "device %s: copying a batch in failed", r->table->name) : HONE_OK;
 }
 
@@ -296,7 +306,8 @@ static int probe_step(run *r, const hone_step *s, const bound_step *b, run_culpr
     for (int k = 0; k < op->n_out; k++) {
         const hone_tensor *t = &b->call.out[k];
         const hone_value *x = &r->plan->value[s->out[k]];
-        if (!s->out[k] || t->dtype == HONE_I32 || !strcmp(op->out[k].name, "lse")) continue; /* lse: inf where no keys */
+        if (!s->out[k] || t->dtype == HONE_I32 || !strcmp(op->out[k].name, "lse"))
+            continue; /* lse: inf where no keys */
         if (!find_not_finite(t, &out->row, &out->seen)) continue;
         out->value = s->out[k];
         out->space = x->dim[0].space;
@@ -305,7 +316,8 @@ static int probe_step(run *r, const hone_step *s, const bound_step *b, run_culpr
     return 0;
 }
 
-hone_status run_play_probing(run *r, hone_program_kind kind, int slot, const int64_t *rows, run_culprit *out, hone_err *err) {
+hone_status run_play_probing(run *r, hone_program_kind kind, int slot, const int64_t *rows, run_culprit *out,
+                             hone_err *err) {
     const hone_program *p = &r->plan->program[kind];
     bound *b = &r->program[kind][slot];
     *out = (run_culprit){.step = -1};

@@ -1,7 +1,7 @@
 /* run.h - a plan on a live device: slabs reserved, calls bound, programs played.
  *
- * After run_begin nothing is allocated any more, on host or device: playing only sets the counts of a batch and calls.
- * A run is used by one thread. */
+ * After run_begin nothing is allocated any more, on host or device: playing only sets the counts of a batch
+ * and calls. A run is used by one thread. */
 #ifndef RUN_RUN_H
 #define RUN_RUN_H
 #include "base/host.h"
@@ -9,8 +9,9 @@
 
 typedef struct run run;
 
-/* Reserve every slab of the plan (exactly plan->slab_bytes) and bind every step of every program and slot. plan and p
- * must outlive the run. HONE_ENOFIT: the device refused a slab; the message has planned bytes by class. */
+/* Reserve every slab of the plan (exactly plan->slab_bytes) and bind every step of every program and slot.
+ * plan and p must outlive the run. HONE_ENOFIT: the device refused a slab; the message has planned bytes by
+ * class. */
 hone_status run_open(run **out, const hone_plan *plan, const hone_device_v1 *device, pool *p, hone_err *err);
 void run_close(run *r);
 void run_begin(run *r); /* from here on allocation aborts */
@@ -36,7 +37,8 @@ void *run_input(run *r, int value);
 /* Play a program into gradient slot `slot`. rows[space]: the batch's count in every row space of the plan. */
 hone_status run_play(run *r, hone_program_kind program, int slot, const int64_t *rows, hone_err *err);
 
-/* The same, step by step, stopping at the first step after which an output holds a value that is not finite: *step
+/* The same, step by step, stopping at the first step after which an output holds a value that is not finite:
+ * *step
  * (-1: none), its operand, and the first such row (rows_space 0: no row). Slow; for finding the culprit. */
 typedef struct {
     int step, value;
@@ -44,7 +46,8 @@ typedef struct {
     int space;
     double seen;
 } run_culprit;
-hone_status run_play_probing(run *r, hone_program_kind program, int slot, const int64_t *rows, run_culprit *out, hone_err *err);
+hone_status run_play_probing(run *r, hone_program_kind program, int slot, const int64_t *rows,
+                             run_culprit *out, hone_err *err);
 
 /* Seconds spent in each phase since the last call, when asked for by run_time(r, 1). */
 void run_time(run *r, int on);

@@ -1,5 +1,5 @@
-/* encode.c - a text on its way to ids: added tokens are found, what lies between is normalised, cut into words and
- * pieces; then truncation, then the template. */
+/* encode.c - a text on its way to ids: added tokens are found, what lies between is normalised, cut into
+ * words and pieces; then truncation, then the template. */
 #include <string.h>
 
 #include "text/tokenizer_parts.h"
@@ -60,7 +60,8 @@ void encoding_free(encoding *e) {
 static void encode_words(const tokenizer *t, const characters *c, size_t first, size_t end, encoding *e) {
     size_t word = first;
     for (size_t i = first; i < end; i++) {
-        const unsigned k = t->has_pretokenizer ? unicode_class(c->code[i]) & (UNICODE_GAP | UNICODE_PUNCTUATION) : 0;
+        const unsigned k =
+            t->has_pretokenizer ? unicode_class(c->code[i]) & (UNICODE_GAP | UNICODE_PUNCTUATION) : 0;
         if (!k) continue;
         if (i > word) wordpiece_encode(t, c, word, i, 0, e);
         if (k & UNICODE_PUNCTUATION) wordpiece_encode(t, c, i, i + 1, 0, e);
@@ -72,7 +73,9 @@ static void encode_words(const tokenizer *t, const characters *c, size_t first, 
 /* ---- added tokens ---- */
 
 static int is_word_character(uint32_t code) {
-    if (code < 128) return (code >= '0' && code <= '9') || (code >= 'a' && code <= 'z') || (code >= 'A' && code <= 'Z') || code == '_';
+    if (code < 128)
+        return (code >= '0' && code <= '9') || (code >= 'a' && code <= 'z') || (code >= 'A' && code <= 'Z') ||
+               code == '_';
     const unsigned k = unicode_class(code);
     return !(k & (UNICODE_GAP | UNICODE_PUNCTUATION | UNICODE_DROP | UNICODE_SPACE));
 }
@@ -82,20 +85,25 @@ static const added_token *token_at(const tokenizer *t, const characters *c, size
     const added_token *best = NULL;
     for (int k = 0; k < t->n_added; k++) {
         const added_token *x = &t->added[k];
-        if (x->normalized != normalized || !x->n_codes || (size_t)x->n_codes > c->n - i || (best && x->n_codes <= best->n_codes)) continue;
+        if (x->normalized != normalized || !x->n_codes || (size_t)x->n_codes > c->n - i ||
+            (best && x->n_codes <= best->n_codes))
+            continue;
         if (!memcmp(x->code, c->code + i, sizeof *x->code * (size_t)x->n_codes)) best = x;
     }
     return best;
 }
 
 static int stands_alone(const characters *c, size_t from, size_t to) {
-    return !(from > 0 && is_word_character(c->code[from - 1])) && !(to < c->n && is_word_character(c->code[to]));
+    return !(from > 0 && is_word_character(c->code[from - 1])) &&
+           !(to < c->n && is_word_character(c->code[to]));
 }
 
-typedef void between(const tokenizer *t, scratch *s, str whole, const characters *c, size_t first, size_t end, encoding *e);
+typedef void between(const tokenizer *t, scratch *s, str whole, const characters *c, size_t first, size_t end,
+                     encoding *e);
 
 /* Call rest for what lies between added tokens, and put their ids. */
-static void split_added(const tokenizer *t, scratch *s, str whole, const characters *c, int normalized, between *rest, encoding *e) {
+static void split_added(const tokenizer *t, scratch *s, str whole, const characters *c, int normalized,
+                        between *rest, encoding *e) {
     const uint8_t *starts = normalized ? t->starts_normalized : t->starts_added;
     size_t done = 0;
     for (size_t i = 0; i < c->n;) {
@@ -114,17 +122,21 @@ static void split_added(const tokenizer *t, scratch *s, str whole, const charact
     if (c->n > done) rest(t, s, whole, c, done, c->n, e);
 }
 
-static void words_between(const tokenizer *t, scratch *s, str whole, const characters *c, size_t first, size_t end, encoding *e) {
+static void words_between(const tokenizer *t, scratch *s, str whole, const characters *c, size_t first,
+                          size_t end, encoding *e) {
     (void)s;
     (void)whole;
     encode_words(t, c, first, end, e);
 }
 
-/* A stretch of raw text without added tokens: normalise it, find the added tokens that are looked for there. */
-static void normalize_between(const tokenizer *t, scratch *s, str whole, const characters *c, size_t first, size_t end, encoding *e) {
+/* A stretch of raw text without added tokens: normalise it, find the added tokens that are looked for there.
+ */
+static void normalize_between(const tokenizer *t, scratch *s, str whole, const characters *c, size_t first,
+                              size_t end, encoding *e) {
     const size_t from = (size_t)c->from[first], to = (size_t)c->to[end - 1];
     s->text.n = 0;
-    normalize_text(&s->text, t->has_normalizer ? &t->normalize : NULL, (str){whole.p + from, to - from}, from);
+    normalize_text(&s->text, t->has_normalizer ? &t->normalize : NULL, (str){whole.p + from, to - from},
+                   from);
     split_added(t, s, whole, &s->text, 1, words_between, e);
 }
 
@@ -157,9 +169,12 @@ static void longest_first(int room, int *a, int *b) {
     *b = high < *b ? high : *b;
 }
 
-static hone_status truncate_texts(int room, truncation how, encoding *a, encoding *b, int *n_cut, hone_err *err) {
+static hone_status truncate_texts(int room, truncation how, encoding *a, encoding *b, int *n_cut,
+                                  hone_err *err) {
     const int total = a->n + (b ? b->n : 0), over = total - room;
-    if (room < 0) return hone_fail(err, HONE_EUSAGE, "max_seq_length: the special tokens alone are longer, expected %d or more", -room);
+    if (room < 0)
+        return hone_fail(err, HONE_EUSAGE,
+                         "max_seq_length: the special tokens alone are longer, expected %d or more", -room);
     if (over <= 0) return HONE_OK;
     if (!b && how != TRUNCATE_ONLY_SECOND) {
         a->n = room;
@@ -168,7 +183,11 @@ static hone_status truncate_texts(int room, truncation how, encoding *a, encodin
     } else {
         encoding *x = how == TRUNCATE_ONLY_FIRST ? a : b;
         if (!x) return hone_fail(err, HONE_EDATA, "truncation: only_second, but there is no second text");
-        if (x->n <= over) return hone_fail(err, HONE_EDATA, "truncation: the text to be cut has %d tokens, %d must go; expected longest_first, or a larger max_seq_length", x->n, over);
+        if (x->n <= over)
+            return hone_fail(err, HONE_EDATA,
+                             "truncation: the text to be cut has %d tokens, %d must go; expected "
+                             "longest_first, or a larger max_seq_length",
+                             x->n, over);
         x->n -= over;
     }
     *n_cut = total - a->n - (b ? b->n : 0);
@@ -185,11 +204,13 @@ static void append(encoding *e, const encoding *x, int type) {
     e->n += x->n;
 }
 
-hone_status tokenizer_encode(const tokenizer *t, str first, str pair, const encode_options *o, encoding *e, hone_err *err) {
+hone_status tokenizer_encode(const tokenizer *t, str first, str pair, const encode_options *o, encoding *e,
+                             hone_err *err) {
     static const template_form bare = {.piece = {{-1, 0, 0}, {-1, 1, 1}}, .n = 2};
     if (!e->scratch) e->scratch = mem_new(sizeof(scratch), "encoding");
     if (first.n > INT32_MAX / 4 || pair.n > INT32_MAX / 4)
-        return hone_fail(err, HONE_EDATA, "a text of %zu bytes, expected at most %d", first.n > pair.n ? first.n : pair.n, INT32_MAX / 4);
+        return hone_fail(err, HONE_EDATA, "a text of %zu bytes, expected at most %d",
+                         first.n > pair.n ? first.n : pair.n, INT32_MAX / 4);
     scratch *s = e->scratch;
     const template_form *form = o->no_special ? &bare : pair.p ? &t->pair : &t->single;
     encoding *second = pair.p ? &s->second : NULL;
@@ -197,7 +218,9 @@ hone_status tokenizer_encode(const tokenizer *t, str first, str pair, const enco
     if (second) encode_text(t, s, pair, second);
     e->n = e->n_cut = 0;
     e->n_unknown = s->first.n_unknown + (second ? second->n_unknown : 0);
-    if (o->max_length) HONE_TRY(truncate_texts(o->max_length - form->n_special, o->strategy, &s->first, second, &e->n_cut, err));
+    if (o->max_length)
+        HONE_TRY(
+            truncate_texts(o->max_length - form->n_special, o->strategy, &s->first, second, &e->n_cut, err));
     for (int i = 0; i < form->n; i++) {
         const template_piece *p = &form->piece[i];
         if (p->id >= 0) encoding_put(e, p->id, p->type, 0, 0, 1);

@@ -3,7 +3,8 @@
 #include "text/unicode.h"
 #include "base/mem.h"
 
-#define WIDEST 24 /* characters that one character can become: a decomposition, each lower-cased, and two spaces */
+#define WIDEST                                                                                               \
+    24 /* characters that one character can become: a decomposition, each lower-cased, and two spaces */
 
 static void make_room(characters *c, size_t more) {
     if (c->n + more <= c->cap) return;
@@ -28,17 +29,39 @@ static void put(characters *c, uint32_t code, size_t from, size_t to) {
     c->to[c->n++] = (int32_t)to;
 }
 
-/* A mark goes before the marks of higher class that stand behind the same starter. */
-static void put_mark(characters *c, size_t starter_end, uint32_t code, int combining, size_t from, size_t to) {
-    size_t i = c->n++;
-    for (; i > starter_end && unicode_combining(c->code[i - 1]) > combining; i--) {
-        c->code[i] = c->code[i - 1];
-        c->from[i] = c->from[i - 1];
-        c->to[i] = c->to[i - 1];
+/* Marks behind a starter wait in [run, n) until the next starter, those that stripping takes away among them.
+ */
+#define FURTHER (1u << 30) /* not the first of the characters that its source became */
+#define REMOVED (1u << 31)
+#define CODE 0x1fffffu
+
+/* Put the waiting marks in canonical order (stable, by counting: a long run costs no more a mark than a short
+ * one), and take the removed ones away. The library hands sources out after ordering: the k-th first
+ * character gets the k-th source, a further one that of the character before it. */
+static void end_run(characters *c, size_t run) {
+    const size_t n = c->n - run;
+    size_t at[256] = {0}, n_sources = 0, given = 0, kept = run;
+    if (!n) return;
+    make_room(c, n);
+    uint32_t *in = c->code + run, *sorted = c->code + c->n;
+    int32_t *from = c->from + c->n, *to = c->to + c->n;
+    for (size_t i = 0; i < n; i++) {
+        at[unicode_combining(in[i] & CODE) + 1]++;
+        if (in[i] & FURTHER) continue;
+        from[n_sources] = c->from[run + i];
+        to[n_sources++] = c->to[run + i];
     }
-    c->code[i] = code;
-    c->from[i] = (int32_t)from;
-    c->to[i] = (int32_t)to;
+    for (int k = 1; k < 256; k++) at[k] += at[k - 1];
+    for (size_t i = 0; i < n; i++) sorted[at[unicode_combining(in[i] & CODE)]++] = in[i];
+    int32_t last_from = run ? c->from[run - 1] : c->from[0], last_to = run ? c->to[run - 1] : c->to[0];
+    for (size_t i = 0; i < n; i++) {
+        if (!(sorted[i] & FURTHER)) last_from = from[given], last_to = to[given], given++;
+        if (sorted[i] & REMOVED) continue;
+        c->code[kept] = sorted[i] & CODE;
+        c->from[kept] = last_from;
+        c->to[kept++] = last_to;
+    }
+    c->n = kept;
 }
 
 static void put_lower(characters *c, size_t first) {
@@ -49,42 +72,56 @@ static void put_lower(characters *c, size_t first) {
     if (!extra) return;
     make_room(c, extra + (end - first));
     for (size_t i = first; i < end; i++) { /* behind the end, then moved to the front */
-        const int n = unicode_class(c->code[i]) & UNICODE_LOWER ? unicode_lower(c->code[i], out) : (out[0] = c->code[i], 1);
+        const int n = unicode_class(c->code[i]) & UNICODE_LOWER ? unicode_lower(c->code[i], out)
+                                                                : (out[0] = c->code[i], 1);
         for (int k = 0; k < n; k++) put(c, out[k], (size_t)c->from[i], (size_t)c->to[i]);
     }
     const size_t n = c->n - end;
-    for (size_t i = 0; i < n; i++) c->code[first + i] = c->code[end + i], c->from[first + i] = c->from[end + i], c->to[first + i] = c->to[end + i];
+    for (size_t i = 0; i < n; i++)
+        c->code[first + i] = c->code[end + i], c->from[first + i] = c->from[end + i],
+                        c->to[first + i] = c->to[end + i];
     c->n = first + n;
 }
 
-/* What one character becomes, but for lower-casing. *starter: end of the last starter in the output. */
-static void put_character(characters *c, const normalize_options *o, uint32_t code, size_t from, size_t to, size_t *starter) {
-    unsigned k = unicode_class(code);
+static void put_starter(characters *c, uint32_t code, size_t from, size_t to, size_t *run) {
+    end_run(c, *run);
+    make_room(c, 1);
+    put(c, code, from, to);
+    *run = c->n;
+}
+
+/* A character decomposed. What stripping takes away still counts where marks are put in order. */
+static void put_stripped(characters *c, uint32_t code, unsigned k, size_t from, size_t to, size_t *run) {
     uint32_t out[8];
+    const int n = k & UNICODE_STRIP ? unicode_strip(code, out) : (out[0] = code, 1);
+    make_room(c, 8);
+    if (!n && (k & UNICODE_MARK)) put(c, code | REMOVED, from, to);
+    if (!n && !(k & UNICODE_MARK)) end_run(c, *run), *run = c->n;
+    for (int i = 0; i < n; i++) {
+        if (unicode_combining(out[i])) put(c, out[i] | (i ? FURTHER : 0), from, to);
+        else put_starter(c, out[i], from, to, run);
+    }
+}
+
+/* What one character becomes, but for lower-casing. *run: end of the last starter in the output. */
+static void put_character(characters *c, const normalize_options *o, uint32_t code, size_t from, size_t to,
+                          size_t *run) {
+    unsigned k = unicode_class(code);
     if (o->clean_text) {
         if (k & UNICODE_DROP) return;
         if (k & UNICODE_SPACE) code = ' ', k = unicode_class(' ');
     }
     const int spaced = o->chinese_chars && (k & UNICODE_CJK);
-    if (spaced) put(c, ' ', from, to), *starter = c->n;
-    if (!o->strip_accents) {
-        put(c, code, from, to);
-    } else {
-        const int n = k & UNICODE_STRIP ? unicode_strip(code, out) : (out[0] = code, 1);
-        if (!n && !(k & UNICODE_MARK)) *starter = c->n; /* a starter that is taken away still parts the marks around it */
-        for (int i = 0; i < n; i++) {
-            const int combining = unicode_combining(out[i]);
-            if (combining) put_mark(c, *starter, out[i], combining, from, to);
-            else put(c, out[i], from, to), *starter = c->n;
-        }
-    }
-    if (spaced) put(c, ' ', from, to), *starter = c->n;
+    if (spaced) put_starter(c, ' ', from, to, run);
+    if (o->strip_accents) put_stripped(c, code, k, from, to, run);
+    else put(c, code, from, to), *run = c->n;
+    if (spaced) put_starter(c, ' ', from, to, run);
 }
 
 void normalize_text(characters *out, const normalize_options *o, str s, size_t at) {
     static const normalize_options as_it_is = {0};
     const size_t first = out->n;
-    size_t starter = out->n;
+    size_t run = out->n;
     int other_than_ascii = 0;
     if (!o) o = &as_it_is;
     make_room(out, s.n + WIDEST);
@@ -99,9 +136,10 @@ void normalize_text(characters *out, const normalize_options *o, str s, size_t a
                 code = ' ';
             }
             if (o->lowercase && code >= 'A' && code <= 'Z') code += 'a' - 'A';
+            end_run(out, run);
             make_room(out, 1);
             put(out, code, from, from + 1);
-            starter = out->n;
+            run = out->n;
             continue;
         }
         uint32_t code;
@@ -111,9 +149,10 @@ void normalize_text(characters *out, const normalize_options *o, str s, size_t a
             continue;
         }
         make_room(out, WIDEST);
-        put_character(out, o, code, at + i, at + i + (size_t)n, &starter);
+        put_character(out, o, code, at + i, at + i + (size_t)n, &run);
         other_than_ascii = 1;
         i += (size_t)n;
     }
+    end_run(out, run);
     if (o->lowercase && other_than_ascii) put_lower(out, first);
 }

@@ -1,7 +1,8 @@
-/* normalize.h - BERT's normalisation: text in, cleaned text out, with the place that every character came from.
+/* normalize.h - BERT's normalisation: text in, cleaned text out, with the place that every character came
+ * from.
  *
- * Order, as BertNormalizer has it: clean_text, spaces around CJK characters, decomposition and stripping of accents,
- * lower-casing. */
+ * Order, as BertNormalizer has it: clean_text, spaces around CJK characters, decomposition and stripping of
+ * accents, lower-casing. */
 #ifndef TEXT_NORMALIZE_H
 #define TEXT_NORMALIZE_H
 #include "base/str.h"

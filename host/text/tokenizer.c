@@ -32,8 +32,15 @@ static void make_sha256(tokenizer *t) {
     hash_str(&s, STR("hone tokenizer 1"));
     hash_int(&s, t->vocab.n);
     for (int id = 0; id < t->vocab.n; id++) hash_str(&s, t->vocab.token[id]);
-    const int64_t numbers[] = {t->n_model, t->has_normalizer, t->has_pretokenizer, t->normalize.clean_text, t->normalize.chinese_chars, t->normalize.strip_accents,
-                               t->normalize.lowercase, t->unk, t->max_chars};
+    const int64_t numbers[] = {t->n_model,
+                               t->has_normalizer,
+                               t->has_pretokenizer,
+                               t->normalize.clean_text,
+                               t->normalize.chinese_chars,
+                               t->normalize.strip_accents,
+                               t->normalize.lowercase,
+                               t->unk,
+                               t->max_chars};
     sha256_add(&s, numbers, sizeof numbers);
     hash_str(&s, t->prefix);
     for (int i = 0; i < t->n_added; i++) {
@@ -73,7 +80,8 @@ static int find_role(const tokenizer *t, const char *token) {
 }
 
 static hone_status load(tokenizer *t, const char *folder, hone_err *err) {
-    const char *whole = path_join(t->a, folder, "tokenizer.json"), *words = path_join(t->a, folder, "vocab.txt");
+    const char *whole = path_join(t->a, folder, "tokenizer.json"),
+               *words = path_join(t->a, folder, "vocab.txt");
     const json *config;
     if (file_exists(whole)) {
         HONE_TRY(tokenizer_from_json(t, whole, err));
@@ -85,7 +93,8 @@ static hone_status load(tokenizer *t, const char *folder, hone_err *err) {
         return hone_hint(err, "tokenizer_name may name another folder");
     }
     prepare_added(t);
-    t->roles = (tokenizer_roles){t->unk, find_role(t, "[CLS]"), find_role(t, "[SEP]"), find_role(t, "[PAD]"), find_role(t, "[MASK]")};
+    t->roles = (tokenizer_roles){t->unk, find_role(t, "[CLS]"), find_role(t, "[SEP]"), find_role(t, "[PAD]"),
+                                 find_role(t, "[MASK]")};
     make_sha256(t);
     return HONE_OK;
 }
@@ -111,7 +120,9 @@ void tokenizer_free(tokenizer *t) {
 
 int tokenizer_size(const tokenizer *t) { return t->vocab.n; }
 int tokenizer_id(const tokenizer *t, str token) { return vocab_find(&t->vocab, token.p, token.n); }
-str tokenizer_token(const tokenizer *t, int id) { return id >= 0 && id < t->vocab.n && t->vocab.token[id].p ? t->vocab.token[id] : (str){"", 0}; }
+str tokenizer_token(const tokenizer *t, int id) {
+    return id >= 0 && id < t->vocab.n && t->vocab.token[id].p ? t->vocab.token[id] : (str){"", 0};
+}
 const char *tokenizer_kind(const tokenizer *t) { return t->a ? "WordPiece" : ""; }
 tokenizer_roles tokenizer_special(const tokenizer *t) { return t->roles; }
 int tokenizer_model_max_length(const tokenizer *t) { return t->model_max_length; }
@@ -127,7 +138,8 @@ int tokenizer_is_special(const tokenizer *t, int id) {
 
 /* The library's clean-up of what tokenizing spread: in this order, on each token's text. */
 static void clean_up(text *out, str token) {
-    static const char *const from[] = {" .", " ?", " !", " ,", " ' ", " n't", " 'm", " do not", " 's", " 've", " 're"};
+    static const char *const from[] = {" .",  " ?",      " !",  " ,",   " ' ", " n't",
+                                       " 'm", " do not", " 's", " 've", " 're"};
     static const char *const to[] = {".", "?", "!", ",", "'", "n't", "'m", " don't", "'s", "'ve", "'re"};
     text a = {0}, b = {0};
     text_add(&a, token.p, token.n);
@@ -138,8 +150,7 @@ static void clean_up(text *out, str token) {
             if (i + n <= a.n && !memcmp(a.p + i, from[k], n)) {
                 text_str(&b, to[k]);
                 i += n;
-            } else
-                text_add(&b, a.p + i++, 1);
+            } else text_add(&b, a.p + i++, 1);
         }
         const text swap = a;
         a = b;
@@ -158,7 +169,8 @@ void tokenizer_decode(const tokenizer *t, const int32_t *ids, int n, int skip_sp
         str token = tokenizer_token(t, ids[i]);
         if (!token.n) continue;
         text_clear(&piece);
-        const int goes_on = !first && token.n >= t->decoder_prefix.n && !memcmp(token.p, t->decoder_prefix.p, t->decoder_prefix.n);
+        const int goes_on = !first && token.n >= t->decoder_prefix.n &&
+                            !memcmp(token.p, t->decoder_prefix.p, t->decoder_prefix.n);
         if (goes_on) token.p += t->decoder_prefix.n, token.n -= t->decoder_prefix.n;
         else if (!first) text_str(&piece, " ");
         text_add(&piece, token.p, token.n);

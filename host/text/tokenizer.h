@@ -8,23 +8,23 @@
 
 typedef struct tokenizer tokenizer;
 
-/* Load from a model folder: tokenizer.json if there, else vocab.txt with tokenizer_config.json. Errors are HONE_EUSAGE
- * and name file, line and column (bad-inputs F36, F38 to F41). */
+/* Load from a model folder: tokenizer.json if there, else vocab.txt with tokenizer_config.json. Errors are
+ * HONE_EUSAGE and name file, line and column (bad-inputs F36, F38 to F41). */
 hone_status tokenizer_load(tokenizer **out, const char *folder, hone_err *err);
 void tokenizer_free(tokenizer *t);
 
-int tokenizer_size(const tokenizer *t);              /* ids are below this, added tokens included */
-int tokenizer_id(const tokenizer *t, str token);     /* -1: not in the vocabulary */
-str tokenizer_token(const tokenizer *t, int id);     /* empty: no such id */
-const char *tokenizer_kind(const tokenizer *t);      /* "WordPiece" */
+int tokenizer_size(const tokenizer *t);          /* ids are below this, added tokens included */
+int tokenizer_id(const tokenizer *t, str token); /* -1: not in the vocabulary */
+str tokenizer_token(const tokenizer *t, int id); /* empty: no such id */
+const char *tokenizer_kind(const tokenizer *t);  /* "WordPiece" */
 int tokenizer_is_special(const tokenizer *t, int id);
 /* Ids of the tokens by role, -1 where there is none. */
 typedef struct {
     int unk, cls, sep, pad, mask;
 } tokenizer_roles;
 tokenizer_roles tokenizer_special(const tokenizer *t);
-int tokenizer_model_max_length(const tokenizer *t);  /* from tokenizer_config.json; 0: none given */
-const char *tokenizer_sha256(const tokenizer *t);    /* over the content that decides ids: hex, stable */
+int tokenizer_model_max_length(const tokenizer *t); /* from tokenizer_config.json; 0: none given */
+const char *tokenizer_sha256(const tokenizer *t);   /* over the content that decides ids: hex, stable */
 
 typedef enum { TRUNCATE_LONGEST_FIRST, TRUNCATE_ONLY_FIRST, TRUNCATE_ONLY_SECOND } truncation;
 typedef struct {
@@ -33,24 +33,27 @@ typedef struct {
     int no_special;      /* leave out [CLS] and [SEP] */
 } encode_options;
 
-/* One encoded text or pair. The arrays belong to the encoding and are reused by the next call: keep one a thread. */
+/* One encoded text or pair. The arrays belong to the encoding and are reused by the next call: keep one a
+ * thread. */
 typedef struct {
     int n;
     int32_t *id;
-    uint8_t *type;        /* 0 first text, 1 second */
-    int32_t *from, *to;   /* byte offsets [from, to) into the original text; 0, 0 for special tokens */
-    uint8_t *special;     /* 1: [CLS], [SEP] added by the template */
-    int n_unknown;        /* ids that are [UNK] */
-    int n_cut;            /* tokens lost to truncation */
+    uint8_t *type;      /* 0 first text, 1 second */
+    int32_t *from, *to; /* byte offsets [from, to) into the original text; 0, 0 for special tokens */
+    uint8_t *special;   /* 1: [CLS], [SEP] added by the template */
+    int n_unknown;      /* ids that are [UNK] */
+    int n_cut;          /* tokens lost to truncation */
     size_t cap;
-    void *scratch;        /* private */
+    void *scratch; /* private */
 } encoding;
 void encoding_free(encoding *e); /* of a zeroed one: fine */
 
-/* Encode text, or the pair text, pair (pair.p NULL: none). Bytes must be valid UTF-8 (checked where data is read). */
-hone_status tokenizer_encode(const tokenizer *t, str first, str pair, const encode_options *o, encoding *e, hone_err *err);
+/* Encode text, or the pair text, pair (pair.p NULL: none). Bytes must be valid UTF-8 (checked where data is
+ * read). */
+hone_status tokenizer_encode(const tokenizer *t, str first, str pair, const encode_options *o, encoding *e,
+                             hone_err *err);
 
-/* Ids to text as the library's decoder does (WordPiece: "##" joined, clean-up of spaces before punctuation as the file
- * says); skip_special leaves out special tokens. */
+/* Ids to text as the library's decoder does (WordPiece: "##" joined, clean-up of spaces before punctuation as
+ * the file says); skip_special leaves out special tokens. */
 void tokenizer_decode(const tokenizer *t, const int32_t *ids, int n, int skip_special, text *out);
 #endif

@@ -1,4 +1,5 @@
-/* tokenizer_json.c - reads tokenizer.json. Every part is one of the kinds in a small table, or refused by name. */
+/* tokenizer_json.c - reads tokenizer.json. Every part is one of the kinds in a small table, or refused by
+ * name. */
 #include <stdio.h>
 #include <string.h>
 
@@ -21,12 +22,15 @@ typedef struct {
 static hone_status refuse(const reader *r, const json *at, const char *where, const char *what) {
     int line, column;
     json_place(r->content.p, r->content.n, at ? at->offset : 0, &line, &column);
-    return hone_fail(r->err, HONE_EUSAGE, "%s: line %d column %d (%s): %s", r->path, line, column, where, what);
+    return hone_fail(r->err, HONE_EUSAGE, "%s: line %d column %d (%s): %s", r->path, line, column, where,
+                     what);
 }
 
-static hone_status refuse_kind(const reader *r, const json *at, const char *where, str kind, const char *known) {
+static hone_status refuse_kind(const reader *r, const json *at, const char *where, str kind,
+                               const char *known) {
     char safe[64], what[256];
-    snprintf(what, sizeof what, "\"%s\" is not yet available, expected %s", text_escape(safe, sizeof safe, kind.p, kind.n), known);
+    snprintf(what, sizeof what, "\"%s\" is not yet available, expected %s",
+             text_escape(safe, sizeof safe, kind.p, kind.n), known);
     return refuse(r, at, where, what);
 }
 
@@ -47,7 +51,8 @@ static int is_null(const json *v) { return !v || v->kind == JSON_NULL; }
 static hone_status read_normalizer(reader *r, const json *v) {
     tokenizer *t = r->t;
     if (is_null(v)) return HONE_OK;
-    if (!str_is(kind_of(v), "BertNormalizer")) return refuse_kind(r, v, "normalizer.type", kind_of(v), "BertNormalizer");
+    if (!str_is(kind_of(v), "BertNormalizer"))
+        return refuse_kind(r, v, "normalizer.type", kind_of(v), "BertNormalizer");
     t->has_normalizer = 1;
     t->normalize.clean_text = flag(v, "clean_text", 1);
     t->normalize.chinese_chars = flag(v, "handle_chinese_chars", 1);
@@ -58,7 +63,8 @@ static hone_status read_normalizer(reader *r, const json *v) {
 
 static hone_status read_pretokenizer(reader *r, const json *v) {
     if (is_null(v)) return HONE_OK;
-    if (!str_is(kind_of(v), "BertPreTokenizer")) return refuse_kind(r, v, "pre_tokenizer.type", kind_of(v), "BertPreTokenizer");
+    if (!str_is(kind_of(v), "BertPreTokenizer"))
+        return refuse_kind(r, v, "pre_tokenizer.type", kind_of(v), "BertPreTokenizer");
     r->t->has_pretokenizer = 1;
     return HONE_OK;
 }
@@ -79,10 +85,13 @@ static hone_status read_entry(reader *r, const json *e) {
 static hone_status read_model(reader *r, const json *v) {
     tokenizer *t = r->t;
     if (!v || v->kind != JSON_OBJECT) return refuse(r, v, "model", "missing, expected an object");
-    const json *type = json_get(v, "type"), *entries = json_get(v, "vocab"), *unk = json_get(v, "unk_token"), *prefix = json_get(v, "continuing_subword_prefix"),
+    const json *type = json_get(v, "type"), *entries = json_get(v, "vocab"), *unk = json_get(v, "unk_token"),
+               *prefix = json_get(v, "continuing_subword_prefix"),
                *most = json_get(v, "max_input_chars_per_word");
-    if (type && !str_is(kind_of(v), "WordPiece")) return refuse_kind(r, type, "model.type", kind_of(v), "WordPiece");
-    if (!entries || entries->kind != JSON_OBJECT) return refuse(r, v, "model.vocab", "missing, expected an object of tokens and ids");
+    if (type && !str_is(kind_of(v), "WordPiece"))
+        return refuse_kind(r, type, "model.type", kind_of(v), "WordPiece");
+    if (!entries || entries->kind != JSON_OBJECT)
+        return refuse(r, v, "model.vocab", "missing, expected an object of tokens and ids");
     if (entries->n > VOCAB_MAX) return refuse(r, entries, "model.vocab", "too many tokens");
     vocab_init(&t->vocab, t->a, (int)entries->n);
     for (const json *e = entries->child; e; e = e->next) HONE_TRY(read_entry(r, e));
@@ -98,25 +107,35 @@ static hone_status read_model(reader *r, const json *v) {
     if (t->unk < 0) return refuse(r, unk ? unk : v, "model.unk_token", "is not in the vocabulary");
     t->prefix = prefix && prefix->kind == JSON_STRING ? prefix->string : STR("##");
     if (t->prefix.n > 32) return refuse(r, prefix, "model.continuing_subword_prefix", "longer than 32 bytes");
-    t->max_chars = most && most->is_int && most->integer > 0 && most->integer < 500 ? (int)most->integer : 100;
+    t->max_chars =
+        most && most->is_int && most->integer > 0 && most->integer < 500 ? (int)most->integer : 100;
     return HONE_OK;
 }
 
 static hone_status read_added(reader *r, const json *list) {
     tokenizer *t = r->t;
     if (is_null(list)) return HONE_OK;
-    if (list->kind != JSON_ARRAY || list->n > ADDED_MAX) return refuse(r, list, "added_tokens", "expected an array of at most 100,000");
+    if (list->kind != JSON_ARRAY || list->n > ADDED_MAX)
+        return refuse(r, list, "added_tokens", "expected an array of at most 100,000");
     t->added = ARENA_ARRAY(t->a, list->n + 1, added_token);
     for (const json *e = list->child; e; e = e->next) {
         const json *content = json_get(e, "content"), *id = json_get(e, "id");
         int clash;
-        if (!content || content->kind != JSON_STRING || !id || !id->is_int || id->integer < 0 || id->integer >= VOCAB_MAX)
+        if (!content || content->kind != JSON_STRING || !id || !id->is_int || id->integer < 0 ||
+            id->integer >= VOCAB_MAX)
             return refuse(r, e, "added_tokens", "expected objects with content and id");
         const int there = vocab_find(&t->vocab, content->string.p, content->string.n);
-        if (there >= 0 && there != id->integer) return refuse(r, e, "added_tokens", "has another id in the vocabulary");
-        if (there < 0 && !vocab_add(&t->vocab, t->a, content->string, (int)id->integer, &clash)) return refuse(r, e, "added_tokens", "has the id of another token");
-        t->added[t->n_added++] = (added_token){.content = content->string, .id = (int)id->integer, .single_word = flag(e, "single_word", 0), .lstrip = flag(e, "lstrip", 0),
-                                               .rstrip = flag(e, "rstrip", 0), .normalized = flag(e, "normalized", !flag(e, "special", 0)), .special = flag(e, "special", 0)};
+        if (there >= 0 && there != id->integer)
+            return refuse(r, e, "added_tokens", "has another id in the vocabulary");
+        if (there < 0 && !vocab_add(&t->vocab, t->a, content->string, (int)id->integer, &clash))
+            return refuse(r, e, "added_tokens", "has the id of another token");
+        t->added[t->n_added++] = (added_token){.content = content->string,
+                                               .id = (int)id->integer,
+                                               .single_word = flag(e, "single_word", 0),
+                                               .lstrip = flag(e, "lstrip", 0),
+                                               .rstrip = flag(e, "rstrip", 0),
+                                               .normalized = flag(e, "normalized", !flag(e, "special", 0)),
+                                               .special = flag(e, "special", 0)};
     }
     return HONE_OK;
 }
@@ -124,9 +143,11 @@ static hone_status read_added(reader *r, const json *list) {
 /* ---- the template ---- */
 
 static hone_status read_piece(reader *r, const json *e, template_form *form, int *n_ids) {
-    const json *sequence = json_get(e, "Sequence"), *special = json_get(e, "SpecialToken"), *x = sequence ? sequence : special;
+    const json *sequence = json_get(e, "Sequence"), *special = json_get(e, "SpecialToken"),
+               *x = sequence ? sequence : special;
     const json *id = json_get(x, "id"), *type = json_get(x, "type_id");
-    if (!x || !id || id->kind != JSON_STRING || form->n == TEMPLATE_MAX) return refuse(r, e, "post_processor", "expected Sequence or SpecialToken with an id, 32 at most");
+    if (!x || !id || id->kind != JSON_STRING || form->n == TEMPLATE_MAX)
+        return refuse(r, e, "post_processor", "expected Sequence or SpecialToken with an id, 32 at most");
     const int type_id = type && type->is_int ? (int)type->integer : 0;
     if (sequence) {
         form->piece[form->n++] = (template_piece){-1, str_is(id->string, "B"), type_id};
@@ -135,7 +156,8 @@ static hone_status read_piece(reader *r, const json *e, template_form *form, int
     const int token = vocab_find(&r->t->vocab, id->string.p, id->string.n);
     if (token < 0) {
         char what[96], safe[48];
-        snprintf(what, sizeof what, "names \"%s\", which is no token", text_escape(safe, sizeof safe, id->string.p, id->string.n));
+        snprintf(what, sizeof what, "names \"%s\", which is no token",
+                 text_escape(safe, sizeof safe, id->string.p, id->string.n));
         return refuse(r, e, "post_processor", what);
     }
     form->piece[form->n++] = (template_piece){token, 0, type_id};
@@ -146,7 +168,8 @@ static hone_status read_piece(reader *r, const json *e, template_form *form, int
 
 void tokenizer_set_template(tokenizer *t, int cls, int sep) {
     const template_form single = {.piece = {{cls, 0, 0}, {-1, 0, 0}, {sep, 0, 0}}, .n = 3, .n_special = 2};
-    const template_form pair = {.piece = {{cls, 0, 0}, {-1, 0, 0}, {sep, 0, 0}, {-1, 1, 1}, {sep, 0, 1}}, .n = 5, .n_special = 3};
+    const template_form pair = {
+        .piece = {{cls, 0, 0}, {-1, 0, 0}, {sep, 0, 0}, {-1, 1, 1}, {sep, 0, 1}}, .n = 5, .n_special = 3};
     t->single = single;
     t->pair = pair;
 }
@@ -160,18 +183,22 @@ static hone_status read_template(reader *r, const json *v) {
     }
     if (str_is(kind_of(v), "BertProcessing")) {
         const json *sep = json_get(v, "sep"), *cls = json_get(v, "cls");
-        const json *s = sep && sep->kind == JSON_ARRAY && sep->n == 2 ? sep->child->next : NULL, *c = cls && cls->kind == JSON_ARRAY && cls->n == 2 ? cls->child->next : NULL;
-        if (!s || !c || !s->is_int || !c->is_int || s->integer < 0 || c->integer < 0 || s->integer >= t->vocab.n || c->integer >= t->vocab.n)
+        const json *s = sep && sep->kind == JSON_ARRAY && sep->n == 2 ? sep->child->next : NULL,
+                   *c = cls && cls->kind == JSON_ARRAY && cls->n == 2 ? cls->child->next : NULL;
+        if (!s || !c || !s->is_int || !c->is_int || s->integer < 0 || c->integer < 0 ||
+            s->integer >= t->vocab.n || c->integer >= t->vocab.n)
             return refuse(r, v, "post_processor", "expected sep and cls as [token, id]");
         tokenizer_set_template(t, (int)c->integer, (int)s->integer);
         return HONE_OK;
     }
-    if (!str_is(kind_of(v), "TemplateProcessing")) return refuse_kind(r, v, "post_processor.type", kind_of(v), "TemplateProcessing or BertProcessing");
+    if (!str_is(kind_of(v), "TemplateProcessing"))
+        return refuse_kind(r, v, "post_processor.type", kind_of(v), "TemplateProcessing or BertProcessing");
     const json *forms[2] = {json_get(v, "single"), json_get(v, "pair")};
     template_form *to[2] = {&t->single, &t->pair};
     int n_ids = 0;
     for (int i = 0; i < 2; i++) {
-        if (!forms[i] || forms[i]->kind != JSON_ARRAY) return refuse(r, v, "post_processor", "expected arrays single and pair");
+        if (!forms[i] || forms[i]->kind != JSON_ARRAY)
+            return refuse(r, v, "post_processor", "expected arrays single and pair");
         for (const json *e = forms[i]->child; e; e = e->next) HONE_TRY(read_piece(r, e, to[i], &n_ids));
     }
     return HONE_OK;

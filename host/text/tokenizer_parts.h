@@ -8,8 +8,8 @@
 
 /* A token that is found in text before the model sees it. */
 typedef struct {
-    str content;        /* as found: in raw text, or in normalised text */
-    uint32_t *code;     /* the same as code points */
+    str content;    /* as found: in raw text, or in normalised text */
+    uint32_t *code; /* the same as code points */
     int n_codes, id;
     int single_word, lstrip, rstrip, normalized, special;
 } added_token;
@@ -28,18 +28,18 @@ typedef struct {
 
 struct tokenizer {
     arena *a;
-    vocab vocab;             /* added tokens included */
-    int n_model;             /* ids of the model */
+    vocab vocab; /* added tokens included */
+    int n_model; /* ids of the model */
     int has_normalizer, has_pretokenizer;
     normalize_options normalize;
     int unk;
-    str prefix;              /* "##" */
-    int max_chars;           /* longer words are [UNK]: 100 */
+    str prefix;    /* "##" */
+    int max_chars; /* longer words are [UNK]: 100 */
     added_token *added;
     int n_added;
     uint8_t starts_added[256], starts_normalized[256]; /* first bytes of added tokens */
     template_form single, pair;
-    int cleanup;             /* decoder: take spaces before punctuation away */
+    int cleanup; /* decoder: take spaces before punctuation away */
     str decoder_prefix;
     int model_max_length;
     tokenizer_roles roles;
@@ -54,7 +54,8 @@ hone_status tokenizer_read_config(const json **out, tokenizer *t, const char *fo
 void tokenizer_set_template(tokenizer *t, int cls, int sep);
 
 /* wordpiece.c: the pieces of one word of normalised characters [first, end); appended to e. */
-void wordpiece_encode(const tokenizer *t, const characters *c, size_t first, size_t end, int type, encoding *e);
+void wordpiece_encode(const tokenizer *t, const characters *c, size_t first, size_t end, int type,
+                      encoding *e);
 /* encode.c */
 void encoding_reserve(encoding *e, size_t n);
 void encoding_put(encoding *e, int id, int type, int from, int to, int special);

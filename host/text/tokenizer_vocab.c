@@ -15,7 +15,8 @@ hone_status tokenizer_read_config(const json **out, tokenizer *t, const char *fo
     HONE_TRY(file_read(&s, t->a, path, CONFIG_MAX, HONE_EUSAGE, err));
     HONE_TRY(json_parse(out, t->a, path, s.p, s.n, HONE_EUSAGE, err));
     const json *longest = json_get(*out, "model_max_length");
-    if (longest && longest->kind == JSON_NUMBER && longest->number > 0 && longest->number < 1e9) t->model_max_length = (int)longest->number;
+    if (longest && longest->kind == JSON_NUMBER && longest->number > 0 && longest->number < 1e9)
+        t->model_max_length = (int)longest->number;
     return HONE_OK;
 }
 
@@ -46,7 +47,8 @@ hone_status tokenizer_from_vocab(tokenizer *t, const char *folder, hone_err *err
         char safe[64];
         id[i] = vocab_find(&t->vocab, token.p, token.n);
         if (id[i] < 0 && (i == 0 || i == 1 || i == 3))
-            return hone_fail(err, HONE_EUSAGE, "%s: no \"%s\" (%s) among %d tokens", path, text_escape(safe, sizeof safe, token.p, token.n), keys[i], t->vocab.n);
+            return hone_fail(err, HONE_EUSAGE, "%s: no \"%s\" (%s) among %d tokens", path,
+                             text_escape(safe, sizeof safe, token.p, token.n), keys[i], t->vocab.n);
         if (id[i] >= 0) t->added[t->n_added++] = (added_token){.content = token, .id = id[i], .special = 1};
     }
     t->unk = id[0];

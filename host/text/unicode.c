@@ -14,7 +14,8 @@ static int find_code(const uint32_t *codes, int n, uint32_t code) {
     return -1;
 }
 
-static int look_up(const uint32_t *codes, const uint16_t *at, const uint32_t *to, int n, uint32_t code, uint32_t out[8]) {
+static int look_up(const uint32_t *codes, const uint16_t *at, const uint32_t *to, int n, uint32_t code,
+                   uint32_t out[8]) {
     const int i = find_code(codes, n, code);
     if (i < 0) return out[0] = code, 1;
     const int many = at[i + 1] - at[i];
@@ -23,7 +24,8 @@ static int look_up(const uint32_t *codes, const uint16_t *at, const uint32_t *to
 }
 
 int unicode_strip(uint32_t code, uint32_t out[8]) {
-    if (code >= 0xac00 && code < 0xac00 + 11172) { /* Hangul syllables decompose by arithmetic (Unicode, section 3.12) */
+    if (code >= 0xac00 &&
+        code < 0xac00 + 11172) { /* Hangul syllables decompose by arithmetic (Unicode, section 3.12) */
         const uint32_t i = code - 0xac00, t = i % 28;
         out[0] = 0x1100 + i / 588;
         out[1] = 0x1161 + i % 588 / 28;
@@ -33,7 +35,9 @@ int unicode_strip(uint32_t code, uint32_t out[8]) {
     return look_up(unicode_strip_code, unicode_strip_at, unicode_strip_to, unicode_n_strip, code, out);
 }
 
-int unicode_lower(uint32_t code, uint32_t out[8]) { return look_up(unicode_lower_code, unicode_lower_at, unicode_lower_to, unicode_n_lower, code, out); }
+int unicode_lower(uint32_t code, uint32_t out[8]) {
+    return look_up(unicode_lower_code, unicode_lower_at, unicode_lower_to, unicode_n_lower, code, out);
+}
 
 int unicode_combining(uint32_t code) {
     if (!(unicode_class(code) & UNICODE_MARK)) return 0;

@@ -69,9 +69,11 @@ hone_status vocab_read(vocab *v, arena *a, const char *path, hone_err *err) {
         log_note("%s: a byte order mark is passed over", path);
         s.p += 3, s.n -= 3;
     }
-    if (!utf8_valid(s.p, s.n, &bad)) return hone_fail(err, HONE_EUSAGE, "%s: byte %zu: invalid UTF-8", path, bad);
+    if (!utf8_valid(s.p, s.n, &bad))
+        return hone_fail(err, HONE_EUSAGE, "%s: byte %zu: invalid UTF-8", path, bad);
     for (size_t i = 0; i < s.n; i++) n_lines += s.p[i] == '\n';
-    if (n_lines > VOCAB_MAX) return hone_fail(err, HONE_EUSAGE, "%s: %zu lines, expected at most %d", path, n_lines, VOCAB_MAX);
+    if (n_lines > VOCAB_MAX)
+        return hone_fail(err, HONE_EUSAGE, "%s: %zu lines, expected at most %d", path, n_lines, VOCAB_MAX);
     vocab_init(v, a, (int)n_lines);
     int line = 0, crlf = 0, clash;
     for (size_t from = 0; from < s.n; line++) {
@@ -80,10 +82,12 @@ hone_status vocab_read(vocab *v, arena *a, const char *path, hone_err *err) {
         str token = {s.p + from, to - from};
         if (token.n && token.p[token.n - 1] == '\r') token.n--, crlf = 1;
         from = to + 1;
-        if (!token.n) return hone_fail(err, HONE_EUSAGE, "%s: line %d: empty, expected a token", path, line + 1);
+        if (!token.n)
+            return hone_fail(err, HONE_EUSAGE, "%s: line %d: empty, expected a token", path, line + 1);
         if (!vocab_add(v, a, token, line, &clash)) {
             char safe[96];
-            return hone_fail(err, HONE_EUSAGE, "%s: line %d: \"%s\" given twice, first in line %d", path, line + 1, text_escape(safe, sizeof safe, token.p, token.n), clash + 1);
+            return hone_fail(err, HONE_EUSAGE, "%s: line %d: \"%s\" given twice, first in line %d", path,
+                             line + 1, text_escape(safe, sizeof safe, token.p, token.n), clash + 1);
         }
     }
     if (crlf) log_note("%s: lines end with CRLF, which is read as LF", path);

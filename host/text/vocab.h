@@ -7,11 +7,11 @@
 #define VOCAB_MAX 4000000 /* tokens */
 
 typedef struct {
-    str *token;     /* by id; p NULL: no token has this id */
-    int n;          /* ids are below this */
+    str *token; /* by id; p NULL: no token has this id */
+    int n;      /* ids are below this */
     int cap, n_slots;
-    int32_t *slot;  /* open addressing, id + 1 */
-    int longest;    /* bytes of the longest token */
+    int32_t *slot; /* open addressing, id + 1 */
+    int longest;   /* bytes of the longest token */
 } vocab;
 
 void vocab_init(vocab *v, arena *a, int n_expected);
@@ -19,6 +19,7 @@ void vocab_init(vocab *v, arena *a, int n_expected);
 int vocab_add(vocab *v, arena *a, str token, int id, int *clash);
 int vocab_find(const vocab *v, const char *p, size_t n); /* -1 */
 
-/* vocab.txt: a token a line, the line's number is the id; CRLF and a byte order mark are accepted with a note. */
+/* vocab.txt: a token a line, the line's number is the id; CRLF and a byte order mark are accepted with a
+ * note. */
 hone_status vocab_read(vocab *v, arena *a, const char *path, hone_err *err);
 #endif

@@ -1,18 +1,22 @@
-/* wordpiece.c - the longest piece that the vocabulary has, again and again; a word that cannot be cut so is [UNK]. */
+/* wordpiece.c - the longest piece that the vocabulary has, again and again; a word that cannot be cut so is
+ * [UNK]. */
 #include <string.h>
 
 #include "text/tokenizer_parts.h"
 #include "base/mem.h"
 
-#define WORD_BYTES 2048 /* a longer word has more than max_chars characters anyway, or is cut in a buffer of its own */
+#define WORD_BYTES                                                                                           \
+    2048 /* a longer word has more than max_chars characters anyway, or is cut in a buffer of its own */
 
-static void put_unknown(const tokenizer *t, const characters *c, size_t first, size_t end, int type, encoding *e) {
+static void put_unknown(const tokenizer *t, const characters *c, size_t first, size_t end, int type,
+                        encoding *e) {
     encoding_put(e, t->unk, type, c->from[first], c->to[end - 1], 0);
     e->n_unknown++;
 }
 
 /* Piece by piece over the bytes of the word; at[i]: byte at which its character i begins. */
-static int cut_word(const tokenizer *t, const char *word, const int *at, int n, const characters *c, size_t first, int type, encoding *e) {
+static int cut_word(const tokenizer *t, const char *word, const int *at, int n, const characters *c,
+                    size_t first, int type, encoding *e) {
     char piece[WORD_BYTES + 64];
     const int before = e->n;
     memcpy(piece, t->prefix.p, t->prefix.n);
@@ -24,8 +28,7 @@ static int cut_word(const tokenizer *t, const char *word, const int *at, int n, 
             if (i) {
                 memcpy(piece + t->prefix.n, word + at[i], bytes);
                 id = vocab_find(&t->vocab, piece, with);
-            } else
-                id = vocab_find(&t->vocab, word, bytes);
+            } else id = vocab_find(&t->vocab, word, bytes);
             if (id >= 0 && id < t->n_model) break;
             id = -1;
         }
@@ -39,7 +42,8 @@ static int cut_word(const tokenizer *t, const char *word, const int *at, int n, 
     return 1;
 }
 
-void wordpiece_encode(const tokenizer *t, const characters *c, size_t first, size_t end, int type, encoding *e) {
+void wordpiece_encode(const tokenizer *t, const characters *c, size_t first, size_t end, int type,
+                      encoding *e) {
     char word[WORD_BYTES + 8];
     int at[WORD_BYTES / 4 + 2], n = 0, bytes = 0;
     const size_t n_chars = end - first;

@@ -22,7 +22,8 @@ const char *hone_version(void) { return HONE_VERSION; }
 
 void hone_quiet(void) { log_set(LOG_WARN); }
 
-hone_status hone_train(const char *job_file, const char *const *overrides, int n_overrides, char *json_out, size_t json_bytes, hone_err *err) {
+hone_status hone_train(const char *job_file, const char *const *overrides, int n_overrides, char *json_out,
+                       size_t json_bytes, hone_err *err) {
     job *j;
     text summary = {0}, people = {0};
     job_override *o = mem_new(sizeof *o * (size_t)(n_overrides + 1), "overrides");
@@ -40,7 +41,8 @@ hone_status hone_train(const char *job_file, const char *const *overrides, int n
     return status;
 }
 
-hone_status hone_model_open(hone_model **out, const char *folder, const hone_options *options, hone_err *err) {
+hone_status hone_model_open(hone_model **out, const char *folder, const hone_options *options,
+                            hone_err *err) {
     hone_model *m = mem_new(sizeof *m, "model");
     hone_status status = job_load(&m->job, NULL, NULL, 0, 1, err);
     if (!status) {
@@ -53,7 +55,8 @@ hone_status hone_model_open(hone_model **out, const char *folder, const hone_opt
         const session_limits l = {.tokens_max = longest > 4096 ? longest : 4096, .seqs_max = 256};
         m->names = arena_new("labels");
         m->label = ARENA_ARRAY(m->names, (size_t)m->s->n_outputs, const char *);
-        for (int i = 0; i < m->s->labels.n; i++) m->label[i] = arena_copy(m->names, m->s->labels.name[i].p, m->s->labels.name[i].n);
+        for (int i = 0; i < m->s->labels.n; i++)
+            m->label[i] = arena_copy(m->names, m->s->labels.name[i].p, m->s->labels.name[i].n);
         status = session_start(m->s, &l, err);
     }
     if (status) {
@@ -80,10 +83,12 @@ const char *hone_model_label(const hone_model *m, int label) {
 }
 
 /* Encoded texts as a data set in memory. */
-static hone_status encode_texts(hone_model *m, dataset *d, arena *a, const char *const *first, const char *const *second, int n, hone_err *err) {
+static hone_status encode_texts(hone_model *m, dataset *d, arena *a, const char *const *first,
+                                const char *const *second, int n, hone_err *err) {
     const encode_options o = session_dataset_options(m->s, 0).encode;
     int64_t *at = ARENA_ARRAY(a, (size_t)n + 1, int64_t);
-    int32_t *id = ARENA_ARRAY(a, (size_t)n * (size_t)o.max_length + 1, int32_t), *label = ARENA_ARRAY(a, (size_t)n + 1, int32_t);
+    int32_t *id = ARENA_ARRAY(a, (size_t)n * (size_t)o.max_length + 1, int32_t),
+            *label = ARENA_ARRAY(a, (size_t)n + 1, int32_t);
     uint8_t *type = ARENA_ARRAY(a, (size_t)n * (size_t)o.max_length + 1, uint8_t);
     double *target = ARENA_ARRAY(a, (size_t)n + 1, double);
     encoding e = {0};
@@ -120,7 +125,8 @@ static void keep_scores(void *arg, int64_t i, const float *logits, double loss) 
     if (s->n > 1) probabilities(s->to + i * s->n, s->n);
 }
 
-hone_status hone_model_predict(hone_model *m, const char *const *first, const char *const *second, int n, float *scores, hone_err *err) {
+hone_status hone_model_predict(hone_model *m, const char *const *first, const char *const *second, int n,
+                               float *scores, hone_err *err) {
     arena *a = arena_new("predict");
     dataset d = {0};
     score_sink to = {scores, m->s->n_outputs};

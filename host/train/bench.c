@@ -17,12 +17,23 @@ static dataset *random_tokens(arena *a, const session *s, const bench_step_optio
     const int64_t n = o->batch;
     int64_t *at = ARENA_ARRAY(a, (size_t)n + 1, int64_t);
     for (int64_t i = 0; i < n; i++) at[i + 1] = at[i] + (o->length ? o->length[i % o->n_lengths] : o->seq);
-    int32_t *id = ARENA_ARRAY(a, (size_t)at[n] + 1, int32_t), *label = ARENA_ARRAY(a, (size_t)n, int32_t), *line = ARENA_ARRAY(a, (size_t)n, int32_t);
+    int32_t *id = ARENA_ARRAY(a, (size_t)at[n] + 1, int32_t), *label = ARENA_ARRAY(a, (size_t)n, int32_t),
+            *line = ARENA_ARRAY(a, (size_t)n, int32_t);
     uint8_t *type = ARENA_ARRAY(a, (size_t)at[n] + 1, uint8_t);
     double *target = ARENA_ARRAY(a, (size_t)n, double);
-    for (int64_t i = 0; i < at[n]; i++) id[i] = (int32_t)rng_below(1, RNG_BENCH, (uint64_t)i, 0, (uint64_t)s->config->vocab);
-    for (int64_t i = 0; i < n; i++) label[i] = (int32_t)rng_below(1, RNG_BENCH, (uint64_t)i, 1, (uint64_t)(s->n_outputs > 1 ? s->n_outputs : 2));
-    *d = (dataset){.n = n, .n_tokens = at[n], .at = at, .id = id, .type = type, .label = label, .target = target, .line = line};
+    for (int64_t i = 0; i < at[n]; i++)
+        id[i] = (int32_t)rng_below(1, RNG_BENCH, (uint64_t)i, 0, (uint64_t)s->config->vocab);
+    for (int64_t i = 0; i < n; i++)
+        label[i] =
+            (int32_t)rng_below(1, RNG_BENCH, (uint64_t)i, 1, (uint64_t)(s->n_outputs > 1 ? s->n_outputs : 2));
+    *d = (dataset){.n = n,
+                   .n_tokens = at[n],
+                   .at = at,
+                   .id = id,
+                   .type = type,
+                   .label = label,
+                   .target = target,
+                   .line = line};
     return d;
 }
 
@@ -48,23 +59,37 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static void print_times(const session *s, const bench_step_options *o, const dataset *d, times *t, text *json_out, text *people) {
+static void print_times(const session *s, const bench_step_options *o, const dataset *d, times *t,
+                        text *json_out, text *people) {
     const int64_t n = t->n;
     qsort(t->step_s, (size_t)n, sizeof *t->step_s, by_value);
     const double median = n % 2 ? t->step_s[n / 2] : (t->step_s[n / 2 - 1] + t->step_s[n / 2]) / 2;
     const double flops = plan_flops(s->plan, HONE_MICRO, s->rows, (double)d->n_tokens / (double)d->n);
-    text_printf(json_out, "{\"median_s\":%.9g,\"p10_s\":%.9g,\"p90_s\":%.9g,\"tokens_per_second\":%.9g,\"model_flops\":%.9g,\"flops_per_second\":%.9g", median,
-                t->step_s[n / 10], t->step_s[n - 1 - n / 10], (double)d->n_tokens / median, flops, flops / median);
-    text_printf(json_out, ",\"phases\":{\"data\":%.9g,\"forward\":%.9g,\"backward\":%.9g,\"reduce\":0,\"optimizer\":%.9g}", t->feed_s / (double)n,
-                t->phase_s[HONE_FORWARD] / (double)n, t->phase_s[HONE_BACKWARD] / (double)n, t->phase_s[HONE_UPDATE] / (double)n);
-    text_printf(json_out, ",\"peak_device_bytes\":%zu,\"device\":\"%s\",\"dtype\":\"%s\",\"threads\":%d,\"batch\":%lld,\"tokens\":%lld,\"steps\":%lld}",
-                run_device_bytes(s->run), s->device, hone_dtype_name(s->plan->dtype), pool_threads(s->pool), (long long)o->batch, (long long)d->n_tokens, (long long)n);
-    text_printf(people, "%s, %s, %d threads: %lld sequences, %lld tokens\n", run_device_name(s->run), hone_dtype_name(s->plan->dtype), pool_threads(s->pool),
-                (long long)d->n, (long long)d->n_tokens);
-    text_printf(people, "step       %.4f s (p10 %.4f, p90 %.4f, %lld steps)\n", median, t->step_s[n / 10], t->step_s[n - 1 - n / 10], (long long)n);
-    text_printf(people, "tokens     %.0f a second\nproducts   %.1f GFLOP a step, %.1f GFLOP/s\n", (double)d->n_tokens / median, flops * 1e-9, flops / median * 1e-9);
-    text_printf(people, "phases     data %.4f  forward %.4f  backward %.4f  optimizer %.4f s\n", t->feed_s / (double)n, t->phase_s[0] / (double)n,
-                t->phase_s[1] / (double)n, t->phase_s[2] / (double)n);
+    text_printf(json_out,
+                "{\"median_s\":%.9g,\"p10_s\":%.9g,\"p90_s\":%.9g,\"tokens_per_second\":%.9g,\"model_flops\":"
+                "%.9g,\"flops_per_second\":%.9g",
+                median, t->step_s[n / 10], t->step_s[n - 1 - n / 10], (double)d->n_tokens / median, flops,
+                flops / median);
+    text_printf(
+        json_out,
+        ",\"phases\":{\"data\":%.9g,\"forward\":%.9g,\"backward\":%.9g,\"reduce\":0,\"optimizer\":%.9g}",
+        t->feed_s / (double)n, t->phase_s[HONE_FORWARD] / (double)n, t->phase_s[HONE_BACKWARD] / (double)n,
+        t->phase_s[HONE_UPDATE] / (double)n);
+    text_printf(json_out,
+                ",\"peak_device_bytes\":%zu,\"device\":\"%s\",\"dtype\":\"%s\",\"threads\":%d,\"batch\":%lld,"
+                "\"tokens\":%lld,\"steps\":%lld}",
+                run_device_bytes(s->run), s->device, hone_dtype_name(s->plan->dtype), pool_threads(s->pool),
+                (long long)o->batch, (long long)d->n_tokens, (long long)n);
+    text_printf(people, "%s, %s, %d threads: %lld sequences, %lld tokens\n", run_device_name(s->run),
+                hone_dtype_name(s->plan->dtype), pool_threads(s->pool), (long long)d->n,
+                (long long)d->n_tokens);
+    text_printf(people, "step       %.4f s (p10 %.4f, p90 %.4f, %lld steps)\n", median, t->step_s[n / 10],
+                t->step_s[n - 1 - n / 10], (long long)n);
+    text_printf(people, "tokens     %.0f a second\nproducts   %.1f GFLOP a step, %.1f GFLOP/s\n",
+                (double)d->n_tokens / median, flops * 1e-9, flops / median * 1e-9);
+    text_printf(people, "phases     data %.4f  forward %.4f  backward %.4f  optimizer %.4f s\n",
+                t->feed_s / (double)n, t->phase_s[0] / (double)n, t->phase_s[1] / (double)n,
+                t->phase_s[2] / (double)n);
     text_printf(people, "memory     %.1f MiB planned\n", (double)run_device_bytes(s->run) / (1 << 20));
 }
 
@@ -75,7 +100,8 @@ static void take_head(session *s, const bench_step_options *o) {
     for (int i = 0; i < o->n_labels; i++) s->labels.name[i] = str_of(arena_print(s->a, "LABEL_%d", i));
 }
 
-hone_status bench_step(const job *j, pool *p, const bench_step_options *o, text *json_out, text *people, hone_err *err) {
+hone_status bench_step(const job *j, pool *p, const bench_step_options *o, text *json_out, text *people,
+                       hone_err *err) {
     session *s;
     times t = {0};
     HONE_TRY(session_open(&s, j, j->model_name_or_path, j->tokenizer_name, p, err));

@@ -4,7 +4,8 @@
 #include "train/train.h"
 
 typedef struct {
-    const int32_t *length; /* [n_lengths] tokens of each sequence, taken round and round; NULL: all seq tokens */
+    const int32_t
+        *length; /* [n_lengths] tokens of each sequence, taken round and round; NULL: all seq tokens */
     int64_t n_lengths;
     int64_t batch, seq;
     int64_t steps, warmup;
@@ -12,5 +13,6 @@ typedef struct {
 } bench_step_options;
 
 /* Random tokens through j's model and precision. json: the fields of outputs.md; people: the same as text. */
-hone_status bench_step(const job *j, pool *p, const bench_step_options *o, text *json, text *people, hone_err *err);
+hone_status bench_step(const job *j, pool *p, const bench_step_options *o, text *json, text *people,
+                       hone_err *err);
 #endif

@@ -11,7 +11,8 @@ eval_batches eval_batches_of(const job *j, const dataset *d) {
     b.tokens = budget;
     for (int64_t i = 0; i < d->n;) { /* what really occurs, so that the plan asks for no more */
         int64_t n = 0, tokens = 0;
-        while (i < d->n && n < b.samples && tokens + d->at[i + 1] - d->at[i] <= budget) tokens += d->at[i + 1] - d->at[i], i++, n++;
+        while (i < d->n && n < b.samples && tokens + d->at[i + 1] - d->at[i] <= budget)
+            tokens += d->at[i + 1] - d->at[i], i++, n++;
         if (tokens > largest) largest = tokens;
         if (n > n_largest) n_largest = n;
     }
@@ -33,7 +34,8 @@ hone_status evaluate(session *s, const dataset *d, eval_batches b, eval_each eac
         HONE_TRY(run_play(s->run, HONE_EVAL, 0, s->rows, err));
         HONE_TRY(run_get_rows(s->run, p->eval_logits, n, s->logits, err));
         HONE_TRY(run_get_rows(s->run, p->eval_loss, n, s->loss, err));
-        for (int64_t k = 0; k < n; k++) each(arg, sample[k], s->logits + k * s->n_outputs, (double)s->loss[k]);
+        for (int64_t k = 0; k < n; k++)
+            each(arg, sample[k], s->logits + k * s->n_outputs, (double)s->loss[k]);
     }
     return HONE_OK;
 }
@@ -45,13 +47,12 @@ typedef struct {
 
 static void add_sample(void *arg, int64_t i, const float *logits, double loss) {
     const into_metrics *x = arg;
-    if (x->m->n_classes > 1)
-        metrics_add(x->m, logits, x->d->label[i], loss);
-    else
-        metrics_add_target(x->m, logits[0], x->d->target[i], loss);
+    if (x->m->n_classes > 1) metrics_add(x->m, logits, x->d->label[i], loss);
+    else metrics_add_target(x->m, logits[0], x->d->target[i], loss);
 }
 
-hone_status evaluate_metrics(session *s, const dataset *d, eval_batches b, metrics *m, double *seconds, hone_err *err) {
+hone_status evaluate_metrics(session *s, const dataset *d, eval_batches b, metrics *m, double *seconds,
+                             hone_err *err) {
     const uint64_t from = clock_ns();
     metrics_clear(m);
     HONE_TRY(evaluate(s, d, b, add_sample, &(into_metrics){d, m}, err));

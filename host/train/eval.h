@@ -1,4 +1,5 @@
-/* eval.h - a data set through the model, forward only: every sample once, in order, exact whatever the batch size. */
+/* eval.h - a data set through the model, forward only: every sample once, in order, exact whatever the batch
+ * size. */
 #ifndef TRAIN_EVAL_H
 #define TRAIN_EVAL_H
 #include "train/metrics.h"
@@ -16,5 +17,6 @@ eval_batches eval_batches_of(const job *j, const dataset *d);
 hone_status evaluate(session *s, const dataset *d, eval_batches b, eval_each each, void *arg, hone_err *err);
 
 /* The same, into metrics; *seconds it took. */
-hone_status evaluate_metrics(session *s, const dataset *d, eval_batches b, metrics *m, double *seconds, hone_err *err);
+hone_status evaluate_metrics(session *s, const dataset *d, eval_batches b, metrics *m, double *seconds,
+                             hone_err *err);
 #endif

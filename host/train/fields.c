@@ -1,5 +1,6 @@
-/* fields.c - the table of job fields. A row: group, name, aliases, kind, place, default, range, choices, unit, sentence.
- * What prints the table (help, schema, reference) stands in fields_print.c, what reads values in job.c. */
+/* fields.c - the table of job fields. A row: group, name, aliases, kind, place, default, range, choices,
+ * unit, sentence. What prints the table (help, schema, reference) stands in fields_print.c, what reads values
+ * in job.c. */
 #include <float.h>
 #include <stddef.h>
 #include <string.h>
@@ -7,14 +8,22 @@
 #include "train/job.h"
 
 #define AT(member) offsetof(job, member)
-#define T(g, n, al, m, def, help) {g, n, al, FIELD_TEXT, AT(m), def, 0, 0, 0, "", "", help, NULL}
-#define TS(g, n, al, m, help) {g, n, al, FIELD_TEXTS, AT(m), "", 0, 0, 0, "", "", help, NULL}
-#define I(g, n, al, m, def, lo, hi, unit, help) {g, n, al, FIELD_INT, AT(m), def, lo, hi, 0, "", unit, help, NULL}
-#define R(g, n, al, m, def, lo, hi, unit, help) {g, n, al, FIELD_REAL, AT(m), def, lo, hi, 0, "", unit, help, NULL}
-#define RO(g, n, al, m, def, lo, hi, unit, help) {g, n, al, FIELD_REAL, AT(m), def, lo, hi, 1, "", unit, help, NULL}
-#define B(g, n, al, m, def, help) {g, n, al, FIELD_BOOL, AT(m), def, 0, 0, 0, "", "", help, NULL}
-#define C(g, n, al, m, def, ch, help) {g, n, al, FIELD_CHOICE, AT(m), def, 0, 0, 0, ch, "", help, NULL}
-#define LATER(g, n, al, why) {g, n, al, FIELD_TEXT, 0, "", 0, 0, 0, "", "", "Not yet available.", why}
+#define T(g, n, al, m, def, help)                                                                            \
+    { g, n, al, FIELD_TEXT, AT(m), def, 0, 0, 0, "", "", help, NULL }
+#define TS(g, n, al, m, help)                                                                                \
+    { g, n, al, FIELD_TEXTS, AT(m), "", 0, 0, 0, "", "", help, NULL }
+#define I(g, n, al, m, def, lo, hi, unit, help)                                                              \
+    { g, n, al, FIELD_INT, AT(m), def, lo, hi, 0, "", unit, help, NULL }
+#define R(g, n, al, m, def, lo, hi, unit, help)                                                              \
+    { g, n, al, FIELD_REAL, AT(m), def, lo, hi, 0, "", unit, help, NULL }
+#define RO(g, n, al, m, def, lo, hi, unit, help)                                                             \
+    { g, n, al, FIELD_REAL, AT(m), def, lo, hi, 1, "", unit, help, NULL }
+#define B(g, n, al, m, def, help)                                                                            \
+    { g, n, al, FIELD_BOOL, AT(m), def, 0, 0, 0, "", "", help, NULL }
+#define C(g, n, al, m, def, ch, help)                                                                        \
+    { g, n, al, FIELD_CHOICE, AT(m), def, 0, 0, 0, ch, "", help, NULL }
+#define LATER(g, n, al, why)                                                                                 \
+    { g, n, al, FIELD_TEXT, 0, "", 0, 0, 0, "", "", "Not yet available.", why }
 #define COUNT_MAX 9e15
 
 /* clang-format off */

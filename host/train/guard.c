@@ -1,5 +1,5 @@
-/* guard.c - who made it not finite. The weights are untouched (the update idled), so the step's micro-batches can be
- * played again with the same masks, one call at a time, until an output is not finite. */
+/* guard.c - who made it not finite. The weights are untouched (the update idled), so the step's micro-batches
+ * can be played again with the same masks, one call at a time, until an output is not finite. */
 #include <stdio.h>
 
 #include "train/train.h"
@@ -10,7 +10,8 @@ static const char *phase_of(const hone_step *s) { return s->phase == HONE_FORWAR
 /* Up to three samples of the batch that a row of a space belongs to. */
 static void name_samples(const session *s, const run_culprit *c, char *out, size_t n) {
     const batch *b = s->batch;
-    const int by_row = c->space && s->plan->space[c->space].seqs, by_seq = c->space && !s->plan->space[c->space].seqs;
+    const int by_row = c->space && s->plan->space[c->space].seqs,
+              by_seq = c->space && !s->plan->space[c->space].seqs;
     for (int64_t i = 0; i < b->n_seqs; i++) {
         const int in_row = by_row && c->row >= b->at[i].first && c->row < b->at[i].first + b->at[i].n;
         if (!in_row && !(by_seq && c->row == i)) continue;
@@ -18,8 +19,10 @@ static void name_samples(const session *s, const run_culprit *c, char *out, size
         return;
     }
     int at = snprintf(out, n, "; among samples");
-    for (int64_t i = 0; i < b->n_seqs && i < 8 && (size_t)at < n; i++) at += snprintf(out + at, n - (size_t)at, "%s %lld", i ? "," : "", (long long)b->sample[i]);
-    if (b->n_seqs > 8 && (size_t)at < n) snprintf(out + at, n - (size_t)at, " and %lld more", (long long)(b->n_seqs - 8));
+    for (int64_t i = 0; i < b->n_seqs && i < 8 && (size_t)at < n; i++)
+        at += snprintf(out + at, n - (size_t)at, "%s %lld", i ? "," : "", (long long)b->sample[i]);
+    if (b->n_seqs > 8 && (size_t)at < n)
+        snprintf(out + at, n - (size_t)at, " and %lld more", (long long)(b->n_seqs - 8));
 }
 
 static hone_status report(const training *t, const run_culprit *c, hone_err *err) {
@@ -30,9 +33,11 @@ static hone_status report(const training *t, const run_culprit *c, hone_err *err
     else if (step->layer >= t->s->config->layers) snprintf(where, sizeof where, "the head");
     else snprintf(where, sizeof where, "layer %d", step->layer);
     if (t->saved_step >= 0) snprintf(saved, sizeof saved, "last saved step %lld", (long long)t->saved_step);
-    hone_fail(err, HONE_ENOTFINITE, "step %lld: %s %s of %s in %s is %s%s; %s", (long long)t->step + 1, phase_of(step),
-              t->s->plan->value[c->value].name, hone_op_find(step->op)->name, where, c->seen != c->seen ? "NaN" : "infinite", samples, saved);
-    return hone_hint(err, "the weights are those before this step; a lower learning_rate or other data for these samples");
+    hone_fail(err, HONE_ENOTFINITE, "step %lld: %s %s of %s in %s is %s%s; %s", (long long)t->step + 1,
+              phase_of(step), t->s->plan->value[c->value].name, hone_op_find(step->op)->name, where,
+              c->seen != c->seen ? "NaN" : "infinite", samples, saved);
+    return hone_hint(
+        err, "the weights are those before this step; a lower learning_rate or other data for these samples");
 }
 
 hone_status explain_not_finite(training *t, const hone_tick *before, hone_err *err) {
@@ -48,6 +53,9 @@ hone_status explain_not_finite(training *t, const hone_tick *before, hone_err *e
         HONE_TRY(run_play_probing(t->s->run, HONE_MICRO, 0, t->s->rows, &c, err));
         if (c.step >= 0) return report(t, &c, err);
     }
-    hone_fail(err, HONE_ENOTFINITE, "step %lld: the sum of the step's gradients is not finite, though those of each micro-batch are", (long long)t->step + 1);
+    hone_fail(
+        err, HONE_ENOTFINITE,
+        "step %lld: the sum of the step's gradients is not finite, though those of each micro-batch are",
+        (long long)t->step + 1);
     return hone_hint(err, "a lower learning_rate, or max_grad_norm");
 }

@@ -42,8 +42,10 @@ hone_status inputs_labels(session *s, hone_err *err) {
         s->labels = !says_nothing(s->config) && names_all(&own, &found) ? own : found;
     }
     if (s->labels.n < 2) {
-        hone_fail(err, HONE_EDATA, "%s: %d classes, expected at least 2", j->train_file ? j->train_file : j->labels_file, s->labels.n);
-        return hone_hint(err, "do_regression: true predicts numbers; label_column_name names the column of labels");
+        hone_fail(err, HONE_EDATA, "%s: %d classes, expected at least 2",
+                  j->train_file ? j->train_file : j->labels_file, s->labels.n);
+        return hone_hint(
+            err, "do_regression: true predicts numbers; label_column_name names the column of labels");
     }
     s->n_outputs = s->labels.n;
     return HONE_OK;
@@ -57,31 +59,37 @@ static hone_status make_class_weights(inputs *in, const session *s, hone_err *er
     in->class_weight = ARENA_ARRAY(in->a, (size_t)n, double);
     if (j->class_weights == WEIGHTS_LIST) {
         if (j->class_weight_list.n != n)
-            return hone_fail(err, HONE_EUSAGE, "class_weights: %d numbers, expected %d, one a class", j->class_weight_list.n, n);
+            return hone_fail(err, HONE_EUSAGE, "class_weights: %d numbers, expected %d, one a class",
+                             j->class_weight_list.n, n);
         memcpy(in->class_weight, j->class_weight_list.p, sizeof(double) * (size_t)n);
         return HONE_OK;
     }
     int64_t *count = ARENA_ARRAY(in->a, (size_t)n, int64_t);
     for (int64_t i = 0; i < in->train->n; i++)
         if (in->train->label[i] >= 0) count[in->train->label[i]]++;
-    for (int c = 0; c < n; c++) in->class_weight[c] = count[c] ? (double)in->train->n / ((double)n * (double)count[c]) : 0;
+    for (int c = 0; c < n; c++)
+        in->class_weight[c] = count[c] ? (double)in->train->n / ((double)n * (double)count[c]) : 0;
     return HONE_OK;
 }
 
-static hone_status open_one(dataset **out, const char *path, const session *s, int64_t max_samples, int label_optional, hone_err *err) {
+static hone_status open_one(dataset **out, const char *path, const session *s, int64_t max_samples,
+                            int label_optional, hone_err *err) {
     const dataset_options o = session_dataset_options(s, max_samples);
     HONE_TRY(dataset_open(out, path, &o, s->tok, &s->labels, label_optional, s->pool, err));
     const dataset *d = *out;
     if (d->n_truncated)
-        log_note("%s: %.1f %% of rows truncated at %lld tokens (mean loss %.0f tokens)", path, 100.0 * (double)d->n_truncated / (double)d->n,
-                 (long long)o.encode.max_length, (double)d->n_cut_tokens / (double)d->n_truncated);
+        log_note("%s: %.1f %% of rows truncated at %lld tokens (mean loss %.0f tokens)", path,
+                 100.0 * (double)d->n_truncated / (double)d->n, (long long)o.encode.max_length,
+                 (double)d->n_cut_tokens / (double)d->n_truncated);
     return HONE_OK;
 }
 
 static void split_validation(inputs *in, const session *s) {
     const dataset *d = in->whole;
-    int64_t *train = ARENA_ARRAY(in->a, (size_t)d->n + 1, int64_t), *validation = ARENA_ARRAY(in->a, (size_t)d->n + 1, int64_t), n_train, n_validation;
-    dataset_split(d, s->job->validation_split_percentage / 100, (uint64_t)s->job->shuffle_seed, train, &n_train, validation, &n_validation);
+    int64_t *train = ARENA_ARRAY(in->a, (size_t)d->n + 1, int64_t),
+            *validation = ARENA_ARRAY(in->a, (size_t)d->n + 1, int64_t), n_train, n_validation;
+    dataset_split(d, s->job->validation_split_percentage / 100, (uint64_t)s->job->shuffle_seed, train,
+                  &n_train, validation, &n_validation);
     in->train = dataset_pick(d, train, n_train);
     in->validation = dataset_pick(d, validation, n_validation);
 }
@@ -91,7 +99,9 @@ static dataset *shuffle_rows(inputs *in, const dataset *d, const job *j) {
     int64_t *index = ARENA_ARRAY(in->a, (size_t)d->n + 1, int64_t), n = d->n;
     for (int64_t i = 0; i < n; i++) index[i] = i;
     for (int64_t i = n - 1; i > 0; i--) {
-        const int64_t k = (int64_t)rng_below((uint64_t)j->shuffle_seed, RNG_SPLIT, 1, (uint64_t)i, (uint64_t)i + 1), swap = index[i];
+        const int64_t k = (int64_t)rng_below((uint64_t)j->shuffle_seed, RNG_SPLIT, 1, (uint64_t)i,
+                                             (uint64_t)i + 1),
+                      swap = index[i];
         index[i] = index[k];
         index[k] = swap;
     }
@@ -111,11 +121,12 @@ static hone_status open_all(inputs *in, session *s, hone_err *err) {
         if (!j->validation_file && j->validation_split_percentage > 0) {
             in->whole = d;
             split_validation(in, s);
-        } else
-            in->train = d;
-        if (!in->train->n) return hone_fail(err, HONE_EDATA, "%s: no rows are left to train on", j->train_file);
+        } else in->train = d;
+        if (!in->train->n)
+            return hone_fail(err, HONE_EDATA, "%s: no rows are left to train on", j->train_file);
     }
-    if (j->validation_file) HONE_TRY(open_one(&in->validation, j->validation_file, s, j->max_eval_samples, 0, err));
+    if (j->validation_file)
+        HONE_TRY(open_one(&in->validation, j->validation_file, s, j->max_eval_samples, 0, err));
     if (j->test_file) HONE_TRY(open_one(&in->test, j->test_file, s, j->max_predict_samples, 1, err));
     return in->train ? make_class_weights(in, s, err) : HONE_OK;
 }

@@ -6,13 +6,13 @@
 typedef struct {
     arena *a;
     dataset *train, *validation, *test; /* NULL: the job has none */
-    dataset *whole;       /* what train and validation were split from; NULL: they were not */
+    dataset *whole;                     /* what train and validation were split from; NULL: they were not */
     dataset *unshuffled;  /* the rows as they lie in the file, where shuffle_train_dataset was asked for */
     double *class_weight; /* [classes] or NULL */
 } inputs;
 
-/* Decide s->labels and s->n_outputs: the labels file, else the model's own id2label if it names every label of
- * train_file, else the sorted labels of train_file. */
+/* Decide s->labels and s->n_outputs: the labels file, else the model's own id2label if it names every label
+ * of train_file, else the sorted labels of train_file. */
 hone_status inputs_labels(session *s, hone_err *err);
 /* The same, then open the data sets. */
 hone_status inputs_open(inputs **out, session *s, hone_err *err);

@@ -1,4 +1,5 @@
-/* job.c - reads a job: file, then command line, over the defaults of the table; every message names place and field. */
+/* job.c - reads a job: file, then command line, over the defaults of the table; every message names place and
+ * field. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,8 @@
 
 #define JOB_MAX_BYTES ((size_t)1 << 20)
 
-/* Where a value stands, for messages: "job.json: line 3 column 7 (learning_rate)" or "command line (learning_rate)". */
+/* Where a value stands, for messages: "job.json: line 3 column 7 (learning_rate)" or "command line
+ * (learning_rate)". */
 typedef struct {
     const char *file, *text;
     size_t n, offset;
@@ -24,9 +26,9 @@ static const char *place_text(place *p) {
     if (p->text) {
         int line, column;
         json_place(p->text, p->n, p->offset, &line, &column);
-        snprintf(p->said, sizeof p->said, "%.150s: line %d column %d (%.60s)", p->file, line, column, p->name);
-    } else
-        snprintf(p->said, sizeof p->said, "%.150s (%.60s)", p->file, p->name);
+        snprintf(p->said, sizeof p->said, "%.150s: line %d column %d (%.60s)", p->file, line, column,
+                 p->name);
+    } else snprintf(p->said, sizeof p->said, "%.150s (%.60s)", p->file, p->name);
     return p->said;
 }
 
@@ -35,17 +37,30 @@ static const char *expected(const field *f, char out[160]) {
     if (f->kind == FIELD_INT || f->kind == FIELD_REAL) {
         if (f->high >= 9e15)
             snprintf(range, sizeof range, " %s %.9g", f->open_low ? "above" : "from", f->low);
-        else
-            snprintf(range, sizeof range, " in %c%.9g, %.9g]", f->open_low ? '(' : '[', f->low, f->high);
+        else snprintf(range, sizeof range, " in %c%.9g, %.9g]", f->open_low ? '(' : '[', f->low, f->high);
     }
     switch (f->kind) {
-    case FIELD_INT: snprintf(out, 160, "an integer%s", range); break;
-    case FIELD_REAL: snprintf(out, 160, "a number%s", range); break;
-    case FIELD_BOOL: snprintf(out, 160, "true or false"); break;
-    case FIELD_CHOICE: snprintf(out, 160, "one of: %s", f->choices); break;
-    case FIELD_TEXTS: snprintf(out, 160, "text or a list of texts"); break;
-    case FIELD_REALS: snprintf(out, 160, "one of: %s, or a list of numbers", f->choices); break;
-    default: snprintf(out, 160, "text"); break;
+    case FIELD_INT:
+        snprintf(out, 160, "an integer%s", range);
+        break;
+    case FIELD_REAL:
+        snprintf(out, 160, "a number%s", range);
+        break;
+    case FIELD_BOOL:
+        snprintf(out, 160, "true or false");
+        break;
+    case FIELD_CHOICE:
+        snprintf(out, 160, "one of: %s", f->choices);
+        break;
+    case FIELD_TEXTS:
+        snprintf(out, 160, "text or a list of texts");
+        break;
+    case FIELD_REALS:
+        snprintf(out, 160, "one of: %s, or a list of numbers", f->choices);
+        break;
+    default:
+        snprintf(out, 160, "text");
+        break;
     }
     return out;
 }
@@ -85,7 +100,8 @@ static int choice_index(const char *choices, str word) {
 static void *field_place(job *j, const field *f) { return (char *)j + f->at; }
 
 static int bool_from_text(str s, int *out) {
-    static const char *const yes[] = {"true", "True", "1", "yes", "on"}, *const no[] = {"false", "False", "0", "no", "off"};
+    static const char *const yes[] = {"true", "True", "1", "yes", "on"}, *const no[] = {"false", "False", "0",
+                                                                                        "no", "off"};
     for (int i = 0; i < 5; i++) {
         if (str_is(s, yes[i])) return *out = 1, 1;
         if (str_is(s, no[i])) return *out = 0, 1;
@@ -94,12 +110,12 @@ static int bool_from_text(str s, int *out) {
 }
 
 static hone_status set_number(job *j, const field *f, double x, const char *shown, place *at, hone_err *err) {
-    if (!isfinite(x) || x > f->high || x < f->low || (f->open_low && x <= f->low)) return wrong(f, at, shown, err);
+    if (!isfinite(x) || x > f->high || x < f->low || (f->open_low && x <= f->low))
+        return wrong(f, at, shown, err);
     if (f->kind == FIELD_INT) {
         if (x != floor(x)) return wrong(f, at, shown, err);
         *(int64_t *)field_place(j, f) = (int64_t)x;
-    } else
-        *(double *)field_place(j, f) = x;
+    } else *(double *)field_place(j, f) = x;
     return HONE_OK;
 }
 
@@ -115,7 +131,8 @@ static void texts_from_commas(arena *a, texts *out, str s) {
     }
 }
 
-static hone_status set_class_weights(job *j, const field *f, const double *list, size_t n, place *at, hone_err *err) {
+static hone_status set_class_weights(job *j, const field *f, const double *list, size_t n, place *at,
+                                     hone_err *err) {
     j->class_weights = WEIGHTS_LIST;
     j->class_weight_list.p = ARENA_ARRAY(j->a, n ? n : 1, double);
     j->class_weight_list.n = (int)n;
@@ -129,7 +146,8 @@ static hone_status set_class_weights(job *j, const field *f, const double *list,
 /* A value as text: from the command line, a default, or a JSON string. */
 static hone_status set_from_text(job *j, const field *f, str s, int from_json, place *at, hone_err *err) {
     char shown[96], safe[72];
-    snprintf(shown, sizeof shown, "\"%s\"%s", text_escape(safe, sizeof safe, s.p, s.n), from_json ? " is text" : "");
+    snprintf(shown, sizeof shown, "\"%s\"%s", text_escape(safe, sizeof safe, s.p, s.n),
+             from_json ? " is text" : "");
     double x;
     int yes;
     switch (f->kind) {
@@ -138,14 +156,15 @@ static hone_status set_from_text(job *j, const field *f, str s, int from_json, p
         if (memchr(s.p, 0, s.n)) return wrong(f, at, "a text with a NUL", err);
         *(const char **)field_place(j, f) = s.n ? arena_copy(j->a, s.p, s.n) : NULL;
         return HONE_OK;
-    case FIELD_TEXTS: texts_from_commas(j->a, field_place(j, f), s); return HONE_OK;
+    case FIELD_TEXTS:
+        texts_from_commas(j->a, field_place(j, f), s);
+        return HONE_OK;
     case FIELD_INT:
     case FIELD_REAL: {
         const int suffixed = s.n > 1 && strchr("kKM%", s.p[s.n - 1]);
         if (f->choices[0] && bool_from_text(s, &yes) && strchr("tTfFyYo", s.p[0]))
             x = yes ? atof(f->choices + 5) : 0;
-        else if ((from_json && !suffixed) || !number_from_text(s, f, &x))
-            return wrong(f, at, shown, err);
+        else if ((from_json && !suffixed) || !number_from_text(s, f, &x)) return wrong(f, at, shown, err);
         return set_number(j, f, x, shown, at, err);
     }
     case FIELD_BOOL:
@@ -194,12 +213,11 @@ static hone_status expand_variables(job *j, str in, str *out, place *at, hone_er
         const size_t n = (size_t)((colon ? colon : end) - from);
         snprintf(name, sizeof name, "%.*s", (int)(n < 100 ? n : 100), from);
         const char *value = env_expand(name);
-        if (value)
-            text_str(&t, value);
-        else if (colon)
-            text_add(&t, colon + 2, (size_t)(end - colon - 2));
+        if (value) text_str(&t, value);
+        else if (colon) text_add(&t, colon + 2, (size_t)(end - colon - 2));
         else
-            status = hone_fail(err, HONE_EUSAGE, "%s: ${%s} is not set", place_text(at), text_escape(safe, sizeof safe, name, strlen(name)));
+            status = hone_fail(err, HONE_EUSAGE, "%s: ${%s} is not set", place_text(at),
+                               text_escape(safe, sizeof safe, name, strlen(name)));
         i = (size_t)(end - in.p);
     }
     *out = (str){t.n ? arena_copy(j->a, t.p, t.n) : "", t.n};
@@ -213,12 +231,9 @@ static hone_status set_from_list(job *j, const field *f, const json *v, place *a
         out->p = ARENA_ARRAY(j->a, v->n + 1, const char *);
         out->n = 0;
         for (const json *e = v->child; e; e = e->next) {
-            if (e->kind == JSON_STRING)
-                out->p[out->n++] = e->string.p;
-            else if (e->is_int)
-                out->p[out->n++] = arena_print(j->a, "%lld", (long long)e->integer);
-            else
-                return wrong(f, at, json_kind_name(e->kind), err);
+            if (e->kind == JSON_STRING) out->p[out->n++] = e->string.p;
+            else if (e->is_int) out->p[out->n++] = arena_print(j->a, "%lld", (long long)e->integer);
+            else return wrong(f, at, json_kind_name(e->kind), err);
         }
         return HONE_OK;
     }
@@ -235,7 +250,8 @@ static hone_status set_from_list(job *j, const field *f, const json *v, place *a
 static hone_status set_from_json(job *j, const field *f, const json *v, place *at, hone_err *err) {
     char shown[64];
     switch (v->kind) {
-    case JSON_NULL: return HONE_OK; /* as transformers: not given */
+    case JSON_NULL:
+        return HONE_OK; /* as transformers: not given */
     case JSON_STRING: {
         str s;
         HONE_TRY(expand_variables(j, v->string, &s, at, err));
@@ -243,8 +259,10 @@ static hone_status set_from_json(job *j, const field *f, const json *v, place *a
     }
     case JSON_BOOL:
         if (f->kind == FIELD_BOOL) *(int *)field_place(j, f) = v->boolean;
-        else if (f->kind == FIELD_TEXT && f->preset[0] == 'f') *(const char **)field_place(j, f) = v->boolean ? "true" : "false";
-        else if (f->kind == FIELD_INT && f->choices[0]) *(int64_t *)field_place(j, f) = v->boolean ? atoi(f->choices + 5) : 0;
+        else if (f->kind == FIELD_TEXT && f->preset[0] == 'f')
+            *(const char **)field_place(j, f) = v->boolean ? "true" : "false";
+        else if (f->kind == FIELD_INT && f->choices[0])
+            *(int64_t *)field_place(j, f) = v->boolean ? atoi(f->choices + 5) : 0;
         else return wrong(f, at, v->boolean ? "true" : "false", err);
         return HONE_OK;
     case JSON_NUMBER:
@@ -259,15 +277,18 @@ static hone_status set_from_json(job *j, const field *f, const json *v, place *a
             return HONE_OK;
         }
         return wrong(f, at, shown, err);
-    case JSON_ARRAY: return set_from_list(j, f, v, at, err);
-    default: return wrong(f, at, "an object", err);
+    case JSON_ARRAY:
+        return set_from_list(j, f, v, at, err);
+    default:
+        return wrong(f, at, "an object", err);
     }
 }
 
 /* A field that is not there yet may be switched off: false, null, 0, "no", "none", "". */
 static int is_off(const json *v) {
     if (v->kind == JSON_STRING) return !v->string.n || str_is(v->string, "no") || str_is(v->string, "none");
-    return v->kind == JSON_NULL || (v->kind == JSON_BOOL && !v->boolean) || (v->kind == JSON_NUMBER && v->number == 0) ||
+    return v->kind == JSON_NULL || (v->kind == JSON_BOOL && !v->boolean) ||
+           (v->kind == JSON_NUMBER && v->number == 0) ||
            ((v->kind == JSON_ARRAY || v->kind == JSON_OBJECT) && !v->n);
 }
 
@@ -287,7 +308,8 @@ static hone_status unknown_key(str key, place *at, int strict, hone_err *err) {
     mem_free(names);
     at->name = text_escape(safe, sizeof safe, key.p, key.n);
     if (strict)
-        return near ? hone_fail(err, HONE_EUSAGE, "%s: unknown key; did you mean \"%s\"?", place_text(at), near)
+        return near ? hone_fail(err, HONE_EUSAGE, "%s: unknown key; did you mean \"%s\"?", place_text(at),
+                                near)
                     : hone_fail(err, HONE_EUSAGE, "%s: unknown key", place_text(at));
     log_warn("%s: unknown key, ignored%s%s", place_text(at), near ? "; nearest is " : "", near ? near : "");
     return HONE_OK;
@@ -297,13 +319,15 @@ static hone_status set_row(job *j, int row, int source, place *at, hone_err *err
     int n;
     const field *f = job_fields(&n);
     if (j->given[row] == source)
-        return hone_fail(err, HONE_EUSAGE, "%s: given twice (also under another name); expected once", place_text(at));
+        return hone_fail(err, HONE_EUSAGE, "%s: given twice (also under another name); expected once",
+                         place_text(at));
     at->name = f[row].name;
     j->given[row] = (uint8_t)source;
     return HONE_OK;
 }
 
-static hone_status read_object(job *j, const json *object, str source, int strict, const char *inside, hone_err *err) {
+static hone_status read_object(job *j, const json *object, str source, int strict, const char *inside,
+                               hone_err *err) {
     int n;
     const field *f = job_fields(&n);
     for (const json *v = object->child; v; v = v->next) {
@@ -335,7 +359,8 @@ static hone_status read_file(job *j, const char *path, int strict, hone_err *err
     HONE_TRY(file_read(&s, j->a, path, JOB_MAX_BYTES, HONE_EUSAGE, err));
     HONE_TRY(json_parse(&root, j->a, j->file, s.p, s.n, HONE_EUSAGE, err));
     if (root->kind != JSON_OBJECT)
-        return hone_fail(err, HONE_EUSAGE, "%s: line 1 column 1: %s, expected an object of job fields", j->file, json_kind_name(root->kind));
+        return hone_fail(err, HONE_EUSAGE, "%s: line 1 column 1: %s, expected an object of job fields",
+                         j->file, json_kind_name(root->kind));
     return read_object(j, root, s, strict, NULL, err);
 }
 
@@ -366,39 +391,59 @@ static hone_status read_overrides(job *j, const job_override *o, int n_o, int st
 /* What fields say about each other. */
 static hone_status check_together(job *j, hone_err *err) {
     if (j->pad_to_max_length)
-        return hone_fail(err, HONE_EUSAGE, "pad_to_max_length: true, expected false; hone computes no padding");
+        return hone_fail(err, HONE_EUSAGE,
+                         "pad_to_max_length: true, expected false; hone computes no padding");
     if (j->train_batch_size) {
         const int64_t micro = j->per_device_train_batch_size, steps = j->train_batch_size / micro;
         if (j->train_batch_size % micro)
-            return hone_fail(err, HONE_EUSAGE, "train_batch_size: %lld cannot be cut into micro-batches of %lld; nearest %lld or %lld",
-                             (long long)j->train_batch_size, (long long)micro, (long long)(steps ? steps * micro : micro), (long long)((steps + 1) * micro));
+            return hone_fail(
+                err, HONE_EUSAGE,
+                "train_batch_size: %lld cannot be cut into micro-batches of %lld; nearest %lld or %lld",
+                (long long)j->train_batch_size, (long long)micro, (long long)(steps ? steps * micro : micro),
+                (long long)((steps + 1) * micro));
         if (j->given[field_find("gradient_accumulation_steps")] && j->gradient_accumulation_steps != steps)
-            return hone_fail(err, HONE_EUSAGE, "gradient_accumulation_steps: %lld, but train_batch_size %lld / per_device_train_batch_size %lld gives %lld",
-                             (long long)j->gradient_accumulation_steps, (long long)j->train_batch_size, (long long)micro, (long long)steps);
+            return hone_fail(err, HONE_EUSAGE,
+                             "gradient_accumulation_steps: %lld, but train_batch_size %lld / "
+                             "per_device_train_batch_size %lld gives %lld",
+                             (long long)j->gradient_accumulation_steps, (long long)j->train_batch_size,
+                             (long long)micro, (long long)steps);
         j->gradient_accumulation_steps = steps;
     }
     if (j->reduce_shards && j->reduce_shards != j->gradient_accumulation_steps)
-        return hone_fail(err, HONE_EUSAGE, "reduce_shards: %lld, expected %lld (gradient_accumulation_steps): one rank cuts a step into its micro-batches",
+        return hone_fail(err, HONE_EUSAGE,
+                         "reduce_shards: %lld, expected %lld (gradient_accumulation_steps): one rank cuts a "
+                         "step into its micro-batches",
                          (long long)j->reduce_shards, (long long)j->gradient_accumulation_steps);
-    if (j->max_steps == 0) return hone_fail(err, HONE_EUSAGE, "max_steps: 0, expected -1 (not used) or at least 1");
+    if (j->max_steps == 0)
+        return hone_fail(err, HONE_EUSAGE, "max_steps: 0, expected -1 (not used) or at least 1");
     if (j->warmup_steps > 0 && j->warmup_ratio > 0)
-        return hone_fail(err, HONE_EUSAGE, "warmup_steps: %.9g and warmup_ratio: %.9g, expected one of them", j->warmup_steps, j->warmup_ratio);
-    if (j->bf16_full_eval && !j->bf16) return hone_fail(err, HONE_EUSAGE, "bf16_full_eval: true, but bf16 is false; expected both");
+        return hone_fail(err, HONE_EUSAGE, "warmup_steps: %.9g and warmup_ratio: %.9g, expected one of them",
+                         j->warmup_steps, j->warmup_ratio);
+    if (j->bf16_full_eval && !j->bf16)
+        return hone_fail(err, HONE_EUSAGE, "bf16_full_eval: true, but bf16 is false; expected both");
     if (j->load_best_model_at_end && j->eval_strategy == STRATEGY_NO)
-        return hone_fail(err, HONE_EUSAGE, "load_best_model_at_end: true, but eval_strategy is no; expected steps or epoch");
+        return hone_fail(err, HONE_EUSAGE,
+                         "load_best_model_at_end: true, but eval_strategy is no; expected steps or epoch");
     if (j->save_strategy == STRATEGY_BEST && j->eval_strategy == STRATEGY_NO)
-        return hone_fail(err, HONE_EUSAGE, "save_strategy: best, but eval_strategy is no; expected steps or epoch");
+        return hone_fail(err, HONE_EUSAGE,
+                         "save_strategy: best, but eval_strategy is no; expected steps or epoch");
     if (j->early_stopping_patience && j->eval_strategy == STRATEGY_NO)
-        return hone_fail(err, HONE_EUSAGE, "early_stopping_patience: %lld, but eval_strategy is no; expected steps or epoch", (long long)j->early_stopping_patience);
+        return hone_fail(err, HONE_EUSAGE,
+                         "early_stopping_patience: %lld, but eval_strategy is no; expected steps or epoch",
+                         (long long)j->early_stopping_patience);
     if (j->eval_strategy != STRATEGY_NO && !j->validation_file && j->validation_split_percentage <= 0)
-        return hone_fail(err, HONE_EUSAGE, "eval_strategy: needs data; expected validation_file or validation_split_percentage");
+        return hone_fail(
+            err, HONE_EUSAGE,
+            "eval_strategy: needs data; expected validation_file or validation_split_percentage");
     for (int i = 0; i < j->report_to.n; i++)
         if (choice_index("none tensorboard csv jsonl", str_of(j->report_to.p[i])) < 0)
-            return hone_fail(err, HONE_EUSAGE, "report_to: \"%s\", expected tensorboard, csv, jsonl or none", j->report_to.p[i]);
+            return hone_fail(err, HONE_EUSAGE, "report_to: \"%s\", expected tensorboard, csv, jsonl or none",
+                             j->report_to.p[i]);
     return HONE_OK;
 }
 
-hone_status job_load(job **out, const char *path, const job_override *overrides, int n_overrides, int strict, hone_err *err) {
+hone_status job_load(job **out, const char *path, const job_override *overrides, int n_overrides, int strict,
+                     hone_err *err) {
     arena *a = arena_new("job");
     job *j = ARENA_NEW(a, job);
     int n;
@@ -408,7 +453,8 @@ hone_status job_load(job **out, const char *path, const job_override *overrides,
     hone_status status = HONE_OK;
     for (int i = 0; i < n && !status; i++) {
         place at = {.file = "defaults", .name = f[i].name};
-        if (!f[i].later && (f[i].preset[0] || f[i].kind == FIELD_TEXT)) status = set_from_text(j, &f[i], str_of(f[i].preset), 0, &at, err);
+        if (!f[i].later && (f[i].preset[0] || f[i].kind == FIELD_TEXT))
+            status = set_from_text(j, &f[i], str_of(f[i].preset), 0, &at, err);
     }
     HONE_ASSERT(!status);
     j->file = path ? arena_copy(a, path_name(path), strlen(path_name(path))) : "command line";

@@ -1,25 +1,34 @@
 /* job.h - a job: everything that a run was asked to do, resolved from job file, command line and defaults.
  *
- * Every field is one row of the table in fields.c: the parser, --help, the JSON Schema, the reference page and the
- * record of a run are made from it. Names are those of transformers' TrainingArguments and run_classification.py;
- * a field that hone knows but cannot do yet is refused by name, never ignored. */
+ * Every field is one row of the table in fields.c: the parser, --help, the JSON Schema, the reference page
+ * and the record of a run are made from it. Names are those of transformers' TrainingArguments and
+ * run_classification.py; a field that hone knows but cannot do yet is refused by name, never ignored. */
 #ifndef TRAIN_JOB_H
 #define TRAIN_JOB_H
 #include "base/arena.h"
 #include "base/json.h"
 
-typedef enum { FIELD_TEXT, FIELD_TEXTS, FIELD_INT, FIELD_REAL, FIELD_BOOL, FIELD_CHOICE, FIELD_REALS } field_kind;
+typedef enum {
+    FIELD_TEXT,
+    FIELD_TEXTS,
+    FIELD_INT,
+    FIELD_REAL,
+    FIELD_BOOL,
+    FIELD_CHOICE,
+    FIELD_REALS
+} field_kind;
 
 typedef struct {
-    const char *group;   /* heading in help and reference */
+    const char *group; /* heading in help and reference */
     const char *name;
     const char *aliases; /* blank-separated, "" none */
     field_kind kind;
-    size_t at;           /* offset in job; unused where later is set */
-    const char *preset;  /* default as the job file would write it; "" : not set */
-    double low, high;    /* range of numbers, both ends allowed unless open_low */
+    size_t at;          /* offset in job; unused where later is set */
+    const char *preset; /* default as the job file would write it; "" : not set */
+    double low, high;   /* range of numbers, both ends allowed unless open_low */
     int open_low;
-    const char *choices; /* CHOICE: blank-separated, in the order of the enum that holds it. INT: "true=N" where true is accepted as N and false as 0 */
+    const char *choices; /* CHOICE: blank-separated, in the order of the enum that holds it. INT: "true=N"
+                            where true is accepted as N and false as 0 */
     const char *unit;    /* "" or what it counts */
     const char *help;    /* one sentence */
     const char *later;   /* not NULL: known, not yet available; says what stands in */
@@ -37,10 +46,23 @@ typedef struct {
 
 typedef enum { TASK_CLASSIFY } task_kind;
 typedef enum { STRATEGY_NO, STRATEGY_STEPS, STRATEGY_EPOCH, STRATEGY_BEST } strategy_kind;
-typedef enum { SCHEDULE_LINEAR, SCHEDULE_COSINE, SCHEDULE_CONSTANT, SCHEDULE_CONSTANT_WITH_WARMUP, SCHEDULE_POLYNOMIAL, SCHEDULE_INVERSE_SQRT } schedule_kind;
+typedef enum {
+    SCHEDULE_LINEAR,
+    SCHEDULE_COSINE,
+    SCHEDULE_CONSTANT,
+    SCHEDULE_CONSTANT_WITH_WARMUP,
+    SCHEDULE_POLYNOMIAL,
+    SCHEDULE_INVERSE_SQRT
+} schedule_kind;
 typedef enum { PRECISION_FP32, PRECISION_BF16 } precision;
 typedef enum { WEIGHTS_NONE, WEIGHTS_BALANCED, WEIGHTS_LIST } class_weight_kind;
-typedef enum { LOG_LEVEL_INFO, LOG_LEVEL_DEBUG, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR, LOG_LEVEL_PASSIVE } log_kind;
+typedef enum {
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG,
+    LOG_LEVEL_WARNING,
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_PASSIVE
+} log_kind;
 
 typedef struct {
     arena *a;
@@ -63,13 +85,15 @@ typedef struct {
     const char *output_dir, *run_name, *device;
     int overwrite_output_dir, do_train, do_eval, do_predict, full_determinism;
     int64_t seed, data_seed, threads;
-    int64_t per_device_train_batch_size, per_device_eval_batch_size, gradient_accumulation_steps, train_batch_size;
+    int64_t per_device_train_batch_size, per_device_eval_batch_size, gradient_accumulation_steps,
+        train_batch_size;
     double num_train_epochs;
     int64_t max_steps;
     int dataloader_drop_last;
     int64_t reduce, reduce_shards;
     /* optimizer */
-    double learning_rate, warmup_steps, warmup_ratio, weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
+    double learning_rate, warmup_steps, warmup_ratio, weight_decay, adam_beta1, adam_beta2, adam_epsilon,
+        max_grad_norm;
     int64_t lr_scheduler_type;
     double lr_end, power, num_cycles, timescale; /* lr_scheduler_kwargs */
     double label_smoothing_factor, layerwise_lr_decay, head_learning_rate;
@@ -104,7 +128,8 @@ typedef struct {
 
 /* Read PATH (NULL: only overrides), apply the overrides, check ranges and what fields say about each other.
  * strict 0: unknown keys are warnings. All failures are HONE_EUSAGE with file, line, column and field. */
-hone_status job_load(job **out, const char *path, const job_override *overrides, int n_overrides, int strict, hone_err *err);
+hone_status job_load(job **out, const char *path, const job_override *overrides, int n_overrides, int strict,
+                     hone_err *err);
 void job_free(job *j);
 /* Every field with its value, as one JSON object. */
 void job_print_json(const job *j, text *out);

@@ -1,5 +1,5 @@
-/* loop.c - training is playing the plan: for each optimizer step its micro-batches, the folds of their gradients, the
- * update; and now and then an evaluation, a row in the log, a checkpoint. */
+/* loop.c - training is playing the plan: for each optimizer step its micro-batches, the folds of their
+ * gradients, the update; and now and then an evaluation, a row in the log, a checkpoint. */
 #include <math.h>
 #include <string.h>
 
@@ -14,10 +14,12 @@ static double weight_of_rows(const training *t, const int64_t *sample, int64_t n
     return sum;
 }
 
-static hone_status fold(training *t, int slot, hone_err *err) { return run_play(t->s->run, HONE_FOLD, slot, t->s->rows, err); }
+static hone_status fold(training *t, int slot, hone_err *err) {
+    return run_play(t->s->run, HONE_FOLD, slot, t->s->rows, err);
+}
 
-/* Gradients of the step's micro-batches, summed as one balanced tree (split at the largest power of two below the
- * count) by a carry counter: a slot a level. */
+/* Gradients of the step's micro-batches, summed as one balanced tree (split at the largest power of two below
+ * the count) by a carry counter: a slot a level. */
 static hone_status play_micro_batches(training *t, int64_t *n_samples, hone_err *err) {
     int64_t n;
     double weight = 0;
@@ -70,7 +72,8 @@ static hone_status play_step(training *t, step_result *out, hone_err *err) {
     return ok ? HONE_OK : explain_not_finite(t, &before, err);
 }
 
-/* --- evaluation ----------------------------------------------------------------------------------------------------*/
+/* --- evaluation
+ * ----------------------------------------------------------------------------------------------------*/
 
 static double figure_named(const metric *f, int n, const char *name) {
     if (!strncmp(name, "eval_", 5)) name += 5;
@@ -83,11 +86,10 @@ static double figure_named(const metric *f, int n, const char *name) {
 static int note_best(training *t, double value) {
     const double gain = t->best_larger ? value - t->best_metric : t->best_metric - value;
     const int first = t->best_step < 0;
-    if (first || (gain > 0 && gain > t->job->early_stopping_threshold))
-        t->evaluations_without_gain = 0;
-    else
-        t->evaluations_without_gain++;
-    if (t->job->early_stopping_patience && t->evaluations_without_gain >= t->job->early_stopping_patience) t->stop = 1;
+    if (first || (gain > 0 && gain > t->job->early_stopping_threshold)) t->evaluations_without_gain = 0;
+    else t->evaluations_without_gain++;
+    if (t->job->early_stopping_patience && t->evaluations_without_gain >= t->job->early_stopping_patience)
+        t->stop = 1;
     if (!first && gain <= 0) return 0;
     t->best_metric = value;
     t->best_step = t->step;
@@ -98,9 +100,12 @@ static hone_status evaluate_now(training *t, int *is_best, hone_err *err) {
     const metric *f = t->figures;
     double seconds;
     HONE_TRY(evaluate_metrics(t->s, t->in->validation, t->batches, &t->validation, &seconds, err));
-    const int n_all = t->n_figures = metrics_figures(&t->validation, t->figures), n = t->job->prediction_loss_only ? 1 : n_all;
-    record_eval(t->record, t->step, steps_epoch(&t->steps, t->step), f, n, seconds, (double)t->in->validation->n / seconds);
-    log_note("step %lld  eval loss %.4f  %s %.4f  (%.1f s)", (long long)t->step, f[0].value, f[1].name, f[1].value, seconds);
+    const int n_all = t->n_figures = metrics_figures(&t->validation, t->figures),
+              n = t->job->prediction_loss_only ? 1 : n_all;
+    record_eval(t->record, t->step, steps_epoch(&t->steps, t->step), f, n, seconds,
+                (double)t->in->validation->n / seconds);
+    log_note("step %lld  eval loss %.4f  %s %.4f  (%.1f s)", (long long)t->step, f[0].value, f[1].name,
+             f[1].value, seconds);
     *is_best = note_best(t, figure_named(f, n_all, t->best_metric_name));
     return HONE_OK;
 }
@@ -118,11 +123,13 @@ static int is_due(int64_t strategy, double every, const training *t) {
 }
 
 static int is_delayed(const training *t) {
-    const double done = t->job->eval_strategy == STRATEGY_EPOCH ? steps_epoch(&t->steps, t->step) : (double)t->step;
+    const double done =
+        t->job->eval_strategy == STRATEGY_EPOCH ? steps_epoch(&t->steps, t->step) : (double)t->step;
     return done < t->job->eval_delay;
 }
 
-/* --- the loop ------------------------------------------------------------------------------------------------------*/
+/* --- the loop
+ * ------------------------------------------------------------------------------------------------------*/
 
 static void log_step(training *t, const step_result *r, double speed) {
     const int64_t every = interval(t->job->logging_steps, t->steps.total);
@@ -138,8 +145,9 @@ static void log_step(training *t, const step_result *r, double speed) {
                               .seconds = clock_process_seconds()};
     record_step(t->record, &row);
     if (!log_is_terminal() || t->job->disable_tqdm || last)
-        log_note("step %lld/%lld  epoch %.2f  loss %.4f  grad %.3f  rate %.3g  %.0f tokens/s", (long long)t->step, (long long)t->steps.total,
-                 row.epoch, row.loss, row.grad_norm, row.rate, speed);
+        log_note("step %lld/%lld  epoch %.2f  loss %.4f  grad %.3f  rate %.3g  %.0f tokens/s",
+                 (long long)t->step, (long long)t->steps.total, row.epoch, row.loss, row.grad_norm, row.rate,
+                 speed);
     t->loss_sum = 0;
     t->loss_samples = 0;
 }
@@ -163,8 +171,13 @@ static hone_status obey_signal(training *t, hone_err *err) {
     const uint64_t from = clock_ns();
     if (t->saved_step != t->step) HONE_TRY(save_checkpoint(t, err));
     const double seconds = (double)(clock_ns() - from) * 1e-9;
-    if (wish == SIG_INTERRUPT) return hone_fail(err, HONE_EINTERRUPTED, "interrupted: saved step %lld in %.1f s; resume_from_checkpoint: true continues", (long long)t->step, seconds);
-    return hone_fail(err, HONE_EPREEMPTED, "preempted: saved step %lld in %.1f s, rerun the same command to continue", (long long)t->step, seconds);
+    if (wish == SIG_INTERRUPT)
+        return hone_fail(err, HONE_EINTERRUPTED,
+                         "interrupted: saved step %lld in %.1f s; resume_from_checkpoint: true continues",
+                         (long long)t->step, seconds);
+    return hone_fail(err, HONE_EPREEMPTED,
+                     "preempted: saved step %lld in %.1f s, rerun the same command to continue",
+                     (long long)t->step, seconds);
 }
 
 static hone_status one_step(training *t, hone_err *err) {
@@ -182,8 +195,8 @@ static hone_status one_step(training *t, hone_err *err) {
     t->total_samples += r.n_samples;
     t->samples_now += r.n_samples;
     const double per_step = (clock_process_seconds() - t->start_s) / (double)(t->step - t->start_step);
-    record_progress(t->record, t->step, t->steps.total, t->loss_sum / (double)t->loss_samples, r.rate, t->smooth_speed,
-                    per_step * (double)(t->steps.total - t->step));
+    record_progress(t->record, t->step, t->steps.total, t->loss_sum / (double)t->loss_samples, r.rate,
+                    t->smooth_speed, per_step * (double)(t->steps.total - t->step));
     run_end(t->s->run); /* the log, evaluations and checkpoints may allocate; playing may not */
     log_step(t, &r, t->smooth_speed);
     HONE_TRY(after_step(t, err));

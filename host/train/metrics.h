@@ -1,8 +1,9 @@
 /* metrics.h - how good predictions are, equal to scikit-learn's figures.
  *
  * Macro figures are means over the classes that occur among labels or predictions (scikit-learn's default); a
- * precision, recall or F1 of 0/0 is 0. eval_ece: expected calibration error, 15 equal bins of the top probability (Guo
- * et al. 2017). Top 5: the label is among the five largest scores, ties broken as top_k_accuracy_score does. */
+ * precision, recall or F1 of 0/0 is 0. eval_ece: expected calibration error, 15 equal bins of the top
+ * probability (Guo et al. 2017). Top 5: the label is among the five largest scores, ties broken as
+ * top_k_accuracy_score does. */
 #ifndef TRAIN_METRICS_H
 #define TRAIN_METRICS_H
 #include <stdint.h>
@@ -11,8 +12,8 @@
 #define METRICS_BINS 15
 
 typedef struct {
-    int n_classes; /* 1: regression */
-    int64_t n;     /* samples counted (label -1 is not) */
+    int n_classes;      /* 1: regression */
+    int64_t n;          /* samples counted (label -1 is not) */
     int64_t *confusion; /* [label * n_classes + predicted] */
     int64_t n_top5;
     int64_t bin_n[METRICS_BINS], bin_right[METRICS_BINS];
@@ -32,7 +33,8 @@ typedef struct {
 /* Room for n samples is taken from a; adding allocates nothing. */
 void metrics_init(metrics *m, arena *a, int n_classes, int64_t n);
 void metrics_clear(metrics *m);
-/* One sample: its logits [n_classes] and label; returns the predicted class. loss: its own, unweighted by the mean. */
+/* One sample: its logits [n_classes] and label; returns the predicted class. loss: its own, unweighted by the
+ * mean. */
 int metrics_add(metrics *m, const float *logits, int32_t label, double loss);
 void metrics_add_target(metrics *m, float guess, double target, double loss);
 /* All figures, in the order of outputs.md; returns how many. */

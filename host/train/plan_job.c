@@ -11,13 +11,18 @@ static void print_json(const session *s, text *out) {
 #undef XX
     };
     const hone_plan *p = s->plan;
-    text_printf(out, "{\"device\":\"%s\",\"dtype\":\"%s\",\"planned_device_bytes\":%zu,\"activation_bound_bytes\":%zu,\"slab_bytes\":{", s->device,
-                hone_dtype_name(p->dtype), hone_plan_device_bytes(p), p->bound_bytes);
-    for (int c = 1; c < HONE_N_CLASSES; c++) text_printf(out, "%s\"%s\":%zu", c > 1 ? "," : "", names[c], p->slab_bytes[c]);
+    text_printf(out,
+                "{\"device\":\"%s\",\"dtype\":\"%s\",\"planned_device_bytes\":%zu,\"activation_bound_bytes\":"
+                "%zu,\"slab_bytes\":{",
+                s->device, hone_dtype_name(p->dtype), hone_plan_device_bytes(p), p->bound_bytes);
+    for (int c = 1; c < HONE_N_CLASSES; c++)
+        text_printf(out, "%s\"%s\":%zu", c > 1 ? "," : "", names[c], p->slab_bytes[c]);
     text_str(out, "},\"rows\":{");
-    for (int i = 1; i <= p->n_spaces; i++) text_printf(out, "%s\"%s\":%lld", i > 1 ? "," : "", p->space[i].name, (long long)p->space[i].cap);
-    text_printf(out, "},\"gradient_slots\":%d,\"steps\":{\"micro\":%d,\"fold\":%d,\"update\":%d,\"eval\":%d}", p->n_slots, p->program[HONE_MICRO].n_steps,
-                p->program[HONE_FOLD].n_steps, p->program[HONE_UPDATE_WEIGHTS].n_steps, p->program[HONE_EVAL].n_steps);
+    for (int i = 1; i <= p->n_spaces; i++)
+        text_printf(out, "%s\"%s\":%lld", i > 1 ? "," : "", p->space[i].name, (long long)p->space[i].cap);
+    text_printf(out, "},\"gradient_slots\":%d,\"steps\":{\"micro\":%d,\"fold\":%d,\"update\":%d,\"eval\":%d}",
+                p->n_slots, p->program[HONE_MICRO].n_steps, p->program[HONE_FOLD].n_steps,
+                p->program[HONE_UPDATE_WEIGHTS].n_steps, p->program[HONE_EVAL].n_steps);
     int64_t n = 0;
     for (int i = 1; i <= p->n_params; i++) {
         const hone_value *v = &p->value[p->param[i].value];
@@ -26,7 +31,8 @@ static void print_json(const session *s, text *out) {
     text_printf(out, ",\"parameters\":%lld}\n", (long long)n);
 }
 
-hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json, text *out, hone_err *err) {
+hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json,
+                     text *out, hone_err *err) {
     session *s = NULL;
     inputs *in = NULL;
     steps st = {0};
@@ -34,7 +40,9 @@ hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int wi
     hone_status status = session_open(&s, j, j->model_name_or_path, j->tokenizer_name, p, err);
     if (!status && !tokens) {
         status = inputs_open(&in, s, err);
-        if (!status && !in->train) status = hone_fail(err, HONE_EUSAGE, "%s: no train_file, expected a data file (or --tokens N)", j->file);
+        if (!status && !in->train)
+            status = hone_fail(err, HONE_EUSAGE, "%s: no train_file, expected a data file (or --tokens N)",
+                               j->file);
         if (!status) {
             steps_init(&st, s->a, j, in->train);
             l = training_limits(j, in, &st);

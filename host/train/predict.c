@@ -33,7 +33,8 @@ static void sort_classes(const float *p, int *order, int n, int k) {
     for (int i = 0; i < k; i++) { /* the k largest to the front; k is small */
         int best = i;
         for (int c = i + 1; c < n; c++)
-            if (p[order[c]] > p[order[best]] || (p[order[c]] == p[order[best]] && order[c] < order[best])) best = c;
+            if (p[order[c]] > p[order[best]] || (p[order[c]] == p[order[best]] && order[c] < order[best]))
+                best = c;
         const int swap = order[i];
         order[i] = order[best];
         order[best] = swap;
@@ -81,7 +82,8 @@ static void write_row(void *arg, int64_t i, const float *logits, double loss) {
     if (w->out->n >= FLUSH_BYTES) w->flush(w->arg, w->out);
 }
 
-hone_status predict_rows(session *s, const dataset *d, const predict_options *o, text *out, void (*flush)(void *arg, text *out), void *arg, hone_err *err) {
+hone_status predict_rows(session *s, const dataset *d, const predict_options *o, text *out,
+                         void (*flush)(void *arg, text *out), void *arg, hone_err *err) {
     row_writer w = {.s = s, .o = o, .out = out, .flush = flush, .arg = arg};
     w.p = mem_new(sizeof(float) * (size_t)s->n_outputs, "probabilities");
     w.order = mem_new(sizeof(int) * (size_t)s->n_outputs, "order of classes");
@@ -122,7 +124,8 @@ static void print_confusions(const metrics *m, const labels *l, text *out) {
     VEC(confusion) wrong = {0};
     for (int a = 0; a < n; a++)
         for (int b = 0; b < n; b++)
-            if (a != b && m->confusion[(int64_t)a * n + b]) vec_push(&wrong, (confusion){a, b, m->confusion[(int64_t)a * n + b]});
+            if (a != b && m->confusion[(int64_t)a * n + b])
+                vec_push(&wrong, (confusion){a, b, m->confusion[(int64_t)a * n + b]});
     if (wrong.n) {
         qsort(wrong.p, wrong.n, sizeof *wrong.p, by_count);
         table *t = table_new(3);
@@ -145,7 +148,8 @@ void eval_summary_people(const metrics *m, const labels *l, double seconds, text
     metric f[METRICS_MAX];
     const int n = metrics_figures(m, f);
     for (int i = 0; i < n; i++) text_printf(out, "%-16s %.4f\n", f[i].name, f[i].value);
-    text_printf(out, "%-16s %lld\n%-16s %.2f s (%.0f a second)\n", "samples", (long long)m->n, "time", seconds, seconds > 0 ? (double)m->n / seconds : 0);
+    text_printf(out, "%-16s %lld\n%-16s %.2f s (%.0f a second)\n", "samples", (long long)m->n, "time",
+                seconds, seconds > 0 ? (double)m->n / seconds : 0);
     if (m->n_classes < 2 || !l) return;
     table *t = table_new(5);
     const char *const head[] = {"class", "precision", "recall", "f1", "samples"};

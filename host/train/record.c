@@ -47,7 +47,8 @@ hone_status record_open(record **out, const job *j, const char *folder, int appe
     }
     if (!status && wants(j, "tensorboard")) {
         gethostname(host, sizeof host - 1);
-        snprintf(path, sizeof path, "%s/events.out.tfevents.%.0f.%s.%d", folder, clock_wall_seconds(), host, (int)getpid());
+        snprintf(path, sizeof path, "%s/events.out.tfevents.%.0f.%s.%d", folder, clock_wall_seconds(), host,
+                 (int)getpid());
         status = file_log_open(&r->events, path, 0, err);
         if (!status) {
             tensorboard_begin(&r->event, clock_wall_seconds());
@@ -110,8 +111,8 @@ void record_step(record *r, const record_train *x) {
     text_str(&r->history, "}");
     if (r->csv) {
         text_clear(&r->row);
-        text_printf(&r->row, "%lld,%.9g,%.9g,%.9g,%.9g,%lld,%.9g,%.9g\n", (long long)x->step, x->epoch, x->loss, x->grad_norm,
-                    x->rate, (long long)x->tokens, x->tokens_per_second, x->seconds);
+        text_printf(&r->row, "%lld,%.9g,%.9g,%.9g,%.9g,%lld,%.9g,%.9g\n", (long long)x->step, x->epoch,
+                    x->loss, x->grad_norm, x->rate, (long long)x->tokens, x->tokens_per_second, x->seconds);
         add_line(r, r->csv, &r->row);
     }
     if (r->events) {
@@ -161,12 +162,13 @@ void record_saved(record *r, int64_t step, const char *folder, int64_t bytes, do
     add_line(r, r->jsonl, &r->row);
 }
 
-void record_progress(record *r, int64_t step, int64_t total, double loss, double rate, double tokens_per_second, double left) {
+void record_progress(record *r, int64_t step, int64_t total, double loss, double rate,
+                     double tokens_per_second, double left) {
     if (r->quiet || !log_is_terminal()) return;
     const int done = total > 0 ? (int)(20 * step / total) : 0;
     static const char bar[] = "####################....................";
-    log_bar("step %lld/%lld [%.20s] loss %.4f  rate %.3g  %.0f tokens/s  %d:%02d left", (long long)step, (long long)total,
-            bar + 20 - done, loss, rate, tokens_per_second, (int)left / 60, (int)left % 60);
+    log_bar("step %lld/%lld [%.20s] loss %.4f  rate %.3g  %.0f tokens/s  %d:%02d left", (long long)step,
+            (long long)total, bar + 20 - done, loss, rate, tokens_per_second, (int)left / 60, (int)left % 60);
 }
 
 const text *record_history(const record *r) { return &r->history; }

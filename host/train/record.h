@@ -1,7 +1,8 @@
-/* record.h - what a run writes down while it goes: log.jsonl, TensorBoard events, a CSV, and progress on stderr.
+/* record.h - what a run writes down while it goes: log.jsonl, TensorBoard events, a CSV, and progress on
+ * stderr.
  *
- * Rows are those of outputs.md. Each is one write, so a reader never sees half a line; a log that cannot be written is
- * a warning once, and the run goes on (bad-inputs E27). */
+ * Rows are those of outputs.md. Each is one write, so a reader never sees half a line; a log that cannot be
+ * written is a warning once, and the run goes on (bad-inputs E27). */
 #ifndef TRAIN_RECORD_H
 #define TRAIN_RECORD_H
 #include "train/job.h"
@@ -20,10 +21,12 @@ typedef struct {
 } record_train;
 void record_run(record *r, const char *line); /* the first row: the whole resolved job, versions, hashes */
 void record_step(record *r, const record_train *row);
-void record_eval(record *r, int64_t step, double epoch, const metric *figures, int n, double runtime, double samples_per_second);
+void record_eval(record *r, int64_t step, double epoch, const metric *figures, int n, double runtime,
+                 double samples_per_second);
 void record_saved(record *r, int64_t step, const char *folder, int64_t bytes, double seconds);
 /* Progress line on a terminal, else nothing. total: optimizer steps of the run. */
-void record_progress(record *r, int64_t step, int64_t total, double loss, double rate, double tokens_per_second, double seconds_left);
+void record_progress(record *r, int64_t step, int64_t total, double loss, double rate,
+                     double tokens_per_second, double seconds_left);
 
 /* The rows so far, as the elements of trainer_state.json's log_history (HF's keys), without brackets. */
 const text *record_history(const record *r);

@@ -1,9 +1,9 @@
 /* save.c - what a checkpoint holds, going on from one, and the folder handed back.
  *
  *   model.safetensors, config.json, tokenizer, README.md   a model folder like any other (fp32 masters)
- *   optimizer.safetensors   exp_avg.NAME, exp_avg_sq.NAME of every trained parameter; tick: the 16 words of device.h
- *   trainer_state.json      transformers' keys
- *   run_state.json          what else a resumed run needs: sums since the last row of the log, best, patience */
+ *   optimizer.safetensors   exp_avg.NAME, exp_avg_sq.NAME of every trained parameter; tick: the 16 words of
+ * device.h trainer_state.json      transformers' keys run_state.json          what else a resumed run needs:
+ * sums since the last row of the log, best, patience */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,19 +27,22 @@ static const char *print_real(arena *a, double x) { return arena_print(a, "%.9g"
 
 static void fill_card(training *t, arena *a, card *c, int final) {
     const job *j = t->job;
-    static const char *const schedules[] = {"linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"};
-    const card_row settings[] = {{"learning_rate", print_real(a, j->learning_rate)},
-                                 {"train_batch_size", arena_print(a, "%lld", (long long)j->per_device_train_batch_size)},
-                                 {"gradient_accumulation_steps", arena_print(a, "%lld", (long long)j->gradient_accumulation_steps)},
-                                 {"seed", arena_print(a, "%lld", (long long)j->seed)},
-                                 {"optimizer", arena_print(a, "AdamW with betas=(%.9g,%.9g) and epsilon=%.9g", j->adam_beta1, j->adam_beta2, j->adam_epsilon)},
-                                 {"weight_decay", print_real(a, j->weight_decay)},
-                                 {"lr_scheduler_type", schedules[j->lr_scheduler_type]},
-                                 {"warmup_steps", arena_print(a, "%lld", (long long)t->rate.warmup)},
-                                 {"num_epochs", print_real(a, steps_epoch(&t->steps, t->step))},
-                                 {"steps", arena_print(a, "%lld", (long long)t->step)},
-                                 {"max_seq_length", arena_print(a, "%lld", (long long)j->max_seq_length)},
-                                 {"dtype", hone_dtype_name(t->s->plan->dtype)}};
+    static const char *const schedules[] = {"linear",     "cosine",      "constant", "constant_with_warmup",
+                                            "polynomial", "inverse_sqrt"};
+    const card_row settings[] = {
+        {"learning_rate", print_real(a, j->learning_rate)},
+        {"train_batch_size", arena_print(a, "%lld", (long long)j->per_device_train_batch_size)},
+        {"gradient_accumulation_steps", arena_print(a, "%lld", (long long)j->gradient_accumulation_steps)},
+        {"seed", arena_print(a, "%lld", (long long)j->seed)},
+        {"optimizer", arena_print(a, "AdamW with betas=(%.9g,%.9g) and epsilon=%.9g", j->adam_beta1,
+                                  j->adam_beta2, j->adam_epsilon)},
+        {"weight_decay", print_real(a, j->weight_decay)},
+        {"lr_scheduler_type", schedules[j->lr_scheduler_type]},
+        {"warmup_steps", arena_print(a, "%lld", (long long)t->rate.warmup)},
+        {"num_epochs", print_real(a, steps_epoch(&t->steps, t->step))},
+        {"steps", arena_print(a, "%lld", (long long)t->step)},
+        {"max_seq_length", arena_print(a, "%lld", (long long)j->max_seq_length)},
+        {"dtype", hone_dtype_name(t->s->plan->dtype)}};
     const card_row facts[] = {{"hone", HONE_VERSION " (" HONE_COMMIT ")"},
                               {"device", t->s->device},
                               {"train data SHA-256", t->in->train->sha256},
@@ -47,7 +50,10 @@ static void fill_card(training *t, arena *a, card *c, int final) {
     card_data *data = ARENA_ARRAY(a, 3, card_data);
     c->data = data;
     data[c->n_data++] = (card_data){"train", j->train_file, t->in->train->n};
-    if (t->in->validation) data[c->n_data++] = (card_data){"validation", j->validation_file ? j->validation_file : "held out of the training file", t->in->validation->n};
+    if (t->in->validation)
+        data[c->n_data++] = (card_data){
+            "validation", j->validation_file ? j->validation_file : "held out of the training file",
+            t->in->validation->n};
     if (t->in->test) data[c->n_data++] = (card_data){"test", j->test_file, t->in->test->n};
     c->setting = memcpy(arena_alloc(a, sizeof settings), settings, sizeof settings);
     c->n_settings = (int)(sizeof settings / sizeof *settings);
@@ -61,7 +67,8 @@ static void fill_card(training *t, arena *a, card *c, int final) {
     c->n_labels = t->s->labels.n;
     if (!final || !t->n_figures) return;
     card_metric *m = ARENA_ARRAY(a, METRICS_MAX, card_metric);
-    for (int i = 0; i < t->n_figures; i++) m[c->n_metrics++] = (card_metric){t->figures[i].name, t->figures[i].value};
+    for (int i = 0; i < t->n_figures; i++)
+        m[c->n_metrics++] = (card_metric){t->figures[i].name, t->figures[i].value};
     c->metric = m;
     c->metric_set = "validation";
     c->metric_file = j->validation_file ? j->validation_file : j->train_file;
@@ -98,7 +105,8 @@ static hone_status write_optimizer(training *t, const char *folder, hone_err *er
             const int v = p->param[i].moment[k];
             if (!v) continue;
             const hone_value *x = &p->value[v];
-            form[n] = (tensor_form){.name = x->name, .type = STORED_F32, .n_dims = x->n_dims, .dim = {x->dim[0].n, x->dim[1].n}};
+            form[n] = (tensor_form){
+                .name = x->name, .type = STORED_F32, .n_dims = x->n_dims, .dim = {x->dim[0].n, x->dim[1].n}};
             const size_t bytes = 4 * (size_t)(x->dim[0].n * (x->n_dims > 1 ? x->dim[1].n : 1));
             most = bytes > most ? bytes : most;
             value[n++] = v;
@@ -107,7 +115,8 @@ static hone_status write_optimizer(training *t, const char *folder, hone_err *er
     value[n++] = p->tick;
     char *copy = mem_new(most, "a tensor of the optimizer");
     safetensors_writer *w;
-    hone_status status = safetensors_begin(&w, path_join(a, folder, "optimizer.safetensors"), form, n, NULL, 0, err);
+    hone_status status =
+        safetensors_begin(&w, path_join(a, folder, "optimizer.safetensors"), form, n, NULL, 0, err);
     const int begun = !status;
     for (int i; !status && (i = safetensors_next(w)) >= 0;) {
         const size_t bytes = 4 * (size_t)(form[i].dim[0] * (form[i].n_dims > 1 ? form[i].dim[1] : 1));
@@ -128,7 +137,8 @@ static hone_status read_optimizer(training *t, const char *folder, hone_err *err
     const char *path = path_join(a, folder, "optimizer.safetensors");
     hone_status status;
     if (!file_exists(path)) {
-        status = hone_fail(err, HONE_EUSAGE, "%s: missing, the checkpoint was written with save_only_model", path);
+        status =
+            hone_fail(err, HONE_EUSAGE, "%s: missing, the checkpoint was written with save_only_model", path);
         arena_free(a);
         return status;
     }
@@ -141,13 +151,15 @@ static hone_status read_optimizer(training *t, const char *folder, hone_err *err
             const stored_tensor *s = safetensors_find(f, x->name);
             const int64_t n = x->dim[0].n * (x->n_dims > 1 ? x->dim[1].n : 1);
             if (!s || s->type != STORED_F32 || s->n != n) {
-                status = hone_fail(err, HONE_EDAMAGED, "%s: no \"%.200s\" of %lld F32 numbers", path, x->name, (long long)n);
+                status = hone_fail(err, HONE_EDAMAGED, "%s: no \"%.200s\" of %lld F32 numbers", path, x->name,
+                                   (long long)n);
                 break;
             }
             status = run_put(t->s->run, v, s->p, err);
         }
     const stored_tensor *tick = status ? NULL : safetensors_find(f, "tick");
-    if (!status && (!tick || tick->type != STORED_I32 || tick->n != 16)) status = hone_fail(err, HONE_EDAMAGED, "%s: no \"tick\" of 16 I32 numbers", path);
+    if (!status && (!tick || tick->type != STORED_I32 || tick->n != 16))
+        status = hone_fail(err, HONE_EDAMAGED, "%s: no \"tick\" of 16 I32 numbers", path);
     if (!status) status = run_put(t->s->run, p->tick, tick->p, err);
     safetensors_close(f);
     arena_free(a);
@@ -164,20 +176,23 @@ static void add_real(text *out, const char *name, double x) {
 static void print_trainer_state(training *t, text *out) {
     const job *j = t->job;
     const text *history = record_history(t->record);
-    text_printf(out, "{\n  \"global_step\": %lld,\n  \"max_steps\": %lld,\n  \"train_batch_size\": %lld,\n  \"num_input_tokens_seen\": %lld,\n  \"best_global_step\": ",
-                (long long)t->step, (long long)t->steps.total, (long long)j->per_device_train_batch_size, (long long)t->tokens);
+    text_printf(out,
+                "{\n  \"global_step\": %lld,\n  \"max_steps\": %lld,\n  \"train_batch_size\": %lld,\n  "
+                "\"num_input_tokens_seen\": %lld,\n  \"best_global_step\": ",
+                (long long)t->step, (long long)t->steps.total, (long long)j->per_device_train_batch_size,
+                (long long)t->tokens);
     if (t->best_step >= 0) {
         text_printf(out, "%lld", (long long)t->best_step);
         add_real(out, "best_metric", t->best_metric);
         text_str(out, ",\n  \"best_model_checkpoint\": ");
         const char *folder = arena_print(t->s->a, "%s/checkpoint-%lld", t->folder, (long long)t->best_step);
         text_json(out, folder, strlen(folder));
-    } else
-        text_str(out, "null,\n  \"best_metric\": null,\n  \"best_model_checkpoint\": null");
+    } else text_str(out, "null,\n  \"best_metric\": null,\n  \"best_model_checkpoint\": null");
     add_real(out, "epoch", steps_epoch(&t->steps, t->step));
     add_real(out, "num_train_epochs", t->job->max_steps > 0 ? t->steps.n_epochs : j->num_train_epochs);
     add_real(out, "total_flos", 0);
-    text_printf(out, ",\n  \"is_world_process_zero\": true,\n  \"log_history\": [%s]\n}\n", history->n ? history->p : "");
+    text_printf(out, ",\n  \"is_world_process_zero\": true,\n  \"log_history\": [%s]\n}\n",
+                history->n ? history->p : "");
 }
 
 static void print_hex(text *out, const char *name, double x) {
@@ -188,8 +203,11 @@ static void print_hex(text *out, const char *name, double x) {
 
 /* Doubles as their bits, so that a resumed run sums to the same. */
 static void print_run_state(training *t, text *out) {
-    text_printf(out, "{\n  \"step\": %lld,\n  \"tokens\": %lld,\n  \"loss_samples\": %lld,\n  \"total_samples\": %lld,\n  \"best_step\": %lld,\n  \"evaluations_without_gain\": %d",
-                (long long)t->step, (long long)t->tokens, (long long)t->loss_samples, (long long)t->total_samples, (long long)t->best_step, t->evaluations_without_gain);
+    text_printf(out,
+                "{\n  \"step\": %lld,\n  \"tokens\": %lld,\n  \"loss_samples\": %lld,\n  \"total_samples\": "
+                "%lld,\n  \"best_step\": %lld,\n  \"evaluations_without_gain\": %d",
+                (long long)t->step, (long long)t->tokens, (long long)t->loss_samples,
+                (long long)t->total_samples, (long long)t->best_step, t->evaluations_without_gain);
     print_hex(out, "loss_sum", t->loss_sum);
     print_hex(out, "total_loss", t->total_loss);
     print_hex(out, "best_metric", t->best_metric);
@@ -212,10 +230,17 @@ static int64_t read_integer(const json *root, const char *name) {
 /* What must be the same for a resumed run to give the same bits. */
 static void print_facts(training *t, text *out) {
     const job *j = t->job;
-    text_printf(out, "{\"data_sha256\": \"%s\", \"tokenizer_sha256\": \"%s\", \"samples\": %lld, \"labels\": %d, \"world_size\": 1, \"reduce_shards\": %lld",
-                t->in->train->sha256, tokenizer_sha256(t->s->tok), (long long)t->in->train->n, t->s->n_outputs, (long long)j->gradient_accumulation_steps);
-    text_printf(out, ", \"seed\": %lld, \"data_seed\": %lld, \"per_device_train_batch_size\": %lld, \"max_tokens_per_batch\": %lld, \"train_sampling_strategy\": %lld, \"max_seq_length\": %lld, \"bf16\": %d}",
-                (long long)j->seed, (long long)(j->data_seed < 0 ? j->seed : j->data_seed), (long long)j->per_device_train_batch_size, (long long)j->max_tokens_per_batch,
+    text_printf(out,
+                "{\"data_sha256\": \"%s\", \"tokenizer_sha256\": \"%s\", \"samples\": %lld, \"labels\": %d, "
+                "\"world_size\": 1, \"reduce_shards\": %lld",
+                t->in->train->sha256, tokenizer_sha256(t->s->tok), (long long)t->in->train->n,
+                t->s->n_outputs, (long long)j->gradient_accumulation_steps);
+    text_printf(out,
+                ", \"seed\": %lld, \"data_seed\": %lld, \"per_device_train_batch_size\": %lld, "
+                "\"max_tokens_per_batch\": %lld, \"train_sampling_strategy\": %lld, \"max_seq_length\": "
+                "%lld, \"bf16\": %d}",
+                (long long)j->seed, (long long)(j->data_seed < 0 ? j->seed : j->data_seed),
+                (long long)j->per_device_train_batch_size, (long long)j->max_tokens_per_batch,
                 (long long)j->train_sampling_strategy, (long long)j->max_seq_length, j->bf16);
 }
 
@@ -240,7 +265,8 @@ static hone_status write_states(training *t, const char *folder, hone_err *err) 
 hone_status save_checkpoint(training *t, hone_err *err) {
     checkpoint_writer *w;
     const uint64_t from = clock_ns();
-    const size_t bytes = (size_t)t->s->plan->n_trained * (t->job->save_only_model ? 4 : 12) + ((size_t)1 << 20);
+    const size_t bytes =
+        (size_t)t->s->plan->n_trained * (t->job->save_only_model ? 4 : 12) + ((size_t)1 << 20);
     HONE_TRY(checkpoint_begin(&w, t->folder, t->step, bytes, err));
     const char *folder = checkpoint_folder(w);
     hone_status status = write_model(t, folder, 0, err);
@@ -259,7 +285,9 @@ hone_status save_checkpoint(training *t, hone_err *err) {
     const char *name = arena_print(t->s->a, "%s/checkpoint-%lld", t->folder, (long long)t->step);
     record_saved(t->record, t->step, name, written, (double)(clock_ns() - from) * 1e-9);
     t->saved_step = t->step;
-    return t->job->save_total_limit ? checkpoint_prune(t->folder, t->step, t->job->save_total_limit, t->best_step, err) : HONE_OK;
+    return t->job->save_total_limit
+               ? checkpoint_prune(t->folder, t->step, t->job->save_total_limit, t->best_step, err)
+               : HONE_OK;
 }
 
 /* ---- resuming ---- */
@@ -274,21 +302,27 @@ static hone_status compare_facts(training *t, const checkpoint *from, hone_err *
     HONE_ASSERT(json_parse(&root, a, "facts", now.p, now.n, HONE_EBUG, err) == HONE_OK);
     for (const json *v = root->child; v && !status; v = v->next) {
         const json *old = json_get_str(from->facts, v->key);
-        const int same = old && old->kind == v->kind && (v->kind == JSON_STRING ? str_eq(old->string, v->string) : old->number == v->number);
+        const int same = old && old->kind == v->kind &&
+                         (v->kind == JSON_STRING ? str_eq(old->string, v->string) : old->number == v->number);
         if (same) continue;
         if (str_is(v->key, "data_sha256")) {
             if (t->job->accept_data_change) continue;
-            status = hone_fail(err, HONE_EDATA, "%s: changed since the checkpoint (SHA-256); resuming would not be exact", t->job->train_file);
+            status = hone_fail(err, HONE_EDATA,
+                               "%s: changed since the checkpoint (SHA-256); resuming would not be exact",
+                               t->job->train_file);
             hone_hint(err, "--accept_data_change");
         } else if (str_is(v->key, "tokenizer_sha256")) {
             if (t->job->accept_tokenizer_change) continue;
-            status = hone_fail(err, HONE_EDAMAGED, "%s: tokenizer changed since the checkpoint", t->s->tokenizer_folder);
+            status = hone_fail(err, HONE_EDAMAGED, "%s: tokenizer changed since the checkpoint",
+                               t->s->tokenizer_folder);
             hone_hint(err, "--accept_tokenizer_change");
         } else
-            text_printf(&differ, "%s%s %.9g -> %.9g", differ.n ? ", " : "", v->key.p, old ? old->number : 0, v->number);
+            text_printf(&differ, "%s%s %.9g -> %.9g", differ.n ? ", " : "", v->key.p, old ? old->number : 0,
+                        v->number);
     }
     if (!status && differ.n) {
-        status = hone_fail(err, HONE_EUSAGE, "%s: the job differs from the checkpoint's: %.600s", from->path, differ.p);
+        status = hone_fail(err, HONE_EUSAGE, "%s: the job differs from the checkpoint's: %.600s", from->path,
+                           differ.p);
         hone_hint(err, "these decide the bits of a run; give the old values, or start in another output_dir");
     }
     text_free(&now);
@@ -297,7 +331,8 @@ static hone_status compare_facts(training *t, const checkpoint *from, hone_err *
     return status;
 }
 
-static hone_status read_json(const json **out, arena *a, const char *folder, const char *name, str *content, hone_err *err) {
+static hone_status read_json(const json **out, arena *a, const char *folder, const char *name, str *content,
+                             hone_err *err) {
     const char *path = path_join(a, folder, name);
     HONE_TRY(file_read(content, a, path, (size_t)256 << 20, HONE_EDAMAGED, err));
     return json_parse(out, a, path, content->p, content->n, HONE_EDAMAGED, err);
@@ -321,7 +356,8 @@ hone_status resume_training(training *t, const checkpoint *from, hone_err *err) 
         t->total_loss = read_hex(state, "total_loss");
         t->best_metric = read_hex(state, "best_metric");
         t->saved_step = t->step;
-        t->stop = t->job->early_stopping_patience && t->evaluations_without_gain >= t->job->early_stopping_patience;
+        t->stop =
+            t->job->early_stopping_patience && t->evaluations_without_gain >= t->job->early_stopping_patience;
         status = read_json(&trainer, a, from->path, "trainer_state.json", &content, err);
     }
     if (!status) { /* the elements between the brackets, as they were written */

@@ -29,8 +29,10 @@ static double factor(const schedule *s, int64_t step) {
     if (step < s->warmup) return (double)step / at_least_1(s->warmup);
     const double progress = (double)(step - s->warmup) / at_least_1(s->total - s->warmup);
     switch (s->kind) {
-    case SCHEDULE_LINEAR: return fmax(0, (double)(s->total - step) / at_least_1(s->total - s->warmup));
-    case SCHEDULE_COSINE: return fmax(0, 0.5 * (1 + cos(pi * s->cycles * 2 * progress)));
+    case SCHEDULE_LINEAR:
+        return fmax(0, (double)(s->total - step) / at_least_1(s->total - s->warmup));
+    case SCHEDULE_COSINE:
+        return fmax(0, 0.5 * (1 + cos(pi * s->cycles * 2 * progress)));
     case SCHEDULE_POLYNOMIAL: {
         if (step > s->total) return s->end / s->rate;
         return ((s->rate - s->end) * pow(1 - progress, s->power) + s->end) / s->rate;
@@ -39,7 +41,8 @@ static double factor(const schedule *s, int64_t step) {
         const double scale = s->timescale > 0 ? s->timescale : s->warmup ? (double)s->warmup : 10000;
         return 1 / sqrt(((double)(step - s->warmup) + scale) / scale);
     }
-    default: return 1;
+    default:
+        return 1;
     }
 }
 

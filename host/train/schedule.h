@@ -1,4 +1,5 @@
-/* schedule.h - the learning rate of a step, equal to transformers.optimization.get_scheduler's, step by step. */
+/* schedule.h - the learning rate of a step, equal to transformers.optimization.get_scheduler's, step by step.
+ */
 #ifndef TRAIN_SCHEDULE_H
 #define TRAIN_SCHEDULE_H
 #include "train/job.h"

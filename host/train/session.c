@@ -12,7 +12,8 @@
 
 /* ---- opening ---- */
 
-hone_status session_open(session **out, const job *j, const char *model_folder, const char *tokenizer_folder, pool *p, hone_err *err) {
+hone_status session_open(session **out, const job *j, const char *model_folder, const char *tokenizer_folder,
+                         pool *p, hone_err *err) {
     arena *a = arena_new("session");
     session *s = ARENA_NEW(a, session);
     s->a = a;
@@ -23,11 +24,13 @@ hone_status session_open(session **out, const job *j, const char *model_folder, 
     hone_status status = config_load(&s->config, model_folder ? model_folder : j->config_name, err);
     if (!status) status = tokenizer_load(&s->tok, s->tokenizer_folder, err);
     if (!status && tokenizer_size(s->tok) > s->config->vocab) {
-        hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has %d ids, vocab_size says %d", s->tokenizer_folder, tokenizer_size(s->tok), s->config->vocab);
+        hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has %d ids, vocab_size says %d", s->tokenizer_folder,
+                  tokenizer_size(s->tok), s->config->vocab);
         status = hone_hint(err, "tokenizer_name must be the tokenizer of the model");
     }
     if (!status && j->max_seq_length > s->config->positions && j->given[field_find("max_seq_length")])
-        status = hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld > %d, the model's position rows", (long long)j->max_seq_length, s->config->positions);
+        status = hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld > %d, the model's position rows",
+                           (long long)j->max_seq_length, s->config->positions);
     if (status) {
         session_close(s);
         return status;
@@ -59,7 +62,8 @@ void session_close(session *s) {
 
 dataset_options session_dataset_options(const session *s, int64_t max_samples) {
     const job *j = s->job;
-    const int64_t longest = j->max_seq_length < s->config->positions ? j->max_seq_length : s->config->positions;
+    const int64_t longest =
+        j->max_seq_length < s->config->positions ? j->max_seq_length : s->config->positions;
     return (dataset_options){.text_columns = j->text_column_names.p,
                              .n_text_columns = j->text_column_names.n,
                              .text_column_delimiter = j->text_column_delimiter,
@@ -121,11 +125,15 @@ static hone_status put_weights(void *to, int i, const float *values, hone_err *e
 hone_status session_load_weights(session *s, const char *folder, hone_err *err) {
     params *p;
     arena *a = arena_new("weights");
-    const params_options o = {.seed = (uint64_t)s->job->seed, .ignore_sizes = s->job->ignore_mismatched_sizes, .strict = s->job->strict_weights};
-    hone_status status = params_open(&p, s->config, folder, params_of_plan(a, s->plan), s->plan->n_params, &o, err);
+    const params_options o = {.seed = (uint64_t)s->job->seed,
+                              .ignore_sizes = s->job->ignore_mismatched_sizes,
+                              .strict = s->job->strict_weights};
+    hone_status status =
+        params_open(&p, s->config, folder, params_of_plan(a, s->plan), s->plan->n_params, &o, err);
     if (!status) {
         status = params_fill(p, put_weights, &(weight_sink){s->run, s->plan}, err);
-        for (int i = 0; i < s->plan->n_params; i++) s->plan->param[i + 1].is_new = (uint8_t)params_is_new(p, i);
+        for (int i = 0; i < s->plan->n_params; i++)
+            s->plan->param[i + 1].is_new = (uint8_t)params_is_new(p, i);
         params_close(p);
     }
     arena_free(a);
@@ -155,7 +163,8 @@ hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     s->sorted = ARENA_ARRAY(s->a, 2 * (size_t)l->tokens_max + 2, int32_t);
     int most = s->config->vocab > s->config->positions ? s->config->vocab : s->config->positions;
     s->counts = ARENA_ARRAY(s->a, (size_t)(most > s->config->types ? most : s->config->types) + 2, int32_t);
-    s->logits = mem_new(sizeof(float) * (size_t)l->seqs_max * ((size_t)s->n_outputs + 1), "logits of a batch");
+    s->logits =
+        mem_new(sizeof(float) * (size_t)l->seqs_max * ((size_t)s->n_outputs + 1), "logits of a batch");
     s->loss = s->logits + (size_t)l->seqs_max * (size_t)s->n_outputs;
     HONE_TRY(session_load_weights(s, s->folder, err));
     return l->training ? put_first_tick(s, err) : HONE_OK;
@@ -183,44 +192,60 @@ static void fill_value(session *s, int v) {
     void *to = run_input(s->run, v);
     const size_t tokens = (size_t)b->tokens_max, seqs = (size_t)b->seqs_max;
     switch (x->fill) {
-    case HONE_FILL_ID: memcpy(to, b->id, tokens * sizeof *b->id); break;
-    case HONE_FILL_TYPE: memcpy(to, b->type, tokens * sizeof *b->type); break;
+    case HONE_FILL_ID:
+        memcpy(to, b->id, tokens * sizeof *b->id);
+        break;
+    case HONE_FILL_TYPE:
+        memcpy(to, b->type, tokens * sizeof *b->type);
+        break;
     case HONE_FILL_POS:
         if (!picked) memcpy(to, b->position, tokens * sizeof *b->position);
         for (size_t i = 0; picked && i < seqs; i++) ((int32_t *)to)[i] = (int64_t)i < b->n_seqs ? 0 : -1;
         break;
     case HONE_FILL_KEY:
         if (!picked) memcpy(to, b->key, tokens * sizeof *b->key);
-        for (size_t i = 0; picked && i < seqs; i++) ((hone_key *)to)[i] = (int64_t)i < b->n_seqs ? b->key[b->at[i].first] : (hone_key){0, 0};
+        for (size_t i = 0; picked && i < seqs; i++)
+            ((hone_key *)to)[i] = (int64_t)i < b->n_seqs ? b->key[b->at[i].first] : (hone_key){0, 0};
         break;
     case HONE_FILL_AT:
         if (!picked) memcpy(to, b->at, seqs * sizeof *b->at);
-        for (size_t i = 0; picked && i < seqs; i++) ((hone_range *)to)[i] = (hone_range){(int32_t)i, (int64_t)i < b->n_seqs};
+        for (size_t i = 0; picked && i < seqs; i++)
+            ((hone_range *)to)[i] = (hone_range){(int32_t)i, (int64_t)i < b->n_seqs};
         break;
     case HONE_FILL_INDEX:
         for (size_t i = 0; i < seqs; i++) ((int32_t *)to)[i] = (int64_t)i < b->n_seqs ? b->at[i].first : -1;
         break;
-    case HONE_FILL_LABEL: memcpy(to, b->label, seqs * sizeof *b->label); break;
-    case HONE_FILL_TARGET: memcpy(to, b->target, seqs * sizeof *b->target); break;
-    default: break;
+    case HONE_FILL_LABEL:
+        memcpy(to, b->label, seqs * sizeof *b->label);
+        break;
+    case HONE_FILL_TARGET:
+        memcpy(to, b->target, seqs * sizeof *b->target);
+        break;
+    default:
+        break;
     }
 }
 
 void session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, float scale) {
     const hone_plan *p = s->plan;
     batch_fill(s->batch, d, samples, n);
-    for (int i = 1; i <= p->n_spaces; i++) s->rows[i] = p->space[i].seqs ? s->batch->n_tokens : s->batch->n_seqs;
+    for (int i = 1; i <= p->n_spaces; i++)
+        s->rows[i] = p->space[i].seqs ? s->batch->n_tokens : s->batch->n_seqs;
     for (int v = 1; v <= p->n_values; v++)
-        if (p->value[v].fill && p->value[v].cls == HONE_INPUT && p->value[v].fill != HONE_FILL_ORDER) fill_value(s, v);
+        if (p->value[v].fill && p->value[v].cls == HONE_INPUT && p->value[v].fill != HONE_FILL_ORDER)
+            fill_value(s, v);
     for (int v = 1; v <= p->n_values; v++)
         if (p->value[v].fill == HONE_FILL_ORDER)
-            sort_rows(s, run_input(s->run, p->value[v].fill_of), s->batch->n_tokens, s->batch->tokens_max, run_input(s->run, v));
+            sort_rows(s, run_input(s->run, p->value[v].fill_of), s->batch->n_tokens, s->batch->tokens_max,
+                      run_input(s->run, v));
     *(float *)run_input(s->run, p->scale) = scale;
 }
 
 /* ---- the weights as one number ---- */
 
-static int by_name(const void *a, const void *b) { return strcmp((*(const hone_param *const *)a)->name, (*(const hone_param *const *)b)->name); }
+static int by_name(const void *a, const void *b) {
+    return strcmp((*(const hone_param *const *)a)->name, (*(const hone_param *const *)b)->name);
+}
 
 hone_status session_params_sha256(session *s, char hex[65], hone_err *err) {
     const hone_plan *p = s->plan;

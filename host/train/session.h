@@ -1,4 +1,5 @@
-/* session.h - a model, its tokenizer, a plan and a live run, as one thing: what training, evaluation and prediction share. */
+/* session.h - a model, its tokenizer, a plan and a live run, as one thing: what training, evaluation and
+ * prediction share. */
 #ifndef TRAIN_SESSION_H
 #define TRAIN_SESSION_H
 #include "data/batch.h"
@@ -11,25 +12,26 @@ typedef struct {
     arena *a;
     const job *job;
     pool *pool;
-    const char *folder;   /* of the weights; NULL: all are made new */
+    const char *folder; /* of the weights; NULL: all are made new */
     const char *tokenizer_folder;
     model_config *config; /* labels are those of this session */
     tokenizer *tok;
-    labels labels;        /* n 0: regression */
-    int n_outputs;        /* classes; 1: regression */
+    labels labels; /* n 0: regression */
+    int n_outputs; /* classes; 1: regression */
     const hone_device_v1 *table;
     const char *device;
     hone_plan *plan;
     run *run;
     batch *batch;
-    int64_t *rows;        /* the batch's count by row space */
-    float *logits, *loss; /* of the last evaluated batch: [seqs, n_outputs], [seqs] */
+    int64_t *rows;            /* the batch's count by row space */
+    float *logits, *loss;     /* of the last evaluated batch: [seqs, n_outputs], [seqs] */
     int32_t *sorted, *counts; /* room for sorting rows by id */
 } session;
 
-/* Folder of the model of a job or a command (a run folder is a model folder too), config and tokenizer; labels are taken
- * from the config and may be replaced before session_plan. */
-hone_status session_open(session **out, const job *j, const char *model_folder, const char *tokenizer_folder, pool *p, hone_err *err);
+/* Folder of the model of a job or a command (a run folder is a model folder too), config and tokenizer;
+ * labels are taken from the config and may be replaced before session_plan. */
+hone_status session_open(session **out, const job *j, const char *model_folder, const char *tokenizer_folder,
+                         pool *p, hone_err *err);
 void session_close(session *s); /* NULL is fine */
 
 /* Make the plan for batches up to these sizes and open the run on the job's device; weights are loaded from
@@ -39,7 +41,8 @@ typedef struct {
     int64_t tokens_max, seqs_max;
     const double *class_weight; /* [n_outputs] or NULL */
 } session_limits;
-hone_status session_plan_only(session *s, const session_limits *limits, hone_err *err); /* s->plan, no device */
+hone_status session_plan_only(session *s, const session_limits *limits,
+                              hone_err *err); /* s->plan, no device */
 hone_status session_start(session *s, const session_limits *limits, hone_err *err);
 
 /* Replace the weights by those of a model folder (of the same shapes). */

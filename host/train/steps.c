@@ -7,7 +7,9 @@
 
 #define EPOCHS_WALKED 200 /* beyond, capacities are bounded by the longest samples instead */
 
-static int64_t steps_of(const steps *s, int64_t n_batches) { return (n_batches + s->accumulation - 1) / s->accumulation; }
+static int64_t steps_of(const steps *s, int64_t n_batches) {
+    return (n_batches + s->accumulation - 1) / s->accumulation;
+}
 
 static int by_length_down(const void *a, const void *b) {
     const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -66,14 +68,17 @@ void steps_init(steps *s, arena *a, const job *j, const dataset *d) {
         done += last;
     }
     if (s->n_epochs > EPOCHS_WALKED) {
-        if (s->order.max_tokens) s->samples_max = s->order.max_tokens < s->order.n ? s->order.max_tokens : s->order.n;
+        if (s->order.max_tokens)
+            s->samples_max = s->order.max_tokens < s->order.n ? s->order.max_tokens : s->order.n;
         const int64_t bound = bound_tokens(a, &s->order, s->samples_max);
         s->tokens_max = s->order.max_tokens && s->order.max_tokens < bound ? s->order.max_tokens : bound;
     }
     first[s->n_epochs] = done;
     s->first = first;
     const double part = wanted - floor(wanted);
-    s->total = by_steps ? j->max_steps : part > 0 ? first[s->n_epochs - 1] + (int64_t)ceil(part * (double)last) : done;
+    s->total = by_steps   ? j->max_steps
+               : part > 0 ? first[s->n_epochs - 1] + (int64_t)ceil(part * (double)last)
+                          : done;
 }
 
 void steps_deinit(steps *s) {

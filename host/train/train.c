@@ -18,24 +18,44 @@ static hone_status check_job(const job *j, hone_err *err) {
     }
     if (j->config_name && !j->model_name_or_path && !j->tokenizer_name)
         return hone_fail(err, HONE_EUSAGE, "%s: config_name without tokenizer_name, expected both", j->file);
-    if (!j->train_file) return hone_fail(err, HONE_EUSAGE, "%s: no train_file, expected a data file", j->file);
-    if (!j->output_dir) return hone_fail(err, HONE_EUSAGE, "%s: no output_dir, expected a folder for the run", j->file);
-    if (j->load_best_model_at_end && j->save_strategy != j->eval_strategy && j->save_strategy != STRATEGY_BEST) {
-        hone_fail(err, HONE_EUSAGE, "%s: load_best_model_at_end needs the checkpoint of every evaluation", j->file);
+    if (!j->train_file)
+        return hone_fail(err, HONE_EUSAGE, "%s: no train_file, expected a data file", j->file);
+    if (!j->output_dir)
+        return hone_fail(err, HONE_EUSAGE, "%s: no output_dir, expected a folder for the run", j->file);
+    if (j->load_best_model_at_end && j->save_strategy != j->eval_strategy &&
+        j->save_strategy != STRATEGY_BEST) {
+        hone_fail(err, HONE_EUSAGE, "%s: load_best_model_at_end needs the checkpoint of every evaluation",
+                  j->file);
         return hone_hint(err, "give save_strategy the value of eval_strategy, or best");
     }
     return HONE_OK;
 }
 
-/* --- the folder ----------------------------------------------------------------------------------------------------*/
+/* --- the folder
+ * ----------------------------------------------------------------------------------------------------*/
 
 static int is_of_a_run(const char *name) {
-    static const char *const whole[] = {"log.jsonl", "log.csv", "job.json", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
-                                        "special_tokens_map.json", "added_tokens.json", "vocab.txt", "README.md", "trainer_state.json", "all_results.json",
-                                        "train_results.json", "eval_results.json", "test_results.json", "predict_results.jsonl"};
+    static const char *const whole[] = {"log.jsonl",
+                                        "log.csv",
+                                        "job.json",
+                                        "config.json",
+                                        "model.safetensors",
+                                        "tokenizer.json",
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "added_tokens.json",
+                                        "vocab.txt",
+                                        "README.md",
+                                        "trainer_state.json",
+                                        "all_results.json",
+                                        "train_results.json",
+                                        "eval_results.json",
+                                        "test_results.json",
+                                        "predict_results.jsonl"};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         if (!strcmp(name, whole[i])) return 1;
-    return !strncmp(name, "checkpoint-", 11) || !strncmp(name, ".checkpoint-", 12) || !strncmp(name, "events.out.tfevents.", 20);
+    return !strncmp(name, "checkpoint-", 11) || !strncmp(name, ".checkpoint-", 12) ||
+           !strncmp(name, "events.out.tfevents.", 20);
 }
 
 static int begins_anew(const job *j) { return !strcmp(j->resume_from_checkpoint, "false"); }
@@ -49,14 +69,16 @@ static hone_status prepare_folder(const job *j, hone_err *err) {
     for (int i = 0; i < n; i++) held += is_of_a_run(names[i]);
     if (!status && held && !j->overwrite_output_dir && begins_anew(j)) {
         hone_fail(err, HONE_EUSAGE, "%s: contains a run, expected an empty or new folder", j->output_dir);
-        status = hone_hint(err, "resume_from_checkpoint: true continues it, overwrite_output_dir: true removes it, or name another folder");
+        status = hone_hint(err, "resume_from_checkpoint: true continues it, overwrite_output_dir: true "
+                                "removes it, or name another folder");
     }
     if (!status) status = checkpoint_sweep(j->output_dir, err);
     arena_free(a);
     return status;
 }
 
-/* What an earlier run left, once everything that could refuse this one has not. A run that resumes removes nothing. */
+/* What an earlier run left, once everything that could refuse this one has not. A run that resumes removes
+ * nothing. */
 static hone_status clear_folder(const job *j, hone_err *err) {
     if (!j->overwrite_output_dir || !begins_anew(j)) return HONE_OK;
     arena *a = arena_new("output folder");
@@ -77,7 +99,8 @@ static hone_status lock_folder(file_lock **lock, const job *j, hone_err *err) {
     snprintf(path, sizeof path, "%s/.lock", j->output_dir);
     HONE_TRY(file_lock_try(lock, path, err));
     if (*lock) return HONE_OK;
-    return hone_fail(err, HONE_EUSAGE, "%s: another run is writing there, expected a folder of its own", j->output_dir);
+    return hone_fail(err, HONE_EUSAGE, "%s: another run is writing there, expected a folder of its own",
+                     j->output_dir);
 }
 
 /* Which checkpoint to go on from; *found 0: from the beginning. */
@@ -89,7 +112,8 @@ static hone_status find_checkpoint(checkpoint *c, int *found, arena *a, const jo
         *found = 1;
         hone_err why = {0};
         if (checkpoint_open(c, a, which, &why) == HONE_OK) return HONE_OK;
-        hone_fail(err, HONE_EDAMAGED, "no valid checkpoint in %s: %.600s; not starting from zero", which, why.text);
+        hone_fail(err, HONE_EDAMAGED, "no valid checkpoint in %s: %.600s; not starting from zero", which,
+                  why.text);
         return hone_hint(err, "resume_from_checkpoint: true takes the newest valid one of output_dir");
     }
     HONE_TRY(checkpoint_newest(c, found, a, j->output_dir, err));
@@ -97,7 +121,8 @@ static hone_status find_checkpoint(checkpoint *c, int *found, arena *a, const jo
     return HONE_OK;
 }
 
-/* --- before the first step -----------------------------------------------------------------------------------------*/
+/* --- before the first step
+ * -----------------------------------------------------------------------------------------*/
 
 static void set_groups(training *t) {
     const hone_plan *p = t->s->plan;
@@ -110,7 +135,8 @@ static void set_groups(training *t) {
         const int layers = t->s->config->layers, depth = layers - x->layer;
         double factor = 1;
         for (int k = 0; k < depth; k++) factor *= j->layerwise_lr_decay;
-        if (x->layer >= layers && j->head_learning_rate > 0) factor = j->head_learning_rate / j->learning_rate;
+        if (x->layer >= layers && j->head_learning_rate > 0)
+            factor = j->head_learning_rate / j->learning_rate;
         t->rate_factor[x->group] = factor;
         t->decay[x->group] = x->decays ? j->weight_decay : 0;
     }
@@ -118,7 +144,8 @@ static void set_groups(training *t) {
 
 static hone_status choose_best_metric(training *t, hone_err *err) {
     const job *j = t->job;
-    const char *name = j->metric_for_best_model ? j->metric_for_best_model : "loss", *plain = strncmp(name, "eval_", 5) ? name : name + 5;
+    const char *name = j->metric_for_best_model ? j->metric_for_best_model : "loss",
+               *plain = strncmp(name, "eval_", 5) ? name : name + 5;
     metric f[METRICS_MAX];
     char have[256] = "";
     int found = 0;
@@ -130,7 +157,9 @@ static hone_status choose_best_metric(training *t, hone_err *err) {
         found |= !strcmp(f[i].name, plain);
         snprintf(have + strlen(have), sizeof have - strlen(have), "%seval_%s", i ? ", " : "", f[i].name);
     }
-    if (!found) return hone_fail(err, HONE_EUSAGE, "metric_for_best_model: \"%.64s\" is not computed, expected one of: %s", name, have);
+    if (!found)
+        return hone_fail(err, HONE_EUSAGE,
+                         "metric_for_best_model: \"%.64s\" is not computed, expected one of: %s", name, have);
     t->best_metric_name = arena_print(t->s->a, "eval_%s", plain);
     t->best_larger = j->greater_is_better >= 0 ? (int)j->greater_is_better : metric_larger_is_better(plain);
     return HONE_OK;
@@ -139,7 +168,10 @@ static hone_status choose_best_metric(training *t, hone_err *err) {
 static void larger(int64_t *to, int64_t x) { *to = x > *to ? x : *to; }
 
 session_limits training_limits(const job *j, const inputs *in, const steps *st) {
-    session_limits l = {.training = 1, .tokens_max = st->tokens_max, .seqs_max = st->samples_max, .class_weight = in->class_weight};
+    session_limits l = {.training = 1,
+                        .tokens_max = st->tokens_max,
+                        .seqs_max = st->samples_max,
+                        .class_weight = in->class_weight};
     const dataset *others[] = {in->validation, in->test};
     for (int i = 0; i < 2; i++) {
         if (!others[i]) continue;
@@ -151,10 +183,13 @@ session_limits training_limits(const job *j, const inputs *in, const steps *st) 
 }
 
 static hone_status check_schedule(const training *t, hone_err *err) {
-    if (t->steps.total < 1) return hone_fail(err, HONE_EUSAGE, "num_train_epochs: no step comes of %lld samples", (long long)t->in->train->n);
+    if (t->steps.total < 1)
+        return hone_fail(err, HONE_EUSAGE, "num_train_epochs: no step comes of %lld samples",
+                         (long long)t->in->train->n);
     if (t->rate.warmup > t->steps.total)
-        return hone_fail(err, HONE_EUSAGE, "warmup_steps: %lld of %lld steps in all, expected no more than there are", (long long)t->rate.warmup,
-                         (long long)t->steps.total);
+        return hone_fail(err, HONE_EUSAGE,
+                         "warmup_steps: %lld of %lld steps in all, expected no more than there are",
+                         (long long)t->rate.warmup, (long long)t->steps.total);
     return HONE_OK;
 }
 
@@ -162,11 +197,15 @@ static hone_status write_job(training *t, hone_err *err) {
     arena *a = t->s->a;
     text job_json = {0}, row = {0};
     job_print_json(t->job, &job_json);
-    text_printf(&row, "{\"type\":\"run\",\"version\":\"%s\",\"commit\":\"%s\",\"device\":", HONE_VERSION, HONE_COMMIT);
+    text_printf(&row, "{\"type\":\"run\",\"version\":\"%s\",\"commit\":\"%s\",\"device\":", HONE_VERSION,
+                HONE_COMMIT);
     text_json(&row, t->s->device, strlen(t->s->device));
-    text_printf(&row, ",\"seed\":%lld,\"train_sha256\":\"%s\",\"tokenizer_sha256\":\"%s\",\"train_samples\":%lld,\"steps\":%lld,\"planned_device_bytes\":%zu,\"start_step\":%lld,\"job\":%s}",
-                (long long)t->job->seed, t->in->train->sha256, tokenizer_sha256(t->s->tok), (long long)t->in->train->n, (long long)t->steps.total,
-                hone_plan_device_bytes(t->s->plan), (long long)t->step, job_json.p);
+    text_printf(&row,
+                ",\"seed\":%lld,\"train_sha256\":\"%s\",\"tokenizer_sha256\":\"%s\",\"train_samples\":%lld,"
+                "\"steps\":%lld,\"planned_device_bytes\":%zu,\"start_step\":%lld,\"job\":%s}",
+                (long long)t->job->seed, t->in->train->sha256, tokenizer_sha256(t->s->tok),
+                (long long)t->in->train->n, (long long)t->steps.total, hone_plan_device_bytes(t->s->plan),
+                (long long)t->step, job_json.p);
     record_run(t->record, row.p);
     text_str(&job_json, "\n");
     const hone_status status = file_write(path_join(a, t->folder, "job.json"), job_json.p, job_json.n, err);
@@ -190,18 +229,21 @@ static hone_status start(training *t, const checkpoint *from, hone_err *err) {
     if (from) HONE_TRY(resume_training(t, from, err));
     t->start_step = t->step;
     t->start_s = clock_process_seconds();
-    log_note("%lld samples, %d labels, %lld steps; device %s, %d threads; plan %.1f MiB", (long long)t->in->train->n, t->s->n_outputs,
-             (long long)t->steps.total, t->s->device, pool_threads(t->s->pool), (double)hone_plan_device_bytes(t->s->plan) / (1 << 20));
+    log_note("%lld samples, %d labels, %lld steps; device %s, %d threads; plan %.1f MiB",
+             (long long)t->in->train->n, t->s->n_outputs, (long long)t->steps.total, t->s->device,
+             pool_threads(t->s->pool), (double)hone_plan_device_bytes(t->s->plan) / (1 << 20));
     return write_job(t, err);
 }
 
-/* --- after the last ------------------------------------------------------------------------------------------------*/
+/* --- after the last
+ * ------------------------------------------------------------------------------------------------*/
 
 typedef struct {
     text train, eval, test; /* ,"name":value ... */
 } results;
 
-static void add_metrics(text *out, const char *prefix, const metric *f, int n, double seconds, int64_t samples) {
+static void add_metrics(text *out, const char *prefix, const metric *f, int n, double seconds,
+                        int64_t samples) {
     for (int i = 0; i < n; i++) {
         text_printf(out, ",\"%s_%s\":", prefix, f[i].name);
         text_double(out, f[i].value);
@@ -212,7 +254,8 @@ static void add_metrics(text *out, const char *prefix, const metric *f, int n, d
     text_double(out, seconds > 0 ? (double)samples / seconds : 0);
 }
 
-static hone_status evaluate_finally(training *t, const dataset *d, const char *prefix, text *out, text *people, hone_err *err) {
+static hone_status evaluate_finally(training *t, const dataset *d, const char *prefix, text *out,
+                                    text *people, hone_err *err) {
     metrics m;
     metric f[METRICS_MAX];
     double seconds;
@@ -253,10 +296,12 @@ static void add_training(training *t, text *out, double runtime) {
     text_json(out, t->folder, strlen(t->folder));
     text_str(out, ",\"device\":");
     text_json(out, t->s->table->name, strlen(t->s->table->name));
-    text_printf(out, ",\"dtype\":\"%s\",\"world_size\":1,\"threads\":%d,\"global_step\":%lld,\"epoch\":", hone_dtype_name(p->dtype),
-                pool_threads(t->s->pool), (long long)t->step);
+    text_printf(out, ",\"dtype\":\"%s\",\"world_size\":1,\"threads\":%d,\"global_step\":%lld,\"epoch\":",
+                hone_dtype_name(p->dtype), pool_threads(t->s->pool), (long long)t->step);
     text_double(out, steps_epoch(&t->steps, t->step));
-    text_printf(out, ",\"train_samples\":%lld,\"train_tokens\":%lld,\"train_loss\":", (long long)t->in->train->n, (long long)t->tokens);
+    text_printf(out,
+                ",\"train_samples\":%lld,\"train_tokens\":%lld,\"train_loss\":", (long long)t->in->train->n,
+                (long long)t->tokens);
     text_double(out, t->total_samples ? t->total_loss / (double)t->total_samples : 0);
     text_str(out, ",\"train_runtime\":");
     text_double(out, runtime);
@@ -266,8 +311,8 @@ static void add_training(training *t, text *out, double runtime) {
     text_double(out, steps_now ? (double)t->tokens_now / runtime : 0);
     text_str(out, ",\"startup_seconds\":");
     text_double(out, t->first_step_s);
-    text_printf(out, ",\"peak_host_bytes\":%lld,\"peak_device_bytes\":%zu,\"planned_device_bytes\":%zu", (long long)rss_peak_bytes(),
-                run_device_bytes(t->s->run), hone_plan_device_bytes(p));
+    text_printf(out, ",\"peak_host_bytes\":%lld,\"peak_device_bytes\":%zu,\"planned_device_bytes\":%zu",
+                (long long)rss_peak_bytes(), run_device_bytes(t->s->run), hone_plan_device_bytes(p));
 }
 
 static void add_best(training *t, text *out) {
@@ -279,17 +324,18 @@ static void add_best(training *t, text *out) {
     text_double(out, t->best_metric);
     text_str(out, ",\"best_model_checkpoint\":");
     const char *folder = arena_print(t->s->a, "%s/checkpoint-%lld", t->folder, (long long)t->best_step);
-    if (file_is_folder(folder))
-        text_json(out, folder, strlen(folder));
-    else
-        text_str(out, "null");
+    if (file_is_folder(folder)) text_json(out, folder, strlen(folder));
+    else text_str(out, "null");
 }
 
 static hone_status write_results(training *t, const results *r, hone_err *err) {
     const struct {
         const char *name;
         const text *a, *b, *c;
-    } files[] = {{"train_results.json", &r->train, NULL, NULL}, {"eval_results.json", &r->eval, NULL, NULL}, {"test_results.json", &r->test, NULL, NULL}, {"all_results.json", &r->train, &r->eval, &r->test}};
+    } files[] = {{"train_results.json", &r->train, NULL, NULL},
+                 {"eval_results.json", &r->eval, NULL, NULL},
+                 {"test_results.json", &r->test, NULL, NULL},
+                 {"all_results.json", &r->train, &r->eval, &r->test}};
     hone_status status = HONE_OK;
     for (int i = 0; i < 4 && !status; i++) {
         if (!files[i].a->n) continue;
@@ -308,15 +354,19 @@ static hone_status write_results(training *t, const results *r, hone_err *err) {
 static hone_status load_best(training *t, hone_err *err) {
     if (!t->job->load_best_model_at_end || t->best_step < 0 || t->best_step == t->step) return HONE_OK;
     const char *folder = arena_print(t->s->a, "%s/checkpoint-%lld", t->folder, (long long)t->best_step);
-    log_note("taking the weights of step %lld (%s %.4f)", (long long)t->best_step, t->best_metric_name, t->best_metric);
+    log_note("taking the weights of step %lld (%s %.4f)", (long long)t->best_step, t->best_metric_name,
+             t->best_metric);
     return session_load_weights(t->s, folder, err);
 }
 
-static hone_status finish(training *t, double runtime, results *r, text *summary, text *people, hone_err *err) {
+static hone_status finish(training *t, double runtime, results *r, text *summary, text *people,
+                          hone_err *err) {
     char hex[65];
     HONE_TRY(load_best(t, err));
-    if (t->job->do_eval && t->in->validation) HONE_TRY(evaluate_finally(t, t->in->validation, "eval", &r->eval, people, err));
-    if (t->job->do_eval && t->in->test) HONE_TRY(evaluate_finally(t, t->in->test, "test", &r->test, people, err));
+    if (t->job->do_eval && t->in->validation)
+        HONE_TRY(evaluate_finally(t, t->in->validation, "eval", &r->eval, people, err));
+    if (t->job->do_eval && t->in->test)
+        HONE_TRY(evaluate_finally(t, t->in->test, "test", &r->test, people, err));
     if (t->job->do_predict && t->in->test) HONE_TRY(predict_finally(t, err));
     HONE_TRY(session_params_sha256(t->s, hex, err));
     add_training(t, &r->train, runtime);
@@ -329,8 +379,11 @@ static hone_status finish(training *t, double runtime, results *r, text *summary
     text_add(summary, r->test.p, r->test.n);
     summary->p[0] = '{';
     text_str(summary, "}");
-    text_printf(people, "%lld steps in %.1f s (%.0f tokens a second), first step after %.2f s, params %.16s\nmodel folder: %s\n", (long long)t->step, runtime,
-                runtime > 0 ? (double)t->tokens_now / runtime : 0, t->first_step_s, hex, t->folder);
+    text_printf(people,
+                "%lld steps in %.1f s (%.0f tokens a second), first step after %.2f s, params %.16s\nmodel "
+                "folder: %s\n",
+                (long long)t->step, runtime, runtime > 0 ? (double)t->tokens_now / runtime : 0,
+                t->first_step_s, hex, t->folder);
     return HONE_OK;
 }
 
@@ -341,7 +394,8 @@ static void close_training(training *t) {
     session_close(t->s);
 }
 
-static hone_status run_job(training *t, const job *j, pool *p, text *summary, text *people, arena *a, hone_err *err) {
+static hone_status run_job(training *t, const job *j, pool *p, text *summary, text *people, arena *a,
+                           hone_err *err) {
     checkpoint from;
     int found;
     results r = {0};

@@ -15,32 +15,32 @@ typedef struct {
     inputs *in;
     steps steps;
     record *record;
-    metrics validation;    /* of the last evaluation */
-    eval_batches batches;  /* how validation is cut */
-    const char *folder;    /* output_dir */
+    metrics validation;   /* of the last evaluation */
+    eval_batches batches; /* how validation is cut */
+    const char *folder;   /* output_dir */
 
-    int64_t step;          /* optimizer steps done */
-    int64_t tokens;        /* real tokens so far */
+    int64_t step;                    /* optimizer steps done */
+    int64_t tokens;                  /* real tokens so far */
     int64_t tokens_now, samples_now; /* in this process */
-    double loss_sum;       /* since the last row of the log: sum over samples */
+    double loss_sum;                 /* since the last row of the log: sum over samples */
     int64_t loss_samples;
-    double total_loss;     /* over the whole run */
+    double total_loss; /* over the whole run */
     int64_t total_samples;
-    int64_t start_step;    /* where this process began (a resumed run: not 0) */
+    int64_t start_step; /* where this process began (a resumed run: not 0) */
     double start_s, first_step_s;
 
     const char *best_metric_name; /* "eval_accuracy" */
     int best_larger;
     double best_metric;
-    int64_t best_step;     /* -1: none yet */
-    schedule rate;         /* learning rate of each step */
+    int64_t best_step;           /* -1: none yet */
+    schedule rate;               /* learning rate of each step */
     double *rate_factor, *decay; /* [n_groups]: times the scheduled rate; weight decay */
     metric figures[METRICS_MAX]; /* of the last evaluation */
     int n_figures;
-    double smooth_speed;   /* tokens a second */
+    double smooth_speed; /* tokens a second */
     int evaluations_without_gain;
-    int stop;              /* early stopping */
-    int64_t saved_step;    /* newest checkpoint, -1: none */
+    int stop;           /* early stopping */
+    int64_t saved_step; /* newest checkpoint, -1: none */
 } training;
 
 /* Train as the job says. summary: one JSON object; people: the same as text. */
@@ -49,8 +49,10 @@ hone_status train_job(const job *j, pool *p, text *summary, text *people, hone_e
 /* What the largest batch of training or evaluation needs room for. */
 session_limits training_limits(const job *j, const inputs *in, const steps *st);
 
-/* The plan of a job as text (or one JSON object), for batches of its data, or of so many tokens if tokens is not 0. */
-hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json, text *out, hone_err *err);
+/* The plan of a job as text (or one JSON object), for batches of its data, or of so many tokens if tokens is
+ * not 0. */
+hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json,
+                     text *out, hone_err *err);
 
 /* loop.c: the steps, with their evaluations and checkpoints. */
 hone_status train_loop(training *t, hone_err *err);
@@ -60,6 +62,7 @@ hone_status save_checkpoint(training *t, hone_err *err);
 hone_status resume_training(training *t, const checkpoint *from, hone_err *err);
 hone_status save_final(training *t, hone_err *err);
 
-/* guard.c: after a step that was not finite: plays its micro-batches again and fills err with step, layer and samples. */
+/* guard.c: after a step that was not finite: plays its micro-batches again and fills err with step, layer and
+ * samples. */
 hone_status explain_not_finite(training *t, const hone_tick *before, hone_err *err);
 #endif

@@ -5,6 +5,8 @@
 #include "vec.h"
 #include "cpu.h"
 
+#define PACK_AHEAD 16 /* lines of k that are fetched before they are packed: they lie far apart */
+
 /* An operand, fp32 or bf16. by_k 0: element (line, k) lies at p[line ld + k]; 1: at p[k ld + line]. */
 typedef struct {
     const void *p;
@@ -35,6 +37,7 @@ INLINE void pack_by_k(float *to, int64_t wide, int64_t panel_ld, const factor *f
         float *line = to;
         for (int64_t r = 0, in_panel = 0; r < n; r += step) {
             const int64_t left = least(n - r, step), i = k * f->ld + first + r;
+            __builtin_prefetch((const char *)f->p + (i + PACK_AHEAD * f->ld) * (f->bf ? 2 : 4));
             vf v;
             if (paired) {
                 const uint16_t *from = (const uint16_t *)f->p + i;

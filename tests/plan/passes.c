@@ -78,6 +78,10 @@ static const sample samples[] = {
     {.p = 0.1, .freeze = "*bias"},
     {.p = 0.1, .freeze = "*key.weight"},
     {.p = 0.1, .freeze = "*LayerNorm*"},
+    {.family = "before", .p = 0.1},
+    {.family = "before", .p = 0},
+    {.family = "gated", .layers = 3, .p = 0.1},
+    {.family = "gated", .layers = 2, .p = 0.1, .freeze = "*gate*"},
 };
 #define N_SAMPLES ((int)(sizeof samples / sizeof *samples))
 

@@ -52,13 +52,16 @@ TEST(gradients_are_finite_differences_of_a_bert) { check_differences(&(sample){.
 TEST(gradients_are_finite_differences_of_a_distilbert) { check_differences(&(sample){.family = "distilbert", .p = 0.1}); }
 TEST(gradients_are_finite_differences_without_passes) { check_differences(&(sample){.p = 0.1, .no_narrow = 1, .no_pack = 1, .no_fuse = 1}); }
 
+TEST(gradients_are_finite_differences_with_recomputing) { check_differences(&(sample){.p = 0.1, .recompute = 2}); }
+TEST(gradients_are_finite_differences_with_class_weights_and_smoothing) { check_differences(&(sample){.p = 0.1, .weighted = 1, .smoothing = 0.2}); }
+TEST(gradients_are_finite_differences_of_a_regression) { check_differences(&(sample){.p = 0.1, .kind = HEAD_REGRESSION}); }
+TEST(gradients_are_finite_differences_with_norms_before) { check_differences(&(sample){.family = "before", .p = 0.1}); }
+TEST(gradients_are_finite_differences_with_a_gate) { check_differences(&(sample){.family = "gated", .p = 0.1, .recompute = 1}); }
+TEST(gradients_are_finite_differences_with_frozen_weights) { check_differences(&(sample){.p = 0.1, .freeze = "*weight"}); }
+
 TEST(a_step_of_training_lowers_the_loss) {
     sample s = {.accumulation = 2};
     hone_plan *plan = sample_plan(&s);
-    text t = {0};
-    plan_print_steps(plan, &t);
-    plan_print_bytes(plan, &t);
-    fputs(t.p, stderr);
     player *p = sample_player(plan, 0);
     const batch b = sample_batch(&s, 5, 8);
     int64_t rows[8];

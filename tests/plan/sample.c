@@ -1,6 +1,8 @@
 #include "sample.h"
 
+#include "base/arena.h"
 #include "base/host.h"
+#include "model/family.h"
 #include "test.h"
 
 static int or_else(int x, int preset) { return x ? x : preset; }
@@ -9,7 +11,7 @@ static const double class_weight[] = {0.5, 1.5, 1, 2, 0.25, 1, 1, 3};
 
 model_config *sample_config(const sample *s) {
     char file[2000];
-    const int is_bert = !s->family || !strcmp(s->family, "bert");
+    const int is_bert = !s->family || strcmp(s->family, "distilbert");
     const char *bert = "{\"model_type\": \"bert\", \"vocab_size\": %d, \"hidden_size\": %d, \"num_hidden_layers\": %d, "
                        "\"num_attention_heads\": %d, \"intermediate_size\": %d, \"hidden_act\": \"gelu\", "
                        "\"max_position_embeddings\": %d, \"hidden_dropout_prob\": %g, "
@@ -24,6 +26,17 @@ model_config *sample_config(const sample *s) {
              s->p, s->p);
     model_config *c = NULL;
     CHECK_OK(config_parse(&c, "config.json", file, strlen(file), err));
+    if (s->family && (!strcmp(s->family, "before") || !strcmp(s->family, "gated"))) {
+        family *f = arena_alloc(c->a, sizeof *f);
+        *f = *c->family;
+        f->norm = NORM_BEFORE;
+        f->module[ROLE_FINAL_NORM] = "encoder.LayerNorm";
+        f->module[ROLE_GATE] = "encoder.layer.{i}.gate.dense";
+        f->in_body[ROLE_FINAL_NORM] = f->in_body[ROLE_GATE] = 1;
+        f->gated = !strcmp(s->family, "gated");
+        c->family = f;
+        c->act = HONE_ACT_SILU;
+    }
     return c;
 }
 

@@ -163,7 +163,7 @@ static const struct {
 #define XX(fault, said) {#fault, fault, said},
     XX(no_such_op, "of which there is none") XX(no_such_value, "is value")                                    //
     XX(missing_operand, "LINEAR_FWD: w[O,I] is missing") XX(wrong_dimensions, "dimensions")                   //
-    XX(wrong_type, "GATHER: index[M]") XX(wrong_extent, "LINEAR_FWD: bias[O] has O = 24 where w[O,I] has 5") XX(wrong_space, "is in")    //
+    XX(wrong_type, "GATHER: index[M]") XX(wrong_extent, "LINEAR_FWD: bias[O] has O = 24 where w[O,I] has 5") XX(wrong_space, "pos[N] has N in space seq where id[N] has it in tok")    //
     XX(read_too_early, "reads before it is made:") XX(add_into_nothing, "adds into nothing:")                 //
     XX(add_elsewhere, "adds into other storage than that of")                                                 //
     XX(add_and_read_again, "adds into what is read again later:") XX(write_an_input, "writes an input: seq.label")  //
