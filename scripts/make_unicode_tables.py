@@ -8,12 +8,14 @@ import sys
 import unicodedata
 
 import tokenizers
-from tokenizers import normalizers, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 OFF = dict(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
 clean, cjk, strip, lower = (normalizers.BertNormalizer(**{**OFF, k: True}) for k in ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase"))
 nfd, pre = normalizers.NFD(), pre_tokenizers.BertPreTokenizer()
 DROP, SPACE, CJK, PUNCTUATION, GAP, STRIP, LOWER, MARK = (1 << i for i in range(8))
+whole = Tokenizer(models.WordPiece({"[UNK]": 0}, unk_token="[UNK]")) # finds "Q" beside what is no part of a word
+whole.add_tokens([AddedToken("Q", single_word=True, normalized=False)])
 HANGUL = range(0xAC00, 0xAC00 + 11172)
 
 def hangul(c):
@@ -38,7 +40,7 @@ def combining(x):
             return k
     raise SystemExit("a combining class without a known mark: U+%04X" % ord(x))
 
-classes, strips, lowers, marks = [0] * 0x110000, {}, {}, {}
+classes, strips, lowers, marks, words = [0] * 0x110000, {}, {}, {}, []
 for c in range(0x110000):
     if 0xD800 <= c < 0xE000:
         continue
@@ -70,6 +72,11 @@ for c in range(0x110000):
     if c:
         n = len(pre.pre_tokenize_str("a" + x + "a"))
         k |= PUNCTUATION if n == 3 else GAP if n == 2 else 0
+    if 1 not in whole.encode(x + "Q").ids:
+        if words and words[-1][1] == c - 1:
+            words[-1][1] = c
+        else:
+            words.append([c, c])
     classes[c] = k
 
 blocks, index = [], []
@@ -101,4 +108,6 @@ print("};\n")
 table("strip", strips)
 table("lower", lowers)
 table("mark", {c: [m] for c, m in marks.items()})
+print(f"const int unicode_n_word = {len(words)};\nconst uint32_t unicode_word_range[][2] = {{")
+print(",\n".join("    " + ", ".join("{0x%x, 0x%x}" % tuple(w) for w in words[i:i + 5]) for i in range(0, len(words), 5)) + "};")
 print("%d blocks, %d strips, %d lowers, marks %s" % (len(blocks), len(strips), len(lowers), {hex(c): m for c, m in marks.items()}), file=sys.stderr)

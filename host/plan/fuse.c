@@ -74,7 +74,7 @@ static int fuse_dbias(graph *g, const hone_device_v1 *d, int i) {
     if (w->op != HONE_OP_LINEAR_BWD_W || !w->out[1] || w->in[3]) return 0;
     const int a = maker_of(g, w->in[0], HONE_OP_ACT_BWD), l = maker_of(g, w->in[0], HONE_OP_LINEAR_BWD),
               m = a >= 0 ? a : l;
-    if (m < 0 || (l >= 0 && !g->step[l].in[2])) return 0;
+    if (m < 0 || g->step[m].out[0] != w->in[0] || (l >= 0 && !g->step[l].in[2])) return 0; /* not dgate's */
     hone_step s = g->step[m];
     const int k = a >= 0 ? 2 : 1;
     if (s.out[k]) return 0;

@@ -2,7 +2,7 @@
  * words and pieces; then truncation, then the template. */
 #include <string.h>
 
-#include "text/tokenizer_parts.h"
+#include "text/added.h"
 #include "text/unicode.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -63,96 +63,45 @@ static void encode_words(const tokenizer *t, const characters *c, size_t first, 
         const unsigned k =
             t->has_pretokenizer ? unicode_class(c->code[i]) & (UNICODE_GAP | UNICODE_PUNCTUATION) : 0;
         if (!k) continue;
-        if (i > word) wordpiece_encode(t, c, word, i, 0, e);
-        if (k & UNICODE_PUNCTUATION) wordpiece_encode(t, c, i, i + 1, 0, e);
+        if (i > word) t->model->encode(t, c, word, i, 0, e);
+        if (k & UNICODE_PUNCTUATION) t->model->encode(t, c, i, i + 1, 0, e);
         word = i + 1;
     }
-    if (end > word) wordpiece_encode(t, c, word, end, 0, e);
+    if (end > word) t->model->encode(t, c, word, end, 0, e);
 }
 
-/* ---- added tokens ---- */
-
-static int is_word_character(uint32_t code) {
-    if (code < 128)
-        return (code >= '0' && code <= '9') || (code >= 'a' && code <= 'z') || (code >= 'A' && code <= 'Z') ||
-               code == '_';
-    const unsigned k = unicode_class(code);
-    return !(k & (UNICODE_GAP | UNICODE_PUNCTUATION | UNICODE_DROP | UNICODE_SPACE));
-}
-
-/* The longest added token that stands at i, NULL: none. */
-static const added_token *token_at(const tokenizer *t, const characters *c, size_t i, int normalized) {
-    const added_token *best = NULL;
-    for (int k = 0; k < t->n_added; k++) {
-        const added_token *x = &t->added[k];
-        if (x->normalized != normalized || !x->n_codes || (size_t)x->n_codes > c->n - i ||
-            (best && x->n_codes <= best->n_codes))
-            continue;
-        if (!memcmp(x->code, c->code + i, sizeof *x->code * (size_t)x->n_codes)) best = x;
-    }
-    return best;
-}
-
-static int stands_alone(const characters *c, size_t from, size_t to) {
-    return !(from > 0 && is_word_character(c->code[from - 1])) &&
-           !(to < c->n && is_word_character(c->code[to]));
-}
-
-typedef void between(const tokenizer *t, scratch *s, str whole, const characters *c, size_t first, size_t end,
-                     encoding *e);
-
-/* Call rest for what lies between added tokens, and put their ids. */
-static void split_added(const tokenizer *t, scratch *s, str whole, const characters *c, int normalized,
-                        between *rest, encoding *e) {
-    const uint8_t *starts = normalized ? t->starts_normalized : t->starts_added;
-    size_t done = 0;
-    for (size_t i = 0; i < c->n;) {
-        const added_token *x = starts[c->code[i] & 255] ? token_at(t, c, i, normalized) : NULL;
-        if (!x || (x->single_word && !stands_alone(c, i, i + (size_t)x->n_codes))) {
-            i++;
-            continue;
-        }
-        size_t from = i, to = i + (size_t)x->n_codes;
-        while (x->lstrip && from > done && (unicode_class(c->code[from - 1]) & UNICODE_GAP)) from--;
-        while (x->rstrip && to < c->n && (unicode_class(c->code[to]) & UNICODE_GAP)) to++;
-        if (from > done) rest(t, s, whole, c, done, from, e);
-        encoding_put(e, x->id, 0, c->from[from], c->to[to - 1], 0);
-        i = done = to;
-    }
-    if (c->n > done) rest(t, s, whole, c, done, c->n, e);
-}
-
-static void words_between(const tokenizer *t, scratch *s, str whole, const characters *c, size_t first,
-                          size_t end, encoding *e) {
-    (void)s;
-    (void)whole;
-    encode_words(t, c, first, end, e);
-}
+/* ---- a text ---- */
 
 /* A stretch of raw text without added tokens: normalise it, find the added tokens that are looked for there.
  */
-static void normalize_between(const tokenizer *t, scratch *s, str whole, const characters *c, size_t first,
-                              size_t end, encoding *e) {
-    const size_t from = (size_t)c->from[first], to = (size_t)c->to[end - 1];
+static void encode_stretch(const tokenizer *t, scratch *s, str part, size_t at, encoding *e) {
+    stretch x;
     s->text.n = 0;
-    normalize_text(&s->text, t->has_normalizer ? &t->normalize : NULL, (str){whole.p + from, to - from},
-                   from);
-    split_added(t, s, whole, &s->text, 1, words_between, e);
+    normalize_text(&s->text, t->has_normalizer ? &t->normalize : NULL, part, at);
+    added_search search = {.c = &s->text, .normalized = 1};
+    while (added_next(t, &search, &x)) {
+        if (x.id < 0) encode_words(t, &s->text, x.first, x.end, e);
+        else encoding_put(e, x.id, 0, s->text.from[x.first], s->text.to[x.end - 1], 0);
+    }
 }
 
 static void encode_text(const tokenizer *t, scratch *s, str whole, encoding *e) {
     e->n = e->n_unknown = 0;
     int any = 0;
-    for (size_t i = 0; i < whole.n && !any; i++) any = t->starts_added[(unsigned char)whole.p[i]];
-    s->raw.n = 0;
-    if (any) { /* most texts hold no first byte of an added token, and need not be looked through */
-        normalize_text(&s->raw, NULL, whole, 0);
-        split_added(t, s, whole, &s->raw, 0, normalize_between, e);
+    for (size_t i = 0; i < whole.n && !any; i++) any = t->starts_raw[(unsigned char)whole.p[i]];
+    if (!any) { /* most texts hold no first byte of an added token, and need not be looked through */
+        encode_stretch(t, s, whole, 0, e);
         return;
     }
-    s->text.n = 0;
-    normalize_text(&s->text, t->has_normalizer ? &t->normalize : NULL, whole, 0);
-    split_added(t, s, whole, &s->text, 1, words_between, e);
+    stretch x;
+    s->raw.n = 0;
+    normalize_text(&s->raw, NULL, whole, 0);
+    added_search search = {.c = &s->raw};
+    while (added_next(t, &search, &x)) {
+        const size_t from = (size_t)s->raw.from[x.first], to = (size_t)s->raw.to[x.end - 1];
+        if (x.id < 0) encode_stretch(t, s, (str){whole.p + from, to - from}, from, e);
+        else encoding_put(e, x.id, 0, (int)from, (int)to, 0);
+    }
 }
 
 /* ---- truncation and template ---- */
@@ -169,17 +118,19 @@ static void longest_first(int room, int *a, int *b) {
     *b = high < *b ? high : *b;
 }
 
-static hone_status truncate_texts(int room, truncation how, encoding *a, encoding *b, int *n_cut,
-                                  hone_err *err) {
-    const int total = a->n + (b ? b->n : 0), over = total - room;
+static hone_status truncate_texts(int max_length, int n_special, truncation how, encoding *a, encoding *b,
+                                  int *n_cut, hone_err *err) {
+    const int total = a->n + (b ? b->n : 0), room = max_length - n_special, over = total - room;
     if (room < 0)
-        return hone_fail(err, HONE_EUSAGE,
-                         "max_seq_length: the special tokens alone are longer, expected %d or more", -room);
+        return hone_fail(err, HONE_EUSAGE, "max_seq_length: %d, expected %d or more, for the special tokens",
+                         max_length, n_special);
     if (over <= 0) return HONE_OK;
-    if (!b && how != TRUNCATE_ONLY_SECOND) {
-        a->n = room;
+    if (!room) { /* whatever the strategy, as in the library */
+        a->n = 0;
+        if (b) b->n = 0;
     } else if (how == TRUNCATE_LONGEST_FIRST) {
-        longest_first(room, &a->n, &b->n);
+        if (b) longest_first(room, &a->n, &b->n);
+        else a->n = room;
     } else {
         encoding *x = how == TRUNCATE_ONLY_FIRST ? a : b;
         if (!x) return hone_fail(err, HONE_EDATA, "truncation: only_second, but there is no second text");
@@ -206,23 +157,23 @@ static void append(encoding *e, const encoding *x, int type) {
 
 hone_status tokenizer_encode(const tokenizer *t, str first, str pair, const encode_options *o, encoding *e,
                              hone_err *err) {
-    static const template_form bare = {.piece = {{-1, 0, 0}, {-1, 1, 1}}, .n = 2};
     if (!e->scratch) e->scratch = mem_new(sizeof(scratch), "encoding");
     if (first.n > INT32_MAX / 4 || pair.n > INT32_MAX / 4)
         return hone_fail(err, HONE_EDATA, "a text of %zu bytes, expected at most %d",
                          first.n > pair.n ? first.n : pair.n, INT32_MAX / 4);
     scratch *s = e->scratch;
-    const template_form *form = o->no_special ? &bare : pair.p ? &t->pair : &t->single;
+    const template_form *form = pair.p ? &t->pair : &t->single;
+    const int n_special = o->no_special ? 0 : form->n_special;
     encoding *second = pair.p ? &s->second : NULL;
     encode_text(t, s, first, &s->first);
     if (second) encode_text(t, s, pair, second);
     e->n = e->n_cut = 0;
     e->n_unknown = s->first.n_unknown + (second ? second->n_unknown : 0);
     if (o->max_length)
-        HONE_TRY(
-            truncate_texts(o->max_length - form->n_special, o->strategy, &s->first, second, &e->n_cut, err));
+        HONE_TRY(truncate_texts(o->max_length, n_special, o->strategy, &s->first, second, &e->n_cut, err));
     for (int i = 0; i < form->n; i++) {
         const template_piece *p = &form->piece[i];
+        if (p->id >= 0 && o->no_special) continue;
         if (p->id >= 0) encoding_put(e, p->id, p->type, 0, 0, 1);
         else if (!p->pair) append(e, &s->first, p->type);
         else if (second) append(e, second, p->type);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "text/tokenizer_parts.h"
+#include "text/added.h"
 #include "base/err.h"
 #include "base/file.h"
 
@@ -82,14 +82,11 @@ static hone_status read_entry(reader *r, const json *e) {
     return refuse(r, e, "model.vocab", what);
 }
 
-static hone_status read_model(reader *r, const json *v) {
+static hone_status read_wordpiece(reader *r, const json *v) {
     tokenizer *t = r->t;
-    if (!v || v->kind != JSON_OBJECT) return refuse(r, v, "model", "missing, expected an object");
-    const json *type = json_get(v, "type"), *entries = json_get(v, "vocab"), *unk = json_get(v, "unk_token"),
+    const json *entries = json_get(v, "vocab"), *unk = json_get(v, "unk_token"),
                *prefix = json_get(v, "continuing_subword_prefix"),
                *most = json_get(v, "max_input_chars_per_word");
-    if (type && !str_is(kind_of(v), "WordPiece"))
-        return refuse_kind(r, type, "model.type", kind_of(v), "WordPiece");
     if (!entries || entries->kind != JSON_OBJECT)
         return refuse(r, v, "model.vocab", "missing, expected an object of tokens and ids");
     if (entries->n > VOCAB_MAX) return refuse(r, entries, "model.vocab", "too many tokens");
@@ -107,9 +104,27 @@ static hone_status read_model(reader *r, const json *v) {
     if (t->unk < 0) return refuse(r, unk ? unk : v, "model.unk_token", "is not in the vocabulary");
     t->prefix = prefix && prefix->kind == JSON_STRING ? prefix->string : STR("##");
     if (t->prefix.n > 32) return refuse(r, prefix, "model.continuing_subword_prefix", "longer than 32 bytes");
-    t->max_chars =
-        most && most->is_int && most->integer > 0 && most->integer < 500 ? (int)most->integer : 100;
+    if (!is_null(most) && (!most->is_int || most->integer < 1 || most->integer > WORDPIECE_MAX_CHARS))
+        return refuse(r, most, "model.max_input_chars_per_word", "expected an integer in [1, 500]");
+    t->max_chars = is_null(most) ? 100 : (int)most->integer;
     return HONE_OK;
+}
+
+static const struct {
+    const model_kind *kind;
+    hone_status (*read)(reader *r, const json *v);
+} models[] = {{&wordpiece_kind, read_wordpiece}};
+
+static hone_status read_model(reader *r, const json *v) {
+    if (!v || v->kind != JSON_OBJECT) return refuse(r, v, "model", "missing, expected an object");
+    const json *type = json_get(v, "type");
+    const str kind = type ? kind_of(v) : STR("WordPiece"); /* old files do not say */
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+        if (str_is(kind, models[i].kind->name)) {
+            r->t->model = models[i].kind;
+            return models[i].read(r, v);
+        }
+    return refuse_kind(r, type, "model.type", kind, "WordPiece");
 }
 
 static hone_status read_added(reader *r, const json *list) {
@@ -117,7 +132,6 @@ static hone_status read_added(reader *r, const json *list) {
     if (is_null(list)) return HONE_OK;
     if (list->kind != JSON_ARRAY || list->n > ADDED_MAX)
         return refuse(r, list, "added_tokens", "expected an array of at most 100,000");
-    t->added = ARENA_ARRAY(t->a, list->n + 1, added_token);
     for (const json *e = list->child; e; e = e->next) {
         const json *content = json_get(e, "content"), *id = json_get(e, "id");
         int clash;
@@ -129,40 +143,57 @@ static hone_status read_added(reader *r, const json *list) {
             return refuse(r, e, "added_tokens", "has another id in the vocabulary");
         if (there < 0 && !vocab_add(&t->vocab, t->a, content->string, (int)id->integer, &clash))
             return refuse(r, e, "added_tokens", "has the id of another token");
-        t->added[t->n_added++] = (added_token){.content = content->string,
-                                               .id = (int)id->integer,
-                                               .single_word = flag(e, "single_word", 0),
-                                               .lstrip = flag(e, "lstrip", 0),
-                                               .rstrip = flag(e, "rstrip", 0),
-                                               .normalized = flag(e, "normalized", !flag(e, "special", 0)),
-                                               .special = flag(e, "special", 0)};
+        const added_token x = {.content = content->string,
+                               .id = (int)id->integer,
+                               .single_word = flag(e, "single_word", 0),
+                               .lstrip = flag(e, "lstrip", 0),
+                               .rstrip = flag(e, "rstrip", 0),
+                               .normalized = flag(e, "normalized", !flag(e, "special", 0)),
+                               .special = flag(e, "special", 0)};
+        added_put(t, &x);
     }
     return HONE_OK;
 }
 
 /* ---- the template ---- */
 
-static hone_status read_piece(reader *r, const json *e, template_form *form, int *n_ids) {
+static hone_status refuse_token(const reader *r, const json *at, str token, const char *what) {
+    char what_token[160], safe[64];
+    snprintf(what_token, sizeof what_token, "\"%s\" %s", text_escape(safe, sizeof safe, token.p, token.n), what);
+    return refuse(r, at, "post_processor.special_tokens", what_token);
+}
+
+/* A special token of the template is one id or more, which its own table gives. */
+static hone_status read_special(reader *r, const json *id, const json *table, int type_id,
+                                template_form *form) {
+    const json *ids = json_get(json_get_str(table, id->string), "ids");
+    if (!ids || ids->kind != JSON_ARRAY)
+        return refuse_token(r, id, id->string,
+                            "is named by the template and missing, expected it with its ids");
+    for (const json *e = ids->child; e; e = e->next) {
+        if (!e->is_int || e->integer < 0 || e->integer >= r->t->vocab.n || !r->t->vocab.token[e->integer].p)
+            return refuse_token(r, e, id->string, "has an id that no token has");
+        if (form->n == TEMPLATE_MAX) return refuse(r, e, "post_processor", "more than 32 pieces");
+        form->piece[form->n++] = (template_piece){(int)e->integer, 0, type_id};
+        form->n_special++;
+    }
+    return HONE_OK;
+}
+
+static hone_status read_piece(reader *r, const json *e, const json *table, template_form *form) {
     const json *sequence = json_get(e, "Sequence"), *special = json_get(e, "SpecialToken"),
                *x = sequence ? sequence : special;
     const json *id = json_get(x, "id"), *type = json_get(x, "type_id");
-    if (!x || !id || id->kind != JSON_STRING || form->n == TEMPLATE_MAX)
-        return refuse(r, e, "post_processor", "expected Sequence or SpecialToken with an id, 32 at most");
-    const int type_id = type && type->is_int ? (int)type->integer : 0;
-    if (sequence) {
-        form->piece[form->n++] = (template_piece){-1, str_is(id->string, "B"), type_id};
-        return HONE_OK;
-    }
-    const int token = vocab_find(&r->t->vocab, id->string.p, id->string.n);
-    if (token < 0) {
-        char what[96], safe[48];
-        snprintf(what, sizeof what, "names \"%s\", which is no token",
-                 text_escape(safe, sizeof safe, id->string.p, id->string.n));
-        return refuse(r, e, "post_processor", what);
-    }
-    form->piece[form->n++] = (template_piece){token, 0, type_id};
-    form->n_special++;
-    ++*n_ids;
+    if (!x || !id || id->kind != JSON_STRING)
+        return refuse(r, e, "post_processor", "expected Sequence or SpecialToken with an id");
+    if (type && (!type->is_int || type->integer < 0 || type->integer > 255))
+        return refuse(r, type, "post_processor", "type_id, expected an integer in [0, 255]");
+    const int type_id = type ? (int)type->integer : 0;
+    if (!sequence) return read_special(r, id, table, type_id, form);
+    if (form->n == TEMPLATE_MAX) return refuse(r, e, "post_processor", "more than 32 pieces");
+    if (!str_is(id->string, "A") && !str_is(id->string, "B"))
+        return refuse(r, id, "post_processor", "unknown sequence, expected \"A\" or \"B\"");
+    form->piece[form->n++] = (template_piece){-1, str_is(id->string, "B"), type_id};
     return HONE_OK;
 }
 
@@ -195,22 +226,22 @@ static hone_status read_template(reader *r, const json *v) {
         return refuse_kind(r, v, "post_processor.type", kind_of(v), "TemplateProcessing or BertProcessing");
     const json *forms[2] = {json_get(v, "single"), json_get(v, "pair")};
     template_form *to[2] = {&t->single, &t->pair};
-    int n_ids = 0;
+    const json *table = json_get(v, "special_tokens");
     for (int i = 0; i < 2; i++) {
         if (!forms[i] || forms[i]->kind != JSON_ARRAY)
             return refuse(r, v, "post_processor", "expected arrays single and pair");
-        for (const json *e = forms[i]->child; e; e = e->next) HONE_TRY(read_piece(r, e, to[i], &n_ids));
+        for (const json *e = forms[i]->child; e; e = e->next) HONE_TRY(read_piece(r, e, table, to[i]));
     }
     return HONE_OK;
 }
 
 static hone_status read_decoder(reader *r, const json *v) {
     r->t->decoder_prefix = STR("##");
-    r->t->cleanup = 1;
-    if (is_null(v)) return HONE_OK;
+    if (is_null(v)) return HONE_OK; /* tokens with a blank between */
     if (!str_is(kind_of(v), "WordPiece")) return refuse_kind(r, v, "decoder.type", kind_of(v), "WordPiece");
     const json *prefix = json_get(v, "prefix");
     if (prefix && prefix->kind == JSON_STRING) r->t->decoder_prefix = prefix->string;
+    r->t->has_decoder = 1;
     r->t->cleanup = flag(v, "cleanup", 1);
     return HONE_OK;
 }

@@ -26,19 +26,34 @@ typedef struct {
     int n, n_special;
 } template_form;
 
+/* One kind of model: how a word becomes ids. */
+typedef struct {
+    const char *name;
+    /* The pieces of one word, normalised characters [first, end) of c; appended to e. */
+    void (*encode)(const tokenizer *t, const characters *c, size_t first, size_t end, int type, encoding *e);
+} model_kind;
+extern const model_kind wordpiece_kind; /* wordpiece.c */
+#define WORDPIECE_MAX_CHARS 500         /* that max_input_chars_per_word may be */
+
 struct tokenizer {
     arena *a;
+    const model_kind *model;
     vocab vocab; /* added tokens included */
     int n_model; /* ids of the model */
     int has_normalizer, has_pretokenizer;
     normalize_options normalize;
     int unk;
-    str prefix;    /* "##" */
-    int max_chars; /* longer words are [UNK]: 100 */
-    added_token *added;
-    int n_added;
-    uint8_t starts_added[256], starts_normalized[256]; /* first bytes of added tokens */
+    str prefix;         /* "##" */
+    int max_chars;      /* longer words are [UNK]: 100 */
+    added_token *added; /* in the order of the file */
+    int32_t *added_of;  /* by id: place in added + 1, 0: none */
+    int n_added, added_cap;
+    const added_token **sought; /* those with any text, in the order in which they are tried */
+    int n_sought;
+    uint8_t starts_raw[256];        /* first bytes of those found in raw text */
+    uint8_t starts_normalized[256]; /* lowest bytes of the first code points of the others */
     template_form single, pair;
+    int has_decoder;
     int cleanup; /* decoder: take spaces before punctuation away */
     str decoder_prefix;
     int model_max_length;
@@ -48,14 +63,14 @@ struct tokenizer {
 
 /* tokenizer_json.c, tokenizer_vocab.c: the two ways to load. */
 hone_status tokenizer_from_json(tokenizer *t, const char *path, hone_err *err);
-hone_status tokenizer_from_vocab(tokenizer *t, const char *folder, hone_err *err);
+hone_status tokenizer_from_vocab(const json **config, tokenizer *t, const char *folder, hone_err *err);
 /* tokenizer_config.json of the folder, if there: model_max_length, and what vocab.txt does not say. */
 hone_status tokenizer_read_config(const json **out, tokenizer *t, const char *folder, hone_err *err);
 void tokenizer_set_template(tokenizer *t, int cls, int sep);
+/* The text of a special token as tokenizer_config.json gives it under key: as text, or as an object with
+ * content. */
+str tokenizer_config_token(const json *config, const char *key, const char *otherwise);
 
-/* wordpiece.c: the pieces of one word of normalised characters [first, end); appended to e. */
-void wordpiece_encode(const tokenizer *t, const characters *c, size_t first, size_t end, int type,
-                      encoding *e);
 /* encode.c */
 void encoding_reserve(encoding *e, size_t n);
 void encoding_put(encoding *e, int id, int type, int from, int to, int special);

@@ -1,7 +1,7 @@
 /* tokenizer_vocab.c - vocab.txt with tokenizer_config.json, as transformers' BertTokenizer reads them. */
 #include <string.h>
 
-#include "text/tokenizer_parts.h"
+#include "text/added.h"
 #include "base/err.h"
 #include "base/file.h"
 
@@ -20,8 +20,7 @@ hone_status tokenizer_read_config(const json **out, tokenizer *t, const char *fo
     return HONE_OK;
 }
 
-/* The text of a special token: given as text, or as an object with content. */
-static str special_text(const json *config, const char *key, const char *otherwise) {
+str tokenizer_config_token(const json *config, const char *key, const char *otherwise) {
     const json *v = json_get(config, key);
     if (v && v->kind == JSON_OBJECT) v = json_get(v, "content");
     return v && v->kind == JSON_STRING ? v->string : str_of(otherwise);
@@ -32,29 +31,30 @@ static int flag(const json *config, const char *key, int otherwise) {
     return v && v->kind == JSON_BOOL ? v->boolean : otherwise;
 }
 
-hone_status tokenizer_from_vocab(tokenizer *t, const char *folder, hone_err *err) {
+hone_status tokenizer_from_vocab(const json **out, tokenizer *t, const char *folder, hone_err *err) {
     static const char *const keys[] = {"unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
     static const char *const presets[] = {"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"};
     const char *path = path_join(t->a, folder, "vocab.txt");
-    const json *config;
     int id[5];
-    HONE_TRY(tokenizer_read_config(&config, t, folder, err));
+    HONE_TRY(tokenizer_read_config(out, t, folder, err));
+    const json *config = *out;
     HONE_TRY(vocab_read(&t->vocab, t->a, path, err));
     t->n_model = t->vocab.n;
-    t->added = ARENA_ARRAY(t->a, 5, added_token);
     for (int i = 0; i < 5; i++) {
-        const str token = special_text(config, keys[i], presets[i]);
+        const str token = tokenizer_config_token(config, keys[i], presets[i]);
         char safe[64];
         id[i] = vocab_find(&t->vocab, token.p, token.n);
         if (id[i] < 0 && (i == 0 || i == 1 || i == 3))
             return hone_fail(err, HONE_EUSAGE, "%s: no \"%s\" (%s) among %d tokens", path,
                              text_escape(safe, sizeof safe, token.p, token.n), keys[i], t->vocab.n);
-        if (id[i] >= 0) t->added[t->n_added++] = (added_token){.content = token, .id = id[i], .special = 1};
+        const added_token x = {.content = token, .id = id[i], .special = 1};
+        if (id[i] >= 0) added_put(t, &x);
     }
+    t->model = &wordpiece_kind;
     t->unk = id[0];
     t->prefix = t->decoder_prefix = STR("##");
     t->max_chars = 100;
-    t->cleanup = 1;
+    t->has_decoder = t->cleanup = 1;
     t->has_normalizer = t->has_pretokenizer = 1;
     t->normalize.clean_text = 1;
     t->normalize.chinese_chars = flag(config, "tokenize_chinese_chars", 1);

@@ -44,3 +44,14 @@ int unicode_combining(uint32_t code) {
     const int i = find_code(unicode_mark_code, unicode_n_mark, code);
     return i < 0 ? 0 : (int)unicode_mark_to[i];
 }
+
+int unicode_is_word(uint32_t code) {
+    int low = 0, high = unicode_n_word - 1;
+    while (low <= high) {
+        const int mid = (low + high) / 2;
+        if (code < unicode_word_range[mid][0]) high = mid - 1;
+        else if (code > unicode_word_range[mid][1]) low = mid + 1;
+        else return 1;
+    }
+    return 0;
+}

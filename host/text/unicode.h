@@ -24,6 +24,8 @@ extern const int unicode_n_strip, unicode_n_lower, unicode_n_mark;
 extern const uint32_t unicode_strip_code[], unicode_strip_to[], unicode_lower_code[], unicode_lower_to[],
     unicode_mark_code[], unicode_mark_to[];
 extern const uint16_t unicode_strip_at[], unicode_lower_at[], unicode_mark_at[];
+extern const int unicode_n_word;
+extern const uint32_t unicode_word_range[][2]; /* first and last */
 
 static inline unsigned unicode_class(uint32_t code) {
     return unicode_class_of[unicode_block[code >> 8]][code & 255];
@@ -33,5 +35,6 @@ static inline unsigned unicode_class(uint32_t code) {
  * lower-cased; at most 8. Returns how many. */
 int unicode_strip(uint32_t code, uint32_t out[8]);
 int unicode_lower(uint32_t code, uint32_t out[8]);
+int unicode_is_word(uint32_t code);   /* part of a word where added tokens must stand alone */
 int unicode_combining(uint32_t code); /* canonical combining class, 0: a starter */
 #endif

@@ -42,8 +42,8 @@ static int cut_word(const tokenizer *t, const char *word, const int *at, int n, 
     return 1;
 }
 
-void wordpiece_encode(const tokenizer *t, const characters *c, size_t first, size_t end, int type,
-                      encoding *e) {
+static void encode_word(const tokenizer *t, const characters *c, size_t first, size_t end, int type,
+                        encoding *e) {
     char word[WORD_BYTES + 8];
     int at[WORD_BYTES / 4 + 2], n = 0, bytes = 0;
     const size_t n_chars = end - first;
@@ -58,3 +58,5 @@ void wordpiece_encode(const tokenizer *t, const characters *c, size_t first, siz
     at[n] = bytes;
     if (!cut_word(t, word, at, n, c, first, type, e)) put_unknown(t, c, first, end, type, e);
 }
+
+const model_kind wordpiece_kind = {"WordPiece", encode_word};

@@ -1,5 +1,5 @@
-/* listing.c - plans as text against the listings in tests/golden/plan. HONE_WRITE_GOLDEN=1 test_plan listing writes
- * them anew; read the difference before you keep it. */
+/* listing.c - plans as text against the listings in tests/golden/plan. HONE_WRITE_GOLDEN=1 test_plan listing
+ * writes them anew; read the difference before you keep it. */
 #include <stdlib.h>
 
 #include "base/arena.h"
@@ -28,7 +28,9 @@ static void compare(const char *name, const char *want, const char *got) {
         line += *want == '\n';
         want++, got++;
     }
-    if (*want || *got) test_fail(__FILE__, __LINE__, "%s.txt, line %d: \"%.60s\", expected \"%.60s\"", name, line, got, want);
+    if (*want || *got)
+        test_fail(__FILE__, __LINE__, "%s.txt, line %d: \"%.60s\", expected \"%.60s\"", name, line, got,
+                  want);
 }
 
 TEST(listings_of_plans_are_the_golden_ones) {

@@ -1,4 +1,5 @@
-/* memory.c - the planner of places, by itself against all orders of placing and on models against their bound. */
+/* memory.c - the planner of places, by itself against all orders of placing and on models against their
+ * bound. */
 #include <time.h>
 
 #include "base/arena.h"
@@ -14,7 +15,9 @@ static uint64_t draw(uint64_t below) {
     return state % below;
 }
 
-static int live_together(const buffer *a, const buffer *b) { return a->first <= b->last && b->first <= a->last; }
+static int live_together(const buffer *a, const buffer *b) {
+    return a->first <= b->last && b->first <= a->last;
+}
 
 /* The lowest place for x that no placed buffer of its time touches. */
 static size_t lowest_place(const buffer *const *placed, int n, const buffer *x) {
@@ -22,14 +25,16 @@ static size_t lowest_place(const buffer *const *placed, int n, const buffer *x) 
     for (int moved = 1; moved;) {
         moved = 0;
         for (int i = 0; i < n; i++)
-            if (live_together(placed[i], x) && placed[i]->offset < at + x->bytes && at < placed[i]->offset + placed[i]->bytes)
+            if (live_together(placed[i], x) && placed[i]->offset < at + x->bytes &&
+                at < placed[i]->offset + placed[i]->bytes)
                 at = placed[i]->offset + placed[i]->bytes, moved = 1;
     }
     return at;
 }
 
 /* The least bytes of any order of first fit: with some order it reaches the optimum. */
-static size_t best_of_orders(buffer *b, int n, const buffer **placed, int depth, unsigned used, size_t top, size_t best) {
+static size_t best_of_orders(buffer *b, int n, const buffer **placed, int depth, unsigned used, size_t top,
+                             size_t best) {
     if (top >= best) return best;
     if (depth == n) return top;
     for (int i = 0; i < n; i++) {
@@ -55,13 +60,15 @@ TEST(places_of_seven_buffers_are_near_the_best_there_are) {
             b[i] = (buffer){first, first + (int)draw(6), 256 * (1 + draw(12)), 0};
         }
         memcpy(copy, b, sizeof b);
-        const size_t best = best_of_orders(copy, N, placed, 0, 0, 0, SIZE_MAX), got = buffers_place(b, N, a), bound = buffers_bound(b, N, 20, a);
+        const size_t best = best_of_orders(copy, N, placed, 0, 0, 0, SIZE_MAX), got = buffers_place(b, N, a),
+                     bound = buffers_bound(b, N, 20, a);
         size_t top = 0;
         for (int i = 0; i < N; i++) {
             CHECK(b[i].offset % 256 == 0);
             top = b[i].offset + b[i].bytes > top ? b[i].offset + b[i].bytes : top;
             for (int j = 0; j < i; j++)
-                if (live_together(&b[i], &b[j])) CHECK(b[i].offset >= b[j].offset + b[j].bytes || b[j].offset >= b[i].offset + b[i].bytes);
+                if (live_together(&b[i], &b[j]))
+                    CHECK(b[i].offset >= b[j].offset + b[j].bytes || b[j].offset >= b[i].offset + b[i].bytes);
         }
         CHECK_INT(top, got);
         CHECK(bound <= best && best <= got);
@@ -78,10 +85,55 @@ static const struct {
     const char *name;
     sample s;
 } models[] = {
-    {"MiniLM", {.layers = 6, .width = 384, .heads = 12, .inner = 1536, .vocab = 30522, .positions = 512, .outputs = 77, .tokens = 4096, .seqs = 256, .p = 0.1, .dtype = HONE_F32}},
-    {"DistilBERT", {.family = "distilbert", .layers = 6, .width = 768, .heads = 12, .inner = 3072, .vocab = 30522, .positions = 512, .outputs = 77, .tokens = 4096, .seqs = 128, .p = 0.1, .dtype = HONE_F32}},
-    {"BERT-base", {.layers = 12, .width = 768, .heads = 12, .inner = 3072, .vocab = 30522, .positions = 512, .outputs = 2, .tokens = 8192, .seqs = 64, .p = 0.1, .dtype = HONE_F32}},
-    {"BERT-large", {.layers = 24, .width = 1024, .heads = 16, .inner = 4096, .vocab = 30522, .positions = 512, .outputs = 2, .tokens = 8192, .seqs = 16, .p = 0.1, .dtype = HONE_F32}},
+    {"MiniLM",
+     {.layers = 6,
+      .width = 384,
+      .heads = 12,
+      .inner = 1536,
+      .vocab = 30522,
+      .positions = 512,
+      .outputs = 77,
+      .tokens = 4096,
+      .seqs = 256,
+      .p = 0.1,
+      .dtype = HONE_F32}},
+    {"DistilBERT",
+     {.family = "distilbert",
+      .layers = 6,
+      .width = 768,
+      .heads = 12,
+      .inner = 3072,
+      .vocab = 30522,
+      .positions = 512,
+      .outputs = 77,
+      .tokens = 4096,
+      .seqs = 128,
+      .p = 0.1,
+      .dtype = HONE_F32}},
+    {"BERT-base",
+     {.layers = 12,
+      .width = 768,
+      .heads = 12,
+      .inner = 3072,
+      .vocab = 30522,
+      .positions = 512,
+      .outputs = 2,
+      .tokens = 8192,
+      .seqs = 64,
+      .p = 0.1,
+      .dtype = HONE_F32}},
+    {"BERT-large",
+     {.layers = 24,
+      .width = 1024,
+      .heads = 16,
+      .inner = 4096,
+      .vocab = 30522,
+      .positions = 512,
+      .outputs = 2,
+      .tokens = 8192,
+      .seqs = 16,
+      .p = 0.1,
+      .dtype = HONE_F32}},
 };
 
 static double seconds(void) {
@@ -102,11 +154,16 @@ TEST(activations_of_models_lie_near_the_bound) {
                 hone_plan *p = NULL;
                 const double before = seconds();
                 CHECK_OK(plan_build(&p, &o, err));
-                const double took = seconds() - before, share = (double)p->slab_bytes[HONE_ACTIVATION] / (double)p->bound_bytes;
-                fprintf(stderr, "  %-10s %s recompute %d: %4d steps, %7.1f MiB, %.4f of the bound, planned in %.1f ms\n", models[m].name, plain ? "plain " : "passes", level,
-                       p->program[HONE_MICRO].n_steps, (double)p->slab_bytes[HONE_ACTIVATION] / 1048576, share, took * 1e3);
+                const double took = seconds() - before,
+                             share = (double)p->slab_bytes[HONE_ACTIVATION] / (double)p->bound_bytes;
+                fprintf(
+                    stderr,
+                    "  %-10s %s recompute %d: %4d steps, %7.1f MiB, %.4f of the bound, planned in %.1f ms\n",
+                    models[m].name, plain ? "plain " : "passes", level, p->program[HONE_MICRO].n_steps,
+                    (double)p->slab_bytes[HONE_ACTIVATION] / 1048576, share, took * 1e3);
                 if (!(share >= 1 && share <= 1.03))
-                    test_fail(__FILE__, __LINE__, "%s, recompute %d: %.4f of the bound", models[m].name, level, share);
+                    test_fail(__FILE__, __LINE__, "%s, recompute %d: %.4f of the bound", models[m].name,
+                              level, share);
                 hone_plan_free(p);
                 config_free(config);
             }

@@ -1,5 +1,5 @@
-/* passes.c - a pass changes how a program is played, not what it makes: plans with and without it are played on the
- * same batch and compared. */
+/* passes.c - a pass changes how a program is played, not what it makes: plans with and without it are played
+ * on the same batch and compared. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -50,14 +50,17 @@ static outcome play(const sample *s, int own, extent e) {
     return o;
 }
 
-/* bound 0: the same bits. Else gradients may differ by bound times the largest of all: other orders of sums. */
+/* bound 0: the same bits. Else gradients may differ by bound times the largest of all: other orders of sums.
+ */
 static void compare(outcome a, outcome b, double bound, const char *what) {
     CHECK_INT(a.n, b.n);
-    if (memcmp(&a.loss, &b.loss, sizeof a.loss)) test_fail(__FILE__, __LINE__, "%s: loss %.17g, %.17g", what, a.loss, b.loss);
+    if (memcmp(&a.loss, &b.loss, sizeof a.loss))
+        test_fail(__FILE__, __LINE__, "%s: loss %.17g, %.17g", what, a.loss, b.loss);
     for (int64_t i = 0; i < a.n; i++) {
         const int same = !memcmp(&a.gradient[i], &b.gradient[i], sizeof(double));
         if (!same && (bound == 0 || !(fabs(a.gradient[i] - b.gradient[i]) <= bound * a.largest)))
-            test_fail(__FILE__, __LINE__, "%s: gradient %lld is %.17g, %.17g", what, (long long)i, a.gradient[i], b.gradient[i]);
+            test_fail(__FILE__, __LINE__, "%s: gradient %lld is %.17g, %.17g", what, (long long)i,
+                      a.gradient[i], b.gradient[i]);
     }
     free(a.gradient);
     free(b.gradient);
@@ -123,7 +126,8 @@ TEST(recomputing_changes_no_bit) {
                 s.no_fuse = plain & 1, s.no_pack = plain >> 1 & 1, s.no_narrow = plain >> 2 & 1;
                 sample again = s;
                 again.recompute = level;
-                compare(play(&s, 0, AT_COUNT), play(&again, 0, AT_COUNT), 0, named(i, level == 1 ? "recompute 1" : "recompute 2"));
+                compare(play(&s, 0, AT_COUNT), play(&again, 0, AT_COUNT), 0,
+                        named(i, level == 1 ? "recompute 1" : "recompute 2"));
             }
 }
 
@@ -166,7 +170,8 @@ TEST(folded_micro_batches_are_one_batch) {
         s.accumulation = 2;
         hone_plan *plan = sample_plan(&s);
         player *p = sample_player(plan, 0);
-        const batch whole = sample_batch(&s, 5, 8), part[2] = {batch_part(&whole, 0, 2), batch_part(&whole, 2, 3)};
+        const batch whole = sample_batch(&s, 5, 8),
+                    part[2] = {batch_part(&whole, 0, 2), batch_part(&whole, 2, 3)};
         int64_t rows[8];
         CHECK_INT(plan->n_slots, 2);
         player_feed(p, &whole, rows);
@@ -175,7 +180,7 @@ TEST(folded_micro_batches_are_one_batch) {
         for (int k = 0; k < 2; k++) {
             player_feed(p, &part[k], rows);
             player_play(p, HONE_MICRO, k, rows);
-            collect(p, k);
+            free(collect(p, k).gradient);
         }
         player_play(p, HONE_FOLD, 0, rows);
         outcome got = collect(p, 0);
@@ -190,7 +195,8 @@ TEST(folded_micro_batches_are_one_batch) {
 /* Without dropout training and evaluation see the same loss; the rows' losses are summed in their order. */
 TEST(evaluation_has_the_loss_of_training) {
     for (int k = 0; k < 16; k++) {
-        sample s = {.family = k & 1 ? "distilbert" : "bert", .kind = k >> 1 & 1 ? HEAD_REGRESSION : HEAD_CLASSES};
+        sample s = {.family = k & 1 ? "distilbert" : "bert",
+                    .kind = k >> 1 & 1 ? HEAD_REGRESSION : HEAD_CLASSES};
         s.no_narrow = s.no_pack = k >> 2 & 1;
         s.no_fuse = k >> 3;
         hone_plan *plan = sample_plan(&s);
@@ -253,7 +259,16 @@ TEST(narrowing_leaves_only_keys_and_values_of_the_last_layer_whole) {
 TEST(recomputing_needs_fewer_bytes) {
     size_t bytes[3];
     for (int level = 0; level <= 2; level++) {
-        const sample s = {.layers = 6, .width = 64, .heads = 4, .inner = 256, .positions = 512, .tokens = 1024, .seqs = 32, .p = 0.1, .dtype = HONE_F32, .recompute = level};
+        const sample s = {.layers = 6,
+                          .width = 64,
+                          .heads = 4,
+                          .inner = 256,
+                          .positions = 512,
+                          .tokens = 1024,
+                          .seqs = 32,
+                          .p = 0.1,
+                          .dtype = HONE_F32,
+                          .recompute = level};
         hone_plan *plan = sample_plan(&s);
         bytes[level] = plan->slab_bytes[HONE_ACTIVATION];
         hone_plan_free(plan);

@@ -89,8 +89,8 @@ void *player_at(const player *p, int value, int slot) {
 void *player_gradient(const player *p, int param, int slot) {
     const hone_plan *plan = p->plan;
     const size_t f = hone_dtype_bytes(plan->value[plan->loss].dtype);
-    const size_t first =
-        plan->value[plan->param[param].value].offset / hone_dtype_bytes(plan->dtype), // in elements
+    const size_t first = plan->value[plan->param[param].value].offset /
+                         hone_dtype_bytes(plan->dtype), /* in elements */
         before = plan->slot_bytes / f - (size_t)plan->n_trained;
     return p->slab[HONE_GRAD] + (size_t)slot * plan->slot_bytes + (before + first) * f;
 }
@@ -146,7 +146,8 @@ void player_play(player *p, hone_program_kind program, int slot, const int64_t *
     const hone_plan *plan = p->plan;
     CHECK(plan->program[program].n_steps > 0);
     poison(p);
-    if (program == HONE_MICRO) memset(p->slab[HONE_GRAD] + (size_t)slot * plan->slot_bytes, 0xff, plan->slot_bytes);
+    if (program == HONE_MICRO)
+        memset(p->slab[HONE_GRAD] + (size_t)slot * plan->slot_bytes, 0xff, plan->slot_bytes);
     for (int i = 0; i < plan->program[program].n_steps; i++) {
         const hone_step *s = &plan->program[program].step[i];
         hone_call c = {.op = s->op, .attr = s->attr, .work = p->slab[HONE_WORK], .work_bytes = s->work_bytes};
@@ -197,7 +198,8 @@ static void put_real(const player *p, int v, int64_t i, double x) {
 }
 
 /* What row `row` of a space reads: of tok, token t of sequence b; of seq, that sequence's first token. */
-static void feed_row(const player *p, int v, int64_t row, const batch *b, int i, int t, int64_t first, int is_tok) {
+static void feed_row(const player *p, int v, int64_t row, const batch *b, int i, int t, int64_t first,
+                     int is_tok) {
     const hone_fill fill = p->plan->value[v].fill;
     int32_t *to = player_at(p, v, 0);
     if (fill == HONE_FILL_ID) to[row] = b->id[i][t];
@@ -270,5 +272,6 @@ void player_feed(player *p, const batch *b, int64_t *rows) {
         else if (x->fill != HONE_FILL_ORDER) feed_value(p, v, b, rows);
     }
     for (int v = 1; v <= p->plan->n_values; v++)
-        if (p->plan->value[v].cls == HONE_INPUT && p->plan->value[v].fill == HONE_FILL_ORDER) feed_order(p, v);
+        if (p->plan->value[v].cls == HONE_INPUT && p->plan->value[v].fill == HONE_FILL_ORDER)
+            feed_order(p, v);
 }

@@ -1,8 +1,8 @@
 /* player.h - plays a plan's programs on the device ref, one call after another, in plain memory.
  *
- * Storage is either one slab a class as the plan laid it out, or, with `own`, a piece of memory for every value that
- * holds activations or results: then nothing shares a place with anything. Either is filled with NaN before a program
- * is played, so what is read before it is written shows in the loss. */
+ * Storage is either one slab a class as the plan laid it out, or, with `own`, a piece of memory for every
+ * value that holds activations or results: then nothing shares a place with anything. Either is filled with
+ * NaN before a program is played, so what is read before it is written shows in the loss. */
 #ifndef PLAYER_H
 #define PLAYER_H
 #include "hone/plan.h"
@@ -25,7 +25,8 @@ void *player_at(const player *p, int value, int slot);
 void *player_gradient(const player *p, int param, int slot);
 int64_t player_elements(const player *p, int value);
 
-/* Weights by name and element from a seed, so that plans of unlike layout get the same; the tick as a run begins. */
+/* Weights by name and element from a seed, so that plans of unlike layout get the same; the tick as a run
+ * begins. */
 void player_begin(player *p, unsigned seed);
 
 /* rows[space]: rows played; NULL: capacity. */

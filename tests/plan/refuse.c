@@ -18,7 +18,9 @@ static hone_err refused(const sample *s, hone_status want) {
 
 TEST(a_pattern_that_freezes_nothing_is_refused) {
     const hone_err err = refused(&(sample){.freeze = "*adapter*"}, HONE_EUSAGE);
-    CHECK_STR(err.text, "freeze: \"*adapter*\" matches none of 41 parameters, expected a pattern like \"*embeddings*\"");
+    CHECK_STR(
+        err.text,
+        "freeze: \"*adapter*\" matches none of 41 parameters, expected a pattern like \"*embeddings*\"");
     CHECK_STR(err.hint, "the first parameter is called bert.embeddings.word_embeddings.weight");
 }
 
@@ -28,7 +30,14 @@ TEST(freezing_everything_is_refused) {
 }
 
 TEST(a_budget_too_small_is_refused_with_the_batch_that_fits) {
-    sample s = {.layers = 4, .width = 64, .heads = 4, .inner = 256, .tokens = 4096, .seqs = 64, .p = 0.1, .dtype = HONE_F32};
+    sample s = {.layers = 4,
+                .width = 64,
+                .heads = 4,
+                .inner = 256,
+                .tokens = 4096,
+                .seqs = 64,
+                .p = 0.1,
+                .dtype = HONE_F32};
     hone_plan *whole = sample_plan(&s);
     const size_t all = hone_plan_device_bytes(whole), fixed = all - whole->slab_bytes[HONE_ACTIVATION];
     s.budget = all;
@@ -57,8 +66,10 @@ TEST(what_the_device_cannot_play_is_refused_with_step_and_reason) {
 /* A device that plays fp64 but no fused form: the plan leaves those out and is otherwise whole. */
 static const hone_device_v1 *under;
 static int can_plain(const hone_query *q, char *why, size_t n) {
-    const int fused = (q->op == HONE_OP_LINEAR_FWD && q->attr.linear.act) || (q->op == HONE_OP_LINEAR_BWD && q->in[2].n_dims) ||
-                      (q->op == HONE_OP_NORM_FWD && q->in[3].n_dims) || (q->op == HONE_OP_NORM_BWD && q->out[3].n_dims);
+    const int fused = (q->op == HONE_OP_LINEAR_FWD && q->attr.linear.act) ||
+                      (q->op == HONE_OP_LINEAR_BWD && q->in[2].n_dims) ||
+                      (q->op == HONE_OP_NORM_FWD && q->in[3].n_dims) ||
+                      (q->op == HONE_OP_NORM_BWD && q->out[3].n_dims);
     if (fused) snprintf(why, n, "no fused forms");
     return !fused && under->can(q, why, n);
 }

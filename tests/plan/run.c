@@ -1,4 +1,5 @@
-/* run.c - a whole plan played: the loss is finite, gradients are what finite differences say, weights move. */
+/* run.c - a whole plan played: the loss is finite, gradients are what finite differences say, weights move.
+ */
 #include <math.h>
 
 #include "sample.h"
@@ -25,7 +26,8 @@ static void check_differences(const sample *s) {
     CHECK(largest > 1e-3 && largest < 100);
     for (int i = 1; i <= plan->n_params; i++) {
         const int64_t n = player_elements(p, plan->param[i].value);
-        for (int k = 0; k < 4 && plan->param[i].wants_grad; k++) g[i][k] = ((double *)player_gradient(p, i, 0))[(7919 * k + 3 * i) % n];
+        for (int k = 0; k < 4 && plan->param[i].wants_grad; k++)
+            g[i][k] = ((double *)player_gradient(p, i, 0))[(7919 * k + 3 * i) % n];
     }
     for (int i = 1; i <= plan->n_params; i++) {
         const int64_t n = player_elements(p, plan->param[i].value);
@@ -40,7 +42,8 @@ static void check_differences(const sample *s) {
             const double d = fabs((up - down) / (2 * h) - g[i][k]) / fmax(fabs(g[i][k]), 1e-2 * largest);
             worst = fmax(worst, d);
             if (!(d <= 1e-6))
-                test_fail(__FILE__, __LINE__, "%s: gradient %.9g, finite difference %.9g", plan->param[i].name, g[i][k], (up - down) / (2 * h));
+                test_fail(__FILE__, __LINE__, "%s: gradient %.9g, finite difference %.9g",
+                          plan->param[i].name, g[i][k], (up - down) / (2 * h));
         }
     }
     printf("  worst of %d parameters: %.2g\n", plan->n_params, worst);
@@ -49,15 +52,31 @@ static void check_differences(const sample *s) {
 }
 
 TEST(gradients_are_finite_differences_of_a_bert) { check_differences(&(sample){.p = 0.1}); }
-TEST(gradients_are_finite_differences_of_a_distilbert) { check_differences(&(sample){.family = "distilbert", .p = 0.1}); }
-TEST(gradients_are_finite_differences_without_passes) { check_differences(&(sample){.p = 0.1, .no_narrow = 1, .no_pack = 1, .no_fuse = 1}); }
+TEST(gradients_are_finite_differences_of_a_distilbert) {
+    check_differences(&(sample){.family = "distilbert", .p = 0.1});
+}
+TEST(gradients_are_finite_differences_without_passes) {
+    check_differences(&(sample){.p = 0.1, .no_narrow = 1, .no_pack = 1, .no_fuse = 1});
+}
 
-TEST(gradients_are_finite_differences_with_recomputing) { check_differences(&(sample){.p = 0.1, .recompute = 2}); }
-TEST(gradients_are_finite_differences_with_class_weights_and_smoothing) { check_differences(&(sample){.p = 0.1, .weighted = 1, .smoothing = 0.2}); }
-TEST(gradients_are_finite_differences_of_a_regression) { check_differences(&(sample){.p = 0.1, .kind = HEAD_REGRESSION}); }
-TEST(gradients_are_finite_differences_with_norms_before) { check_differences(&(sample){.family = "before", .p = 0.1}); }
-TEST(gradients_are_finite_differences_with_a_gate) { check_differences(&(sample){.family = "gated", .p = 0.1, .recompute = 1}); }
-TEST(gradients_are_finite_differences_with_frozen_weights) { check_differences(&(sample){.p = 0.1, .freeze = "*weight"}); }
+TEST(gradients_are_finite_differences_with_recomputing) {
+    check_differences(&(sample){.p = 0.1, .recompute = 2});
+}
+TEST(gradients_are_finite_differences_with_class_weights_and_smoothing) {
+    check_differences(&(sample){.p = 0.1, .weighted = 1, .smoothing = 0.2});
+}
+TEST(gradients_are_finite_differences_of_a_regression) {
+    check_differences(&(sample){.p = 0.1, .kind = HEAD_REGRESSION});
+}
+TEST(gradients_are_finite_differences_with_norms_before) {
+    check_differences(&(sample){.family = "before", .p = 0.1});
+}
+TEST(gradients_are_finite_differences_with_a_gate) {
+    check_differences(&(sample){.family = "gated", .p = 0.1, .recompute = 1});
+}
+TEST(gradients_are_finite_differences_with_frozen_weights) {
+    check_differences(&(sample){.p = 0.1, .freeze = "*weight"});
+}
 
 TEST(a_step_of_training_lowers_the_loss) {
     sample s = {.accumulation = 2};
@@ -79,4 +98,6 @@ TEST(a_step_of_training_lowers_the_loss) {
     for (int i = 0; i < b.n; i++) after += ((double *)player_at(p, plan->eval_loss, 0))[i];
     printf("  loss %.6g, then %.6g; norm %.6g\n", before, after, norm);
     CHECK(after < before);
+    player_close(p);
+    hone_plan_free(plan);
 }

@@ -12,18 +12,20 @@ static const double class_weight[] = {0.5, 1.5, 1, 2, 0.25, 1, 1, 3};
 model_config *sample_config(const sample *s) {
     char file[2000];
     const int is_bert = !s->family || strcmp(s->family, "distilbert");
-    const char *bert = "{\"model_type\": \"bert\", \"vocab_size\": %d, \"hidden_size\": %d, \"num_hidden_layers\": %d, "
-                       "\"num_attention_heads\": %d, \"intermediate_size\": %d, \"hidden_act\": \"gelu\", "
-                       "\"max_position_embeddings\": %d, \"hidden_dropout_prob\": %g, "
-                       "\"attention_probs_dropout_prob\": %g, \"classifier_dropout\": %g, \"type_vocab_size\": 2, "
-                       "\"initializer_range\": 0.02, \"layer_norm_eps\": 1e-12, \"pad_token_id\": 0}";
-    const char *distilbert = "{\"model_type\": \"distilbert\", \"vocab_size\": %d, \"dim\": %d, \"n_layers\": %d, "
-                             "\"n_heads\": %d, \"hidden_dim\": %d, \"activation\": \"gelu\", "
-                             "\"max_position_embeddings\": %d, \"dropout\": %g, \"attention_dropout\": %g, "
-                             "\"seq_classif_dropout\": %g, \"initializer_range\": 0.02, \"pad_token_id\": 0}";
+    const char *bert =
+        "{\"model_type\": \"bert\", \"vocab_size\": %d, \"hidden_size\": %d, \"num_hidden_layers\": %d, "
+        "\"num_attention_heads\": %d, \"intermediate_size\": %d, \"hidden_act\": \"gelu\", "
+        "\"max_position_embeddings\": %d, \"hidden_dropout_prob\": %g, "
+        "\"attention_probs_dropout_prob\": %g, \"classifier_dropout\": %g, \"type_vocab_size\": 2, "
+        "\"initializer_range\": 0.02, \"layer_norm_eps\": 1e-12, \"pad_token_id\": 0}";
+    const char *distilbert =
+        "{\"model_type\": \"distilbert\", \"vocab_size\": %d, \"dim\": %d, \"n_layers\": %d, "
+        "\"n_heads\": %d, \"hidden_dim\": %d, \"activation\": \"gelu\", "
+        "\"max_position_embeddings\": %d, \"dropout\": %g, \"attention_dropout\": %g, "
+        "\"seq_classif_dropout\": %g, \"initializer_range\": 0.02, \"pad_token_id\": 0}";
     snprintf(file, sizeof file, is_bert ? bert : distilbert, or_else(s->vocab, 23), or_else(s->width, 8),
-             or_else(s->layers, 2), or_else(s->heads, 2), or_else(s->inner, 12), or_else(s->positions, LENGTH_MAX), s->p,
-             s->p, s->p);
+             or_else(s->layers, 2), or_else(s->heads, 2), or_else(s->inner, 12),
+             or_else(s->positions, LENGTH_MAX), s->p, s->p, s->p);
     model_config *c = NULL;
     CHECK_OK(config_parse(&c, "config.json", file, strlen(file), err));
     if (s->family && (!strcmp(s->family, "before") || !strcmp(s->family, "gated"))) {
@@ -77,7 +79,8 @@ hone_plan *sample_plan(const sample *s) {
     const plan_options o = sample_options(s, config);
     hone_plan *plan = NULL;
     CHECK_OK(plan_build(&plan, &o, err));
-    return plan; /* names in it may be the config's: a test's config lives as long as its process */
+    config_free(config); /* a plan borrows nothing of it */
+    return plan;
 }
 
 player *sample_player(const hone_plan *plan, int own) {

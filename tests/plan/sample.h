@@ -5,8 +5,8 @@
 #include "player.h"
 
 typedef struct {
-    const char *family; /* bert, distilbert; NULL: bert. before, gated: no family that is read yet, but bert with norms
-                           * before the branches, and with a gated feed-forward */
+    const char *family; /* bert, distilbert; NULL: bert. before, gated: no family that is read yet, but bert
+                         * with norms before the branches, and with a gated feed-forward */
     int layers, width, heads, inner, vocab, positions, outputs; /* 0: a small number */
     double p;                                                   /* every dropout */
     head_kind kind;

@@ -17,7 +17,8 @@ static void check_weights(const trained *t, double factor, const double *gradien
     int64_t at = 0;
     for (int i = 1; i <= plan->n_params; i++) {
         const hone_param *x = &plan->param[i];
-        const double *w = player_at(t->p, x->value, 0), r = rate[2 * x->group], decay = rate[2 * x->group + 1];
+        const double *w = player_at(t->p, x->value, 0), r = rate[2 * x->group],
+                     decay = rate[2 * x->group + 1];
         for (int64_t e = 0; e < player_elements(t->p, x->value); e++, at++) {
             const double was = t->before[at], g = factor * gradient[at];
             if (!x->wants_grad) {
@@ -26,7 +27,9 @@ static void check_weights(const trained *t, double factor, const double *gradien
             }
             const double m = 0.1 * g, v = 0.001 * g * g;
             const double want = was - r * decay * was - r * (m / 0.1) / (sqrt(v / 0.001) + 1e-8);
-            if (!(fabs(w[e] - want) <= 1e-12)) test_fail(__FILE__, __LINE__, "%s[%lld] is %.17g, expected %.17g", x->name, (long long)e, w[e], want);
+            if (!(fabs(w[e] - want) <= 1e-12))
+                test_fail(__FILE__, __LINE__, "%s[%lld] is %.17g, expected %.17g", x->name, (long long)e,
+                          w[e], want);
             CHECK_NEAR(((double *)player_at(t->p, x->moment[0], 0))[e], m, 1e-15);
             CHECK_NEAR(((double *)player_at(t->p, x->moment[1], 0))[e], v, 1e-15);
         }
@@ -48,7 +51,8 @@ static void train_once(const sample *s) {
         const hone_param *x = &t.plan->param[i];
         const int64_t elements = player_elements(t.p, x->value);
         memcpy(t.before + at, player_at(t.p, x->value, 0), (size_t)elements * sizeof(double));
-        if (x->wants_grad) memcpy(gradient + at, player_gradient(t.p, i, 0), (size_t)elements * sizeof(double));
+        if (x->wants_grad)
+            memcpy(gradient + at, player_gradient(t.p, i, 0), (size_t)elements * sizeof(double));
         for (int64_t e = 0; e < elements && x->wants_grad; e++) square += gradient[at + e] * gradient[at + e];
         at += elements;
     }
