@@ -41,6 +41,14 @@ static int compare_tokens(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
+static void show(tokenizer *t, added_token *x, const characters *c) {
+    x->shown = x->content;
+    if (!x->normalized || !t->has_normalizer) return;
+    char *p = arena_alloc(t->a, 4 * c->n + 1);
+    x->shown = (str){p, 0};
+    for (size_t i = 0; i < c->n; i++) x->shown.n += (size_t)utf8_encode(c->code[i], p + x->shown.n);
+}
+
 void added_prepare(tokenizer *t) {
     characters c = {0};
     index_ids(t);
@@ -49,6 +57,7 @@ void added_prepare(tokenizer *t) {
         added_token *x = &t->added[i];
         c.n = 0;
         normalize_text(&c, x->normalized && t->has_normalizer ? &t->normalize : NULL, x->content, 0);
+        show(t, x, &c);
         if (!c.n) continue;
         x->n_codes = (int)c.n;
         x->code = ARENA_ARRAY(t->a, c.n, uint32_t);
@@ -58,6 +67,11 @@ void added_prepare(tokenizer *t) {
         else t->starts_raw[(unsigned char)x->content.p[0]] = 1;
     }
     characters_free(&c);
+    for (int i = 0; i < t->n_added; i++) { /* the library asks the text that is shown, not the token */
+        const str shown = t->added[i].shown;
+        const added_token *same = added_by_id(t, vocab_find(&t->vocab, shown.p, shown.n));
+        t->added[i].left_out = same && same->special;
+    }
     qsort(t->sought, (size_t)t->n_sought, sizeof *t->sought, compare_tokens);
 }
 

@@ -37,7 +37,8 @@ void tokenizer_decode(const tokenizer *t, const int32_t *ids, int n, int skip_sp
     int first = 1;
     for (int i = 0; i < n; i++) {
         const str token = tokenizer_token(t, ids[i]);
-        if (!token.n || (skip_special && tokenizer_is_special(t, ids[i]))) continue;
+        const added_token *added = added_by_id(t, ids[i]);
+        if (!token.n || (skip_special && added && added->left_out)) continue;
         text_clear(&piece);
         if (!first && t->has_decoder && begins_with(token, t->decoder_prefix)) {
             text_add(&piece, token.p + t->decoder_prefix.n, token.n - t->decoder_prefix.n);

@@ -107,6 +107,8 @@ void tokenizer_free(tokenizer *t) {
 int tokenizer_size(const tokenizer *t) { return t->vocab.n; }
 int tokenizer_id(const tokenizer *t, str token) { return vocab_find(&t->vocab, token.p, token.n); }
 str tokenizer_token(const tokenizer *t, int id) {
+    const added_token *x = added_by_id(t, id);
+    if (x) return x->shown;
     return id >= 0 && id < t->vocab.n && t->vocab.token[id].p ? t->vocab.token[id] : (str){"", 0};
 }
 const char *tokenizer_kind(const tokenizer *t) { return t->model->name; }

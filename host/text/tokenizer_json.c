@@ -159,7 +159,8 @@ static hone_status read_added(reader *r, const json *list) {
 
 static hone_status refuse_token(const reader *r, const json *at, str token, const char *what) {
     char what_token[160], safe[64];
-    snprintf(what_token, sizeof what_token, "\"%s\" %s", text_escape(safe, sizeof safe, token.p, token.n), what);
+    snprintf(what_token, sizeof what_token, "\"%s\" %s", text_escape(safe, sizeof safe, token.p, token.n),
+             what);
     return refuse(r, at, "post_processor.special_tokens", what_token);
 }
 

@@ -11,6 +11,8 @@ typedef struct {
     str content;    /* as found: in raw text, or in normalised text */
     uint32_t *code; /* the same as code points */
     int n_codes, id;
+    str shown;    /* what its id is as text: the normalised form, where that is looked for */
+    int left_out; /* where special tokens are left out of decoded text */
     int single_word, lstrip, rstrip, normalized, special;
 } added_token;
 

@@ -108,6 +108,7 @@ hone_status session_plan_only(session *s, const session_limits *l, hone_err *err
                             .beta2 = j->adam_beta2,
                             .epsilon = j->adam_epsilon,
                             .training = l->training,
+                            .recompute = (int)j->gradient_checkpointing,
                             .device = s->table};
     return plan_build(&s->plan, &o, err);
 }

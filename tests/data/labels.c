@@ -16,12 +16,12 @@ static const char *collected(const char *name, const char *content) {
     return out;
 }
 
-TEST(labels_sort_as_text_or_by_value) {
+TEST(labels_sort_as_text_numbers_too) {
     CHECK_STR(collected("a.csv", "text,label\na,yes\nb,No\nc,maybe\nd,yes\ne,\xc3\xa9t\xc3\xa9\n"),
               "No maybe yes \xc3\xa9t\xc3\xa9");
-    CHECK_STR(collected("a.csv", "text,label\na,10\nb,9\nc,-1\nd,0\n"), "-1 0 9 10");
+    CHECK_STR(collected("a.csv", "text,label\na,10\nb,9\nc,-1\nd,0\n"), "-1 0 10 9");
     CHECK_STR(collected("a.csv", "text,label\na,10\nb,9\nc,x\n"), "10 9 x");
-    CHECK_STR(collected("a.jsonl", "{\"label\":10}\n{\"label\":9}\n{\"label\":null}\n"), "9 10");
+    CHECK_STR(collected("a.jsonl", "{\"label\":10}\n{\"label\":9}\n{\"label\":null}\n"), "10 9");
     CHECK_STR(collected("a.jsonl", "{\"label\":\"10\"}\n{\"label\":\"9\"}\n"), "10 9");
     CHECK_STR(collected("a.jsonl", "{\"label\":true}\n{\"label\":false}\n"), "False True");
     CHECK_STR(collected("a.csv", "text,label\na,\n"), "");

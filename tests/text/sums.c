@@ -93,6 +93,8 @@ TEST(text_random_texts_encode_as_the_library_does) {
     close_vocabs(&v);
 }
 
+#define PIECE 4096 /* characters at most: whole books stand in one line of some files */
+
 /* A file's lines (whether it is compressed or not); *owner is given back with mem_free. */
 static str *read_lines(const char *path, size_t *n, char **owner) {
     gzFile f = gzopen(path, "rb");
@@ -104,12 +106,19 @@ static str *read_lines(const char *path, size_t *n, char **owner) {
         if (bytes == cap) p = mem_grow(p, cap, 2 * cap, "file"), cap *= 2;
     }
     gzclose(f);
-    *n = 1;
+    *n = 1 + bytes / PIECE;
     for (size_t i = 0; i < bytes; i++) *n += p[i] == '\n';
     str *lines = mem_new(*n * sizeof *lines, "lines");
-    size_t from = 0, k = 0;
-    for (size_t i = 0; i <= bytes; i++)
-        if (i == bytes || p[i] == '\n') lines[k++] = (str){p + from, i - from}, from = i + 1;
+    size_t from = 0, k = 0, n_characters = 0;
+    for (size_t i = 0; i <= bytes; i++) {
+        const int end = i == bytes || p[i] == '\n';
+        if ((end && (i > from || !n_characters)) ||
+            (!end && n_characters && n_characters % PIECE == 0 && (p[i] & 0xc0) != 0x80))
+            lines[k++] = (str){p + from, i - from}, from = i;
+        if (end) from = i + 1, n_characters = 0;
+        else n_characters += (p[i] & 0xc0) != 0x80;
+    }
+    *n = k;
     *owner = p;
     return lines;
 }

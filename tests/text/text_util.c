@@ -91,5 +91,8 @@ void random_text(text *out, uint64_t i) {
     if (draw(&state, 8)) return;
     const size_t half = out->n;
     text_str(out, special[draw(&state, sizeof special / sizeof *special)]);
-    for (size_t k = 0; k < half; k++) text_add(out, &out->p[k], 1);
+    for (size_t k = 0; k < half; k++) {
+        const char byte = out->p[k];
+        text_add(out, &byte, 1);
+    }
 }

@@ -92,7 +92,7 @@ TEST(job_refuses_with_place_and_field) {
     refuses("{\"pad_to_max_length\": true}", "pad_to_max_length: true, expected false; hone computes no padding");
     refuses("{\"train_batch_size\": 100, \"per_device_train_batch_size\": 24}",
             "train_batch_size: 100 cannot be cut into micro-batches of 24; nearest 96 or 120");
-    refuses("[]", "job.json: line 1 column 1: an array, expected an object of job fields");
+    refuses("[]", "job.json: line 1 column 1: a list, expected an object of job fields");
     refuses("{\"output_dir\": \"${HONE_TEST_UNSET}\"}", "job.json: line 1 column 16 (output_dir): ${HONE_TEST_UNSET} is not set");
 }
 
