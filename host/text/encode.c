@@ -146,6 +146,7 @@ static hone_status truncate_texts(int max_length, int n_special, truncation how,
 }
 
 static void append(encoding *e, const encoding *x, int type) {
+    if (!x->n) return;
     encoding_reserve(e, (size_t)e->n + (size_t)x->n);
     memcpy(e->id + e->n, x->id, sizeof *x->id * (size_t)x->n);
     memcpy(e->from + e->n, x->from, sizeof *x->from * (size_t)x->n);

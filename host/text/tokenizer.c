@@ -1,4 +1,5 @@
 /* tokenizer.c - a tokenizer as a whole: loading, asking, its fingerprint. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "text/added.h"
@@ -25,9 +26,18 @@ static void hash_form(sha256 *s, const template_form *f) {
     }
 }
 
+static int compare_ids(const void *a, const void *b) {
+    return (*(const added_token *const *)a)->id - (*(const added_token *const *)b)->id;
+}
+
+/* The order in which added tokens are listed decides nothing: a folder with vocab.txt and the one written from it
+ * have the same fingerprint. */
 static void make_sha256(tokenizer *t) {
     sha256 s;
     uint8_t digest[32];
+    const added_token **by_id = mem_new(sizeof *by_id * (size_t)(t->n_added + 1), "added tokens");
+    for (int i = 0; i < t->n_added; i++) by_id[i] = &t->added[i];
+    qsort(by_id, (size_t)t->n_added, sizeof *by_id, compare_ids);
     sha256_begin(&s);
     hash_str(&s, STR("hone tokenizer 1"));
     hash_int(&s, t->vocab.n);
@@ -44,7 +54,7 @@ static void make_sha256(tokenizer *t) {
     sha256_add(&s, numbers, sizeof numbers);
     hash_str(&s, t->prefix);
     for (int i = 0; i < t->n_added; i++) {
-        const added_token *x = &t->added[i];
+        const added_token *x = by_id[i];
         hash_str(&s, x->content);
         const int64_t flags[] = {x->id, x->single_word, x->lstrip, x->rstrip, x->normalized, x->special};
         sha256_add(&s, flags, sizeof flags);
@@ -53,6 +63,7 @@ static void make_sha256(tokenizer *t) {
     hash_form(&s, &t->pair);
     sha256_end(&s, digest);
     sha256_hex(digest, t->sha256);
+    mem_free(by_id);
 }
 
 /* ---- loading ---- */

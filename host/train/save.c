@@ -1,9 +1,9 @@
 /* save.c - what a checkpoint holds, going on from one, and the folder handed back.
  *
  *   model.safetensors, config.json, tokenizer, README.md   a model folder like any other (fp32 masters)
- *   optimizer.safetensors   exp_avg.NAME, exp_avg_sq.NAME of every trained parameter; tick: the 16 words of
- * device.h trainer_state.json      transformers' keys run_state.json          what else a resumed run needs:
- * sums since the last row of the log, best, patience */
+ *   optimizer.safetensors   exp_avg.NAME, exp_avg_sq.NAME of every trained parameter; tick: the 16 words of device.h
+ *   trainer_state.json      transformers' keys
+ *   run_state.json          what else a resumed run needs: sums since the last row of the log, best, patience */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,6 +285,7 @@ hone_status save_checkpoint(training *t, hone_err *err) {
     const char *name = arena_print(t->s->a, "%s/checkpoint-%lld", t->folder, (long long)t->step);
     record_saved(t->record, t->step, name, written, (double)(clock_ns() - from) * 1e-9);
     t->saved_step = t->step;
+    if (t->resumed) t->s->tokenizer_folder = name; /* the checkpoint it came from may be pruned now */
     return t->job->save_total_limit
                ? checkpoint_prune(t->folder, t->step, t->job->save_total_limit, t->best_step, err)
                : HONE_OK;
@@ -356,6 +357,7 @@ hone_status resume_training(training *t, const checkpoint *from, hone_err *err) 
         t->total_loss = read_hex(state, "total_loss");
         t->best_metric = read_hex(state, "best_metric");
         t->saved_step = t->step;
+        t->resumed = 1;
         t->stop =
             t->job->early_stopping_patience && t->evaluations_without_gain >= t->job->early_stopping_patience;
         status = read_json(&trainer, a, from->path, "trainer_state.json", &content, err);

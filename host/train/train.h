@@ -40,6 +40,7 @@ typedef struct {
     double smooth_speed; /* tokens a second */
     int evaluations_without_gain;
     int stop;           /* early stopping */
+    int resumed;           /* the tokenizer's files are those of a checkpoint in the run's folder */
     int64_t saved_step; /* newest checkpoint, -1: none */
 } training;
 

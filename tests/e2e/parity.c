@@ -55,7 +55,7 @@ static int next_row(arena *a, str *left, const json **row) {
  * error. */
 static double check_row(const json *row, const json *config, const float *want) {
     const json *logits = member(row, "logits");
-    double worst = 0, x[PARITY_LABELS], sum = 0;
+    double worst = 0, x[PARITY_LABELS] = {0}, sum = 0;
     int best = 0, c = 0;
     char id[16];
     CHECK_INT(logits->n, PARITY_LABELS);

@@ -43,9 +43,9 @@ static void close_vocabs(vocabs *v) {
     arena_free(v->a);
 }
 
-/* Sums over texts: each alone, and neighbours as pairs cut to 64 tokens. */
+/* Sums over texts: each alone, and the first 4,000 as pairs of neighbours. */
 static void sum_texts(const tokenizer *t, const str *texts, size_t n, char one[65], char two[65]) {
-    static const encode_options whole = {0}, cut = {.max_length = 64};
+    static const encode_options whole = {0};
     sha256 a, b;
     encoding e = {0};
     sha256_begin(&a);
@@ -53,8 +53,8 @@ static void sum_texts(const tokenizer *t, const str *texts, size_t n, char one[6
     for (size_t i = 0; i < n; i++) {
         CHECK_OK(tokenizer_encode(t, texts[i], (str){0}, &whole, &e, err));
         add_encoding(&a, &e, texts[i], (str){0});
-        if (i & 1) {
-            CHECK_OK(tokenizer_encode(t, texts[i - 1], texts[i], &cut, &e, err));
+        if (i % 2 && i < 4000) {
+            CHECK_OK(tokenizer_encode(t, texts[i - 1], texts[i], &whole, &e, err));
             add_encoding(&b, &e, texts[i - 1], texts[i]);
         }
     }
