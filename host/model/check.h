@@ -1,9 +1,13 @@
 /* check.h - would transformers load this folder as meant? The acceptance list of `hone export --check`:
  *   1 every tensor of the architecture, with the shape that config.json implies, and no other
- *   2 the header of the weights, with format: pt        3 types of config.json's values, as transformers 5
- * checks them 4 as many labels as rows of the head                5 ids of the tokenizer below vocab_size,
- * special tokens agree 6 weights in float32                                7 the card's YAML         8 no
- * NaN, no infinity */
+ *   2 the header of the weights, with format: pt
+ *   3 types of config.json's values, as transformers 5 checks them
+ *   4 as many labels as rows of the head
+ *   5 ids of the tokenizer below vocab_size, special tokens agree
+ *   6 weights in float32
+ *   7 the card's YAML
+ *   8 no NaN, no infinity
+ */
 #ifndef MODEL_CHECK_H
 #define MODEL_CHECK_H
 #include "base/arena.h"

@@ -6,9 +6,11 @@
  * tied weights. A head or pooler that is not there is made new from the seed; anything else that is not there
  * is an error.
  *
- *     params_open(&p, config, "minilm", want, n, &options, err);    everything that can be refused without
- * reading numbers params_is_new(p, i) params_fill(p, put, run, err);                                hands
- * each parameter's fp32 numbers to put params_close(p); */
+ *     params_open(&p, config, "minilm", want, n, &options, err);    everything that can be refused without reading numbers
+ *     params_is_new(p, i)
+ *     params_fill(p, put, run, err);                                hands each parameter's fp32 numbers to put
+ *     params_close(p);
+ */
 #ifndef MODEL_PARAMS_H
 #define MODEL_PARAMS_H
 #include "hone/plan.h"

@@ -205,16 +205,25 @@ hone_status checkpoint_newest(checkpoint *out, int *found, arena *a, const char 
     return hone_hint(err, "overwrite_output_dir: true starts from the beginning");
 }
 
+/* NAME.tmp.<pid>.<n>: what file_write_begin calls a file until it is whole. */
+static int is_half_a_file(const char *name) {
+    const char *at = strstr(name, ".tmp.");
+    const size_t digits = at ? strspn(at + 5, "0123456789") : 0;
+    return digits && at[5 + digits] == '.' && at[6 + digits] && !at[6 + digits + strspn(at + 6 + digits, "0123456789")];
+}
+
 hone_status checkpoint_sweep(const char *run_folder, hone_err *err) {
     arena *a = arena_new("sweep");
     const char **names;
     int n = 0;
     hone_status status = file_is_folder(run_folder) ? folder_list(&names, &n, a, run_folder, err) : HONE_OK;
-    for (int i = 0; i < n && !status; i++)
-        if (!strncmp(names[i], HIDDEN, strlen(HIDDEN))) {
+    for (int i = 0; i < n && !status; i++) {
+        const char *path = path_join(a, run_folder, names[i]);
+        if (!strncmp(names[i], HIDDEN, strlen(HIDDEN)) && file_is_folder(path)) {
             log_note("%s: removed, a save that never ended", names[i]);
-            status = folder_remove(path_join(a, run_folder, names[i]), err);
-        }
+            status = folder_remove(path, err);
+        } else if (is_half_a_file(names[i]) && file_is_regular(path)) status = file_remove(path, err);
+    }
     arena_free(a);
     return status;
 }

@@ -38,10 +38,9 @@ static void put(characters *c, uint32_t code, size_t from, size_t to) {
 /* Put the waiting marks in canonical order (stable, by counting: a long run costs no more a mark than a short
  * one), and take the removed ones away. The library hands sources out after ordering: the k-th first
  * character gets the k-th source, a further one that of the character before it. */
-static void end_run(characters *c, size_t run) {
+static void sort_run(characters *c, size_t run) {
     const size_t n = c->n - run;
     size_t at[256] = {0}, n_sources = 0, given = 0, kept = run;
-    if (!n) return;
     make_room(c, n);
     uint32_t *in = c->code + run, *sorted = c->code + c->n;
     int32_t *from = c->from + c->n, *to = c->to + c->n;
@@ -62,6 +61,10 @@ static void end_run(characters *c, size_t run) {
         c->to[kept++] = last_to;
     }
     c->n = kept;
+}
+
+static void end_run(characters *c, size_t run) {
+    if (c->n > run) sort_run(c, run); /* mostly there are no marks */
 }
 
 static void put_lower(characters *c, size_t first) {

@@ -1,10 +1,11 @@
 /* cases.h - one list of cases for every op, and what can be done with a case:
  *
- *   check    play it on a device and, in fp64 on the same rounded inputs, on ref; compare every result; see
- * that nothing outside the results was written, and that bits depend neither on threads, nor on repeating,
- * nor on which other rows are in the call grad     check ref's gradients by central differences in fp64,
- * through the ops that the op's rule names bench    time it, beside a passed check support  ask a device
- * whether it can play it
+ *   check    play it on a device and, in fp64 on the same rounded inputs, on ref; compare every result; see that nothing
+ *            outside the results was written, and that bits depend neither on threads, nor on repeating, nor on which
+ *            other rows are in the call
+ *   grad     check ref's gradients by central differences in fp64, through the ops that the op's rule names
+ *   bench    time it, beside a passed check
+ *   support  ask a device whether it can play it
  *
  * A case is an op, extents of the letters of its line, the optional operands that are bound, attributes and a
  * type; operands follow from the line, contents from a seed. Families of cases lie in the files that are
