@@ -15,25 +15,25 @@ hone_status file_fail(const char *path, const char *doing, int error, hone_statu
     switch (error) {
     case ENOENT:
     case ENOTDIR:
-        return hone_fail(err, kind, "%s: there is no such file; expected a regular file", path);
+        return hone_fail(err, kind, "%.500s: there is no such file; expected a regular file", path);
     case EACCES:
     case EPERM:
-        return hone_fail(err, kind, "%s: %s: permission denied; expected the right to do so", path, doing);
+        return hone_fail(err, kind, "%.500s: %s: permission denied; expected the right to do so", path, doing);
     case EISDIR:
-        return hone_fail(err, kind, "%s: is a folder; expected a regular file", path);
+        return hone_fail(err, kind, "%.500s: is a folder; expected a regular file", path);
     case ELOOP:
     case ENAMETOOLONG:
-        return hone_fail(err, kind, "%s: %s: %s; expected a path that can be followed", path, doing,
+        return hone_fail(err, kind, "%.500s: %s: %s; expected a path that can be followed", path, doing,
                          strerror(error));
     case ENOSPC:
     case EDQUOT:
-        hone_fail(err, HONE_ESTORAGE, "%s: %s: %s; expected room", path, doing, strerror(error));
+        hone_fail(err, HONE_ESTORAGE, "%.500s: %s: %s; expected room", path, doing, strerror(error));
         return hone_hint(err, "free some space or write elsewhere, then run the same command again");
     case EROFS:
-        return hone_fail(err, HONE_ESTORAGE, "%s: %s: the file system is read-only; expected one to write to",
+        return hone_fail(err, HONE_ESTORAGE, "%.500s: %s: the file system is read-only; expected one to write to",
                          path, doing);
     default:
-        return hone_fail(err, HONE_ESTORAGE, "%s: %s: %s; expected working storage", path, doing,
+        return hone_fail(err, HONE_ESTORAGE, "%.500s: %s: %s; expected working storage", path, doing,
                          strerror(error));
     }
 }
@@ -64,6 +64,12 @@ hone_status file_map(file_view *out, const char *path, hone_status kind, hone_er
     if (p == MAP_FAILED) return file_fail(path, "mapping", error, kind, err);
     *out = (file_view){.p = p, .n = (size_t)st.st_size, .owner = p};
     return HONE_OK;
+}
+
+void file_view_forget(const file_view *v, size_t n) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    n = n < v->n ? n / page * page : v->n;
+    if (v->owner && n) madvise(v->owner, n, MADV_DONTNEED);
 }
 
 void file_unmap(file_view *v) {

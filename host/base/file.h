@@ -16,6 +16,8 @@ typedef struct {
 /* Map a regular file read-only. */
 hone_status file_map(file_view *out, const char *path, hone_status kind, hone_err *err);
 void file_unmap(file_view *v); /* of a zeroed view: fine */
+/* The first n bytes are not needed for now: their pages need not stay in memory (reading them again is fine). */
+void file_view_forget(const file_view *v, size_t n);
 /* Whole file into an arena, at most max_bytes. path "-" reads standard input. A NUL is added after the end. */
 hone_status file_read(str *out, arena *a, const char *path, size_t max_bytes, hone_status kind, hone_err *err);
 

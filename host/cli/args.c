@@ -77,7 +77,7 @@ static hone_status add_option(args *a, const char *word, const char *next, int f
     int n;
     if (!fields || row < 0) return unknown_option(a, copy, fields, err);
     const field *f = &job_fields(&n)[row];
-    const int flag = f->kind == FIELD_BOOL || (f->kind == FIELD_INT && f->choices[0]) ||
+    const int flag = f->later || f->kind == FIELD_BOOL || (f->kind == FIELD_INT && f->choices[0]) ||
                      !strcmp(f->name, "resume_from_checkpoint");
     if (!value && next && !(flag && !is_boolean_word(next) && f->kind == FIELD_BOOL) &&
         strncmp(next, "--", 2))

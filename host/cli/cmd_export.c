@@ -11,6 +11,7 @@
 #include "base/table.h"
 #include "model/check.h"
 #include "model/export.h"
+#include "model/family.h"
 #include "model/inspect.h"
 #include "run/checkpoint.h"
 
@@ -50,6 +51,20 @@ static hone_status get_stored(void *from, int i, float *to, hone_err *err) {
     return HONE_OK;
 }
 
+/* What the source says about itself is kept. */
+static hone_status copy_card(const char *from, const char *to, hone_err *err) {
+    arena *a = arena_new("card");
+    const char *path = path_join(a, from, "README.md");
+    str s;
+    hone_status status = HONE_OK;
+    if (file_is_regular(path)) {
+        status = file_read(&s, a, path, (size_t)16 << 20, HONE_EDAMAGED, err);
+        if (!status) status = file_write(path_join(a, to, "README.md"), s.p, s.n, err);
+    }
+    arena_free(a);
+    return status;
+}
+
 static hone_status write_copy(const char *from, const char *to, hone_err *err) {
     inspection *x;
     params *p = NULL;
@@ -77,7 +92,13 @@ static hone_status write_copy(const char *from, const char *to, hone_err *err) {
     const params_options o = {.quiet = 1};
     if (!status) status = params_open(&p, x->config, from, want, n, &o, err);
     if (!status) {
-        const export_model m = {.config = x->config,
+        const card plain = {.title = path_name(to),
+                            .task = "text-classification",
+                            .model_type = x->config->family->model_type,
+                            .label = x->config->label,
+                            .n_labels = x->config->label ? x->config->n_labels : 0};
+        const export_model m = {.card = &plain,
+                                .config = x->config,
                                 .label = x->config->label,
                                 .n_labels = x->config->n_labels,
                                 .param = want,
@@ -86,6 +107,7 @@ static hone_status write_copy(const char *from, const char *to, hone_err *err) {
                                 .from = &(source){p},
                                 .tokenizer_folder = from};
         status = export_write(&m, to, NULL, err);
+        if (!status) status = copy_card(from, to, err);
     }
     params_close(p);
     mem_free(want);

@@ -14,6 +14,7 @@
 #define HIDDEN ".checkpoint-"
 #define SHOWN "checkpoint-"
 #define MANIFEST "MANIFEST.json"
+#define HASHED_AT_ONCE ((size_t)4 << 20)
 #define MANIFEST_MAX_BYTES ((size_t)1 << 20)
 
 struct checkpoint_writer {
@@ -65,7 +66,11 @@ static hone_status hash_file(char hex[65], int64_t *bytes, const char *path, hon
     sha256 s;
     uint8_t digest[32];
     sha256_begin(&s);
-    sha256_add(&s, v.p, v.n);
+    for (size_t at = 0; at < v.n;) { /* a checkpoint may be larger than what memory is left */
+        const size_t n = v.n - at < HASHED_AT_ONCE ? v.n - at : HASHED_AT_ONCE;
+        sha256_add(&s, v.p + at, n);
+        file_view_forget(&v, at += n);
+    }
     sha256_end(&s, digest);
     sha256_hex(digest, hex);
     *bytes = (int64_t)v.n;
@@ -209,7 +214,8 @@ hone_status checkpoint_newest(checkpoint *out, int *found, arena *a, const char 
 static int is_half_a_file(const char *name) {
     const char *at = strstr(name, ".tmp.");
     const size_t digits = at ? strspn(at + 5, "0123456789") : 0;
-    return digits && at[5 + digits] == '.' && at[6 + digits] && !at[6 + digits + strspn(at + 6 + digits, "0123456789")];
+    return digits && at[5 + digits] == '.' && at[6 + digits] &&
+           !at[6 + digits + strspn(at + 6 + digits, "0123456789")];
 }
 
 hone_status checkpoint_sweep(const char *run_folder, hone_err *err) {

@@ -125,10 +125,12 @@ int added_next(const tokenizer *t, added_search *s, stretch *out) {
         i = to;
         if (x->single_word && !stands_alone(c, from, to)) continue;
         while (x->lstrip && from > s->done && (unicode_class(c->code[from - 1]) & UNICODE_GAP)) from--;
+        if (x->lstrip && from < s->done) from = s->done;
         while (x->rstrip && to < c->n && (unicode_class(c->code[to]) & UNICODE_GAP)) to++;
-        s->at = to;
+        s->at = i; /* white space that rstrip took may hold the next token all the same */
+        if (from >= to) continue;
         const stretch token = {from, to, x->id};
-        if (from == s->done) return hand_out(s, out, token);
+        if (from <= s->done) return hand_out(s, out, token);
         s->waiting = token;
         return hand_out(s, out, (stretch){s->done, from, -1});
     }

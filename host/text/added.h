@@ -16,7 +16,8 @@ typedef struct {
     int id;
 } stretch;
 /* The next stretch from *at on; 0: none is left. normalized: look for the tokens that are found in normalised
- * text. Matches are leftmost, then longest; a match that is refused as no whole word is passed over. */
+ * text. Matches are leftmost, then longest; a match that is refused as no whole word is passed over.
+ * As in the library a token of white space may lie within what the token before it took by rstrip. */
 typedef struct {
     const characters *c;
     int normalized;

@@ -80,6 +80,7 @@ static hone_status load(tokenizer *t, const char *folder, hone_err *err) {
     if (file_exists(whole)) {
         HONE_TRY(tokenizer_from_json(t, whole, err));
         HONE_TRY(tokenizer_read_config(&config, t, folder, err));
+        tokenizer_follow_config(t, config, folder);
     } else if (file_exists(words)) {
         HONE_TRY(tokenizer_from_vocab(&config, t, folder, err));
     } else {

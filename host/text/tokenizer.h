@@ -8,7 +8,8 @@
 
 typedef struct tokenizer tokenizer;
 
-/* Load from a model folder: tokenizer.json if there, else vocab.txt with tokenizer_config.json. Errors are
+/* Load from a model folder: tokenizer.json if there, else vocab.txt; with tokenizer_config.json, which for BERT's
+ * tokenizer decides do_lower_case, strip_accents and tokenize_chinese_chars in both cases, as in transformers. Errors are
  * HONE_EUSAGE and name file, line and column (bad-inputs F36, F38 to F41). */
 hone_status tokenizer_load(tokenizer **out, const char *folder, hone_err *err);
 void tokenizer_free(tokenizer *t);

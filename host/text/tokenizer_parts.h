@@ -66,12 +66,22 @@ struct tokenizer {
 /* tokenizer_json.c, tokenizer_vocab.c: the two ways to load. */
 hone_status tokenizer_from_json(tokenizer *t, const char *path, hone_err *err);
 hone_status tokenizer_from_vocab(const json **config, tokenizer *t, const char *folder, hone_err *err);
-/* tokenizer_config.json of the folder, if there: model_max_length, and what vocab.txt does not say. */
-hone_status tokenizer_read_config(const json **out, tokenizer *t, const char *folder, hone_err *err);
 void tokenizer_set_template(tokenizer *t, int cls, int sep);
+
+/* tokenizer_config.c. Read tokenizer_config.json of the folder, if there (else NULL): model_max_length, and what
+ * vocab.txt does not say. */
+hone_status tokenizer_read_config(const json **out, tokenizer *t, const char *folder, hone_err *err);
 /* The text of a special token as tokenizer_config.json gives it under key: as text, or as an object with
  * content. */
 str tokenizer_config_token(const json *config, const char *key, const char *otherwise);
+/* do_lower_case (true), strip_accents (null: as lower-casing), tokenize_chinese_chars (true); config NULL: so. */
+normalize_options tokenizer_config_options(const json *config);
+/* Beside tokenizer.json: transformers makes a BertTokenizer's normalizer anew from tokenizer_config.json, and so
+ * do we, with a note where that changes it. Other classes, or no such file: tokenizer.json counts. */
+void tokenizer_follow_config(tokenizer *t, const json *config, const char *folder);
+/* Beside vocab.txt: added tokens other than the five special ones are refused by name, wherever they are listed
+ * (HONE_EUSAGE). */
+hone_status tokenizer_check_listed(tokenizer *t, const json *config, const char *folder, hone_err *err);
 
 /* encode.c */
 void encoding_reserve(encoding *e, size_t n);

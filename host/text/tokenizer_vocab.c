@@ -5,32 +5,6 @@
 #include "base/err.h"
 #include "base/file.h"
 
-#define CONFIG_MAX ((size_t)16 << 20)
-
-hone_status tokenizer_read_config(const json **out, tokenizer *t, const char *folder, hone_err *err) {
-    const char *path = path_join(t->a, folder, "tokenizer_config.json");
-    str s;
-    *out = NULL;
-    if (!file_exists(path)) return HONE_OK;
-    HONE_TRY(file_read(&s, t->a, path, CONFIG_MAX, HONE_EUSAGE, err));
-    HONE_TRY(json_parse(out, t->a, path, s.p, s.n, HONE_EUSAGE, err));
-    const json *longest = json_get(*out, "model_max_length");
-    if (longest && longest->kind == JSON_NUMBER && longest->number > 0 && longest->number < 1e9)
-        t->model_max_length = (int)longest->number;
-    return HONE_OK;
-}
-
-str tokenizer_config_token(const json *config, const char *key, const char *otherwise) {
-    const json *v = json_get(config, key);
-    if (v && v->kind == JSON_OBJECT) v = json_get(v, "content");
-    return v && v->kind == JSON_STRING ? v->string : str_of(otherwise);
-}
-
-static int flag(const json *config, const char *key, int otherwise) {
-    const json *v = json_get(config, key);
-    return v && v->kind == JSON_BOOL ? v->boolean : otherwise;
-}
-
 hone_status tokenizer_from_vocab(const json **out, tokenizer *t, const char *folder, hone_err *err) {
     static const char *const keys[] = {"unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
     static const char *const presets[] = {"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"};
@@ -56,10 +30,7 @@ hone_status tokenizer_from_vocab(const json **out, tokenizer *t, const char *fol
     t->max_chars = 100;
     t->has_decoder = t->cleanup = 1;
     t->has_normalizer = t->has_pretokenizer = 1;
-    t->normalize.clean_text = 1;
-    t->normalize.chinese_chars = flag(config, "tokenize_chinese_chars", 1);
-    t->normalize.lowercase = flag(config, "do_lower_case", 1);
-    t->normalize.strip_accents = flag(config, "strip_accents", t->normalize.lowercase);
+    t->normalize = tokenizer_config_options(config);
     tokenizer_set_template(t, id[3], id[1]);
-    return HONE_OK;
+    return tokenizer_check_listed(t, config, folder, err);
 }

@@ -143,6 +143,37 @@ static hone_status set_class_weights(job *j, const field *f, const double *list,
     return n ? HONE_OK : wrong(f, at, "an empty list", err);
 }
 
+static int is_path(const field *f) {
+    static const char *const names[] = {
+        "model_name_or_path", "config_name", "tokenizer_name", "cache_dir",  "train_file",
+        "validation_file",    "test_file",   "labels_file",    "output_dir", "resume_from_checkpoint"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(f->name, names[i])) return 1;
+    return 0;
+}
+
+/* Text goes into messages, JSON and file names: what could hide there is refused (bad-inputs C15). */
+static hone_status set_text(job *j, const field *f, str s, const char *shown, place *at, hone_err *err) {
+    size_t bad;
+    if (s.n > 4096) return wrong(f, at, "a text of more than 4,096 bytes", err);
+    if (memchr(s.p, 0, s.n)) return wrong(f, at, "a text with a NUL", err);
+    if (!utf8_valid(s.p, s.n, &bad))
+        return hone_fail(err, HONE_EUSAGE, "%s: %s, expected UTF-8", place_text(at), shown);
+    if (is_path(f)) {
+        for (size_t i = 0; i < s.n; i++)
+            if ((unsigned char)s.p[i] < 32 || s.p[i] == 127)
+                return hone_fail(err, HONE_EUSAGE, "%s: %s, expected a path without control characters",
+                                 place_text(at), shown);
+        if (s.n && s.p[0] == '~' && (s.n == 1 || s.p[1] == '/')) {
+            hone_fail(err, HONE_EUSAGE, "%s: %s, expected a path; \"~\" is a word of the shell",
+                      place_text(at), shown);
+            return hone_hint(err, "write ${HOME} in a job file");
+        }
+    }
+    *(const char **)field_place(j, f) = s.n ? arena_copy(j->a, s.p, s.n) : NULL;
+    return HONE_OK;
+}
+
 /* A value as text: from the command line, a default, or a JSON string. */
 static hone_status set_from_text(job *j, const field *f, str s, int from_json, place *at, hone_err *err) {
     char shown[96], safe[72];
@@ -152,10 +183,7 @@ static hone_status set_from_text(job *j, const field *f, str s, int from_json, p
     int yes;
     switch (f->kind) {
     case FIELD_TEXT:
-        if (s.n > 4096) return wrong(f, at, "a text of more than 4,096 bytes", err);
-        if (memchr(s.p, 0, s.n)) return wrong(f, at, "a text with a NUL", err);
-        *(const char **)field_place(j, f) = s.n ? arena_copy(j->a, s.p, s.n) : NULL;
-        return HONE_OK;
+        return set_text(j, f, s, shown, at, err);
     case FIELD_TEXTS:
         texts_from_commas(j->a, field_place(j, f), s);
         return HONE_OK;

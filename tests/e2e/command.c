@@ -10,7 +10,8 @@
 
 static const char *program(void) {
     const char *own = getenv("HONE_BIN"), *path = own && *own ? own : HONE_BUILD_FOLDER "/bin/hone";
-    if (!file_is_regular(path)) test_fail(__FILE__, __LINE__, "%s is not there: build the command first", path);
+    if (!file_is_regular(path))
+        test_fail(__FILE__, __LINE__, "%s is not there: build the command first", path);
     return path;
 }
 
@@ -39,10 +40,11 @@ static int exit_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) 
 
 static said run_line(arena *a, const char *arguments) {
     static int number;
-    const char *out = here(a, arena_print(a, "stdout-%d", number)), *err = here(a, arena_print(a, "stderr-%d", number));
+    const char *out = here(a, arena_print(a, "stdout-%d", number)),
+               *err = here(a, arena_print(a, "stderr-%d", number));
     number++;
-    const char *line =
-        arena_print(a, "\"%s\" %s >\"%s\" 2>\"%s\" %s", program(), arguments, out, err, strchr(arguments, '|') || strchr(arguments, '<') ? "" : "</dev/null");
+    const char *line = arena_print(a, "\"%s\" %s >\"%s\" 2>\"%s\" %s", program(), arguments, out, err,
+                                   strchr(arguments, '|') || strchr(arguments, '<') ? "" : "</dev/null");
     said s = {.code = exit_of(system(line)), .err = file_text(a, err)};
     str all;
     CHECK_OK(file_read(&all, a, out, (size_t)1 << 28, HONE_EDATA, err));
@@ -66,7 +68,9 @@ said command_run(arena *a, const char *fmt, ...) {
 static said expect(arena *a, int code, const char *arguments) {
     const said s = run_line(a, arguments);
     const size_t n = strlen(s.err), cut = n > 1500 ? n - 1500 : 0;
-    if (s.code != code) test_fail(__FILE__, __LINE__, "hone %s ended with %d, expected %d: %s", arguments, s.code, code, s.err + cut);
+    if (s.code != code)
+        test_fail(__FILE__, __LINE__, "hone %s ended with %d, expected %d: %s", arguments, s.code, code,
+                  s.err + cut);
     return s;
 }
 
@@ -80,9 +84,12 @@ const json *command_json(arena *a, const char *fmt, ...) {
     const said s = expect(a, 0, arguments);
     const json *tree;
     const char *end = memchr(s.out, '\n', s.n_out);
-    if (!end || (size_t)(end - s.out) + 1 != s.n_out) test_fail(__FILE__, __LINE__, "hone %s: stdout is not one line: %.600s", arguments, s.out);
+    if (!end || (size_t)(end - s.out) + 1 != s.n_out)
+        test_fail(__FILE__, __LINE__, "hone %s: stdout is not one line: %.600s", arguments, s.out);
     CHECK_OK(json_parse(&tree, a, "stdout", s.out, s.n_out - 1, HONE_EDATA, err));
-    if (tree->kind != JSON_OBJECT) test_fail(__FILE__, __LINE__, "hone %s: stdout is %s, expected an object", arguments, json_kind_name(tree->kind));
+    if (tree->kind != JSON_OBJECT)
+        test_fail(__FILE__, __LINE__, "hone %s: stdout is %s, expected an object", arguments,
+                  json_kind_name(tree->kind));
     return tree;
 }
 
@@ -95,17 +102,21 @@ const char *command_refused(arena *a, int code, const char *part, const char *fm
     line += *line == '\n';
     const char *end = strchr(line, '\n');
     CHECK(end);
-    if (strstr(end, "\nerror: ")) test_fail(__FILE__, __LINE__, "hone %s: two errors: %.600s", arguments, s.err);
+    if (strstr(end, "\nerror: "))
+        test_fail(__FILE__, __LINE__, "hone %s: two errors: %.600s", arguments, s.err);
     const char *rest = end + 1; /* nothing but a hint follows */
-    if (*rest && strncmp(rest, "hint: ", 6)) test_fail(__FILE__, __LINE__, "hone %s: after the error: %.600s", arguments, rest);
+    if (*rest && strncmp(rest, "hint: ", 6))
+        test_fail(__FILE__, __LINE__, "hone %s: after the error: %.600s", arguments, rest);
     line = arena_copy(a, line, (size_t)(end - line));
-    if (!strstr(line, part)) test_fail(__FILE__, __LINE__, "hone %s: \"%s\" is not in: %.900s", arguments, part, line);
+    if (!strstr(line, part))
+        test_fail(__FILE__, __LINE__, "hone %s: \"%s\" is not in: %.900s", arguments, part, line);
     return line;
 }
 
 pid_t command_start(arena *a, const char *fmt, ...) {
     ARGUMENTS(a, fmt);
-    const char *line = arena_print(a, "exec \"%s\" %s >\"%s\" 2>\"%s\" </dev/null", program(), arguments, here(a, "started-out"), here(a, "started-err"));
+    const char *line = arena_print(a, "exec \"%s\" %s >\"%s\" 2>\"%s\" </dev/null", program(), arguments,
+                                   here(a, "started-out"), here(a, "started-err"));
     const pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid) return pid;

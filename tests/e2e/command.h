@@ -14,7 +14,7 @@
 #define TINY_SAMPLES 80
 
 typedef struct {
-    int code;             /* exit code; minus the signal that ended it */
+    int code;              /* exit code; minus the signal that ended it */
     const char *out, *err; /* all that it printed, NUL-terminated */
     size_t n_out;
 } said;
@@ -29,7 +29,8 @@ said command_expect(arena *a, int code, const char *fmt, ...) __attribute__((for
 /* The same with code 0; stdout must be one JSON object on one line and nothing else. */
 const json *command_json(arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* `hone` is refused: this code, stdout empty, stderr holds one line "error: ..." in which `part` stands. Returns that line. */
-const char *command_refused(arena *a, int code, const char *part, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+const char *command_refused(arena *a, int code, const char *part, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 /* Start without waiting; output is thrown away. */
 pid_t command_start(arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int command_wait(pid_t pid); /* as said.code */

@@ -23,7 +23,8 @@ static void wait_for(arena *a, const char *path, const char *part) {
 
 static void check_signal(int number, int code) {
     arena *a = command_begin();
-    const char *more = ",\"max_steps\": 1500, \"save_strategy\": \"steps\", \"save_steps\": 700, \"logging_steps\": 10, \"resume_from_checkpoint\": true";
+    const char *more = ",\"max_steps\": 1500, \"save_strategy\": \"steps\", \"save_steps\": 700, "
+                       "\"logging_steps\": 10, \"resume_from_checkpoint\": true";
     const char *whole = sha_of_run(a, tiny_job(a, "whole.json", "whole", ",\"max_steps\": 1500"), "");
     const char *job = tiny_job(a, "job.json", "out", more), *log = path_join(a, here(a, "out"), "log.jsonl");
     const pid_t pid = command_start(a, "train \"%s\"", job);
@@ -31,7 +32,8 @@ static void check_signal(int number, int code) {
     CHECK(!kill(pid, number));
     CHECK_INT(command_wait(pid), code);
     const char *reason = file_text(a, here(a, "started-err"));
-    CHECK(strstr(reason, number == SIGINT ? "error: interrupted: saved step " : "error: preempted: saved step "));
+    CHECK(strstr(reason,
+                 number == SIGINT ? "error: interrupted: saved step " : "error: preempted: saved step "));
     CHECK(!file_exists(path_join(a, here(a, "out"), "model.safetensors")));
     const json *run = command_json(a, "inspect \"%s\" --json", here(a, "out"));
     const double at = number_of(run, "global_step");
@@ -46,9 +48,11 @@ TEST(an_interrupt_saves_too) { check_signal(SIGINT, 130); }
 
 TEST(a_run_killed_twenty_times_ends_in_the_same_bits) {
     arena *a = command_begin();
-    const char *more = ",\"max_steps\": 400, \"save_strategy\": \"steps\", \"save_steps\": 10, \"save_total_limit\": 2, \"logging_steps\": 20, "
+    const char *more = ",\"max_steps\": 400, \"save_strategy\": \"steps\", \"save_steps\": 10, "
+                       "\"save_total_limit\": 2, \"logging_steps\": 20, "
                        "\"resume_from_checkpoint\": true";
-    const char *whole = sha_of_run(a, tiny_job(a, "whole.json", "whole", ",\"max_steps\": 400"), ""), *job = tiny_job(a, "job.json", "out", more);
+    const char *whole = sha_of_run(a, tiny_job(a, "whole.json", "whole", ",\"max_steps\": 400"), ""),
+               *job = tiny_job(a, "job.json", "out", more);
     unsigned random = 2463534242u;
     int killed = 0;
     for (int i = 0; i < 60 && killed < 20; i++) {
@@ -60,10 +64,13 @@ TEST(a_run_killed_twenty_times_ends_in_the_same_bits) {
         if (code == -SIGKILL) {
             killed++;
             const said s = command_run(a, "inspect \"%s\" --json", here(a, "out"));
-            if (s.code && file_exists(path_join(a, here(a, "out"), "log.jsonl"))) test_fail(__FILE__, __LINE__, "kill %d: %s", i, s.err);
+            if (s.code && file_exists(path_join(a, here(a, "out"), "log.jsonl")))
+                test_fail(__FILE__, __LINE__, "kill %d: %s", i, s.err);
             CHECK(!strstr(s.err, "passed over")); /* a checkpoint is there whole or not at all */
         } else { /* it was done before the signal: from the beginning again */
-            if (code) test_fail(__FILE__, __LINE__, "start %d ended with %d: %s", i, code, file_text(a, here(a, "started-err")));
+            if (code)
+                test_fail(__FILE__, __LINE__, "start %d ended with %d: %s", i, code,
+                          file_text(a, here(a, "started-err")));
             CHECK_STR(sha_of_run(a, job, ""), whole);
             CHECK_OK(folder_remove(here(a, "out"), err));
         }
@@ -80,11 +87,14 @@ TEST(a_run_killed_twenty_times_ends_in_the_same_bits) {
 
 TEST(two_runs_never_write_into_one_folder) {
     arena *a = command_begin();
-    const char *job = tiny_job(a, "job.json", "out", ",\"max_steps\": 100000, \"logging_steps\": 10, \"resume_from_checkpoint\": true");
+    const char *job =
+        tiny_job(a, "job.json", "out",
+                 ",\"max_steps\": 100000, \"logging_steps\": 10, \"resume_from_checkpoint\": true");
     const pid_t pid = command_start(a, "train \"%s\"", job);
     wait_for(a, path_join(a, here(a, "out"), "log.jsonl"), "\"step\":10,");
     command_refused(a, 2, "another run is writing there", "train \"%s\"", job);
-    command_refused(a, 2, "another run is writing there", "train \"%s\" --resume_from_checkpoint false --overwrite_output_dir", job);
+    command_refused(a, 2, "another run is writing there",
+                    "train \"%s\" --resume_from_checkpoint false --overwrite_output_dir", job);
     kill(pid, SIGKILL);
     CHECK_INT(command_wait(pid), -SIGKILL);
     arena_free(a);
@@ -94,21 +104,25 @@ TEST(two_runs_never_write_into_one_folder) {
 
 static const char *listing(arena *a, const char *folder) {
     const said s = {.out = here(a, "listing")};
-    CHECK(!system(arena_print(a, "cd \"%s\" && find . -type f ! -name .lock | sort | xargs sha256sum >\"%s\"", folder, s.out)));
+    CHECK(!system(arena_print(a, "cd \"%s\" && find . -type f ! -name .lock | sort | xargs sha256sum >\"%s\"",
+                              folder, s.out)));
     return file_text(a, s.out);
 }
 
 TEST(a_folder_that_holds_a_run_is_never_written_over_unasked) {
     arena *a = command_begin();
-    const char *job = tiny_job(a, "job.json", "out", ",\"save_strategy\": \"steps\", \"save_steps\": 30"), *out = here(a, "out");
+    const char *job = tiny_job(a, "job.json", "out", ",\"save_strategy\": \"steps\", \"save_steps\": 30"),
+               *out = here(a, "out");
     const char *whole = sha_of_run(a, job, ""), *before = listing(a, out);
     command_refused(a, 2, "contains a run", "train \"%s\"", job);
     /* even with leave, only once nothing else refuses the job */
-    const char *broken[] = {"--train_file nowhere.csv", "--max_seq_length 4000", "--text_column_names nothing", "--warmup_ratio 0 --warmup_steps 9000",
+    const char *broken[] = {"--train_file nowhere.csv", "--max_seq_length 4000",
+                            "--text_column_names nothing", "--warmup_ratio 0 --warmup_steps 9000",
                             "--metric_for_best_model eval_nothing --eval_strategy epoch"};
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
         const said s = command_run(a, "train \"%s\" --overwrite_output_dir %s", job, broken[i]);
-        if (s.code != 2 && s.code != 3) test_fail(__FILE__, __LINE__, "%s ended with %d: %s", broken[i], s.code, s.err);
+        if (s.code != 2 && s.code != 3)
+            test_fail(__FILE__, __LINE__, "%s ended with %d: %s", broken[i], s.code, s.err);
         CHECK_STR(listing(a, out), before);
     }
     CHECK_STR(sha_of_run(a, job, "--overwrite_output_dir --max_steps 60"), whole);
@@ -119,7 +133,9 @@ TEST(a_folder_that_holds_a_run_is_never_written_over_unasked) {
 
 TEST(resuming_wins_over_overwriting) {
     arena *a = command_begin();
-    const char *job = tiny_job(a, "job.json", "out", ",\"save_strategy\": \"steps\", \"save_steps\": 30, \"overwrite_output_dir\": true");
+    const char *job =
+        tiny_job(a, "job.json", "out",
+                 ",\"save_strategy\": \"steps\", \"save_steps\": 30, \"overwrite_output_dir\": true");
     const char *whole = sha_of_run(a, job, "");
     const said s = command_expect(a, 0, "train \"%s\" --resume_from_checkpoint true", job);
     CHECK(strstr(s.err, "going on from"));
@@ -133,8 +149,10 @@ TEST(resuming_where_nothing_was_saved_starts_from_the_beginning) {
     const char *job = tiny_job(a, "job.json", "out", ",\"max_steps\": 5, \"resume_from_checkpoint\": true");
     const said s = command_expect(a, 0, "train \"%s\"", job);
     CHECK(strstr(s.err, "no checkpoint in"));
-    command_refused(a, 7, "no valid checkpoint in", "train \"%s\" --resume_from_checkpoint \"%s\"", job, here(a, "nothing"));
-    command_refused(a, 7, "no valid checkpoint in", "train \"%s\" --resume_from_checkpoint \"%s\"", job, here(a, "out"));
+    command_refused(a, 7, "no valid checkpoint in", "train \"%s\" --resume_from_checkpoint \"%s\"", job,
+                    here(a, "nothing"));
+    command_refused(a, 7, "no valid checkpoint in", "train \"%s\" --resume_from_checkpoint \"%s\"", job,
+                    here(a, "out"));
     arena_free(a);
 }
 
@@ -146,7 +164,10 @@ static void damage(arena *a, const char *folder, const char *name) {
 
 TEST(a_damaged_checkpoint_is_passed_over) {
     arena *a = command_begin();
-    const char *job = tiny_job(a, "job.json", "out", ",\"save_strategy\": \"steps\", \"save_steps\": 20, \"resume_from_checkpoint\": true"), *out = here(a, "out");
+    const char *job = tiny_job(
+                   a, "job.json", "out",
+                   ",\"save_strategy\": \"steps\", \"save_steps\": 20, \"resume_from_checkpoint\": true"),
+               *out = here(a, "out");
     const char *whole = sha_of_run(a, job, "");
     damage(a, path_join(a, out, "checkpoint-60"), "optimizer.safetensors");
     command_refused(a, 7, "optimizer.safetensors: SHA-256 differs", "inspect \"%s/checkpoint-60\"", out);
@@ -162,12 +183,16 @@ TEST(a_damaged_checkpoint_is_passed_over) {
     CHECK(!unlink(arena_print(a, "%s/checkpoint-60/run_state.json", out)));
     const char *before = listing(a, out);
     const char *line = command_refused(a, 7, "none of 3 checkpoints is valid", "train \"%s\"", job);
-    CHECK(strstr(line, "checkpoint-60") && strstr(line, "run_state.json")); /* the newest, not the last one tried */
+    CHECK(strstr(line, "checkpoint-60") &&
+          strstr(line, "run_state.json")); /* the newest, not the last one tried */
     CHECK_STR(listing(a, out), before);
     command_refused(a, 7, "trainer_state.json: 100 bytes", "inspect \"%s/checkpoint-40\"", out);
-    char *manifest = arena_print(a, "%s/checkpoint-20/MANIFEST.json", out), *at = strstr(file_text(a, manifest), "\"format\": 1");
+    char *manifest = arena_print(a, "%s/checkpoint-20/MANIFEST.json", out),
+         *at = strstr(file_text(a, manifest), "\"format\": 1");
     CHECK(at);
-    patch_file(manifest, (long)(at - file_text(a, manifest)) * 0 + (long)strcspn(file_text(a, manifest), ":") + 2, "7", 1);
+    patch_file(manifest,
+               (long)(at - file_text(a, manifest)) * 0 + (long)strcspn(file_text(a, manifest), ":") + 2, "7",
+               1);
     command_refused(a, 7, "format 7, this hone reads 1", "inspect \"%s/checkpoint-20\"", out);
     arena_free(a);
 }
@@ -175,7 +200,11 @@ TEST(a_damaged_checkpoint_is_passed_over) {
 TEST(a_changed_job_is_not_resumed_as_if_it_were_the_same) {
     arena *a = command_begin();
     const char *data = put_file(a, "train.csv", file_text(a, test_fixture("e2e/train.csv")));
-    const char *job = tiny_job(a, "job.json", "out", arena_print(a, ",\"train_file\": \"%s\", \"save_strategy\": \"steps\", \"save_steps\": 20, \"num_train_epochs\": 2", data));
+    const char *job = tiny_job(a, "job.json", "out",
+                               arena_print(a,
+                                           ",\"train_file\": \"%s\", \"save_strategy\": \"steps\", "
+                                           "\"save_steps\": 20, \"num_train_epochs\": 2",
+                                           data));
     command_expect(a, 0, "train \"%s\"", job);
     const struct {
         const char *flags, *part;
@@ -186,10 +215,14 @@ TEST(a_changed_job_is_not_resumed_as_if_it_were_the_same) {
                 {"--data_seed 3", "data_seed 7 -> 3"},
                 {"--max_train_samples 50", "samples 80 -> 50"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        command_refused(a, 2, rows[i].part, "train \"%s\" --resume_from_checkpoint true %s", job, rows[i].flags);
+        command_refused(a, 2, rows[i].part, "train \"%s\" --resume_from_checkpoint true %s", job,
+                        rows[i].flags);
     put_file(a, "train.csv", arena_print(a, "%sone more row,bill\n", file_text(a, data)));
     command_refused(a, 3, "changed since the checkpoint", "train \"%s\" --resume_from_checkpoint true", job);
-    command_expect(a, 0, "train \"%s\" --resume_from_checkpoint true --accept_data_change --max_train_samples 80 --num_train_epochs 3", job);
+    command_expect(a, 0,
+                   "train \"%s\" --resume_from_checkpoint true --accept_data_change --max_train_samples 80 "
+                   "--num_train_epochs 3",
+                   job);
     arena_free(a);
 }
 
@@ -209,23 +242,36 @@ TEST(a_poisoned_weight_stops_the_run_before_anything_is_touched) {
     const char *model = tiny_model(a), *weights = path_join(a, model, "model.safetensors");
     const float infinite = HUGE_VALF, nan_ = NAN;
     /* one word's embedding: only the sample that holds it, number 71 of the file, in step 9 of batches of 8 in file order */
-    patch_file(weights, tensor_offset(a, weights, "bert.embeddings.word_embeddings.weight") + (long)id_of(a, "customer") * 32 * 4, &nan_, 4);
-    const char *job = tiny_job(a, "job.json", "out", ",\"save_strategy\": \"steps\", \"save_steps\": 4, \"train_sampling_strategy\": \"sequential\"");
-    const char *base = arena_print(a, "--config_name \"\" --tokenizer_name \"\" --model_name_or_path \"%s\"", model);
+    patch_file(weights,
+               tensor_offset(a, weights, "bert.embeddings.word_embeddings.weight") +
+                   (long)id_of(a, "customer") * 32 * 4,
+               &nan_, 4);
+    const char *job = tiny_job(
+        a, "job.json", "out",
+        ",\"save_strategy\": \"steps\", \"save_steps\": 4, \"train_sampling_strategy\": \"sequential\"");
+    const char *base =
+        arena_print(a, "--config_name \"\" --tokenizer_name \"\" --model_name_or_path \"%s\"", model);
     const char *line = command_refused(a, 5, "step 9: ", "train \"%s\" %s", job, base);
     CHECK(strstr(line, "in the embeddings is NaN; sample 71; last saved step 8"));
     CHECK(!file_exists(path_join(a, here(a, "out"), "model.safetensors")));
     CHECK(!file_exists(path_join(a, here(a, "out"), "checkpoint-12")));
     command_expect(a, 0, "inspect \"%s/checkpoint-8\"", here(a, "out"));
-    command_refused(a, 5, "", "train \"%s\" %s --strict_weights --output_dir \"%s\"", job, base, here(a, "strict"));
+    command_refused(a, 5, "", "train \"%s\" %s --strict_weights --output_dir \"%s\"", job, base,
+                    here(a, "strict"));
     /* a weight that every sample meets */
     const char *second = arena_print(a, "%s-2", model);
     copy_folder(a, model, second);
     weights = path_join(a, second, "model.safetensors");
-    patch_file(weights, tensor_offset(a, weights, "bert.embeddings.word_embeddings.weight") + (long)id_of(a, "customer") * 32 * 4, "\0\0\0\0", 4);
-    patch_file(weights, tensor_offset(a, weights, "bert.encoder.layer.1.intermediate.dense.weight") + 40, &infinite, 4);
-    line = command_refused(a, 5, "step 1: output ", "train \"%s\" --config_name \"\" --tokenizer_name \"\" --model_name_or_path \"%s\" --output_dir \"%s\"", job,
-                           second, here(a, "out-2"));
+    patch_file(weights,
+               tensor_offset(a, weights, "bert.embeddings.word_embeddings.weight") +
+                   (long)id_of(a, "customer") * 32 * 4,
+               "\0\0\0\0", 4);
+    patch_file(weights, tensor_offset(a, weights, "bert.encoder.layer.1.intermediate.dense.weight") + 40,
+               &infinite, 4);
+    line = command_refused(a, 5, "step 1: output ",
+                           "train \"%s\" --config_name \"\" --tokenizer_name \"\" --model_name_or_path "
+                           "\"%s\" --output_dir \"%s\"",
+                           job, second, here(a, "out-2"));
     CHECK(strstr(line, "in layer 1 is ") && strstr(line, "; sample 0; nothing saved yet"));
     arena_free(a);
 }

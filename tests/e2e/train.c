@@ -6,7 +6,9 @@
 #include "golden.h"
 
 /* The part of an end-to-end test that repeats: train the job file with flags, summary as JSON. */
-static const json *train(arena *a, const char *job, const char *flags) { return command_json(a, "train \"%s\" --json --quiet %s", job, flags); }
+static const json *train(arena *a, const char *job, const char *flags) {
+    return command_json(a, "train \"%s\" --json --quiet %s", job, flags);
+}
 
 static const char *sha_of(const json *summary) {
     const char *sha = text_of(summary, "params_sha256");
@@ -14,7 +16,9 @@ static const char *sha_of(const json *summary) {
     return sha;
 }
 
-static int is_there(arena *a, const char *out, const char *name) { return file_exists(path_join(a, here(a, out), name)); }
+static int is_there(arena *a, const char *out, const char *name) {
+    return file_exists(path_join(a, here(a, out), name));
+}
 
 /* Steps of checkpoint-N folders, as "10 20 60". */
 static const char *checkpoints_of(arena *a, const char *out) {
@@ -23,7 +27,8 @@ static const char *checkpoints_of(arena *a, const char *out) {
     CHECK_OK(folder_list(&names, &n, a, here(a, out), err));
     for (int step = 1; step <= 200; step++)
         for (int i = 0; i < n; i++)
-            if (!strcmp(names[i], arena_print(a, "checkpoint-%d", step))) all = arena_print(a, "%s%s%d", all, *all ? " " : "", step);
+            if (!strcmp(names[i], arena_print(a, "checkpoint-%d", step)))
+                all = arena_print(a, "%s%s%d", all, *all ? " " : "", step);
     return all;
 }
 
@@ -35,7 +40,8 @@ static const char *steps_with(arena *a, const char *out, const char *key) {
         const json *row;
         CHECK(end); /* whole lines only */
         CHECK_OK(json_parse(&row, a, "log.jsonl", p, (size_t)(end - p), HONE_EDATA, err));
-        if (json_get(row, key)) all = arena_print(a, "%s%s%.0f", all, *all ? " " : "", number_of(row, "step"));
+        if (json_get(row, key))
+            all = arena_print(a, "%s%s%.0f", all, *all ? " " : "", number_of(row, "step"));
         p = end + 1;
     }
     return all;
@@ -45,7 +51,9 @@ static const char *steps_with(arena *a, const char *out, const char *key) {
 
 TEST(resuming_at_five_steps_gives_the_bits_of_an_uninterrupted_run) {
     arena *a = command_begin();
-    const char *job = tiny_job(a, "job.json", "out", ",\"save_strategy\": \"steps\", \"save_steps\": 4, \"eval_strategy\": \"epoch\"");
+    const char *job =
+        tiny_job(a, "job.json", "out",
+                 ",\"save_strategy\": \"steps\", \"save_steps\": 4, \"eval_strategy\": \"epoch\"");
     const char *whole = sha_of(train(a, tiny_job(a, "plain.json", "plain", ""), ""));
     CHECK_STR(sha_of(train(a, job, "")), whole); /* saving and evaluating changes nothing */
     const char *history = file_text(a, path_join(a, here(a, "out"), "trainer_state.json"));
@@ -55,7 +63,8 @@ TEST(resuming_at_five_steps_gives_the_bits_of_an_uninterrupted_run) {
         CHECK_OK(folder_make(here(a, copy), err));
         const char *from = arena_print(a, "%s/checkpoint-%d", here(a, "out"), stops[i]);
         copy_folder(a, from, here(a, copy));
-        const json *s = train(a, job, arena_print(a, "--output_dir \"%s\" --resume_from_checkpoint true", here(a, copy)));
+        const json *s =
+            train(a, job, arena_print(a, "--output_dir \"%s\" --resume_from_checkpoint true", here(a, copy)));
         CHECK_STR(sha_of(s), whole);
         CHECK_INT(number_of(s, "global_step"), TINY_STEPS);
         CHECK_INT(number_of(s, "train_tokens"), 3918); /* of the whole run */
@@ -73,7 +82,8 @@ TEST(a_checkpoint_named_by_path_is_resumed) {
     arena *a = command_begin();
     const char *job = tiny_job(a, "job.json", "out", ",\"save_strategy\": \"steps\", \"save_steps\": 20");
     const char *whole = sha_of(train(a, job, ""));
-    const char *flags = arena_print(a, "--output_dir \"%s\" --resume_from_checkpoint \"%s/checkpoint-40\"", here(a, "other"), here(a, "out"));
+    const char *flags = arena_print(a, "--output_dir \"%s\" --resume_from_checkpoint \"%s/checkpoint-40\"",
+                                    here(a, "other"), here(a, "out"));
     CHECK_STR(sha_of(train(a, job, flags)), whole);
     CHECK_STR(checkpoints_of(a, "out"), "20 40 60");
     arena_free(a);
@@ -94,10 +104,13 @@ TEST(threads_and_accumulation_keep_the_bits_they_should) {
     arena *a = command_begin();
     const char *first = NULL, *tree = NULL;
     for (int threads = 1; threads <= 3; threads++) {
-        const char *one = tiny_job(a, "job.json", arena_print(a, "out-%d", threads), ""), *flags = arena_print(a, "--threads %d", threads);
+        const char *one = tiny_job(a, "job.json", arena_print(a, "out-%d", threads), ""),
+                   *flags = arena_print(a, "--threads %d", threads);
         const char *sha = sha_of(train(a, one, flags));
-        const json *s =
-            train(a, tiny_job(a, "tree.json", arena_print(a, "tree-%d", threads), ",\"gradient_accumulation_steps\": 4"), flags);
+        const json *s = train(a,
+                              tiny_job(a, "tree.json", arena_print(a, "tree-%d", threads),
+                                       ",\"gradient_accumulation_steps\": 4"),
+                              flags);
         CHECK_INT(number_of(s, "threads"), threads);
         CHECK_INT(number_of(s, "global_step"), 18); /* 10 micro-batches an epoch: 4, 4, 2 */
         CHECK(isfinite(number_of(s, "train_loss")));
@@ -114,10 +127,13 @@ TEST(accumulated_steps_equal_one_large_batch) {
     arena *a = command_begin();
     const char *common = "--train_sampling_strategy sequential --max_steps 2 --logging_steps 1";
     train(a, tiny_job(a, "job.json", "parts", ",\"gradient_accumulation_steps\": 4"), common);
-    train(a, tiny_job(a, "job.json", "one", ""), arena_print(a, "%s --per_device_train_batch_size 32", common));
+    train(a, tiny_job(a, "job.json", "one", ""),
+          arena_print(a, "%s --per_device_train_batch_size 32", common));
     const json *log[2];
     const char *names[] = {"parts", "one"};
-    for (int i = 0; i < 2; i++) log[i] = member(json_of_file(a, path_join(a, here(a, names[i]), "trainer_state.json")), "log_history")->child;
+    for (int i = 0; i < 2; i++)
+        log[i] = member(json_of_file(a, path_join(a, here(a, names[i]), "trainer_state.json")), "log_history")
+                     ->child;
     for (const json *x = log[0], *y = log[1]; x && json_get(x, "loss"); x = x->next, y = y->next) {
         CHECK_NEAR(number_of(x, "loss"), number_of(y, "loss"), 2e-6);
         CHECK_NEAR(number_of(x, "grad_norm"), number_of(y, "grad_norm"), 2e-6);
@@ -129,7 +145,9 @@ TEST(a_seed_changes_the_run_and_data_seed_only_the_order) {
     arena *a = command_begin();
     const char *shas[3];
     const char *flags[] = {"", "--seed 8", "--data_seed 9"};
-    for (int i = 0; i < 3; i++) shas[i] = sha_of(train(a, tiny_job(a, "job.json", arena_print(a, "out-%d", i), ",\"max_steps\": 12"), flags[i]));
+    for (int i = 0; i < 3; i++)
+        shas[i] = sha_of(
+            train(a, tiny_job(a, "job.json", arena_print(a, "out-%d", i), ",\"max_steps\": 12"), flags[i]));
     CHECK(strcmp(shas[0], shas[1]) && strcmp(shas[0], shas[2]) && strcmp(shas[1], shas[2]));
     arena_free(a);
 }
@@ -138,21 +156,54 @@ TEST(a_seed_changes_the_run_and_data_seed_only_the_order) {
 
 TEST(learning_happens_and_the_summary_says_so) {
     arena *a = command_begin();
-    const char *job = tiny_job(a, "job.json", "out", ",\"eval_strategy\": \"epoch\", \"report_to\": [\"tensorboard\", \"csv\"]");
+    const char *job = tiny_job(a, "job.json", "out",
+                               ",\"eval_strategy\": \"epoch\", \"report_to\": [\"tensorboard\", \"csv\"]");
     const json *s = train(a, job, "--num_train_epochs 12");
-    static const char *const keys[] = {"output_dir", "device", "dtype", "world_size", "threads", "global_step", "epoch", "train_samples", "train_tokens",
-                                       "train_loss", "train_runtime", "train_samples_per_second", "train_tokens_per_second", "startup_seconds",
-                                       "peak_host_bytes", "peak_device_bytes", "planned_device_bytes", "params_sha256", "best_metric",
-                                       "best_model_checkpoint", "eval_loss", "eval_accuracy", "eval_f1", "eval_runtime", "eval_samples_per_second"};
+    static const char *const keys[] = {"output_dir",
+                                       "device",
+                                       "dtype",
+                                       "world_size",
+                                       "threads",
+                                       "global_step",
+                                       "epoch",
+                                       "train_samples",
+                                       "train_tokens",
+                                       "train_loss",
+                                       "train_runtime",
+                                       "train_samples_per_second",
+                                       "train_tokens_per_second",
+                                       "startup_seconds",
+                                       "peak_host_bytes",
+                                       "peak_device_bytes",
+                                       "planned_device_bytes",
+                                       "params_sha256",
+                                       "best_metric",
+                                       "best_model_checkpoint",
+                                       "eval_loss",
+                                       "eval_accuracy",
+                                       "eval_f1",
+                                       "eval_runtime",
+                                       "eval_samples_per_second"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) member(s, keys[i]);
     CHECK(number_of(s, "eval_accuracy") > 0.6); /* 0.25 is chance */
     CHECK(number_of(s, "startup_seconds") > 0 && number_of(s, "startup_seconds") < 1);
     CHECK_INT(number_of(s, "train_samples"), TINY_SAMPLES);
-    static const char *const files[] = {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "README.md", "log.jsonl", "log.csv",
-                                        "job.json", "trainer_state.json", "all_results.json", "train_results.json", "eval_results.json"};
+    static const char *const files[] = {"model.safetensors",
+                                        "config.json",
+                                        "tokenizer.json",
+                                        "tokenizer_config.json",
+                                        "README.md",
+                                        "log.jsonl",
+                                        "log.csv",
+                                        "job.json",
+                                        "trainer_state.json",
+                                        "all_results.json",
+                                        "train_results.json",
+                                        "eval_results.json"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         if (!is_there(a, "out", files[i])) test_fail(__FILE__, __LINE__, "%s is missing", files[i]);
-    CHECK_STR(text_of(json_of_file(a, path_join(a, here(a, "out"), "all_results.json")), "params_sha256"), sha_of(s));
+    CHECK_STR(text_of(json_of_file(a, path_join(a, here(a, "out"), "all_results.json")), "params_sha256"),
+              sha_of(s));
     CHECK_STR(steps_with(a, "out", "eval_loss"), "10 20 30 40 50 60 70 80 90 100 110 120");
     const said check = command_expect(a, 0, "export --check \"%s\"", here(a, "out"));
     CHECK(strstr(check.out, "0 failed"));
@@ -161,8 +212,10 @@ TEST(learning_happens_and_the_summary_says_so) {
 
 TEST(save_total_limit_keeps_the_newest_and_the_best) {
     arena *a = command_begin();
-    const char *more = ",\"save_strategy\": \"steps\", \"save_steps\": 10, \"eval_strategy\": \"steps\", \"eval_steps\": 10, \"save_total_limit\": 2, "
-                       "\"metric_for_best_model\": \"eval_loss\", \"greater_is_better\": true"; /* the worst, which comes early */
+    const char *more =
+        ",\"save_strategy\": \"steps\", \"save_steps\": 10, \"eval_strategy\": \"steps\", \"eval_steps\": "
+        "10, \"save_total_limit\": 2, "
+        "\"metric_for_best_model\": \"eval_loss\", \"greater_is_better\": true"; /* the worst, which comes early */
     const json *s = train(a, tiny_job(a, "job.json", "out", more), "");
     const json *state = json_of_file(a, path_join(a, here(a, "out"), "trainer_state.json"));
     const int best = (int)number_of(state, "best_global_step");
@@ -175,16 +228,21 @@ TEST(save_total_limit_keeps_the_newest_and_the_best) {
 
 TEST(the_best_model_is_handed_back) {
     arena *a = command_begin();
-    static const char *const saving[] = {"\"save_strategy\": \"steps\", \"save_steps\": 20", "\"save_strategy\": \"best\""};
+    static const char *const saving[] = {"\"save_strategy\": \"steps\", \"save_steps\": 20",
+                                         "\"save_strategy\": \"best\""};
     for (int i = 0; i < 2; i++) { /* also where the best evaluation stood between two saves */
         const char *out = arena_print(a, "out-%d", i);
-        const char *more = arena_print(a, ",%s, \"eval_strategy\": \"steps\", \"eval_steps\": 5, \"load_best_model_at_end\": true, \"save_total_limit\": 1,"
-                                          "\"metric_for_best_model\": \"loss\", \"greater_is_better\": true", saving[i]);
+        const char *more = arena_print(a,
+                                       ",%s, \"eval_strategy\": \"steps\", \"eval_steps\": 5, "
+                                       "\"load_best_model_at_end\": true, \"save_total_limit\": 1,"
+                                       "\"metric_for_best_model\": \"loss\", \"greater_is_better\": true",
+                                       saving[i]);
         const json *s = train(a, tiny_job(a, "job.json", out, more), "");
         CHECK_NEAR(number_of(s, "eval_loss"), number_of(s, "best_metric"), 1e-7);
         const char *best = text_of(s, "best_model_checkpoint");
         CHECK(strcmp(best, arena_print(a, "%s/checkpoint-60", here(a, out))));
-        const char *x = path_join(a, best, "model.safetensors"), *y = path_join(a, here(a, out), "model.safetensors");
+        const char *x = path_join(a, best, "model.safetensors"),
+                   *y = path_join(a, here(a, out), "model.safetensors");
         CHECK(!system(arena_print(a, "cmp -s \"%s\" \"%s\"", x, y)));
     }
     arena_free(a);
@@ -193,8 +251,9 @@ TEST(the_best_model_is_handed_back) {
 TEST(early_stopping_ends_the_run) {
     arena *a = command_begin();
     /* an improvement of 100 never comes after the first evaluation: 3 more and it is over */
-    const char *more = ",\"eval_strategy\": \"steps\", \"eval_steps\": 5, \"save_strategy\": \"steps\", \"save_steps\": 5,"
-                       "\"early_stopping_patience\": 3, \"early_stopping_threshold\": 100";
+    const char *more =
+        ",\"eval_strategy\": \"steps\", \"eval_steps\": 5, \"save_strategy\": \"steps\", \"save_steps\": 5,"
+        "\"early_stopping_patience\": 3, \"early_stopping_threshold\": 100";
     const char *job = tiny_job(a, "job.json", "out", more);
     const json *s = train(a, job, "");
     CHECK_INT(number_of(s, "global_step"), 20);
@@ -226,8 +285,11 @@ TEST(evaluations_and_logs_come_when_they_were_asked_for) {
 
 TEST(a_held_out_part_is_evaluated_and_a_test_file_predicted) {
     arena *a = command_begin();
-    const char *more = arena_print(a, ",\"max_steps\": 10, \"validation_split_percentage\": 20, \"eval_strategy\": \"epoch\", \"do_predict\": true, \"test_file\": \"%s\"",
-                                   test_fixture("e2e/validation.csv"));
+    const char *more =
+        arena_print(a,
+                    ",\"max_steps\": 10, \"validation_split_percentage\": 20, \"eval_strategy\": \"epoch\", "
+                    "\"do_predict\": true, \"test_file\": \"%s\"",
+                    test_fixture("e2e/validation.csv"));
     const json *s = train(a, tiny_job(a, "job.json", "out", more), "--validation_file \"\"");
     CHECK_INT(number_of(s, "train_samples"), 64);
     CHECK_INT(number_of(s, "eval_samples"), 16);
@@ -241,23 +303,29 @@ TEST(a_held_out_part_is_evaluated_and_a_test_file_predicted) {
 
 TEST(the_schedule_and_frozen_parts_are_those_of_the_job) {
     arena *a = command_begin();
-    train(a, tiny_job(a, "job.json", "out", ",\"max_steps\": 4, \"logging_steps\": 1"), "--warmup_steps 2 --warmup_ratio 0");
-    const json *row = member(json_of_file(a, path_join(a, here(a, "out"), "trainer_state.json")), "log_history")->child;
+    train(a, tiny_job(a, "job.json", "out", ",\"max_steps\": 4, \"logging_steps\": 1"),
+          "--warmup_steps 2 --warmup_ratio 0");
+    const json *row =
+        member(json_of_file(a, path_join(a, here(a, "out"), "trainer_state.json")), "log_history")->child;
     static const double rates[] = {0, 2.5e-3, 5e-3, 2.5e-3};
     for (int i = 0; i < 4; i++, row = row->next) CHECK_NEAR(number_of(row, "learning_rate"), rates[i], 1e-9);
     /* what is frozen keeps its bits from the seed on, what is not does not */
-    const char *long_run = tiny_job(a, "job.json", "frozen", ",\"max_steps\": 12, \"freeze\": [\"*embeddings*\", \"*layer.0.*\"]");
+    const char *long_run = tiny_job(a, "job.json", "frozen",
+                                    ",\"max_steps\": 12, \"freeze\": [\"*embeddings*\", \"*layer.0.*\"]");
     train(a, long_run, "");
     train(a, tiny_job(a, "job.json", "short", ",\"max_steps\": 1"), "");
-    const char *names[] = {"bert.embeddings.word_embeddings.weight", "bert.encoder.layer.0.attention.self.query.weight",
+    const char *names[] = {"bert.embeddings.word_embeddings.weight",
+                           "bert.encoder.layer.0.attention.self.query.weight",
                            "bert.encoder.layer.1.attention.self.query.weight", "classifier.weight"};
     for (int i = 0; i < 4; i++) {
         file_view x, y;
-        const char *xs = path_join(a, here(a, "frozen"), "model.safetensors"), *ys = path_join(a, here(a, "short"), "model.safetensors");
+        const char *xs = path_join(a, here(a, "frozen"), "model.safetensors"),
+                   *ys = path_join(a, here(a, "short"), "model.safetensors");
         CHECK_OK(file_map(&x, xs, HONE_EDAMAGED, err));
         CHECK_OK(file_map(&y, ys, HONE_EDAMAGED, err));
         /* the first warm-up step has rate 0: "short" holds the first weights */
-        CHECK_INT(!memcmp(x.p + tensor_offset(a, xs, names[i]), y.p + tensor_offset(a, ys, names[i]), 128), i < 2);
+        CHECK_INT(!memcmp(x.p + tensor_offset(a, xs, names[i]), y.p + tensor_offset(a, ys, names[i]), 128),
+                  i < 2);
         file_unmap(&x);
         file_unmap(&y);
     }

@@ -94,17 +94,21 @@ TEST(checkpoint_with_any_damage_is_refused_by_name) {
     }
     put(a, path, "MANIFEST.json", "{\"format\": 2, \"step\": 5, \"facts\": {}, \"files\": []}");
     CHECK(strstr(refusal(a, path), "written in format 2, this hone reads 1"));
-    static const char *const bad[] = {"[]",
-                                      "{}",
-                                      "{\"format\": \"1\", \"step\": 5, \"facts\": {}, \"files\": []}",
-                                      "{\"format\": 1, \"step\": -5, \"facts\": {}, \"files\": []}",
-                                      "{\"format\": 1, \"step\": 5, \"facts\": [], \"files\": []}",
-                                      "{\"format\": 1, \"step\": 5, \"facts\": {}, \"files\": {}}",
-                                      "{\"format\": 1, \"step\": 5, \"facts\": {}, \"files\": [{\"name\": \"weights\"}]}",
-                                      "{\"format\": 1, \"step\": 5, \"facts\": {}, \"files\": [7]}",
-                                      "{\"format\": 1, \"step\": 5, \"facts\": {}, \"files\": [{\"name\": \"../../x\", \"bytes\": 1, \"sha256\": \"\"}]}",
-                                      "{\"format\": 1, \"step\": 5, \"facts\": {}, \"files\": [{\"name\": \"..\", \"bytes\": 1, \"sha256\": \"\"}]}",
-                                      "{\"format\": 1, \"step\": 5, \"facts\": {}, \"files\": [{\"name\": \"\", \"bytes\": 1, \"sha256\": \"\"}]}"};
+    static const char *const bad[] = {
+        "[]",
+        "{}",
+        "{\"format\": \"1\", \"step\": 5, \"facts\": {}, \"files\": []}",
+        "{\"format\": 1, \"step\": -5, \"facts\": {}, \"files\": []}",
+        "{\"format\": 1, \"step\": 5, \"facts\": [], \"files\": []}",
+        "{\"format\": 1, \"step\": 5, \"facts\": {}, \"files\": {}}",
+        "{\"format\": 1, \"step\": 5, \"facts\": {}, \"files\": [{\"name\": \"weights\"}]}",
+        "{\"format\": 1, \"step\": 5, \"facts\": {}, \"files\": [7]}",
+        "{\"format\": 1, \"step\": 5, \"facts\": {}, \"files\": [{\"name\": \"../../x\", \"bytes\": 1, "
+        "\"sha256\": \"\"}]}",
+        "{\"format\": 1, \"step\": 5, \"facts\": {}, \"files\": [{\"name\": \"..\", \"bytes\": 1, "
+        "\"sha256\": \"\"}]}",
+        "{\"format\": 1, \"step\": 5, \"facts\": {}, \"files\": [{\"name\": \"\", \"bytes\": 1, \"sha256\": "
+        "\"\"}]}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         put(a, path, "MANIFEST.json", bad[i]);
         refusal(a, path);
@@ -130,7 +134,8 @@ TEST(checkpoint_newest_passes_over_damage_and_says_when_all_is_damaged) {
     put(a, second, "weights", "?");
     put(a, path_join(a, run_folder(a), "checkpoint-9"), "weights", "?");
     CHECK_INT(checkpoint_newest(&c, &found, a, run_folder(a), &err), HONE_EDAMAGED);
-    CHECK(strstr(err.text, "none of 3 checkpoints is valid; the newest: ") && strstr(err.text, "checkpoint-80"));
+    CHECK(strstr(err.text, "none of 3 checkpoints is valid; the newest: ") &&
+          strstr(err.text, "checkpoint-80"));
     CHECK_INT(found, 0);
     arena_free(a);
 }
@@ -157,7 +162,8 @@ TEST(checkpoint_sweep_removes_what_never_ended_and_nothing_else) {
     CHECK_OK(folder_make(path_join(a, run, ".checkpoint-2.4711.tmp"), err));
     put(a, path_join(a, run, ".checkpoint-2.4711.tmp"), "weights", "x");
     static const char *const go[] = {"job.json.tmp.4465.0", "model.safetensors.tmp.1.12"};
-    static const char *const stay[] = {"notes.tmp", "notes.tmp.old", "x.tmp.5", "x.tmp.5.", "x.tmp.5.6b", "log.jsonl"};
+    static const char *const stay[] = {"notes.tmp", "notes.tmp.old", "x.tmp.5",
+                                       "x.tmp.5.",  "x.tmp.5.6b",    "log.jsonl"};
     for (size_t i = 0; i < sizeof go / sizeof *go; i++) put(a, run, go[i], "");
     for (size_t i = 0; i < sizeof stay / sizeof *stay; i++) put(a, run, stay[i], "");
     CHECK_OK(checkpoint_sweep(run, err));

@@ -46,10 +46,10 @@ static void close_vocabs(vocabs *v) {
 /* Sums over texts: each alone, and the first 4,000 as pairs of neighbours. */
 static void sum_texts(const tokenizer *t, const str *texts, size_t n, char one[65], char two[65]) {
     static const encode_options whole = {0};
-    sha256 a, b;
+    running_sum a, b;
     encoding e = {0};
-    sha256_begin(&a);
-    sha256_begin(&b);
+    sum_begin(&a);
+    sum_begin(&b);
     for (size_t i = 0; i < n; i++) {
         CHECK_OK(tokenizer_encode(t, texts[i], (str){0}, &whole, &e, err));
         add_encoding(&a, &e, texts[i], (str){0});
@@ -58,8 +58,8 @@ static void sum_texts(const tokenizer *t, const str *texts, size_t n, char one[6
             add_encoding(&b, &e, texts[i - 1], texts[i]);
         }
     }
-    sum_text(&a, one);
-    sum_text(&b, two);
+    sum_end(&a, one);
+    sum_end(&b, two);
     encoding_free(&e);
 }
 
@@ -156,9 +156,9 @@ TEST(text_normalises_random_texts_as_the_library_does_with_every_option) {
         const json *flag[4] = {row->child};
         for (int k = 1; k < 4; k++) flag[k] = flag[k - 1]->next;
         const normalize_options o = {flag[0]->boolean, flag[1]->boolean, flag[2]->boolean, flag[3]->boolean};
-        sha256 sum;
+        running_sum sum;
         char hex[65];
-        sha256_begin(&sum);
+        sum_begin(&sum);
         for (uint64_t i = 0; i < N_RANDOM; i++) {
             random_text(&in, i);
             c.n = 0;
@@ -169,9 +169,9 @@ TEST(text_normalises_random_texts_as_the_library_does_with_every_option) {
                 text_add(&out, bytes, (size_t)utf8_encode(c.code[k], bytes));
             }
             text_str(&out, "\n");
-            sha256_add(&sum, out.p, out.n);
+            sum_add(&sum, out.p, out.n);
         }
-        sum_text(&sum, hex);
+        sum_end(&sum, hex);
         if (!str_is(flag[3]->next->string, hex))
             test_fail(__FILE__, __LINE__,
                       "clean_text %d, chinese_chars %d, strip_accents %d, lowercase %d: other text",
@@ -195,14 +195,14 @@ static void encode_hundred(void *arg, int64_t i, int thread) {
     const many *m = arg;
     static const encode_options o = {0};
     text x = {0};
-    sha256 sum;
-    sha256_begin(&sum);
+    running_sum sum;
+    sum_begin(&sum);
     for (uint64_t k = 0; k < 100; k++) {
         random_text(&x, (uint64_t)i % 10 * 100 + k);
         CHECK_OK(tokenizer_encode(m->t, (str){x.p, x.n}, (str){0}, &o, &m->e[thread], err));
         add_encoding(&sum, &m->e[thread], (str){x.p, x.n}, (str){0});
     }
-    sum_text(&sum, m->sum[i]);
+    sum_end(&sum, m->sum[i]);
     text_free(&x);
 }
 

@@ -36,7 +36,27 @@ void offsets_in_characters(str s, int32_t *offset, size_t n) {
     mem_free(at);
 }
 
-void add_encoding(sha256 *sum, const encoding *e, str first, str second) {
+void sum_begin(running_sum *s) {
+    sha256_begin(&s->sum);
+    s->waiting = (text){0};
+}
+
+void sum_add(running_sum *s, const void *p, size_t n) {
+    text_add(&s->waiting, p, n);
+    if (s->waiting.n < (size_t)1 << 20) return;
+    sha256_add(&s->sum, s->waiting.p, s->waiting.n);
+    text_clear(&s->waiting);
+}
+
+void sum_end(running_sum *s, char hex[65]) {
+    uint8_t digest[32];
+    if (s->waiting.n) sha256_add(&s->sum, s->waiting.p, s->waiting.n);
+    text_free(&s->waiting);
+    sha256_end(&s->sum, digest);
+    sha256_hex(digest, hex);
+}
+
+void add_encoding(running_sum *s, const encoding *e, str first, str second) {
     const size_t n = (size_t)e->n;
     int32_t *x = mem_new((1 + 4 * n) * sizeof *x, "numbers"), *offset = x + 1 + 2 * n;
     int32_t *part = mem_new((4 * n + 1) * sizeof *part, "offsets");
@@ -53,15 +73,9 @@ void add_encoding(sha256 *sum, const encoding *e, str first, str second) {
     offsets_in_characters(second, part + 2 * n, n_part[1]);
     memcpy(offset, part, n_part[0] * sizeof *part);
     memcpy(offset + n_part[0], part + 2 * n, n_part[1] * sizeof *part);
-    sha256_add(sum, x, (1 + 4 * n) * sizeof *x);
+    sum_add(s, x, (1 + 4 * n) * sizeof *x);
     mem_free(x);
     mem_free(part);
-}
-
-void sum_text(sha256 *sum, char out[65]) {
-    uint8_t digest[32];
-    sha256_end(sum, digest);
-    sha256_hex(digest, out);
 }
 
 static uint64_t draw(uint64_t *state, uint64_t n) {
