@@ -139,8 +139,8 @@ void normalize_text(characters *out, const normalize_options *o, str s, size_t a
                 code = ' ';
             }
             if (o->lowercase && code >= 'A' && code <= 'Z') code += 'a' - 'A';
-            end_run(out, run);
-            make_room(out, 1);
+            if (run != out->n) end_run(out, run);
+            if (out->n == out->cap) make_room(out, 1);
             put(out, code, from, from + 1);
             run = out->n;
             continue;

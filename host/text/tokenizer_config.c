@@ -35,6 +35,7 @@ hone_status tokenizer_read_config(const json **out, tokenizer *t, const char *fo
 str tokenizer_config_token(const json *config, const char *key, const char *otherwise) {
     const json *v = json_get(config, key);
     if (v && v->kind == JSON_OBJECT) v = json_get(v, "content");
+    if (v && v->kind == JSON_NULL) return (str){"", 0};
     return v && v->kind == JSON_STRING ? v->string : str_of(otherwise);
 }
 

@@ -72,7 +72,7 @@ void tokenizer_set_template(tokenizer *t, int cls, int sep);
  * vocab.txt does not say. */
 hone_status tokenizer_read_config(const json **out, tokenizer *t, const char *folder, hone_err *err);
 /* The text of a special token as tokenizer_config.json gives it under key: as text, or as an object with
- * content. */
+ * content; null: empty, there is no such token. */
 str tokenizer_config_token(const json *config, const char *key, const char *otherwise);
 /* do_lower_case (true), strip_accents (null: as lower-casing), tokenize_chinese_chars (true); config NULL: so. */
 normalize_options tokenizer_config_options(const json *config);

@@ -395,7 +395,6 @@ static hone_status read_file(job *j, const char *path, int strict, hone_err *err
 static hone_status read_overrides(job *j, const job_override *o, int n_o, int strict, hone_err *err) {
     int n;
     const field *f = job_fields(&n);
-    j->file = "command line";
     for (int i = 0; i < n_o; i++) {
         const int row = field_find(o[i].name);
         place at = {.file = "command line", .name = o[i].name};

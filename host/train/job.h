@@ -66,7 +66,7 @@ typedef enum {
 
 typedef struct {
     arena *a;
-    const char *file; /* the job file's name for messages; "command line" for overrides */
+    const char *file; /* the job file's name for messages; NULL was given: "command line" */
     /* model */
     const char *model_name_or_path, *config_name, *tokenizer_name, *cache_dir;
     int ignore_mismatched_sizes, strict_weights;

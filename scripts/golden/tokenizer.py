@@ -196,21 +196,59 @@ def make_cases():
     return rows, decoded
 
 
+CONFIG_TEXT = "Hello running [MASK] caf\u00e9 \u00c9 \u4e2d\u56fd H [SEP] [sep] [CLS]"
+
+
+def make_configs():
+    """What transformers makes of tokenizer_config.json beside vocab.txt (json null) and beside tokenizer.json."""
+    import tempfile
+    import transformers
+
+    rows, bert = [], {"tokenizer_class": "BertTokenizer"}
+    roles = {str(i): {"content": w, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True} for i, w in enumerate(WORDS[:5])}
+    configs = [None, {}, bert, {**bert, "do_lower_case": False}, {**bert, "do_lower_case": True}, {**bert, "strip_accents": False}, {**bert, "strip_accents": None},
+               {**bert, "do_lower_case": False, "strip_accents": True}, {**bert, "tokenize_chinese_chars": False}, {"tokenizer_class": "BertTokenizerFast", "do_lower_case": False},
+               {"tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": False, "strip_accents": False}, {**bert, "added_tokens_decoder": roles},
+               {**bert, "additional_special_tokens": [], "extra_special_tokens": {}}, {**bert, "cls_token": "hello", "sep_token": {"__type": "AddedToken", "content": "world", "lstrip": False, "normalized": False, "rstrip": False, "single_word": False}},
+               {**bert, "mask_token": None}]
+    for name, config in itertools.product((None, "bert", "cased"), configs):
+        if name and config is None:
+            continue # tokenizer.json alone is the library's
+        if name and config.get("cls_token") or not name and config and "Fast" in config.get("tokenizer_class", ""):
+            continue # not what such a folder holds
+        with tempfile.TemporaryDirectory() as folder:
+            with open(folder + "/vocab.txt", "w") as f:
+                f.write("".join(w + "\n" for w in WORDS))
+            with open(folder + "/config.json", "w") as f:
+                f.write('{"model_type": "bert"}')
+            if config is not None:
+                with open(folder + "/tokenizer_config.json", "w") as f:
+                    json.dump(config, f)
+            if name:
+                SMALL[name].save(folder + "/tokenizer.json")
+            ids = transformers.AutoTokenizer.from_pretrained(folder)(CONFIG_TEXT)["input_ids"]
+        rows.append({"json": name, "config": None if config is None else json.dumps(config), "text": CONFIG_TEXT, "ids": ids})
+    return rows
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("data")
     p.add_argument("--out", required=True)
+    p.add_argument("--no-sums", action="store_true", help="leave sums.json, which takes minutes, as it is")
     a = p.parse_args()
     for name, t in SMALL.items():
         t.no_truncation()
         os.makedirs(f"{a.out}/{name}", exist_ok=True)
         t.save(f"{a.out}/{name}/tokenizer.json", pretty=False)
     rows, decoded = make_cases()
-    for name, value in (("cases", rows), ("decoded", decoded)):
+    for name, value in (("cases", rows), ("decoded", decoded), ("configs", make_configs())):
         # U+0000 is no text for hone's reader of JSON: it stands there as U+F8FF.
         with open(f"{a.out}/{name}.json", "w") as f:
             f.write("[\n" + ",\n".join(json.dumps(x, separators=(",", ":")).replace("\\u0000", "\\uf8ff") for x in value) + "\n]\n")
     sums = make_sums(a.data)
+    if a.no_sums:
+        return
     with open(f"{a.out}/sums.json", "w") as f:
         f.write(json.dumps(sums, indent=1) + "\n")
 

@@ -126,8 +126,8 @@ TEST(tokenize_and_back) {
     CHECK_INT(member(line_of(a, &cut, 0), "ids")->n, 3);
     command_refused(a, 3, "line 1: expected an array of ids", "tokenize \"%s\" \"%s\" --decode", model,
                     put_file(a, "bad.txt", "7\n"));
-    command_refused(a, 3, "line 2 byte 3: invalid UTF-8", "tokenize \"%s\" \"%s\"", model,
-                    put_file(a, "bad.txt", "ok\nab\xff\n"));
+    command_refused(a, 3, "line 1 byte 3: invalid UTF-8", "tokenize \"%s\" \"%s\"", model,
+                    put_file(a, "bad.txt", "ab\xff\nok\n"));
     arena_free(a);
 }
 
@@ -251,7 +251,8 @@ TEST(bench_times_steps_and_lists_cases) {
     const said list = command_expect(a, 0, "bench norm --list");
     CHECK(lines_of(&list) >= 2 && strstr(list.out, "NORM_FWD "));
     command_refused(a, 2, "expected", "bench nothing");
-    command_refused(a, 2, "--lengths: ", "bench step --model \"%s\" --lengths nothere --steps 1", model);
+    command_refused(a, 3, "nothere: there is no such file",
+                    "bench step --model \"%s\" --lengths nothere --steps 1", model);
     arena_free(a);
 }
 
@@ -281,7 +282,6 @@ TEST(without_json_progress_goes_to_stderr_and_the_result_to_stdout) {
     CHECK_STR(quiet.err, "");
     /* a result that cannot be written is an error of storage, not silence */
     if (file_exists("/dev/full")) {
-        CHECK_INT(command_run(a, "--version >/dev/full |cat").code, 0); /* the shell gives cat's end */
         const said full = command_run(a, "--help 2>&1 >/dev/full | grep '^error: standard output: '");
         CHECK_INT(full.code, 0);
     }

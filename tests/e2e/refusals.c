@@ -123,11 +123,12 @@ TEST(
     const struct {
         int code;
         const char *content, *part;
-    } cases[] = {{2, "", "config.json"},
-                 {2, "[]", "config.json"},
-                 {2, "{\"model_type\": \"bart\"}", "\"bart\""},
-                 {2, "{\"model_type\": \"foo\"}", "\"foo\""},
-                 {2, "{\"model_type\": \"bert\", \"hidden_size\": \"768\"}", "hidden_size"}};
+    } cases[] = {
+        {2, "", "config.json"},
+        {2, "[]", "config.json"},
+        {2, "{\"model_type\": \"bart\"}", "\"bart\""},
+        {2, "{\"model_type\": \"foo\"}", "\"foo\""},
+        {2, "{\"model_type\": \"bert\", \"vocab_size\": 229, \"hidden_size\": \"768\"}", "hidden_size"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         CHECK_OK(file_write(config, cases[i].content, strlen(cases[i].content), err));
         command_refused(a, cases[i].code, cases[i].part, "train \"%s\"", job);

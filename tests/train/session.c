@@ -7,6 +7,7 @@
 #include "train/train.h"
 
 typedef struct {
+    arena *a;
     job *job;
     pool *pool;
     training t;
@@ -15,8 +16,8 @@ typedef struct {
 /* The tiny job of tests/data/e2e up to where the loop would begin, on a device. */
 static void begin(live *l, const char *device) {
     memset(l, 0, sizeof *l);
-    const char *model =
-        arena_copy(arena_new("path"), test_fixture("e2e/model"), strlen(test_fixture("e2e/model")));
+    l->a = arena_new("paths");
+    const char *model = arena_print(l->a, "%s", test_fixture("e2e/model"));
     const job_override o[] = {{"config_name", model},
                               {"tokenizer_name", model},
                               {"train_file", test_fixture("e2e/train.csv")},
@@ -56,6 +57,7 @@ static void end(live *l) {
     session_close(l->t.s);
     pool_free(l->pool);
     job_free(l->job);
+    arena_free(l->a);
 }
 
 static void sha_of(live *l, char hex[65]) { CHECK_OK(session_params_sha256(l->t.s, hex, err)); }
