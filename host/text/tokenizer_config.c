@@ -110,29 +110,30 @@ hone_status tokenizer_check_listed(tokenizer *t, const json *config, const char 
     static const char *const lists[] = {"additional_special_tokens", "extra_special_tokens",
                                         "added_tokens_decoder"};
     static const char *const presets[] = {"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"};
+    const char *own_path = path_join(t->a, folder, "tokenizer_config.json"),
+               *map_path = path_join(t->a, folder, "special_tokens_map.json"),
+               *added_path = path_join(t->a, folder, "added_tokens.json");
     const json *map, *added;
-    for (int i = 0; i < 3; i++) HONE_TRY(check_list(t, config, "tokenizer_config.json", lists[i], err));
+    for (int i = 0; i < 3; i++) HONE_TRY(check_list(t, config, own_path, lists[i], err));
     for (int i = 0; i < N_ROLES; i++) {
         const json *role = json_get(config, role_keys[i]);
-        if (role && role->kind == JSON_OBJECT)
-            HONE_TRY(check_listed(t, role, "tokenizer_config.json", role_keys[i], err));
+        if (role && role->kind == JSON_OBJECT) HONE_TRY(check_listed(t, role, own_path, role_keys[i], err));
     }
     if (json_get(config, "added_tokens_decoder")) return HONE_OK; /* the older files count no more */
     HONE_TRY(read_object(&map, t, folder, "special_tokens_map.json", err));
     HONE_TRY(read_object(&added, t, folder, "added_tokens.json", err));
-    HONE_TRY(check_list(t, map, "special_tokens_map.json", "additional_special_tokens", err));
+    HONE_TRY(check_list(t, map, map_path, "additional_special_tokens", err));
     for (int i = 0; i < N_ROLES; i++) {
         const str own = tokenizer_config_token(config, role_keys[i], presets[i]);
         if (!json_get(map, role_keys[i])) continue;
         const str other = tokenizer_config_token(map, role_keys[i], presets[i]);
         if (own.n != other.n || memcmp(own.p, other.p, own.n))
-            return hone_fail(err, HONE_EUSAGE,
-                             "special_tokens_map.json (%s): differs from tokenizer_config.json",
+            return hone_fail(err, HONE_EUSAGE, "%s (%s): differs from tokenizer_config.json", map_path,
                              role_keys[i]);
     }
     for (const json *e = added ? added->child : NULL; e; e = e->next) {
         const json token = {.kind = JSON_STRING, .string = e->key};
-        HONE_TRY(check_listed(t, &token, "added_tokens.json", "content", err));
+        HONE_TRY(check_listed(t, &token, added_path, "content", err));
     }
     return HONE_OK;
 }

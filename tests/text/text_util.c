@@ -54,6 +54,7 @@ void sum_end(running_sum *s, char hex[65]) {
     text_free(&s->waiting);
     sha256_end(&s->sum, digest);
     sha256_hex(digest, hex);
+    hex[24] = 0;
 }
 
 void add_encoding(running_sum *s, const encoding *e, str first, str second) {

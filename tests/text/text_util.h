@@ -11,7 +11,7 @@ tokenizer *load_small(const char *name); /* of tests/data/tokenizer */
 void make_vocab_folder(const char *folder, const char *vocab, const char *config);
 /* Offsets into s in characters, as the library counts them, from offsets in bytes. */
 void offsets_in_characters(str s, int32_t *offset, size_t n);
-/* A SHA-256 of many small parts, which are gathered first. */
+/* A SHA-256 of many small parts, which are gathered first; 24 of its digits are kept. */
 typedef struct {
     sha256 sum;
     text waiting;
