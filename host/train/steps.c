@@ -1,6 +1,5 @@
 /* steps.c - the orders of all epochs are walked once at the start, so capacities are exact. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "train/steps.h"
@@ -9,20 +8,6 @@
 
 static int64_t steps_of(const steps *s, int64_t n_batches) {
     return (n_batches + s->accumulation - 1) / s->accumulation;
-}
-
-static int by_length_down(const void *a, const void *b) {
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (y > x) - (y < x);
-}
-
-/* No batch of this many samples can be larger. */
-static int64_t bound_tokens(arena *a, const order_options *o, int64_t n_samples) {
-    int64_t *length = ARENA_ARRAY(a, (size_t)o->n + 1, int64_t), sum = 0;
-    for (int64_t i = 0; i < o->n; i++) length[i] = o->length_at[i + 1] - o->length_at[i];
-    qsort(length, (size_t)o->n, sizeof *length, by_length_down);
-    for (int64_t i = 0; i < n_samples && i < o->n; i++) sum += length[i];
-    return sum;
 }
 
 void steps_init(steps *s, arena *a, const job *j, const dataset *d) {
@@ -67,12 +52,7 @@ void steps_init(steps *s, arena *a, const job *j, const dataset *d) {
         if (last <= 0) break;
         done += last;
     }
-    if (s->n_epochs > EPOCHS_WALKED) {
-        if (s->order.max_tokens)
-            s->samples_max = s->order.max_tokens < s->order.n ? s->order.max_tokens : s->order.n;
-        const int64_t bound = bound_tokens(a, &s->order, s->samples_max);
-        s->tokens_max = s->order.max_tokens && s->order.max_tokens < bound ? s->order.max_tokens : bound;
-    }
+    if (s->n_epochs > EPOCHS_WALKED) order_bound(&s->order, &s->tokens_max, &s->samples_max);
     first[s->n_epochs] = done;
     s->first = first;
     const double part = wanted - floor(wanted);
