@@ -1,0 +1,221 @@
+/* device.cu - the device table over the CUDA runtime: memory, queues, events, graphs. */
+#include "common.cuh"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+extern "C" {
+#include "limits.h"
+#include "ops.h"
+}
+#include "products.cuh"
+
+#define TRY_CUDA(queue, what, call)                                                                          \
+    do {                                                                                                     \
+        const cudaError_t tried = (call);                                                                    \
+        if (tried != cudaSuccess) return cuda_failed(queue, what, tried);                                    \
+    } while (0)
+
+hone_status cuda_failed(const hone_queue *q, const char *what, cudaError_t error) {
+    char line[256];
+    snprintf(line, sizeof line, HONE_DEVICE_NAME ": %s failed: %s (%s)", what, cudaGetErrorString(error),
+             cudaGetErrorName(error));
+    q->device->host->log(q->device->host->context, line);
+    (void)cudaGetLastError(); /* or every later call would report it too */
+    return error == cudaErrorMemoryAllocation ? HONE_ENOFIT : HONE_EBUG;
+}
+
+static hone_status open_device(hone_device **out, const hone_host_v1 *host, int ordinal, hone_err *err) {
+    int n = 0, driver = 0, runtime = 0;
+    (void)cudaDriverGetVersion(&driver);
+    (void)cudaRuntimeGetVersion(&runtime);
+    const cudaError_t counted = cudaGetDeviceCount(&n);
+    if (driver == 0) {
+        hone_fail(err, HONE_EUSAGE, HONE_DEVICE_NAME ": this machine has no NVIDIA driver; expected one for CUDA %d.%d",
+                  runtime / 1000, runtime % 1000 / 10);
+        return hone_hint(err, "install the driver, or choose --device cpu");
+    }
+    if (counted == cudaErrorInsufficientDriver) {
+        hone_fail(err, HONE_EUSAGE, HONE_DEVICE_NAME ": the driver is for CUDA %d.%d; expected %d.%d or later", driver / 1000,
+                  driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
+        return hone_hint(err, "update the driver, build hone with an older toolkit, or choose --device cpu");
+    }
+    if (counted != cudaSuccess || ordinal < 0 || ordinal >= n) {
+        hone_fail(err, HONE_EUSAGE, HONE_DEVICE_NAME ": device %d of %d (%s)", ordinal, n, cudaGetErrorString(counted));
+        return hone_hint(err, "nvidia-smi lists the devices; CUDA_VISIBLE_DEVICES hides them");
+    }
+    cudaDeviceProp properties;
+    cudaError_t error = cudaSetDevice(ordinal);
+    if (error == cudaSuccess) error = cudaGetDeviceProperties(&properties, ordinal);
+    if (error != cudaSuccess)
+        return hone_fail(err, HONE_EUSAGE, HONE_DEVICE_NAME ": device %d does not answer: %s", ordinal, cudaGetErrorString(error));
+    if (properties.major < 8) {
+        hone_fail(err, HONE_EUSAGE, HONE_DEVICE_NAME ": %s has compute capability %d.%d; expected 8.0 or later", properties.name,
+                  properties.major, properties.minor);
+        return hone_hint(err, "choose --device cpu");
+    }
+    hone_device *d = (hone_device *)calloc(1, sizeof *d);
+    if (!d) return hone_fail(err, HONE_ENOFIT, HONE_DEVICE_NAME ": the system refused %zu bytes of memory", sizeof *d);
+    d->host = host;
+    d->ordinal = ordinal;
+    d->properties = properties;
+#ifdef HONE_EMULATED
+    cuemu::set_workers(host->n_threads);
+#endif
+    const hone_status status = products_open(d, err);
+    if (status) {
+        free(d);
+        return status;
+    }
+    *out = d;
+    return HONE_OK;
+}
+
+static void close_device(hone_device *d) {
+    products_close(d);
+    free(d);
+}
+
+static hone_status tell_limits(hone_device *d, hone_limits *out) {
+    size_t free_bytes = 0, all = 0;
+    if (cudaMemGetInfo(&free_bytes, &all) != cudaSuccess) free_bytes = 0;
+    *out = hone_limits{};
+    snprintf(out->name, sizeof out->name, "%.90s", d->properties.name);
+    out->memory_bytes = free_bytes;
+    out->dtypes = 1u << HONE_F32 | 1u << HONE_BF16 | 1u << HONE_F16;
+    out->max_head_width = 256;
+    out->fixed_rows = 1;
+    return HONE_OK;
+}
+
+static hone_status slab_new(hone_device *d, int pinned, size_t bytes, void **out, hone_err *err) {
+    const cudaError_t error =
+        pinned ? cudaHostAlloc(out, bytes ? bytes : 1, cudaHostAllocDefault) : cudaMalloc(out, bytes ? bytes : 1);
+    if (error != cudaSuccess) {
+        (void)cudaGetLastError();
+        size_t free_bytes = 0, all = 0;
+        (void)cudaMemGetInfo(&free_bytes, &all);
+        return hone_fail(err, HONE_ENOFIT, HONE_DEVICE_NAME ": %s refused %zu bytes of %s memory: %s; %zu of its %zu bytes are free",
+                         d->properties.name, bytes, pinned ? "pinned host" : "device", cudaGetErrorString(error), free_bytes, all);
+    }
+    if (pinned) memset(*out, 0, bytes);
+    else (void)cudaMemset(*out, 0, bytes);
+    return HONE_OK;
+}
+
+/* Pinned memory and device memory are one address space, so the pointer tells which it is. */
+static void slab_free(hone_device *, void *slab) {
+    if (cudaFree(slab) != cudaSuccess) {
+        (void)cudaGetLastError();
+        (void)cudaFreeHost(slab);
+    }
+}
+
+static hone_status queue_new(hone_device *d, hone_queue **out) {
+    hone_queue *q = (hone_queue *)calloc(1, sizeof *q);
+    if (!q) return HONE_ENOFIT;
+    q->device = d;
+    const cudaError_t error = cudaStreamCreateWithFlags(&q->stream, cudaStreamNonBlocking);
+    if (error != cudaSuccess) {
+        const hone_status status = cuda_failed(q, "making a stream", error);
+        free(q);
+        return status;
+    }
+    *out = q;
+    return HONE_OK;
+}
+static void queue_free(hone_queue *q) {
+    (void)cudaStreamDestroy(q->stream);
+    free(q);
+}
+static hone_status queue_wait(hone_queue *q) {
+    TRY_CUDA(q, "playing", cudaStreamSynchronize(q->stream));
+    return HONE_OK;
+}
+static hone_status copy_bytes(hone_queue *q, void *to, const void *from, size_t bytes) {
+    if (bytes) TRY_CUDA(q, "a copy", cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, q->stream));
+    return HONE_OK;
+}
+
+struct hone_event {
+    cudaEvent_t event;
+};
+static hone_status event_new(hone_device *, hone_event **out) {
+    hone_event *e = (hone_event *)calloc(1, sizeof *e);
+    if (!e || cudaEventCreateWithFlags(&e->event, cudaEventDisableTiming) != cudaSuccess) {
+        free(e);
+        return HONE_ENOFIT;
+    }
+    *out = e;
+    return HONE_OK;
+}
+static void event_free(hone_event *e) {
+    (void)cudaEventDestroy(e->event);
+    free(e);
+}
+static void event_record(hone_queue *q, hone_event *e) { (void)cudaEventRecord(e->event, q->stream); }
+static void event_wait(hone_queue *q, hone_event *e) { (void)cudaStreamWaitEvent(q->stream, e->event, 0); }
+static int event_done(hone_event *e) { return cudaEventQuery(e->event) == cudaSuccess; }
+
+struct hone_exec {
+    cudaGraphExec_t graph;
+};
+static hone_status capture(hone_queue *q, int begin, hone_exec **out) {
+    if (begin) {
+        TRY_CUDA(q, "beginning a capture", cudaStreamBeginCapture(q->stream, cudaStreamCaptureModeThreadLocal));
+        return HONE_OK;
+    }
+    cudaGraph_t graph;
+    TRY_CUDA(q, "ending a capture", cudaStreamEndCapture(q->stream, &graph));
+    hone_exec *e = (hone_exec *)calloc(1, sizeof *e);
+    const cudaError_t error = e ? cudaGraphInstantiate(&e->graph, graph, 0) : cudaErrorMemoryAllocation;
+    (void)cudaGraphDestroy(graph);
+    if (error != cudaSuccess) {
+        free(e);
+        return cuda_failed(q, "making a graph", error);
+    }
+    *out = e;
+    return HONE_OK;
+}
+static hone_status graph_launch(hone_queue *q, hone_exec *e) {
+    TRY_CUDA(q, "launching a graph", cudaGraphLaunch(e->graph, q->stream));
+    return HONE_OK;
+}
+static void graph_free(hone_exec *e) {
+    (void)cudaGraphExecDestroy(e->graph);
+    free(e);
+}
+
+static hone_device_v1 make_table() {
+    hone_device_v1 t = {};
+    t.name = HONE_DEVICE_NAME;
+    t.struct_bytes = sizeof t;
+    t.can = cuda_can;
+    t.work_bytes = cuda_work_bytes;
+    t.list_bytes = cuda_list_bytes;
+    t.list_fill = cuda_list_fill;
+    t.open = open_device;
+    t.close = close_device;
+    t.limits = tell_limits;
+    t.choose = products_choose;
+    t.slab_new = slab_new;
+    t.slab_free = slab_free;
+    t.queue_new = queue_new;
+    t.queue_free = queue_free;
+    t.queue_wait = queue_wait;
+    t.put = copy_bytes;
+    t.get = copy_bytes;
+    t.event_new = event_new;
+    t.event_free = event_free;
+    t.event_record = event_record;
+    t.event_wait = event_wait;
+    t.event_done = event_done;
+    t.capture = capture;
+    t.graph_launch = graph_launch;
+    t.graph_free = graph_free;
+#define XX(op_name, entry) t.op[HONE_OP_##op_name] = entry;
+    CUDA_OP_MAP(XX)
+#undef XX
+    return t;
+}
+extern "C" __attribute__((visibility("default"))) const hone_device_v1 hone_device_v1_table = make_table();

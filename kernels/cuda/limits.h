@@ -1,0 +1,13 @@
+/* limits.h - what the cuda device can play and how much workspace it wants: plain C without CUDA, linked into the
+ * library too, so that any machine plans for a GPU exactly. Also the limits of emu, which is the same code. */
+#ifndef CUDA_LIMITS_H
+#define CUDA_LIMITS_H
+#include "hone/device.h"
+
+/* As in hone_device_v1. */
+int cuda_can(const hone_query *query, char *why, size_t why_bytes);
+size_t cuda_work_bytes(const hone_query *query);
+size_t cuda_list_bytes(const hone_query *query);
+void cuda_list_fill(const hone_query *query, const hone_range *q_at, const hone_range *k_at, const hone_key *key,
+                    const int64_t rows[2], void *out);
+#endif

@@ -1,0 +1,11 @@
+/* emu.c - the CUDA kernels, run on the emulated GPU, against ref: a test for each family of ops. */
+#include "devices.h"
+#include "test.h"
+
+#define AGREES(family, first, last)                                                                          \
+    TEST(emu_agrees_with_ref_on_##family) {                                                                  \
+        const cases_on on = devices_open("emu");                                                             \
+        devices_play(&on, HONE_OP_##first, HONE_OP_##last, CASES_CHECK);                                     \
+    }
+
+AGREES(conversions, COPY, COPY)
