@@ -113,7 +113,7 @@ typedef struct {
     int stopped;
 } cases_sink;
 void emit(cases_sink *to, const cases_case *k);
-/* Emit for check in fp32 and in bf16. */
+/* Emit for check in fp32, bf16 and fp16. */
 void emit_types(cases_sink *to, const cases_case *k);
 /* Add the optional operand to the case if on. */
 void bind_operand(cases_case *k, const char *name, int on);

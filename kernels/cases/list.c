@@ -13,6 +13,7 @@ void emit(cases_sink *to, const cases_case *k) {
         copy.extent[CASES_LETTER('B')] = copy.n_sequences;
     }
     if (!copy.bound_narrow) copy.bound_narrow = 0x1p-7; /* two roundings of half an ulp each, twice */
+    if (copy.dtype == HONE_F16) copy.bound_narrow /= 8; /* three more bits than bf16, whose bound it is */
     to->stopped = !to->visit(to->arg, &copy);
 }
 
@@ -20,8 +21,10 @@ void emit_types(cases_sink *to, const cases_case *k) {
     cases_case typed = *k;
     typed.dtype = HONE_F32;
     emit(to, &typed);
-    typed.dtype = HONE_BF16;
     typed.modes &= ~(unsigned)CASES_GRAD;
+    typed.dtype = HONE_BF16;
+    emit(to, &typed);
+    typed.dtype = HONE_F16;
     emit(to, &typed);
 }
 
