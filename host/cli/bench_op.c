@@ -8,6 +8,8 @@
 #include "base/host.h"
 #include "base/table.h"
 #include "cases/cases.h"
+#include "cli/cmd.h"
+#include "train/train.h"
 
 typedef struct {
     const char *name, *also;
@@ -32,6 +34,10 @@ enum { N_FAMILIES = sizeof families / sizeof *families };
 typedef struct {
     const op_family *family;
     const char *name, *shape, *device;
+    struct {
+        char letter;
+        int64_t from, to; /* letter 0: no sweep */
+    } sweep;
     hone_dtype dtype;
     int as_json, list;
     cases_on on;
@@ -84,27 +90,99 @@ static void add_row(bench *b, const cases_case *k, const char *name, const cases
     b->n_rows++;
 }
 
-static int visit(void *arg, const cases_case *given) {
-    bench *b = arg;
-    cases_case k = *given;
-    char name[160];
+static void list_case(const cases_case *k, const char *name) {
+    text line = {0};
+    text_printf(&line, "%s %s\n", hone_op_find(k->op)->name, name);
+    stdout_add(line.p, line.n);
+    text_free(&line);
+}
+
+static void bench_case(bench *b, const cases_case *k) {
+    char name[256];
     cases_result r = {0};
-    if (!is_of_family(b->family, k.op) || !(k.modes & CASES_BENCH) ||
-        (k.op != HONE_OP_COPY && k.dtype != b->dtype))
-        return 1;
-    if (b->shape && (b->status = cases_set_shape(&k, b->shape, b->err))) return 0;
-    cases_describe(&k, name, sizeof name);
+    cases_describe(k, name, sizeof name);
     if (b->list) {
-        text line = {0};
-        text_printf(&line, "%s %s\n", hone_op_find(k.op)->name, name);
-        stdout_add(line.p, line.n);
-        text_free(&line);
-        return 1;
+        list_case(k, name);
+        return;
     }
-    log_debug("%s %s", hone_op_find(k.op)->name, name);
-    b->n_failed += cases_bench(&b->on, &k, b->host, b->seconds, &r) == CASES_FAIL;
-    add_row(b, &k, name, &r);
+    log_debug("%s %s", hone_op_find(k->op)->name, name);
+    b->n_failed += cases_bench(&b->on, k, b->host, b->seconds, &r) == CASES_FAIL;
+    add_row(b, k, name, &r);
+}
+
+/* The case, or each size of the sweep that it has an extent for. 0: b->status says why not. */
+static int bench_sizes(bench *b, const cases_case *given) {
+    for (int64_t n = b->sweep.from; n <= b->sweep.to; n *= 2) {
+        cases_case k = *given;
+        char swept[48];
+        snprintf(swept, sizeof swept, "%c=%lld", b->sweep.letter, (long long)n);
+        if (b->shape && (b->status = cases_set_shape(&k, b->shape, b->err))) return 0;
+        if (b->sweep.letter && (b->status = cases_set_shape(&k, swept, b->err))) return 0;
+        bench_case(b, &k);
+    }
     return 1;
+}
+
+static int visit(void *arg, const cases_case *k) {
+    bench *b = arg;
+    if (!is_of_family(b->family, k->op) || !(k->modes & CASES_BENCH) ||
+        (k->op != HONE_OP_COPY && k->dtype != b->dtype))
+        return 1;
+    return bench_sizes(b, k);
+}
+
+static int is_new(const cases_case *seen, int n, const cases_case *k) {
+    char name[256], other[256];
+    cases_describe(k, name, sizeof name);
+    for (int i = 0; i < n; i++) {
+        cases_describe(&seen[i], other, sizeof other);
+        if (seen[i].op == k->op && !strcmp(name, other)) return 0;
+    }
+    return 1;
+}
+
+/* Every distinct call of the family in the plan's programs. */
+static hone_status visit_plan(bench *b, const hone_plan *p) {
+    enum { MOST = 64 };
+    static cases_case seen[MOST];
+    int n = 0;
+    for (int program = 0; program < HONE_N_PROGRAMS; program++)
+        for (int i = 0; i < p->program[program].n_steps && n < MOST; i++) {
+            const hone_step *s = &p->program[program].step[i];
+            hone_query q;
+            if (!is_of_family(b->family, s->op)) continue;
+            plan_query(p, s, &q);
+            if (!cases_planned(&seen[n], &q) || !is_new(seen, n, &seen[n])) continue;
+            if (!bench_sizes(b, &seen[n++])) return b->status;
+        }
+    return HONE_OK;
+}
+
+static hone_status visit_job(bench *b, const args *a, const char *file, pool *threads) {
+    job *j;
+    session *s;
+    HONE_TRY(job_of_args(&j, a, file, b->err));
+    j->device = b->device;
+    hone_status status = plan_of_job(&s, j, threads, 0, 0, b->err);
+    if (!status) {
+        status = visit_plan(b, s->plan);
+        session_close(s);
+    }
+    job_free(j);
+    return status;
+}
+
+/* "S=16:512" */
+static hone_status parse_sweep(bench *b, const char *given, hone_err *err) {
+    long long from, to;
+    int n = 0;
+    b->sweep.from = b->sweep.to = 1;
+    if (!given) return HONE_OK;
+    if (sscanf(given, "%c=%lld:%lld%n", &b->sweep.letter, &from, &to, &n) != 3 || given[n] || from < 1 || to < from ||
+        to > (1LL << 32))
+        return hone_fail(err, HONE_EUSAGE, "--sweep: \"%.40s\", expected LETTER=FROM:TO, like S=16:512", given);
+    b->sweep.from = from, b->sweep.to = to;
+    return HONE_OK;
 }
 
 static hone_status open_devices(bench *b, pool *p, hone_err *err) {
@@ -156,15 +234,19 @@ hone_status bench_op(const args *a, hone_err *err) {
                          near ? near : "");
     }
     if (dtype && !strcmp(dtype, "bf16")) b.dtype = HONE_BF16;
+    else if (dtype && !strcmp(dtype, "fp16")) b.dtype = HONE_F16;
     else if (dtype && strcmp(dtype, "fp32"))
-        return hone_fail(err, HONE_EUSAGE, "--dtype: \"%.32s\", expected fp32 or bf16", dtype);
+        return hone_fail(err, HONE_EUSAGE, "--dtype: \"%.32s\", expected fp32, bf16 or fp16", dtype);
+    HONE_TRY(parse_sweep(&b, args_value(a, "sweep"), err));
     b.list = args_value(a, "list") || args_value(a, "dry-run");
     b.rows = table_new(N_COLUMNS);
     for (int i = 0; i < N_COLUMNS; i++) table_cell(b.rows, "%s", columns_shown[i]);
     pool *p = pool_new(a->threads);
     hone_status status = b.list ? HONE_OK : open_devices(&b, p, err);
     if (!status && !b.list) cases_baselines(&b.on, b.dtype, b.host, b.seconds, &b.copy, &b.gemm);
-    if (!status) cases_each(visit, &b);
+    const char *file = args_value(a, "shapes-from");
+    if (!status && file) status = visit_job(&b, a, file, p);
+    else if (!status) cases_each(visit, &b);
     if (!status) status = b.status;
     if (!status && !b.list) print_rows(&b, a);
     if (!status && b.n_failed)

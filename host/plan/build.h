@@ -34,6 +34,9 @@ hone_status plan_build(hone_plan **out, const plan_options *o, hone_err *err);
 void plan_print_steps(const hone_plan *p, text *out);
 void plan_print_bytes(const hone_plan *p, text *out); /* a line a class */
 
+/* A step as a device is asked about it: capacities, no pointers. */
+void plan_query(const hone_plan *p, const hone_step *s, hone_query *q);
+
 /* cost.c: floating-point operations of a program's products and attentions for so many rows, sequences of
  * equal length. */
 double plan_flops(const hone_plan *p, hone_program_kind program, const int64_t *rows, double mean_length);

@@ -31,8 +31,7 @@ static void print_json(const session *s, text *out) {
     text_printf(out, ",\"parameters\":%lld}\n", (long long)n);
 }
 
-hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json,
-                     text *out, hone_err *err) {
+hone_status plan_of_job(session **out, const job *j, pool *p, int64_t tokens, int64_t seqs, hone_err *err) {
     session *s = NULL;
     inputs *in = NULL;
     steps st = {0};
@@ -49,13 +48,20 @@ hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int wi
         }
     }
     if (!status) status = session_plan_only(s, &l, err);
-    if (!status && as_json) print_json(s, out);
-    if (!status && !as_json) {
-        plan_print_bytes(s->plan, out);
-        if (with_steps) plan_print_steps(s->plan, out);
-    }
     steps_deinit(&st);
     inputs_close(in);
-    session_close(s);
+    if (status) session_close(s);
+    else *out = s;
     return status;
+}
+
+hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json,
+                     text *out, hone_err *err) {
+    session *s;
+    HONE_TRY(plan_of_job(&s, j, p, tokens, seqs, err));
+    if (as_json) print_json(s, out);
+    else plan_print_bytes(s->plan, out);
+    if (!as_json && with_steps) plan_print_steps(s->plan, out);
+    session_close(s);
+    return HONE_OK;
 }

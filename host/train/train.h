@@ -50,6 +50,9 @@ hone_status train_job(const job *j, pool *p, text *summary, text *people, hone_e
 /* What the largest batch of training or evaluation needs room for. */
 session_limits training_limits(const job *j, const inputs *in, const steps *st);
 
+/* The session of a job with its plan and no device; session_close ends it. */
+hone_status plan_of_job(session **out, const job *j, pool *p, int64_t tokens, int64_t seqs, hone_err *err);
+
 /* The plan of a job as text (or one JSON object), for batches of its data, or of so many tokens if tokens is
  * not 0. */
 hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json,

@@ -61,6 +61,10 @@ void cases_describe(const cases_case *k, char *name, size_t name_bytes);
  * letter, bad number. */
 hone_status cases_set_shape(cases_case *k, const char *text, hone_err *err);
 
+/* The case that a call of a plan is: its op, extents, bound operands, attributes and types, the contents of the op's
+ * family, sequences of equal length (CASES_MAX_SEQUENCES of them at most). 0: the op has no case. */
+int cases_planned(cases_case *out, const hone_query *q);
+
 /* What is tested: a device opened once for each number of threads (results must agree), and ref. */
 typedef struct {
     const hone_device_v1 *table;

@@ -250,6 +250,14 @@ TEST(bench_times_steps_and_lists_cases) {
         "bf16");
     const said list = command_expect(a, 0, "bench norm --list");
     CHECK(lines_of(&list) >= 2 && strstr(list.out, "NORM_FWD "));
+    const said sweep = command_expect(a, 0, "bench softmax --sweep M=32:128 --list");
+    CHECK(strstr(sweep.out, "M=32") && strstr(sweep.out, "M=64") && strstr(sweep.out, "M=128"));
+    command_refused(a, 2, "expected LETTER=FROM:TO", "bench softmax --sweep M=32");
+    const char *job = tiny_job(a, "job.json", "out", "");
+    const said planned = command_expect(a, 0, "bench norm --shapes-from \"%s\" --list", job);
+    CHECK(strstr(planned.out, "NORM_FWD D=") && strstr(planned.out, "NORM_BWD D=") && strstr(planned.out, "p_out="));
+    const json *rows = member(command_json(a, "bench norm --shapes-from \"%s\" --seconds 1 --json", job), "rows");
+    CHECK(rows && (int)rows->n == lines_of(&planned));
     command_refused(a, 2, "expected", "bench nothing");
     command_refused(a, 3, "nothere: there is no such file",
                     "bench step --model \"%s\" --lengths nothere --steps 1", model);
