@@ -205,9 +205,11 @@ static void print_hex(text *out, const char *name, double x) {
 static void print_run_state(training *t, text *out) {
     text_printf(out,
                 "{\n  \"step\": %lld,\n  \"tokens\": %lld,\n  \"loss_samples\": %lld,\n  \"total_samples\": "
-                "%lld,\n  \"best_step\": %lld,\n  \"evaluations_without_gain\": %d",
+                "%lld,\n  \"best_step\": %lld,\n  \"evaluations_without_gain\": %d,\n  "
+                "\"owes_evaluation\": %d",
                 (long long)t->step, (long long)t->tokens, (long long)t->loss_samples,
-                (long long)t->total_samples, (long long)t->best_step, t->evaluations_without_gain);
+                (long long)t->total_samples, (long long)t->best_step, t->evaluations_without_gain,
+                t->owes_evaluation);
     print_hex(out, "loss_sum", t->loss_sum);
     print_hex(out, "total_loss", t->total_loss);
     print_hex(out, "best_metric", t->best_metric);
@@ -353,6 +355,7 @@ hone_status resume_training(training *t, const checkpoint *from, hone_err *err) 
         t->total_samples = read_integer(state, "total_samples");
         t->best_step = read_integer(state, "best_step");
         t->evaluations_without_gain = (int)read_integer(state, "evaluations_without_gain");
+        t->owes_evaluation = (int)read_integer(state, "owes_evaluation");
         t->loss_sum = read_hex(state, "loss_sum");
         t->total_loss = read_hex(state, "total_loss");
         t->best_metric = read_hex(state, "best_metric");

@@ -99,8 +99,11 @@ static hone_status lock_folder(file_lock **lock, const job *j, hone_err *err) {
     snprintf(path, sizeof path, "%s/.lock", j->output_dir);
     HONE_TRY(file_lock_try(lock, path, err));
     if (*lock) return HONE_OK;
-    return hone_fail(err, HONE_EUSAGE, "%s: another run is writing there, expected a folder of its own",
-                     j->output_dir);
+    char holder[FILE_LOCK_HOLDER];
+    file_lock_holder(holder, path);
+    return hone_fail(err, HONE_EUSAGE,
+                     "%s: folder locked by %s: another run is writing there, expected a folder of its own",
+                     j->output_dir, holder);
 }
 
 /* Which checkpoint to go on from; *found 0: from the beginning. */
@@ -356,6 +359,7 @@ static hone_status load_best(training *t, hone_err *err) {
     const char *folder = arena_print(t->s->a, "%s/checkpoint-%lld", t->folder, (long long)t->best_step);
     log_note("taking the weights of step %lld (%s %.4f)", (long long)t->best_step, t->best_metric_name,
              t->best_metric);
+    t->has_best = 1;
     return session_load_weights(t->s, folder, err);
 }
 
@@ -406,7 +410,7 @@ static hone_status run_job(training *t, const job *j, pool *p, text *summary, te
     const uint64_t begun = clock_ns();
     HONE_TRY(train_loop(t, err));
     const double runtime = (double)(clock_ns() - begun) * 1e-9;
-    const hone_status status = finish(t, runtime, &r, summary, people, err);
+    const hone_status status = obey_signal(t, finish(t, runtime, &r, summary, people, err), err);
     text_free(&r.train);
     text_free(&r.eval);
     text_free(&r.test);

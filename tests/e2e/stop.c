@@ -92,7 +92,10 @@ TEST(two_runs_never_write_into_one_folder) {
                  ",\"max_steps\": 100000, \"logging_steps\": 10, \"resume_from_checkpoint\": true");
     const pid_t pid = command_start(a, "train \"%s\"", job);
     wait_for(a, path_join(a, here(a, "out"), "log.jsonl"), "\"step\":10,");
-    command_refused(a, 2, "another run is writing there", "train \"%s\"", job);
+    char host[64] = "";
+    CHECK(!gethostname(host, sizeof host - 1));
+    command_refused(a, 2, arena_print(a, "out: folder locked by pid %d on host %s: another run is", (int)pid, host),
+                    "train \"%s\"", job);
     command_refused(a, 2, "another run is writing there",
                     "train \"%s\" --resume_from_checkpoint false --overwrite_output_dir", job);
     kill(pid, SIGKILL);
