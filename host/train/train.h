@@ -42,7 +42,7 @@ typedef struct {
     int stop;            /* early stopping */
     int owes_evaluation; /* that of this step was ended by a signal: a resumed run begins with it */
     int has_best;        /* the weights are no longer those of this step, but the best ones */
-    int resumed;         /* the tokenizer's files are those of a checkpoint in the run's folder */
+    int tokenizer_is_saved; /* its files are those of a checkpoint in the run's folder */
     int64_t saved_step;  /* newest checkpoint, -1: none */
 } training;
 
@@ -63,10 +63,13 @@ hone_status train_loop(training *t, hone_err *err);
  * was saved and how to go on. Other statuses, HONE_OK among them, come back as they are. */
 hone_status obey_signal(training *t, hone_status status, hone_err *err);
 
-/* save.c: checkpoints, resuming, the final folder. */
+/* save.c: checkpoints, the final folder. */
 hone_status save_checkpoint(training *t, hone_err *err);
-hone_status resume_training(training *t, const checkpoint *from, hone_err *err);
 hone_status save_final(training *t, hone_err *err);
+void print_facts(const training *t, text *out);
+
+/* resume.c: prints what differs between the job and the checkpoint's, refuses what may not, takes over the state. */
+hone_status resume_training(training *t, const checkpoint *from, hone_err *err);
 
 /* guard.c: after a step that was not finite: plays its micro-batches again and fills err with step, layer and
  * samples. */
