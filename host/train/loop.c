@@ -162,8 +162,8 @@ static hone_status after_step(training *t, hone_err *err) {
     t->owes_evaluation = 0;
     /* the best weights can be handed back at the end only if they were saved */
     const int wants_best = t->job->save_strategy == STRATEGY_BEST || t->job->load_best_model_at_end;
-    if (is_due(t->job->save_strategy, t->job->save_steps, t) || (wants_best && is_best))
-        HONE_TRY(save_checkpoint(t, err));
+    if (wants_best && is_best) HONE_TRY(save_checkpoint(t, err));
+    else if (is_due(t->job->save_strategy, t->job->save_steps, t)) HONE_TRY(save_if_room(t, err));
     return sig_check(err);
 }
 

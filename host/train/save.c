@@ -211,12 +211,22 @@ static hone_status write_states(training *t, const char *folder, hone_err *err) 
     return status;
 }
 
+static size_t checkpoint_bytes(const training *t) {
+    return (size_t)t->s->plan->n_trained * (t->job->save_only_model ? 4 : 12) + ((size_t)1 << 20);
+}
+
+hone_status save_if_room(training *t, hone_err *err) {
+    hone_err full = {0};
+    if (checkpoint_room(t->folder, checkpoint_bytes(t), &full) == HONE_OK) return save_checkpoint(t, err);
+    if (t->saved_step < 0) log_warn("%s; training goes on, nothing is saved yet", full.text);
+    else log_warn("%s; training goes on, last saved step %lld", full.text, (long long)t->saved_step);
+    return HONE_OK;
+}
+
 hone_status save_checkpoint(training *t, hone_err *err) {
     checkpoint_writer *w;
     const uint64_t from = clock_ns();
-    const size_t bytes =
-        (size_t)t->s->plan->n_trained * (t->job->save_only_model ? 4 : 12) + ((size_t)1 << 20);
-    HONE_TRY(checkpoint_begin(&w, t->folder, t->step, bytes, err));
+    HONE_TRY(checkpoint_begin(&w, t->folder, t->step, checkpoint_bytes(t), err));
     const char *folder = checkpoint_folder(w);
     hone_status status = write_model(t, folder, 0, err);
     if (!status && !t->job->save_only_model) status = write_optimizer(t, folder, err);

@@ -65,6 +65,8 @@ hone_status obey_signal(training *t, hone_status status, hone_err *err);
 
 /* save.c: checkpoints, the final folder. */
 hone_status save_checkpoint(training *t, hone_err *err);
+/* The same, but a disk that has no room now ends no training: a warning, and the next save tries again. */
+hone_status save_if_room(training *t, hone_err *err);
 hone_status save_final(training *t, hone_err *err);
 void print_facts(const training *t, text *out);
 
