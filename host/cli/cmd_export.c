@@ -45,10 +45,8 @@ typedef struct {
 } source;
 
 static hone_status get_stored(void *from, int i, float *to, hone_err *err) {
-    const stored_tensor *t = params_source(((const source *)from)->params, i);
-    (void)err;
-    stored_to_float(to, t, 0, t->n);
-    return HONE_OK;
+    const params *p = ((const source *)from)->params;
+    return params_read(p, i, 0, params_source(p, i)->n, to, err);
 }
 
 /* What the source says about itself is kept. */

@@ -5,8 +5,11 @@
 #include "train/train.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/table.h"
 #include "model/safetensors.h"
+
+#define PART_BYTES ((size_t)1 << 19)
 
 /* ---- the job then and now ---- */
 
@@ -149,6 +152,17 @@ static hone_status compare_facts(const training *t, const checkpoint *from, hone
 
 /* ---- the optimizer ---- */
 
+static hone_status put_tensor(run *r, int value, const safetensors *f, const stored_tensor *t, char *part,
+                              hone_err *err) {
+    const size_t all = t->end - t->begin;
+    for (size_t at = 0, n; at < all; at += n) {
+        n = all - at < PART_BYTES ? all - at : PART_BYTES;
+        HONE_TRY(safetensors_read(f, t, at, part, n, err));
+        HONE_TRY(run_put_part(r, value, at, part, n, err));
+    }
+    return HONE_OK;
+}
+
 static hone_status read_optimizer(training *t, const char *folder, hone_err *err) {
     const hone_plan *p = t->s->plan;
     arena *a = arena_new("optimizer");
@@ -162,6 +176,7 @@ static hone_status read_optimizer(training *t, const char *folder, hone_err *err
         return status;
     }
     status = safetensors_open(&f, path, err);
+    char *part = mem_new(PART_BYTES, "a part of a tensor");
     for (int i = 1; i <= p->n_params && !status; i++)
         for (int k = 0; k < 2 && !status; k++) {
             const int v = p->param[i].moment[k];
@@ -174,12 +189,13 @@ static hone_status read_optimizer(training *t, const char *folder, hone_err *err
                                    (long long)n);
                 break;
             }
-            status = run_put(t->s->run, v, s->p, err);
+            status = put_tensor(t->s->run, v, f, s, part, err);
         }
     const stored_tensor *tick = status ? NULL : safetensors_find(f, "tick");
     if (!status && (!tick || tick->type != STORED_I32 || tick->n != 16))
         status = hone_fail(err, HONE_EDAMAGED, "%s: no \"tick\" of 16 I32 numbers", path);
-    if (!status) status = run_put(t->s->run, p->tick, tick->p, err);
+    if (!status) status = put_tensor(t->s->run, p->tick, f, tick, part, err);
+    mem_free(part);
     safetensors_close(f);
     arena_free(a);
     return status;
