@@ -291,13 +291,22 @@ check *check_folder(const char *folder) {
     return c;
 }
 
+void check_add(check *c, int item, int passed, const char *what) {
+    finding *all = ARENA_ARRAY(c->a, (size_t)c->n + 1, finding);
+    memcpy(all, c->finding, (size_t)c->n * sizeof *all);
+    all[c->n++] = (finding){item, passed, arena_copy(c->a, what, strlen(what))};
+    qsort(all, (size_t)c->n, sizeof *all, compare_findings);
+    c->finding = all;
+    c->n_failed += !passed;
+}
+
 void check_free(check *c) {
     if (c) arena_free(c->a);
 }
 
 void check_print(const check *c, text *out) {
-    static const char *const names[] = {"tensors",   "header",    "config", "labels",
-                                        "tokenizer", "precision", "card",   "values"};
+    static const char *const names[] = {"tensors",   "header", "config", "labels", "tokenizer",
+                                        "precision", "card",   "values", "probe"};
     for (int i = 0; i < c->n; i++)
         text_printf(out, "%-6s %d %-10s %s\n", c->finding[i].passed ? "ok" : "FAILED", c->finding[i].item,
                     names[c->finding[i].item - 1], c->finding[i].text);

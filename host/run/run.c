@@ -220,11 +220,17 @@ hone_status run_get(run *r, int v, void *to, hone_err *err) {
                   err);
 }
 
-hone_status run_get_rows(run *r, int v, int64_t n_rows, void *to, hone_err *err) {
+hone_status run_get_rows(run *r, int v, int64_t n_rows, float *to, hone_err *err) {
     const hone_value *x = &r->plan->value[v];
     HONE_ASSERT(n_rows <= x->dim[0].n);
     const size_t bytes = value_bytes(r->plan, v) / (size_t)x->dim[0].n * (size_t)n_rows;
-    return waited(r, r->table->get(r->queue, to, address(r, v, 0), bytes), "reading", v, err);
+    void *raw = x->dtype == HONE_F32 ? to : mem_new(bytes, "rows in the compute type");
+    const hone_status status =
+        waited(r, r->table->get(r->queue, raw, address(r, v, 0), bytes), "reading", v, err);
+    if (raw == to) return status;
+    convert_to_float(to, raw, x->dtype, bytes / hone_dtype_bytes(x->dtype));
+    mem_free(raw);
+    return status;
 }
 
 static size_t param_elements(const run *r, int param) {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/probe.h"
 #include "train/train.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -256,6 +257,8 @@ hone_status save_final(training *t, hone_err *err) {
     print_trainer_state(t, &trainer);
     hone_status status = write_text(t->folder, "trainer_state.json", &trainer, err);
     text_free(&trainer);
+    if (!status)
+        status = probe_write(t->s, t->folder, err); /* before the weights, which make the folder complete */
     if (!status) status = write_model(t, t->folder, 1, err);
     return status;
 }

@@ -47,6 +47,7 @@ static int is_of_a_run(const char *name) {
                                         "added_tokens.json",
                                         "vocab.txt",
                                         "README.md",
+                                        "probe.json",
                                         "trainer_state.json",
                                         "all_results.json",
                                         "train_results.json",
