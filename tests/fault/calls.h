@@ -6,6 +6,7 @@
 typedef struct {
     const char *from; /* calls count from the mkdir of a path that holds this; NULL: never */
     int fail_at;      /* the number of the call that fails, from 1; 0: none */
+    int every_write;  /* of the writes, hundreds of which are alike, each so-manieth counts; 1: all */
     int for_ever;     /* and every later one */
     int error;        /* the errno that it leaves */
     int short_writes; /* every write takes at most so many bytes; 0: all */
