@@ -1,5 +1,5 @@
-/* reader.c - a file read at places. A mapped file that is cut short ends the process with a signal; a read that
- * comes back short is an error like any other. */
+/* reader.c - a file read at places. A mapped file that is cut short ends the process with a signal; a read
+ * that comes back short is an error like any other. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* sig.c - the one door to signals: a flag, read between steps, batches of an evaluation, rows that are read or
- * tokenised. */
+/* sig.c - the one door to signals: a flag, read between steps, batches of an evaluation, rows that are read
+ * or tokenised. */
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>

@@ -1,10 +1,9 @@
 /* safetensors.h - the file format of weights: an 8-byte length, a JSON header, the tensors' bytes.
  *
- * The reader believes nothing: the header is read by a parser of its own (it names the byte
- * of every fault, and takes time and memory in proportion to the header), spans must tile the data without
+ * The reader believes nothing: the header is read by a parser of its own (it names the byte of every fault, and takes time and memory in proportion to the header), spans must tile the data without
  * hole or overlap, and a tensor's span must be what its shape and type need. Every refusal is HONE_EDAMAGED.
- * Nothing but the header is read until somebody asks for the numbers, and then by reads that may come back short: a
- * mapped file that is cut short would be a signal. Format:
+ * Nothing but the header is read until somebody asks for the numbers, and then by reads that may come back
+ * short: a mapped file that is cut short would be a signal. Format:
  * https://github.com/huggingface/safetensors#format */
 #ifndef MODEL_SAFETENSORS_H
 #define MODEL_SAFETENSORS_H
@@ -71,11 +70,12 @@ typedef struct {
 hone_status safetensors_open(safetensors **out, const char *path, hone_err *err);
 void safetensors_close(safetensors *s); /* NULL is fine */
 const stored_tensor *safetensors_find(const safetensors *s, const char *name);
-/* HONE_EDAMAGED if the file is no longer the one that was opened: to be asked after its numbers were taken. */
+/* HONE_EDAMAGED if the file is no longer the one that was opened: to be asked once its numbers were
+ * taken. */
 hone_status safetensors_unchanged(const safetensors *s, hone_err *err);
 
-/* The same checks on bytes in memory: what safetensors_open does after reading the header. s->a, s->path, s->head and
- * s->bytes are set. */
+/* The same checks on bytes in memory: what safetensors_open does after reading the header. s->a, s->path,
+ * s->head and s->bytes are set. */
 hone_status safetensors_check(safetensors *s, hone_err *err);
 /* Is this some other kind of file? HONE_OK if the bytes may be safetensors; else a refusal that says what it
  * is. */

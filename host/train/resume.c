@@ -13,8 +13,8 @@
 
 /* ---- the job then and now ---- */
 
-/* Fields that decided the steps already taken: with another value these would not have been a part of the same run.
- * Every other field may change; from here on the job's value counts. */
+/* Fields that decided the steps already taken: with another value these would not have been a part of the
+ * same run. Every other field may change; from here on the job's value counts. */
 static int is_fixed(str name) {
     static const char *const names[] = {"model_name_or_path",
                                         "config_name",
@@ -42,7 +42,8 @@ static int is_fixed(str name) {
     return 0;
 }
 
-/* Fields that say how to begin, not what to do; reduce_shards and data_seed are compared as what follows from them. */
+/* Fields that say how to begin, not what to do; reduce_shards and data_seed are compared as what follows from
+ * them. */
 static int is_of_the_command(str name) {
     static const char *const names[] = {"resume_from_checkpoint", "overwrite_output_dir",
                                         "accept_data_change",     "accept_tokenizer_change",

@@ -436,8 +436,8 @@ static void close_training(training *t) {
     session_close(t->s);
 }
 
-/* A resumed run reads the job's tokenizer again, to be compared with the one that the checkpoint was made with
- * (bad-inputs F42); the checkpoint's own copy stands in where the job's is gone. */
+/* A resumed run reads the job's tokenizer again, to be compared with the one that the checkpoint was made
+ * with (bad-inputs F42); the checkpoint's own copy stands in where the job's is gone. */
 static const char *tokenizer_of(const job *j, const checkpoint *from) {
     const char *own = j->tokenizer_name ? j->tokenizer_name : j->model_name_or_path;
     if (!from || (own && file_is_folder(own))) return own;

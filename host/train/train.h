@@ -59,8 +59,8 @@ hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int wi
 
 /* loop.c: the steps, with their evaluations and checkpoints. */
 hone_status train_loop(training *t, hone_err *err);
-/* What a status of this kind asks for, outside the loop too: save (if there is anything that is not) and say what
- * was saved and how to go on. Other statuses, HONE_OK among them, come back as they are. */
+/* What a status of this kind asks for, outside the loop too: save (if there is anything that is not) and say
+ * what was saved and how to go on. Other statuses, HONE_OK among them, come back as they are. */
 hone_status obey_signal(training *t, hone_status status, hone_err *err);
 
 /* save.c: checkpoints, the final folder. */
@@ -70,7 +70,8 @@ hone_status save_if_room(training *t, hone_err *err);
 hone_status save_final(training *t, hone_err *err);
 void print_facts(const training *t, text *out);
 
-/* resume.c: prints what differs between the job and the checkpoint's, refuses what may not, takes over the state. */
+/* resume.c: prints what differs between the job and the checkpoint's, refuses what may not, takes over the
+ * state. */
 hone_status resume_training(training *t, const checkpoint *from, hone_err *err);
 
 /* guard.c: after a step that was not finite: plays its micro-batches again and fills err with step, layer and

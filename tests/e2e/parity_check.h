@@ -11,7 +11,7 @@ int parity_next_row(arena *a, str *left, const json **row);
 /* Rows of OUT/log.jsonl: losses, norms, rates and tokens of every step, as golden's "steps". */
 void parity_steps(arena *a, const char *out, const json *golden);
 
-/* The parameters in OUT, trained from those in MODEL, as golden's "weights"; returns how many were compared (all but
- * attention key biases). */
+/* The parameters in OUT, trained from those in MODEL, as golden's "weights"; returns how many were compared
+ * (all but attention key biases). */
 int parity_weights(arena *a, const char *model, const char *out, const json *golden);
 #endif

@@ -1,5 +1,5 @@
-/* regression.c - predicting a number, beside torch (scripts/golden/regression.py): the same tiny model and targets are made
- * here, so that nothing but the fixture is needed. */
+/* regression.c - predicting a number, beside torch (scripts/golden/regression.py): the same tiny model and
+ * targets are made here, so that nothing but the fixture is needed. */
 #include <stdlib.h>
 
 #include "command.h"

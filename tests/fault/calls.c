@@ -1,5 +1,5 @@
-/* calls.c - counting, failing, or passing a call on. Of what is written only files that must be new count: those
- * that a save makes. A log that cannot be written is a warning. */
+/* calls.c - counting, failing, or passing a call on. Of what is written only files that must be new count:
+ * those that a save makes. A log that cannot be written is a warning. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>

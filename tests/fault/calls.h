@@ -1,5 +1,5 @@
-/* calls.h - the calls by which a save reaches the disk, each of which may be made to fail. The linker puts these
- * wrappers between hone and the C library (CMakeLists.txt, --wrap). */
+/* calls.h - the calls by which a save reaches the disk, each of which may be made to fail. The linker puts
+ * these wrappers between hone and the C library (CMakeLists.txt, --wrap). */
 #ifndef FAULT_CALLS_H
 #define FAULT_CALLS_H
 

@@ -1,5 +1,5 @@
-/* save.c - every call of a save fails in turn, as on a full or broken disk: exit code 8, no checkpoint announced that is
- * not there, the earlier one intact, and the same bits from whoever goes on. */
+/* save.c - every call of a save fails in turn, as on a full or broken disk: exit code 8, no checkpoint
+ * announced that is not there, the earlier one intact, and the same bits from whoever goes on. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

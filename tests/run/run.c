@@ -1,4 +1,5 @@
-/* run.c - a plan on a device: its slabs to the byte, its weights in and out, and no memory once it has begun. */
+/* run.c - a plan on a device: its slabs to the byte, its weights in and out, and no memory once it has begun.
+ * */
 #include <math.h>
 #include <signal.h>
 #include <sys/wait.h>

@@ -1,4 +1,5 @@
-/* session.c - a live run inside the process: what it allocates, what a poisoned step does to its weights, its rows. */
+/* session.c - a live run inside the process: what it allocates, what a poisoned step does to its weights, its
+ * rows. */
 #include <math.h>
 #include <stdlib.h>
 
