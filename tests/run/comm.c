@@ -40,13 +40,13 @@ static void start_ranks(int n, double limit_s, rank_fn *fn, void *arg, pid_t *pi
 }
 
 static const char *said_by(int rank) {
-    static char text[1100];
+    static char what[1100];
     char path[4200];
     snprintf(path, sizeof path, "%s/%d", test_folder(), rank);
     FILE *f = fopen(path, "r");
-    text[f ? fread(text, 1, sizeof text - 1, f) : 0] = 0;
+    what[f ? fread(what, 1, sizeof what - 1, f) : 0] = 0;
     if (f) fclose(f);
-    return text;
+    return what;
 }
 
 static int end_of(pid_t pid) {
