@@ -39,6 +39,7 @@ void log_debug(const char *fmt, ...) HONE_PRINTF(1, 2);
 void log_error(const hone_err *err);                     /* "error: ...", "hint: ..." */
 void log_bar(const char *fmt, ...) HONE_PRINTF(1, 2);    /* a progress line: overwritten in place; only on a terminal */
 int log_is_terminal(void);
+void stderr_add(const char *p, size_t n); /* bytes of another process, as they are */
 
 /* rss.c: peak resident bytes of this process, and now. */
 int64_t rss_peak_bytes(void);
