@@ -7,23 +7,22 @@
 #include "base/host.h"
 
 typedef struct {
-    const char *by, *rank, *n, *local_rank, *local_n, *host, *port, *comm;
+    const char *by, *rank, *n, *local_rank, *local_n, *host, *port;
     const char *needs; /* a variable that must be set too, or NULL */
     const char *why;   /* what it means if it is not */
 } launcher;
 
 static const launcher launchers[] = {
-    {"hone launch", "HONE_RANK", "HONE_WORLD_SIZE", "HONE_LOCAL_RANK", "HONE_LOCAL_WORLD_SIZE", NULL, NULL, "HONE_COMM", NULL,
-     NULL},
-    {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", NULL, NULL, NULL},
-    {"torchelastic", "PET_NODE_RANK", "PET_NNODES", NULL, NULL, "PET_MASTER_ADDR", "PET_MASTER_PORT", NULL, NULL, NULL},
+    {"hone launch", "HONE_RANK", "HONE_WORLD_SIZE", "HONE_LOCAL_RANK", "HONE_LOCAL_WORLD_SIZE", NULL, NULL, NULL, NULL},
+    {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", NULL, NULL},
+    {"torchelastic", "PET_NODE_RANK", "PET_NNODES", NULL, NULL, "PET_MASTER_ADDR", "PET_MASTER_PORT", NULL, NULL},
     {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE",
-     NULL, NULL, NULL, NULL, NULL},
-    {"PMIx", "PMIX_RANK", "PMIX_SIZE", NULL, NULL, NULL, NULL, NULL, NULL, NULL},
-    {"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS", NULL, NULL, NULL, NULL, NULL},
-    {"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", NULL, "SLURM_LAUNCH_NODE_IPADDR", NULL, NULL, "SLURM_STEP_ID",
+     NULL, NULL, NULL, NULL},
+    {"PMIx", "PMIX_RANK", "PMIX_SIZE", NULL, NULL, NULL, NULL, NULL, NULL},
+    {"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS", NULL, NULL, NULL, NULL},
+    {"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", NULL, "SLURM_LAUNCH_NODE_IPADDR", NULL, "SLURM_STEP_ID",
      "the batch script, not an srun step"},
-    {"SkyPilot", "SKYPILOT_NODE_RANK", "SKYPILOT_NUM_NODES", NULL, NULL, NULL, NULL, NULL, NULL, NULL},
+    {"SkyPilot", "SKYPILOT_NODE_RANK", "SKYPILOT_NUM_NODES", NULL, NULL, NULL, NULL, NULL, NULL},
 };
 enum { N_LAUNCHERS = sizeof launchers / sizeof *launchers };
 
@@ -52,13 +51,16 @@ static hone_status read_number(int *out, const char *name, const char *given, in
 }
 
 static hone_status read_place(rank_place *out, const launcher *l, hone_err *err) {
-    *out = (rank_place){.by = l->by, .comm = filled(l->comm), .host = filled(l->host)};
+    *out = (rank_place){.by = l->by, .comm = filled("HONE_COMM"), .host = filled(l->host)};
     HONE_TRY(read_number(&out->n, l->n, filled(l->n), 1, COMM_RANKS_MAX, err));
     HONE_TRY(read_number(&out->rank, l->rank, filled(l->rank), 0, out->n - 1, err));
     out->local_rank = out->rank;
     if (filled(l->local_rank)) HONE_TRY(read_number(&out->local_rank, l->local_rank, filled(l->local_rank), 0, out->n - 1, err));
     if (filled(l->local_n)) HONE_TRY(read_number(&out->local_n, l->local_n, filled(l->local_n), 1, out->n, err));
-    return filled(l->port) ? read_number(&out->port, l->port, filled(l->port), 1, 65535, err) : HONE_OK;
+    /* mpirun and srun name no meeting place: then MASTER_ADDR and MASTER_PORT do, as people set them for torch */
+    if (!out->host) out->host = filled("MASTER_ADDR");
+    const char *port = filled(l->port) ? l->port : filled("MASTER_PORT") ? "MASTER_PORT" : NULL;
+    return port ? read_number(&out->port, port, filled(port), 1, 65535, err) : HONE_OK;
 }
 
 hone_status rank_find(rank_place *out, const char *rank, const char *world_size, hone_err *err) {

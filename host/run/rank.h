@@ -8,7 +8,7 @@ typedef struct {
     int rank, n;             /* of the run */
     int local_rank, local_n; /* on this machine; local_n 0: not said */
     const char *by;          /* who said it: "hone launch", "torchrun", "Open MPI" ...; "one process" */
-    const char *comm;        /* hone launch: path of the shared memory; NULL */
+    const char *comm;        /* HONE_COMM: path of hone launch's shared memory, "sockets", or NULL */
     const char *host;        /* where rank 0 waits; NULL: not said */
     int port;
 } rank_place;
