@@ -72,39 +72,49 @@ typedef struct {
 struct tree_sum {
     comm *c;
     pool *p;
-    int n_leaves, n_nodes, n_rounds; /* nodes of all ranks; most of one rank */
+    int n_leaves, n_nodes, n_rounds; /* of this step: nodes of all ranks; most of one rank */
+    int most_nodes;
     int first[COMM_RANKS_MAX + 1];   /* node of a rank in `node` */
     received *node;
     float *memory;
 };
 
-static int count_nodes(tree_sum *t, received *node) {
+/* The nodes of all ranks, into `node` unless that is NULL; *rounds: most of one rank. */
+static int list_nodes(const comm *c, int n_leaves, received *node, int *first_of_rank, int *rounds, float *memory) {
     tree_node own[TREE_NODES_MAX];
     int n = 0;
-    t->n_rounds = 0;
-    for (int r = 0; r < t->c->n; r++) {
+    *rounds = 0;
+    for (int r = 0; r < c->n; r++) {
         int first, end;
-        tree_run_of_rank(t->n_leaves, r, t->c->n, &first, &end);
-        const int k = tree_maximal_nodes(t->n_leaves, first, end, own);
-        t->first[r] = n;
+        tree_run_of_rank(n_leaves, r, c->n, &first, &end);
+        const int k = tree_maximal_nodes(n_leaves, first, end, own);
+        first_of_rank[r] = n;
         for (int i = 0; i < k; i++, n++)
-            if (node) node[n] = (received){.at = own[i], .rank = r, .part = t->memory + (int64_t)n * PART};
-        if (k > t->n_rounds) t->n_rounds = k;
+            if (node) node[n] = (received){.at = own[i], .rank = r, .part = memory + (int64_t)n * PART};
+        if (k > *rounds) *rounds = k;
     }
-    t->first[t->c->n] = n;
+    first_of_rank[c->n] = n;
     return n;
 }
 
-tree_sum *tree_sum_new(comm *c, int n_leaves, pool *p) {
+tree_sum *tree_sum_new(comm *c, int most_leaves, pool *p) {
     tree_sum *t = mem_new(sizeof *t, "sums over ranks");
     t->c = c;
     t->p = p;
-    t->n_leaves = n_leaves;
-    t->n_nodes = count_nodes(t, NULL);
-    t->node = mem_new((size_t)t->n_nodes * sizeof *t->node + 1, "sums over ranks");
-    t->memory = mem_new((size_t)t->n_nodes * PART * sizeof(float) + 1, "sums over ranks");
-    count_nodes(t, t->node);
+    for (int n = 1; n <= most_leaves; n++) {
+        const int nodes = list_nodes(c, n, NULL, t->first, &t->n_rounds, NULL);
+        if (nodes > t->most_nodes) t->most_nodes = nodes;
+    }
+    t->node = mem_new((size_t)t->most_nodes * sizeof *t->node + 1, "sums over ranks");
+    t->memory = mem_new((size_t)t->most_nodes * PART * sizeof(float) + 1, "sums over ranks");
+    tree_sum_begin(t, most_leaves);
     return t;
+}
+
+void tree_sum_begin(tree_sum *t, int n_leaves) {
+    t->n_leaves = n_leaves;
+    t->n_nodes = list_nodes(t->c, n_leaves, t->node, t->first, &t->n_rounds, t->memory);
+    HONE_ASSERT(t->n_nodes <= t->most_nodes);
 }
 
 void tree_sum_free(tree_sum *t) {
@@ -114,7 +124,7 @@ void tree_sum_free(tree_sum *t) {
     mem_free(t);
 }
 
-size_t tree_sum_bytes(const tree_sum *t) { return (size_t)t->n_nodes * PART * sizeof(float); }
+size_t tree_sum_bytes(const tree_sum *t) { return (size_t)t->most_nodes * PART * sizeof(float); }
 
 typedef struct {
     float *to;

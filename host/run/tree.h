@@ -27,10 +27,12 @@ int tree_slots(int n_leaves, int first, int end);
 /* ---- over ranks ----------------------------------------------------------------------------------------------*/
 typedef struct tree_sum tree_sum;
 
-/* n_leaves shards over c's ranks. pool: whose threads add. Allocates all that summing needs. */
-tree_sum *tree_sum_new(comm *c, int n_leaves, pool *p);
+/* Steps of up to most_leaves shards over c's ranks. pool: whose threads add. Allocates all that summing needs. */
+tree_sum *tree_sum_new(comm *c, int most_leaves, pool *p);
 void tree_sum_free(tree_sum *t); /* NULL is fine */
 size_t tree_sum_bytes(const tree_sum *t); /* of its buffers */
+/* The step at hand has so many shards (the last one of an epoch may have fewer). */
+void tree_sum_begin(tree_sum *t, int n_leaves);
 
 /* Add up: node[i] is the value [bound[n_ranks]] of this rank's i-th maximal node; bound[r] .. bound[r + 1] are the
  * elements that rank r adds. Afterwards out[bound[rank] .. bound[rank + 1]] holds this rank's part of the root's value;

@@ -128,13 +128,14 @@ static hone_status sum_shards(comm *c, void *arg, hone_err *err) {
     int64_t bound[COMM_RANKS_MAX + 1];
     int first, end;
     pool *p = pool_new(1);
-    tree_sum *t = tree_sum_new(c, n_leaves, p);
+    tree_sum *t = tree_sum_new(c, n_leaves + 3, p);
     tree_run_of_rank(n_leaves, c->rank, c->n, &first, &end);
     const int n = tree_maximal_nodes(n_leaves, first, end, node);
     for (int i = 0; i < n; i++)
         if (!(value[i] = sum_of_run(n_leaves, node[i]))) return hone_fail(err, HONE_EBUG, "node %d is not one sum", i);
     for (int r = 0; r <= c->n; r++) bound[r] = (int64_t)ELEMENTS * r / c->n;
     mem_refuse(1); /* as in a run: nothing is allocated any more */
+    tree_sum_begin(t, n_leaves);
     HONE_TRY(tree_sum_scatter(t, value, out, bound, err));
     HONE_TRY(tree_sum_gather(t, out, sizeof *out, bound, err));
     mem_refuse(0);
