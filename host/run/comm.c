@@ -41,6 +41,23 @@ hone_status comm_largest(comm *c, int64_t *x, hone_err *err) {
     return HONE_OK;
 }
 
+hone_status comm_first_word(comm *c, int64_t *word, int *rank, hone_err *err) {
+    int64_t all[COMM_RANKS_MAX];
+    HONE_TRY(comm_gather(c, word, sizeof *word, all, err));
+    *rank = -1;
+    for (int r = c->n - 1; r >= 0; r--)
+        if (all[r]) *rank = r;
+    if (*rank >= 0) *word = all[*rank];
+    return HONE_OK;
+}
+
+static void stay(comm *c) { (void)c; }
+static const comm_way nobody = {.name = "one process", .close = stay};
+comm *comm_alone(void) {
+    static comm alone = {.way = &nobody, .rank = 0, .n = 1};
+    return &alone;
+}
+
 void comm_seen(comm *c, int64_t step, const char *phase) {
     if (c && c->way->seen) c->way->seen(c, step, phase);
 }

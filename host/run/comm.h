@@ -35,6 +35,9 @@ struct comm {
     int rank, n;
 };
 
+/* One rank by itself: every call is a copy. */
+comm *comm_alone(void);
+
 /* Shared memory of one machine. path: a file that one process made with comm_shm_make for n ranks; each rank opens it
  * once. limit_s: how long a rank may show no sign of life before it is given up. */
 hone_status comm_shm_make(const char *path, int n, hone_err *err);
@@ -50,6 +53,9 @@ hone_status comm_broadcast(comm *c, void *p, size_t bytes, int root, hone_err *e
 hone_status comm_barrier(comm *c, hone_err *err);
 /* The largest of everybody's x. */
 hone_status comm_largest(comm *c, int64_t *x, hone_err *err);
+
+/* The first rank whose word is not 0 decides: *word becomes its word, and *rank who it is (-1: all are 0). */
+hone_status comm_first_word(comm *c, int64_t *word, int *rank, hone_err *err);
 
 /* Where this rank is, for the line that names it should it die: phase is a constant string ("forward", "save" ...). */
 void comm_seen(comm *c, int64_t step, const char *phase);

@@ -48,7 +48,11 @@ hone_status rendezvous_read(rendezvous_peer *p, void *bytes, size_t n, uint64_t 
 /* The secret: HONE_SECRET, or the file that HONE_SECRET_FILE names, which must be ours alone (mode 0600). */
 hone_status rendezvous_secret(uint8_t out[RENDEZVOUS_SECRET_MAX], size_t *n, hone_err *err);
 
-/* All of it: meet at place->host:place->port (rank 0 listens there; a host that is not named is loopback), and open
+/* The communicator of a place: one process alone, hone launch's shared memory, or a rendezvous. limit_s: how long a
+ * rank may show no sign of life. */
+hone_status ranks_open(comm **out, const rank_place *place, double limit_s, hone_err *err);
+
+/* Meet at place->host:place->port (rank 0 listens there; a host that is not named is loopback), and open
  * shared memory where all are on one machine, else sockets between all. */
 hone_status rendezvous_open(comm **out, const rank_place *place, double limit_s, hone_err *err);
 
