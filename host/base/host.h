@@ -19,6 +19,7 @@ const char *env_cache_folder(void); /* HONE_CACHE, else XDG_CACHE_HOME/hone, els
 typedef enum { SIG_NOTHING, SIG_SAVE, SIG_INTERRUPT } sig_wish; /* SIGTERM, SIGUSR1: SAVE (exit 75). SIGINT: INTERRUPT (130) */
 void sig_install(void);
 sig_wish sig_wished(void);
+void sig_wish_for(sig_wish wished); /* as if a signal had come; the first wish counts */
 /* Asked inside long work that nothing needs to be saved of: HONE_EPREEMPTED or HONE_EINTERRUPTED once a signal came. */
 hone_status sig_check(hone_err *err);
 

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -87,4 +88,23 @@ int process_has_ended(process *p) {
 
 void process_signal(const process *p, int number) {
     if (p->pid) kill((pid_t)p->pid, number);
+}
+
+/* posix_spawn, for this runs beside threads. */
+int process_shell(const char *command) {
+    extern char **environ;
+    char shell[] = "sh", flag[] = "-c";
+    char *const argv[] = {shell, flag, (char *)command, NULL};
+    posix_spawn_file_actions_t nowhere;
+    pid_t pid;
+    int status;
+    posix_spawn_file_actions_init(&nowhere);
+    posix_spawn_file_actions_addopen(&nowhere, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&nowhere, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&nowhere, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    const int failed = posix_spawn(&pid, "/bin/sh", &nowhere, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&nowhere);
+    if (failed) return 127;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 127;
 }

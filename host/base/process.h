@@ -35,4 +35,6 @@ size_t process_read(process *p, char *to, size_t bytes);
 /* Has it ended? status is then set and pid is 0. */
 int process_has_ended(process *p);
 void process_signal(const process *p, int number);
+/* Run a command by the shell, silently, and wait: its exit code, 127 if it could not be run. Allocates nothing of ours. */
+int process_shell(const char *command);
 #endif

@@ -33,6 +33,11 @@ void sig_install(void) {
 
 sig_wish sig_wished(void) { return (sig_wish)atomic_load_explicit(&wish, memory_order_relaxed); }
 
+void sig_wish_for(sig_wish wished) {
+    int nothing = SIG_NOTHING;
+    atomic_compare_exchange_strong(&wish, &nothing, (int)wished);
+}
+
 hone_status sig_check(hone_err *err) {
     const sig_wish wanted = sig_wished();
     if (wanted == SIG_NOTHING) return HONE_OK;
