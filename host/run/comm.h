@@ -33,6 +33,7 @@ typedef struct {
 struct comm {
     const comm_way *way;
     int rank, n;
+    int lost; /* the rank whose loss this one has noticed + 1; 0: none */
 };
 
 /* One rank by itself: every call is a copy. */
@@ -59,7 +60,7 @@ hone_status comm_first_word(comm *c, int64_t *word, int *rank, hone_err *err);
 
 /* Where this rank is, for the line that names it should it die: phase is a constant string ("forward", "save" ...). */
 void comm_seen(comm *c, int64_t step, const char *phase);
-/* This rank ends with an error of its own: the others stop waiting and say that they are not the cause. */
+/* This rank ends with an error: the others stop waiting. They name it, or the rank that it has lost itself. */
 void comm_abandon(comm *c);
 
 #define COMM_RANKS_MAX 64

@@ -29,7 +29,8 @@ typedef struct {
 typedef struct { /* of a rank, written by it alone */
     _Alignas(64) _Atomic int64_t pid, step;
     _Atomic uint64_t beat_ns;
-    _Atomic uint32_t bell, abandoned, closed;
+    _Atomic uint32_t bell, closed;
+    _Atomic uint32_t abandoned; /* 1: it gave up; above: because it has lost rank abandoned - 2 */
     char phase[24], host[64];
 } pulse;
 
@@ -115,6 +116,12 @@ static uint64_t empty_ring(ring *g, const comm_piece *piece, uint64_t done) {
 
 static hone_status lost(shm *s, int rank, const char *how, hone_err *err) {
     const pulse *p = &s->shared->rank[rank];
+    if (p->abandoned > 1) { /* a victim: who was lost first is named, as far as is known here */
+        rank = (int)p->abandoned - 2;
+        p = &s->shared->rank[rank];
+        how = p->abandoned ? "gave up" : p->pid && process_is_gone(p->pid) ? "has died" : "was lost by another rank";
+    }
+    s->base.lost = rank + 1;
     char phase[sizeof p->phase];
     memcpy(phase, p->phase, sizeof phase);
     phase[sizeof phase - 1] = 0;
@@ -186,7 +193,7 @@ static void wake_all(shm *s) {
 
 static void abandon(comm *c) {
     shm *s = (shm *)c;
-    atomic_store(&s->shared->rank[c->rank].abandoned, 1);
+    atomic_store(&s->shared->rank[c->rank].abandoned, (uint32_t)(1 + c->lost));
     wake_all(s);
 }
 

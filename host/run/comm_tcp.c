@@ -19,7 +19,7 @@
 
 typedef struct { /* what goes over a pulse socket, whole */
     int64_t step, pid;
-    int32_t gives_up;
+    int32_t gives_up; /* 1: it does; above: because it has lost rank gives_up - 2 */
     char phase[24], host[64];
 } sign;
 
@@ -76,10 +76,17 @@ static void *beat(void *arg) {
 static hone_status lost(tcp *t, int rank, const char *how, hone_err *err) {
     pthread_mutex_lock(&t->lock);
     hear_signs(t);
-    const sign s = t->of[rank];
+    sign s = t->of[rank];
+    if (s.gives_up == 1) how = "gave up";
+    if (s.gives_up > 1 && s.gives_up - 2 < t->base.n) { /* a victim: who was lost first is named */
+        rank = s.gives_up - 2;
+        s = t->of[rank];
+        how = s.gives_up ? "gave up" : "was lost by another rank";
+    }
+    t->base.lost = rank + 1;
     pthread_mutex_unlock(&t->lock);
     hone_fail(err, HONE_ECOMM, "rank %d (host %.63s, process %lld) %s; last seen at step %lld in %.23s", rank, s.host,
-              (long long)s.pid, s.gives_up ? "gave up" : how, (long long)s.step, *s.phase ? s.phase : "its start");
+              (long long)s.pid, how, (long long)s.step, *s.phase ? s.phase : "its start");
     return hone_hint(err, "its own last lines say why; the newest checkpoint holds, and resume_from_checkpoint: true goes on from it");
 }
 
@@ -138,7 +145,7 @@ static void seen(comm *c, int64_t step, const char *phase) {
 static void abandon(comm *c) {
     tcp *t = (tcp *)c;
     pthread_mutex_lock(&t->lock);
-    t->own.gives_up = 1;
+    t->own.gives_up = 1 + c->lost;
     give_signs(t);
     pthread_mutex_unlock(&t->lock);
 }

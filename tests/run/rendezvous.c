@@ -70,7 +70,9 @@ static int act(const scene *s, int rank) {
         if (!status) status = comm_barrier(c, &err);
         if (s->dies && rank == s->odd_rank) raise(SIGKILL);
         if (!status) status = s->dies ? comm_barrier(c, &err) : add_ranks(c, &err);
+        if (status) comm_abandon(c);
         comm_close(c);
+        if (s->dies && !strstr(err.text, "rank 2 (host")) status = hone_fail(&err, HONE_EBUG, "%s", err.text);
     }
     if (status) fprintf(stderr, "  rank %d: %s\n", rank, err.text);
     return hone_status_exit(status);
