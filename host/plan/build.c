@@ -1,4 +1,5 @@
 /* build.c - the order of the passes, and where everything that outlives a step lies. */
+#include <stdio.h>
 #include <string.h>
 
 #include "plan/build.h"
@@ -67,6 +68,8 @@ static hone_status run_passes(hone_plan *p, graph *g, const plan_options *o, hon
     HONE_TRY(plan_verify(g, "fuse", 0, err));
     if (kind == HONE_MICRO) pass_recompute(g, o->recompute);
     HONE_TRY(plan_verify(g, "recompute", 0, err));
+    HONE_TRY(pass_lists(g, o->device, p->list, &p->n_lists, err));
+    HONE_TRY(plan_verify(g, "lists", 0, err));
     pass_memory(g, &act, &bound);
     HONE_TRY(plan_verify(g, "memory", 1, err));
     HONE_TRY(pass_bind(g, o->device, &p->slab_bytes[HONE_WORK], err));
@@ -309,6 +312,8 @@ static void place_rest(hone_plan *p, graph *g) {
         x->offset = p->slab_bytes[x->cls];
         p->slab_bytes[x->cls] += value_bytes(x);
     }
+    p->input_bytes = p->slab_bytes[HONE_INPUT];
+    if (p->fixed_rows) p->slab_bytes[HONE_INPUT] *= 2;
 }
 
 static hone_status check_budget(const hone_plan *p, const plan_options *o, hone_err *err) {
@@ -361,6 +366,21 @@ static hone_status build(hone_plan *p, graph *g, const plan_options *o, hone_err
     return check_budget(p, o, err);
 }
 
+/* What the kind of device says of itself: how it plays rows, and that it has the compute type. */
+static hone_status check_type(hone_plan *p, const plan_options *o, hone_err *err) {
+    hone_limits l;
+    char have[64] = "";
+    HONE_TRY(o->device->limits(NULL, &l));
+    p->fixed_rows = l.fixed_rows;
+    if (l.dtypes & 1u << o->dtype) return HONE_OK;
+    for (int d = 0; d < HONE_N_DTYPES; d++)
+        if (l.dtypes & 1u << d)
+            snprintf(have + strlen(have), sizeof have - strlen(have), "%s%s", *have ? ", " : "",
+                     hone_dtype_name((hone_dtype)d));
+    return hone_fail(err, HONE_EUSAGE, "%s: true, but the device %s computes in %s only",
+                     hone_dtype_name(o->dtype), o->device->name, have);
+}
+
 hone_status plan_build(hone_plan **out, const plan_options *o, hone_err *err) {
     arena *a = arena_new("plan");
     hone_plan *p = ARENA_NEW(a, hone_plan);
@@ -369,7 +389,8 @@ hone_status plan_build(hone_plan **out, const plan_options *o, hone_err *err) {
     graph_init(&g, a, o->config, o->dtype, &why);
     p->owner = a;
     p->dtype = o->dtype;
-    const hone_status status = build(p, &g, o, &why);
+    hone_status status = check_type(p, o, &why);
+    if (!status) status = build(p, &g, o, &why);
     if (status) {
         if (err) *err = why;
         arena_free(a);

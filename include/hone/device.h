@@ -97,7 +97,8 @@ typedef struct {
      * operand and extent in why. work_bytes must not shrink when row extents grow. */
     int (*can)(const hone_query *query, char *why, size_t why_bytes);
     size_t (*work_bytes)(const hone_query *query);
-    /* Attention's work lists: bytes of operand "list" (0: none), and its filling by the batcher. */
+    /* Attention's work lists: bytes of operand "list" (0: none), and its filling by the batcher. A list serves every
+     * call whose query is the same but for site, p, scale and strides. rows: played, of queries and of keys. */
     size_t (*list_bytes)(const hone_query *query);
     void (*list_fill)(const hone_query *query, const hone_range *q_at, const hone_range *k_at, const hone_key *key,
                       const int64_t rows[2], void *out);
@@ -105,6 +106,7 @@ typedef struct {
     /* host must outlive the device. ordinal: which of several. */
     hone_status (*open)(hone_device **out, const hone_host_v1 *host, int ordinal, hone_err *err);
     void (*close)(hone_device *device);
+    /* device NULL: what holds of every device of this kind (memory 0), pure like can. */
     hone_status (*limits)(hone_device *device, hone_limits *out);
     /* Prepare what a call needs beyond memory (a matrix product's code, an algorithm measured once); called for every
      * planned step before the run begins, never after. *out (may become NULL) goes into hone_call.choice and lives
@@ -115,7 +117,8 @@ typedef struct {
     hone_status (*slab_new)(hone_device *device, int pinned, size_t bytes, void **out, hone_err *err);
     void (*slab_free)(hone_device *device, void *slab);
 
-    /* Queues run their calls in order; put and get are calls too. queue_wait returns when all are done. */
+    /* Queues run their calls in order; put and get are calls too (put also from device memory). queue_wait returns
+     * when all are done. */
     hone_status (*queue_new)(hone_device *device, hone_queue **out);
     void (*queue_free)(hone_queue *queue);
     hone_status (*queue_wait)(hone_queue *queue);

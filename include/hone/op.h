@@ -57,7 +57,7 @@ XX(POOL_FWD, "x[N,D] at[B]r -> y[B,D]", "POOL_BWD dy at -> dx") \
 XX(POOL_BWD, "dy[B,D] at[B]r -> dx[N,D]+", "") \
 XX(SOFTMAX_FWD, "x[M,C] -> y[M,C]@x", "SOFTMAX_BWD dy y -> dx") \
 XX(SOFTMAX_BWD, "dy[M,C] y[M,C] -> dx[M,C]@dy", "") \
-/* Losses give their gradient at once. loss[m] = scale times the row's loss; gx = its gradient. scale is the row's weight in the global mean; label -1: loss and gradient 0. t = (1-smoothing) onehot + smoothing / C; loss = -sum t log softmax(x); with class weights each class's term is multiplied by its weight. best: first index of the largest x */ \
+/* Losses give their gradient at once. loss[m] = scale times the row's loss; gx = its gradient times the tick's loss scale (1 unless fp16; BCE, MSE and SPAN_XENT too; no tick reads as 1). scale is the row's weight in the global mean; label -1: loss and gradient 0. t = (1-smoothing) onehot + smoothing / C; loss = -sum t log softmax(x); with class weights each class's term is multiplied by its weight. best: first index of the largest x */ \
 XX(XENT, "x[M,C] label[M]i weight[C]f? scale[1]f -> loss[M]f best[M]i? gx[M,C]?@x", "dx = gx") \
 /* a macro that no device needs: the plan expands it into chunks of rows of LINEAR_FWD, XENT, LINEAR_BWD_W, LINEAR_BWD */ \
 XX(HEAD_XENT, "x[M,D] w[V,D] bias[V]? label[M]i scale[1]f -> loss[M]f best[M]i? gx[M,D]? gw[V,D]f?+ gbias[V]f?+", "dx = gx; dw = gw; dbias = gbias") \

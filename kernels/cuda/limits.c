@@ -48,3 +48,12 @@ void cuda_list_fill(const hone_query *query, const hone_range *q_at, const hone_
                     const int64_t rows[2], void *out) {
     (void)query, (void)q_at, (void)k_at, (void)key, (void)rows, (void)out;
 }
+
+hone_status cuda_limits(hone_device *device, hone_limits *out) {
+    (void)device;
+    *out = (hone_limits){.name = "GPU",
+                         .dtypes = 1u << HONE_F32 | 1u << HONE_BF16 | 1u << HONE_F16,
+                         .max_head_width = 256,
+                         .fixed_rows = 1};
+    return HONE_OK;
+}
