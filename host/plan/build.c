@@ -1,5 +1,4 @@
 /* build.c - the order of the passes, and where everything that outlives a step lies. */
-#include <stdio.h>
 #include <string.h>
 
 #include "plan/build.h"
@@ -366,21 +365,6 @@ static hone_status build(hone_plan *p, graph *g, const plan_options *o, hone_err
     return check_budget(p, o, err);
 }
 
-/* What the kind of device says of itself: how it plays rows, and that it has the compute type. */
-static hone_status check_type(hone_plan *p, const plan_options *o, hone_err *err) {
-    hone_limits l;
-    char have[64] = "";
-    HONE_TRY(o->device->limits(NULL, &l));
-    p->fixed_rows = l.fixed_rows;
-    if (l.dtypes & 1u << o->dtype) return HONE_OK;
-    for (int d = 0; d < HONE_N_DTYPES; d++)
-        if (l.dtypes & 1u << d)
-            snprintf(have + strlen(have), sizeof have - strlen(have), "%s%s", *have ? ", " : "",
-                     hone_dtype_name((hone_dtype)d));
-    return hone_fail(err, HONE_EUSAGE, "%s: true, but the device %s computes in %s only",
-                     hone_dtype_name(o->dtype), o->device->name, have);
-}
-
 hone_status plan_build(hone_plan **out, const plan_options *o, hone_err *err) {
     arena *a = arena_new("plan");
     hone_plan *p = ARENA_NEW(a, hone_plan);
@@ -389,7 +373,9 @@ hone_status plan_build(hone_plan **out, const plan_options *o, hone_err *err) {
     graph_init(&g, a, o->config, o->dtype, &why);
     p->owner = a;
     p->dtype = o->dtype;
-    hone_status status = check_type(p, o, &why);
+    hone_limits kind;
+    hone_status status = o->device->limits(NULL, &kind);
+    p->fixed_rows = kind.fixed_rows;
     if (!status) status = build(p, &g, o, &why);
     if (status) {
         if (err) *err = why;
