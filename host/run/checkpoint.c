@@ -23,16 +23,18 @@ struct checkpoint_writer {
     int64_t step;
 };
 
+hone_status checkpoint_room(const char *run_folder, size_t bytes, hone_err *err) {
+    const int64_t free_bytes = disk_free_bytes(run_folder);
+    if (free_bytes < 0 || (double)free_bytes >= 1.1 * (double)bytes) return HONE_OK;
+    char need[24], have[24];
+    bytes_text(need, 1.1 * (double)bytes);
+    bytes_text(have, (double)free_bytes);
+    return hone_fail(err, HONE_ESTORAGE, "%s: a checkpoint needs %s, %s are free", run_folder, need, have);
+}
+
 hone_status checkpoint_begin(checkpoint_writer **out, const char *run_folder, int64_t step, size_t bytes,
                              hone_err *err) {
-    const int64_t free_bytes = disk_free_bytes(run_folder);
-    if (free_bytes >= 0 && (double)free_bytes < 1.1 * (double)bytes) {
-        char need[24], have[24];
-        bytes_text(need, 1.1 * (double)bytes);
-        bytes_text(have, (double)free_bytes);
-        return hone_fail(err, HONE_ESTORAGE, "%s: a checkpoint needs %s, %s are free", run_folder, need,
-                         have);
-    }
+    HONE_TRY(checkpoint_room(run_folder, bytes, err));
     arena *a = arena_new("checkpoint");
     checkpoint_writer *w = ARENA_NEW(a, checkpoint_writer);
     w->a = a;
