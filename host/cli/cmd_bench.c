@@ -18,7 +18,7 @@ const option bench_flags[] = {
     {"num_labels", 0, "step: N classes of a new head (default 2 where the folder has none)."},
     {"steps", 0, "step: N steps that are timed (default 10)."},
     {"warmup", 0, "step: N steps before them (default 2)."},
-    {"dtype", 0, "NAME: fp32 (default) or bf16."},
+    {"dtype", 0, "NAME: fp32 (default), bf16 or fp16."},
     {"shape", 0, "OP: SHAPE like N=4096,D=384 instead of the list's sizes."},
     {"seconds", 0, "OP: N milliseconds to time each case (default 200)."},
     {"csv", 1, "OP: rows as CSV."},
@@ -67,9 +67,9 @@ static hone_status run_step_bench(const args *a, arena *m, hone_err *err) {
     HONE_TRY(job_of_args(&j, a, file, err));
     if (model) j->model_name_or_path = model;
     hone_status status = HONE_OK;
-    if (dtype && !strcmp(dtype, "bf16")) j->bf16 = 1;
-    else if (dtype && strcmp(dtype, "fp32"))
-        status = hone_fail(err, HONE_EUSAGE, "--dtype: \"%.32s\", expected fp32 or bf16", dtype);
+    if (dtype) j->bf16 = !strcmp(dtype, "bf16"), j->fp16 = !strcmp(dtype, "fp16");
+    if (dtype && !j->bf16 && !j->fp16 && strcmp(dtype, "fp32"))
+        status = hone_fail(err, HONE_EUSAGE, "--dtype: \"%.32s\", expected fp32, bf16 or fp16", dtype);
     if (!status && !j->model_name_or_path)
         status = hone_fail(err, HONE_EUSAGE, "hone bench step: no model, expected --model DIR or --job FILE");
     pool *p = pool_new((int)j->threads);

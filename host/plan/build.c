@@ -266,7 +266,9 @@ static hone_status write_update(hone_plan *p, graph *g, const layout *l, const p
     const hone_step sq = {.op = HONE_OP_SQSUM, .in = {grad, p->chunk}, .out = {part}};
     const hone_step guard = {.op = HONE_OP_GUARD,
                              .in = {part, p->loss, p->clip, p->tick},
-                             .out = {factor, p->norm, p->ok, p->tick}};
+                             .out = {factor, p->norm, p->ok, p->tick},
+                             .attr.guard = {o->guard.dynamic, o->guard.window, o->guard.hysteresis,
+                                            o->guard.min_scale}};
     const hone_step adam = {.op = HONE_OP_ADAMW_STEP,
                             .in = {grad, p->chunk, p->rate, factor, p->ok, w, m, v},
                             .out = {w, m, v, copy},
