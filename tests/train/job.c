@@ -105,7 +105,7 @@ TEST(job_refuses_with_place_and_field) {
     refuses("{\"tf32\": true}", "job.json: line 1 column 10 (tf32): tf32 is not yet available");
     refuses("{\"fp16\": true, \"bf16\": true}", "bf16: true and fp16: true, expected one of them");
     refuses("{\"fp16\": {\"enabled\": 3}}", "job.json: line 1 column 22 (fp16): 3, expected true or false");
-    refuses("{\"fp16\": true, \"initial_scale_power\": 2, \"min_loss_scale\": 5}", "min_loss_scale: 5, expected at most 2^2");
+    refuses("{\"fp16\": true, \"initial_scale_power\": 2, \"min_loss_scale\": 5}", "min_loss_scale: 5, expected at most 2^2 (initial_scale_power)");
     refuses("{\"loss_scale_window\": 0}", "job.json: line 1 column 23 (loss_scale_window): 0, expected an integer in [1, 1e+09]");
     refuses("{\"max_steps\": 0}", "max_steps: 0, expected -1 (not used) or at least 1");
     refuses("{\"pad_to_max_length\": true}", "pad_to_max_length: true, expected false; hone computes no padding");
