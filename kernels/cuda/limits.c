@@ -24,6 +24,8 @@ static int can_types(const hone_query *query, char *why, size_t why_bytes) {
 int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
     if (!can_types(query, why, why_bytes)) return 0;
     switch (query->op) {
+    case HONE_OP_NORM_FWD:
+    case HONE_OP_NORM_BWD:
     case HONE_OP_COPY:
         return 1;
     default:
@@ -32,8 +34,16 @@ int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
     }
 }
 
+/* Partial rows of a sum of n columns, in whole packs. */
+static size_t fold_bytes(const hone_tensor *sum) {
+    return sum->n_dims ? CUDA_ROW_GROUPS * (size_t)((sum->dim[0] + 3) / 4 * 4) * sizeof(float) : 0;
+}
+
 size_t cuda_work_bytes(const hone_query *query) {
+    const hone_tensor *out = query->out;
     switch (query->op) {
+    case HONE_OP_NORM_BWD:
+        return fold_bytes(&out[1]) + fold_bytes(&out[2]) + fold_bytes(&out[4]);
     default:
         return 0;
     }

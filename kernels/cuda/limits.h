@@ -4,6 +4,10 @@
 #define CUDA_LIMITS_H
 #include "hone/device.h"
 
+/* Column sums of rows (fold.cuh): 128 groups, whatever the GPU, each of eights of rows. */
+#define CUDA_ROW_GROUPS 128
+#define CUDA_GROUP_ROWS 8
+
 /* As in hone_device_v1. */
 int cuda_can(const hone_query *query, char *why, size_t why_bytes);
 size_t cuda_work_bytes(const hone_query *query);

@@ -8,4 +8,5 @@
         devices_play(&on, HONE_OP_##first, HONE_OP_##last, CASES_CHECK);                                     \
     }
 
+AGREES(norms, NORM_FWD, NORM_BWD)
 AGREES(conversions, COPY, COPY)
