@@ -26,6 +26,12 @@ int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
     switch (query->op) {
     case HONE_OP_NORM_FWD:
     case HONE_OP_NORM_BWD:
+    case HONE_OP_SOFTMAX_FWD:
+    case HONE_OP_SOFTMAX_BWD:
+    case HONE_OP_XENT:
+    case HONE_OP_BCE:
+    case HONE_OP_MSE:
+    case HONE_OP_SPAN_XENT:
     case HONE_OP_COPY:
         return 1;
     default:

@@ -9,4 +9,6 @@
     }
 
 AGREES(norms, NORM_FWD, NORM_BWD)
+AGREES(softmax, SOFTMAX_FWD, SOFTMAX_BWD)
+AGREES(losses, XENT, SPAN_XENT)
 AGREES(conversions, COPY, COPY)
