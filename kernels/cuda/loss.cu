@@ -1,4 +1,5 @@
-/* loss.cu - losses of rows, each with the gradient of its logits; scale is a row's weight in the global mean.
+/* loss.cu - losses of rows, each with the gradient of its logits; scale is a row's weight in the global mean;
+ * gradients are multiplied by the tick's loss scale too.
  *
  *   XENT       t = ((1 - smoothing) onehot + smoothing / C) weight,   loss = scale sum of -t log p,
  *              gx = scale (p sum of t - t)                with p = softmax(x). Focal: see slope_of
@@ -17,11 +18,17 @@ extern "C" {
 #include "ops.h"
 }
 
+/* What a gradient is multiplied by: the row's weight and the loss scale (1 unless fp16). */
+__device__ __forceinline__ float lift_of(float scale, const hone_tick *tick) {
+    return tick && tick->loss_scale ? scale * bits_float(tick->loss_scale) : scale;
+}
+
 /* ---- XENT ----------------------------------------------------------------------------------------------------*/
 template <typename T> struct Xent {
     const T *x;          /* [M,C] */
     const int32_t *label; /* [M] */
     const float *weight, *scale; /* weight [C] may be NULL */
+    const hone_tick *tick;
     float *loss;
     int32_t *best; /* may be NULL */
     T *gx;         /* may be NULL, or x */
@@ -72,7 +79,7 @@ __global__ void __launch_bounds__(32 * MAX_ROW_WARPS) xent_packs(const Xent<T> a
         if (a.gx) row.store(a.gx + m * a.ld_gx);
         return;
     }
-    const float scale = a.scale[0], log_sum = logf(s.sum);
+    const float scale = a.scale[0], lift = lift_of(scale, a.tick), log_sum = logf(s.sum);
     float2 sum = {0, 0};
     if (a.even != 0) {
         row.each([&](float x, int c) { add_term(a, label, s.top, log_sum, x, c, sum); });
@@ -84,10 +91,10 @@ __global__ void __launch_bounds__(32 * MAX_ROW_WARPS) xent_packs(const Xent<T> a
     const float share = sum.x / s.sum;
     if (a.even != 0)
         row.change([&](float x, int c) {
-            return scale * (exp_from(x, s.top) * share - (c == NO_CLASS ? 0 : target_of(a, label, c)));
+            return lift * (exp_from(x, s.top) * share - (c == NO_CLASS ? 0 : target_of(a, label, c)));
         });
     else
-        row.change([&](float x, int c) { return scale * (exp_from(x, s.top) * share - (c == label ? sum.x : 0)); });
+        row.change([&](float x, int c) { return lift * (exp_from(x, s.top) * share - (c == label ? sum.x : 0)); });
     row.store(a.gx + m * a.ld_gx);
 }
 
@@ -107,7 +114,8 @@ template <typename T> __global__ void __launch_bounds__(32 * MAX_ROW_WARPS) xent
     const T *x = a.x + m * a.ld_x;
     T *gx = a.gx + m * a.ld_gx;
     const int label = a.label[m * a.ld_label];
-    const float at_label = label >= 0 ? to_float(x[label]) : 0, scale = a.scale[0];
+    const float at_label = label >= 0 ? to_float(x[label]) : 0, scale = a.scale[0],
+                lift = lift_of(scale, a.tick);
     const Softmax s = softmax_walk(o, a.shape, x, shared);
     if (a.best) {
         int best = NO_CLASS;
@@ -137,7 +145,7 @@ template <typename T> __global__ void __launch_bounds__(32 * MAX_ROW_WARPS) xent
     if (a.gx)
         walk_change(o, a.shape, x, gx, [&](float e, int c) {
             const float t = target_of(a, label, c), p = exp_from(e, s.top) / s.sum;
-            return scale * ((t == 0 ? 0 : t * slope_of(a.gamma, p, e - s.top - log_sum)) - p * sum.x);
+            return lift * ((t == 0 ? 0 : t * slope_of(a.gamma, p, e - s.top - log_sum)) - p * sum.x);
         });
 }
 
@@ -148,7 +156,7 @@ template <typename T> static hone_status xent_type(hone_queue *q, const hone_cal
     if (c->attr.loss.focal_gamma != 0) how = {8, 0, 8};
     Xent<T> a = {};
     a.x = ptr<T>(in[0]), a.label = ptr<int32_t>(in[1]), a.weight = ptr<float>(in[2]), a.scale = ptr<float>(in[3]);
-    a.loss = ptr<float>(out[0]), a.best = ptr<int32_t>(out[1]), a.gx = ptr<T>(out[2]);
+    a.tick = c->tick, a.loss = ptr<float>(out[0]), a.best = ptr<int32_t>(out[1]), a.gx = ptr<T>(out[2]);
     a.n_rows = in[0].dim[0], a.ld_x = in[0].ld, a.ld_gx = out[2].ld, a.ld_label = in[1].ld, a.ld_best = out[1].ld;
     a.shape = class_shape<T>(classes, is_aligned<T>(in[0]) && is_aligned<T>(out[2]));
     a.warps = how.warps;
@@ -170,6 +178,7 @@ template <typename T> struct Columns {
     const T *x;                  /* [M,C] */
     const float *label;          /* [M,C], NaN: ignored */
     const float *weight, *scale; /* weight [C] of the positive class, may be NULL */
+    const hone_tick *tick;
     float *loss;
     T *gx; /* may be NULL, or x */
     int64_t n_rows, ld_x, ld_label, ld_gx;
@@ -195,13 +204,13 @@ struct SquaredError {
 template <typename T, typename LOSS> __global__ void __launch_bounds__(32 * BLOCK_ROWS) columns_warp(const Columns<T> a) {
     const int64_t m = (int64_t)blockIdx.x * BLOCK_ROWS + threadIdx.x / 32;
     if (m >= a.n_rows) return;
-    const float scale = a.scale[0] / (float)a.classes;
+    const float scale = a.scale[0] / (float)a.classes, lift = lift_of(scale, a.tick);
     float total = 0;
     for (int c = (int)threadIdx.x % 32; c < a.classes; c += 32) {
         const float y = a.label[m * a.ld_label + c];
         float g = 0;
         if (!isnan(y)) total += LOSS::of(to_float(a.x[m * a.ld_x + c]), y, a.weight ? a.weight[c] : 1, &g);
-        if (a.gx) a.gx[m * a.ld_gx + c] = from_float<T>(scale * g);
+        if (a.gx) a.gx[m * a.ld_gx + c] = from_float<T>(lift * g);
     }
     total = warp_sum(total);
     if (threadIdx.x % 32 == 0) a.loss[m] = scale * total;
@@ -210,7 +219,7 @@ template <typename T, typename LOSS> __global__ void __launch_bounds__(32 * BLOC
 template <typename T, typename LOSS>
 static hone_status play_columns(hone_queue *q, const hone_call *c, const float *weight, const hone_tensor &scale) {
     const hone_tensor &x = c->in[0], &label = c->in[1], &gx = c->out[1];
-    const Columns<T> a = {ptr<T>(x), ptr<float>(label), weight, ptr<float>(scale), ptr<float>(c->out[0]), ptr<T>(gx),
+    const Columns<T> a = {ptr<T>(x), ptr<float>(label), weight, ptr<float>(scale), c->tick, ptr<float>(c->out[0]), ptr<T>(gx),
                           x.dim[0],  x.ld,              label.ld, gx.ld,           (int)width(x)};
     return launch(q, columns_warp<T, LOSS>, (unsigned)ceil_div(a.n_rows, BLOCK_ROWS), 32 * BLOCK_ROWS, 0, a);
 }
@@ -231,6 +240,7 @@ template <typename T> struct Span {
     const hone_range *at;         /* [B] */
     const int32_t *label;         /* [B,2], from the sequence's first row */
     const float *scale;
+    const hone_tick *tick;
     float *loss;   /* [B] */
     int32_t *best; /* [B,2], may be NULL */
     T *gx;         /* may be NULL, or x */
@@ -244,7 +254,8 @@ __device__ __forceinline__ float span_column(const Span<T> &a, const Owner<32> &
     const T *x = a.x + r.first * a.ld_x + k;
     const int label = a.label[b * a.ld_label + k];
     const bool lives = label >= 0 && label < r.n;
-    const float at_label = lives ? to_float(x[label * a.ld_x]) : 0, scale = a.scale[0] / 2;
+    const float at_label = lives ? to_float(x[label * a.ld_x]) : 0, scale = a.scale[0] / 2,
+                lift = lift_of(scale, a.tick);
     float top = -INFINITY, sum = 0;
     int best = NO_CLASS;
     for (int i = o.thread; i < r.n; i += o.threads) top = fmaxf(top, to_float(x[i * a.ld_x]));
@@ -260,7 +271,7 @@ __device__ __forceinline__ float span_column(const Span<T> &a, const Owner<32> &
     if (a.gx)
         for (int i = o.thread; i < r.n; i += o.threads) {
             const float p = exp_from(to_float(x[i * a.ld_x]), top) / sum;
-            a.gx[(r.first + i) * a.ld_gx + k] = from_float<T>(lives ? scale * (p - (i == label ? 1 : 0)) : 0);
+            a.gx[(r.first + i) * a.ld_gx + k] = from_float<T>(lives ? lift * (p - (i == label ? 1 : 0)) : 0);
         }
     return lives ? scale * (logf(sum) + (top - at_label)) : 0;
 }
@@ -291,7 +302,7 @@ template <typename T> static hone_status span_xent_type(hone_queue *q, const hon
     const hone_tensor *in = c->in, *out = c->out;
     Span<T> a = {};
     a.x = ptr<T>(in[0]), a.at = ptr<hone_range>(in[1]), a.label = ptr<int32_t>(in[2]), a.scale = ptr<float>(in[3]);
-    a.loss = ptr<float>(out[0]), a.best = ptr<int32_t>(out[1]), a.gx = ptr<T>(out[2]);
+    a.tick = c->tick, a.loss = ptr<float>(out[0]), a.best = ptr<int32_t>(out[1]), a.gx = ptr<T>(out[2]);
     a.n_rows = in[0].dim[0], a.n_sequences = in[1].dim[0];
     a.ld_x = in[0].ld, a.ld_label = in[2].ld, a.ld_best = out[1].ld, a.ld_gx = out[2].ld;
     const int64_t outside = a.gx ? ceil_div(a.n_rows, SPAN_THREADS) : 0;

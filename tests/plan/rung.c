@@ -1,5 +1,6 @@
 /* rung.c - rungs and work lists: what a plan knows of devices that play fixed rows. */
 #include "base/arena.h"
+#include "base/host.h"
 #include "plan/device.h"
 #include "plan/rung.h"
 #include "sample.h"
@@ -123,7 +124,7 @@ TEST(fixed_rows_take_a_second_image_of_the_input) {
 
 TEST(linked_tables_answer_as_the_devices_do) {
     static const char *const names[] = {"ref", "cpu"};
-    const sample s = {.layers = 2, .p = 0.1};
+    const sample s = {.layers = 2, .p = 0.1, .dtype = HONE_F32};
     for (int i = 0; i < 2; i++) {
         hone_err why = {0};
         const hone_device_v1 *live = device_load(names[i], &why), *linked = plan_device(names[i]);
