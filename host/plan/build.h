@@ -17,6 +17,10 @@ typedef struct {
     const char *const *freeze;    /* patterns (* and ?) of parameter names */
     int n_freeze;
     double beta1, beta2, epsilon;    /* AdamW */
+    struct {
+        int32_t dynamic, window, hysteresis;
+        float min_scale;
+    } guard; /* the loss scale of fp16, as GUARD's attributes */
     int training;                    /* 0: EVAL alone */
     int no_narrow, no_pack, no_fuse; /* leave a pass out: for tests and for looking at it */
     int recompute; /* 0: keep all; 1: norms and activations are made again, 2: whole layers (recompute.c) */

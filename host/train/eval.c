@@ -31,7 +31,8 @@ hone_status evaluate(session *s, const dataset *d, eval_batches b, eval_each eac
             sample[n++] = i++;
         }
         HONE_ASSERT(n > 0);
-        session_feed(s, d, sample, n, 1);
+        HONE_TRY(session_feed(s, d, sample, n, 1, err));
+        run_prepare(s->run, HONE_EVAL, 0, s->rows);
         HONE_TRY(run_play(s->run, HONE_EVAL, 0, s->rows, err));
         HONE_TRY(run_get_rows(s->run, p->eval_logits, n, s->logits, err));
         HONE_TRY(run_get_rows(s->run, p->eval_loss, n, s->loss, err));

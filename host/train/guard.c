@@ -44,12 +44,15 @@ hone_status explain_not_finite(training *t, const hone_tick *before, hone_err *e
     const hone_plan *p = t->s->plan;
     int64_t n, weight = 0;
     const int64_t *sample;
+    run_result later;
     run_end(t->s->run);
+    while (run_is_asked(t->s->run)) HONE_TRY(run_hear(t->s->run, &later, err)); /* it idled: the tick is latched */
+    t->given = t->step;
     HONE_TRY(run_put(t->s->run, p->tick, before, err));
     for (int64_t m = 0; (sample = steps_batch(&t->steps, t->step, m, &n)); m++) weight += n;
     for (int64_t m = 0; (sample = steps_batch(&t->steps, t->step, m, &n)); m++) {
         run_culprit c;
-        session_feed(t->s, t->in->train, sample, n, 1 / (float)weight);
+        HONE_TRY(session_feed(t->s, t->in->train, sample, n, 1 / (float)weight, err));
         HONE_TRY(run_play_probing(t->s->run, HONE_MICRO, 0, t->s->rows, &c, err));
         if (c.step >= 0) return report(t, &c, err);
     }

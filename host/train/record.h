@@ -18,6 +18,7 @@ typedef struct {
     int64_t step;
     double epoch, loss, grad_norm, rate, seconds, tokens_per_second;
     int64_t tokens;
+    int64_t skipped; /* fp16: steps skipped so far where this one was, else 0; then there is no grad_norm */
 } record_train;
 void record_run(record *r, const char *line); /* the first row: the whole resolved job, versions, hashes */
 void record_step(record *r, const record_train *row);

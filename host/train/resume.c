@@ -36,7 +36,8 @@ static int is_fixed(str name) {
                                         "per_device_train_batch_size",
                                         "dataloader_drop_last",
                                         "freeze",
-                                        "bf16"};
+                                        "bf16",
+                                        "fp16"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (str_is(name, names[i])) return 1;
     return 0;

@@ -350,6 +350,8 @@ static void add_training(training *t, text *out, double runtime) {
     text_double(out, steps_now ? (double)t->samples_now / runtime : 0);
     text_str(out, ",\"train_tokens_per_second\":");
     text_double(out, steps_now ? (double)t->tokens_now / runtime : 0);
+    text_str(out, ",\"padded_rows_fraction\":");
+    text_double(out, t->tokens_now ? (double)(t->rows_played - t->tokens_now) / (double)t->tokens_now : 0);
     text_str(out, ",\"startup_seconds\":");
     text_double(out, t->first_step_s);
     text_printf(out, ",\"peak_host_bytes\":%lld,\"peak_device_bytes\":%zu,\"planned_device_bytes\":%zu",

@@ -8,6 +8,13 @@
 #include "train/schedule.h"
 #include "train/steps.h"
 
+/* An optimizer step that the device was given and has not answered for yet. */
+typedef struct {
+    int64_t tokens, n_samples;
+    double rate;
+    uint64_t from_ns;
+} given_step;
+
 /* Everything a run in training knows. */
 typedef struct {
     session *s;
@@ -19,7 +26,12 @@ typedef struct {
     eval_batches batches; /* how validation is cut */
     const char *folder;   /* output_dir */
 
-    int64_t step;                    /* optimizer steps done */
+    int64_t step;                    /* optimizer steps done, as far as the device has answered */
+    int64_t given;                   /* steps given to it: step, or one more on a device that is late */
+    given_step given_step[2];        /* by the parity of the step */
+    hone_tick tick;                  /* before the step that is answered for next */
+    uint64_t heard_ns;               /* when it last answered */
+    int64_t rows_played;             /* token rows in this process, with the tails of rungs */
     int64_t tokens;                  /* real tokens so far */
     int64_t tokens_now, samples_now; /* in this process */
     double loss_sum;                 /* since the last row of the log: sum over samples */

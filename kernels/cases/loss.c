@@ -74,6 +74,33 @@ static void emit_spans(cases_sink *to, int r, unsigned modes) {
     else emit_types(to, &k);
 }
 
+/* As in a step of fp16: gradients are lifted, losses are not. */
+static void lift(cases_values *v) {
+    const float scale = 4096;
+    memcpy(&v->tick.loss_scale, &scale, sizeof scale);
+}
+static void fill_lifted_classes(cases_values *v) { fill_classes(v), lift(v); }
+static void fill_lifted_spans(cases_values *v) { fill_spans(v), lift(v); }
+
+static void emit_lifted(cases_sink *to) {
+    static const hone_op ops[] = {HONE_OP_XENT, HONE_OP_XENT, HONE_OP_BCE, HONE_OP_MSE};
+    static const int lengths[] = {5, 0, 17};
+    for (int i = 0; i < 4; i++) { /* XENT plain and smoothed */
+        cases_case k = base_case(ops[i], 9, 77, 0);
+        k.attr.loss.smoothing = i == 1 ? 0.1 : 0;
+        k.fill = fill_lifted_classes;
+        bind_operand(&k, "gx", 1);
+        snprintf(k.note, sizeof k.note, "loss scale 4096");
+        emit_types(to, &k);
+    }
+    cases_case k = base_case(HONE_OP_SPAN_XENT, 0, 0, 0);
+    k.fill = fill_lifted_spans, k.row_letter = 0;
+    set_lengths(&k, 'N', lengths, 3);
+    bind_operand(&k, "gx", 1);
+    snprintf(k.note, sizeof k.note, "loss scale 4096");
+    emit_types(to, &k);
+}
+
 static void emit_grads(cases_sink *to) {
     for (int i = 0; i < 8; i++) { /* XENT plain, smoothed, weighted, focal */
         cases_case k = base_case(HONE_OP_XENT, 5, 4, 0);
@@ -104,6 +131,7 @@ void loss_cases(cases_sink *to) {
         emit_columns(to, 12, 5, 2, trap);
     }
     for (int r = 0; r < 12; r++) emit_spans(to, r, CASES_CHECK);
+    emit_lifted(to);
     emit_grads(to);
     cases_case k = base_case(HONE_OP_XENT, 1024, 77, 0);
     bind_operand(&k, "best gx", 1);
