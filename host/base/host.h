@@ -20,6 +20,11 @@ typedef enum { SIG_NOTHING, SIG_SAVE, SIG_INTERRUPT } sig_wish; /* SIGTERM, SIGU
 void sig_install(void);
 sig_wish sig_wished(void);
 void sig_wish_for(sig_wish wished); /* as if a signal had come; the first wish counts */
+/* Ranks end at the same step: once shared, sig_wished and sig_check tell what was agreed on, and sig_heard what this
+ * process has heard by itself. */
+void sig_share(int on);
+sig_wish sig_heard(void);
+void sig_agree(sig_wish agreed);
 /* Asked inside long work that nothing needs to be saved of: HONE_EPREEMPTED or HONE_EINTERRUPTED once a signal came. */
 hone_status sig_check(hone_err *err);
 

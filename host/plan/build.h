@@ -13,7 +13,7 @@ typedef struct {
     head_spec head;
     hone_dtype dtype;             /* F32, BF16; F64 for proofs on ref */
     int64_t tokens_max, seqs_max; /* of a micro-batch, or of an evaluation's batch */
-    int64_t accumulation;         /* micro-batches of a step at most: 1 + floor(log2) gradient slots */
+    int slots;                    /* gradients held at once while micro-batches are added (run/tree.h); 0: 1 */
     const char *const *freeze;    /* patterns (* and ?) of parameter names */
     int n_freeze;
     double beta1, beta2, epsilon;    /* AdamW */

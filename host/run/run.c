@@ -150,6 +150,8 @@ void run_close(run *r) {
     run_end(r);
     if (r->device) {
         close_queues(r);
+        for (int s = 0; r->staged && s < r->plan->n_slots; s++)
+            if (r->staged[s]) r->table->slab_free(r->device, r->staged[s]);
         for (int c = 1; c < HONE_N_CLASSES; c++)
             if (r->slab[c]) r->table->slab_free(r->device, r->slab[c]);
         r->table->close(r->device);

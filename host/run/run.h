@@ -6,6 +6,7 @@
 #define RUN_RUN_H
 #include "base/host.h"
 #include "hone/plan.h"
+#include "run/tree.h"
 
 typedef struct run run;
 
@@ -59,6 +60,12 @@ typedef struct {
 hone_status run_ask(run *r, hone_err *err);
 hone_status run_hear(run *r, run_result *out, hone_err *err);
 int run_is_asked(const run *r); /* a result is still to be heard */
+
+/* Sums over ranks: slots 0 .. n_nodes - 1 hold this rank's maximal nodes of the step's shards (tree.h); afterwards slot
+ * 0 of every rank holds the gradient (and the loss) of the whole step. run_share, once, before run_begin: make room for
+ * what that needs. */
+hone_status run_share(run *r, tree_sum *t, hone_err *err);
+hone_status run_reduce(run *r, int n_nodes, hone_err *err);
 
 /* MICRO or EVAL step by step, stopping at the first step after which an output holds a value that is not finite: step
  * (-1: none), its operand, and the first such row (space 0: no row). Slow, allocates; for finding the culprit. */

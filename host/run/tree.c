@@ -124,6 +124,8 @@ void tree_sum_free(tree_sum *t) {
     mem_free(t);
 }
 
+int tree_sum_ranks(const tree_sum *t) { return t->c->n; }
+
 size_t tree_sum_bytes(const tree_sum *t) { return (size_t)t->most_nodes * PART * sizeof(float); }
 
 typedef struct {

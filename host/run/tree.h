@@ -33,6 +33,7 @@ void tree_sum_free(tree_sum *t); /* NULL is fine */
 size_t tree_sum_bytes(const tree_sum *t); /* of its buffers */
 /* The step at hand has so many shards (the last one of an epoch may have fewer). */
 void tree_sum_begin(tree_sum *t, int n_leaves);
+int tree_sum_ranks(const tree_sum *t);
 
 /* Add up: node[i] is the value [bound[n_ranks]] of this rank's i-th maximal node; bound[r] .. bound[r + 1] are the
  * elements that rank r adds. Afterwards out[bound[rank] .. bound[rank + 1]] holds this rank's part of the root's value;

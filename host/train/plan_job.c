@@ -118,8 +118,10 @@ static hone_status open_plan(session **out, const job *j, pool *p, int64_t token
             status = hone_fail(err, HONE_EUSAGE, "%s: no train_file, expected a data file (or --tokens N)",
                                j->file);
         if (!status) {
-            steps_init(&st, s->a, j, in->train);
-            l = training_limits(j, in, &st);
+            step_shards shards;
+            status = steps_shards(&shards, j, 1, 0, err);
+            if (!status) steps_init(&st, s->a, j, shards, in->train);
+            if (!status) l = training_limits(j, in, &st, 1);
         }
     }
     if (!status) status = plan_levels(s, l, b, err);

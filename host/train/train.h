@@ -21,6 +21,8 @@ typedef struct {
     const job *job;
     inputs *in;
     steps steps;
+    step_shards shards;   /* of a step */
+    tree_sum *sum;        /* over ranks; NULL: one process */
     record *record;
     metrics validation;   /* of the last evaluation */
     eval_batches batches; /* how validation is cut */
@@ -58,11 +60,12 @@ typedef struct {
     int64_t saved_step;  /* newest checkpoint, -1: none */
 } training;
 
-/* Train as the job says. summary: one JSON object; people: the same as text. */
-hone_status train_job(const job *j, pool *p, text *summary, text *people, hone_err *err);
+/* Train as the job says, with the other ranks of c (comm_alone: none). summary: one JSON object; people: the same as
+ * text; of all ranks the same. Files are written by rank 0. */
+hone_status train_job(const job *j, pool *p, comm *c, text *summary, text *people, hone_err *err);
 
 /* What the largest batch of training or evaluation needs room for. */
-session_limits training_limits(const job *j, const inputs *in, const steps *st);
+session_limits training_limits(const job *j, const inputs *in, const steps *st, int n_ranks);
 
 /* The session of a job with its plan and no device; session_close ends it. */
 hone_status plan_of_job(session **out, const job *j, pool *p, int64_t tokens, int64_t seqs, hone_err *err);

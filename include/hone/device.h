@@ -92,6 +92,7 @@ typedef struct {
     size_t memory_bytes;  /* that a slab may use; 0: unknown */
     uint32_t dtypes;      /* bit 1 << dtype: compute types it can play */
     int max_head_width;   /* 0: any */
+    int host_memory;      /* 1: slabs are ordinary memory of this process */
     int fixed_rows;       /* 1: calls are played at rungs (captured graphs); 0: at the batch's count */
 } hone_limits;
 

@@ -27,7 +27,7 @@ static opened open_run(const char *device, hone_dtype dtype, int accumulation) {
                                   .dtype = dtype,
                                   .tokens_max = 40,
                                   .seqs_max = 8,
-                                  .accumulation = accumulation,
+                                  .slots = accumulation,
                                   .beta1 = 0.9,
                                   .beta2 = 0.999,
                                   .epsilon = 1e-8,

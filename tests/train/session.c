@@ -40,9 +40,9 @@ static void begin(live *l, const char *device) {
     log_set(LOG_WARN);
     CHECK_OK(session_open(&t->s, l->job, NULL, l->job->tokenizer_name, l->pool, err));
     CHECK_OK(inputs_open(&t->in, t->s, err));
-    steps_init(&t->steps, t->s->a, l->job, t->in->train);
+    steps_init(&t->steps, t->s->a, l->job, (step_shards){l->job->gradient_accumulation_steps, l->job->per_device_train_batch_size}, t->in->train);
     t->rate = schedule_of(l->job, t->steps.total);
-    const session_limits limits = training_limits(l->job, t->in, &t->steps);
+    const session_limits limits = training_limits(l->job, t->in, &t->steps, 1);
     CHECK_OK(session_start(t->s, &limits, err));
     t->rate_factor = ARENA_ARRAY(t->s->a, (size_t)t->s->plan->n_groups + 1, double);
     t->decay = ARENA_ARRAY(t->s->a, (size_t)t->s->plan->n_groups + 1, double);
