@@ -1,4 +1,5 @@
 /* ranks.c - one job as several ranks: the same bits, resumed on other numbers of ranks, stopped, killed, poisoned. */
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -138,13 +139,20 @@ static void one_is_lost(int number, const char *flags, double bar_s, const char 
 TEST(a_rank_that_is_killed_is_named_and_all_end) { one_is_lost(SIGKILL, "", 6, "rank 2 (host "); }
 TEST(a_rank_that_is_stopped_is_named_and_all_end) { one_is_lost(SIGSTOP, "--ddp_timeout 1", 14, "has shown no sign of life"); }
 
-TEST(a_step_that_is_not_finite_ends_all_ranks_with_its_samples) {
+TEST(a_step_that_is_not_finite_ends_all_ranks_with_its_sample) {
     arena *a = command_begin();
-    const char *job = tiny_job(a, "job.json", "out", arena_print(a, "%s,\"learning_rate\": 1, \"max_grad_norm\": 0, \"adam_epsilon\": 0, \"warmup_ratio\": 0, \"max_steps\": 200", cut));
-    const said alone = command_run(a, "train \"%s\"", job);
-    if (alone.code != 5) test_skip("the tiny model stays finite at these settings");
-    const said s = command_expect(a, 5, "launch -n 3 train \"%s\" --overwrite_output_dir true", job);
-    CHECK(strstr(s.err, "sample"));
+    const char *model = tiny_model(a), *weights = path_join(a, model, "model.safetensors");
+    const float nan_ = NAN;
+    /* one word's embedding, as in stop.c: sample 71 is in shard 11 of the second step, which is rank 1's */
+    patch_file(weights, tensor_offset(a, weights, "bert.embeddings.word_embeddings.weight") + (long)tiny_id(a, "customer") * 32 * 4,
+               &nan_, 4);
+    const char *job = tiny_job(a, "job.json", "out", arena_print(a, "%s,\"train_sampling_strategy\": \"sequential\"", cut));
+    const said s = command_expect(a, 5, "launch -n 3 train \"%s\" --config_name \"\" --tokenizer_name \"\" --model_name_or_path \"%s\"",
+                                  job, model);
+    const char *first = strstr(s.err, "\nerror: ");
+    CHECK(first && strstr(first, "step 2: ") && strstr(s.err, "in the embeddings is NaN; sample 71; nothing saved yet"));
+    CHECK(strstr(s.err, "[rank 1] error: step 2: ") && strstr(s.err, "[rank 2] error: step 2: "));
+    CHECK(!file_exists(path_join(a, here(a, "out"), "model.safetensors")));
     arena_free(a);
 }
 
