@@ -8,8 +8,8 @@
  *   BCE, MSE   in x [M,C], label [M,C] f32, weight [C] f32, scale [1] f32     out  loss [M] f32, gx [M,C]
  *   SPAN_XENT  in x [N,2], at [B] ranges, label [B,2] i32, scale [1] f32      out  loss [B] f32, best [B,2] i32, gx [N,2]
  *
- * XENT: owners and rows as in softmax.cuh, logits read once and gradients written once in their place; rows too long for
- * registers are read twice, once more each for best and for label smoothing. BCE and MSE: a warp walks a row. SPAN_XENT: a block of 4
+ * XENT: owners and rows as in softmax.cuh, logits read once and gradients written once in their place; rows that nothing
+ * holds are read twice, once more each for best and for label smoothing. BCE and MSE: a warp walks a row. SPAN_XENT: a block of 4
  * warps walks a sequence; blocks after those zero the rows of no sequence.
  * Floor: each operand once. Plain version: kernels/ref/loss.inc. Cases: kernels/cases/loss.c. */
 #include "softmax.cuh"
@@ -91,16 +91,17 @@ __device__ __forceinline__ float slope_of(float gamma, float p, float log_p) {
     return gamma * p * powf(1 - p, gamma - 1) * log_p - powf(1 - p, gamma);
 }
 
-/* Rows too long for registers; and any rows of the focal loss, whose powers are too much code to unroll, and with both
- * smoothing and weights. */
-template <typename T> __global__ void __launch_bounds__(32 * WALK_WARPS) xent_walk(const Xent<T> a) {
-    SoftmaxShared &shared = shared_memory<SoftmaxShared>();
-    const Owner<32> o((int)blockDim.x / 32);
+/* Long rows; and any rows of the focal loss, whose powers are too much code to unroll, and with both smoothing and
+ * weights. */
+template <typename T> __global__ void __launch_bounds__(32 * WALK_WARPS) xent_walk(const Xent<T> a, int has_room) {
+    WalkShared<T> &memory = shared_memory<WalkShared<T>>();
+    SoftmaxShared &shared = memory.sums;
+    const Owner<32> o(WALK_WARPS);
     const int64_t m = blockIdx.x;
-    const T *x = a.x + m * a.ld_x;
     T *gx = a.gx + m * a.ld_gx;
     const int label = a.label[m * a.ld_label];
-    const float at_label = label >= 0 ? to_float(x[label]) : 0, scale = a.scale[0];
+    const float at_label = label >= 0 ? to_float(a.x[m * a.ld_x + label]) : 0, scale = a.scale[0];
+    const T *x = copy_row(o, a.shape, a.x + m * a.ld_x, has_room ? memory.row[0].v : (T *)NULL);
     const Softmax s = softmax_walk(o, a.shape, x, shared);
     if (a.best) {
         int best = NO_CLASS;
@@ -150,14 +151,14 @@ template <typename T> static hone_status xent_type(hone_queue *q, const hone_cal
     a.shape = class_shape<T>(classes, is_aligned<T>(in[0]) && is_aligned<T>(out[2]));
     a.even = (float)(smoothing / (double)classes), a.hot = (float)(1 - smoothing);
     a.gamma = (float)c->attr.loss.focal_gamma;
-    const bool is_rare = a.gamma != 0 || (smoothing != 0 && a.weight), is_long = classes > holds<T>(8, 32);
-    if (is_rare || is_long)
-        return launch(q, xent_walk<T>, (unsigned)a.n_rows, 32 * (is_long ? WALK_WARPS : RARE_WARPS), sizeof(SoftmaxShared), a);
+    const bool is_rare = a.gamma != 0 || (smoothing != 0 && a.weight);
+    if (is_rare || classes > holds<T>(4, 8)) {
+        const size_t bytes = walk_bytes<T>(q, classes);
+        return launch(q, xent_walk<T>, (unsigned)a.n_rows, 32 * WALK_WARPS, bytes, a, bytes > sizeof(SoftmaxShared));
+    }
     if (classes <= holds<T>(1, 1)) return xent_with<T, 1, 1>(q, a);
     if (classes <= holds<T>(4, 1)) return xent_with<T, 4, 1>(q, a);
-    if (classes <= holds<T>(4, 8)) return xent_with<T, 4, 8>(q, a);
-    if (classes <= holds<T>(8, 16)) return xent_with<T, 8, 16>(q, a);
-    return xent_with<T, 8, 32>(q, a);
+    return xent_with<T, 4, 8>(q, a);
 }
 hone_status xent(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[0].dtype, xent_type, q, c); }
 

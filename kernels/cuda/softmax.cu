@@ -1,7 +1,8 @@
 /* softmax.cu - probabilities of rows, and their gradient.
  *   forward    y = exp(x - top) / sum of exp(x - top)     in  x [M,C]           out  y [M,C], perhaps in x's place
  *   backward   dx = y (dy - sum of dy y)                  in  dy, y [M,C]       out  dx [M,C], perhaps in dy's place
- * Owners and rows: softmax.cuh. Floor: each operand once; rows too long for registers are read twice.
+ * Owners and rows: softmax.cuh; backward walks rows from 32,768 classes (fp32: 16,384) twice in memory. Floor: each
+ * operand once.
  * Plain version: kernels/ref/softmax.inc. Cases: kernels/cases/softmax.c. */
 #include "softmax.cuh"
 
@@ -29,14 +30,13 @@ __global__ void __launch_bounds__(32 * block_warps(WARPS)) softmax_fwd_packs(con
     row.change([&](float x, int, bool) { return exp_from(x, s.top) * scale; });
     row.store(a.y + m * a.ld_y);
 }
-template <typename T> __global__ void __launch_bounds__(32 * WALK_WARPS) softmax_fwd_walk(const SoftmaxForward<T> a) {
-    SoftmaxShared &shared = shared_memory<SoftmaxShared>();
+template <typename T> __global__ void __launch_bounds__(32 * WALK_WARPS) softmax_fwd_walk(const SoftmaxForward<T> a, int has_room) {
+    WalkShared<T> &shared = shared_memory<WalkShared<T>>();
     const Owner<32> o(WALK_WARPS);
-    const int64_t m = blockIdx.x;
-    const Softmax s = softmax_walk(o, a.shape, a.x + m * a.ld_x, shared);
+    const T *x = copy_row(o, a.shape, a.x + blockIdx.x * a.ld_x, has_room ? shared.row[0].v : (T *)NULL);
+    const Softmax s = softmax_walk(o, a.shape, x, shared.sums);
     const float scale = 1 / s.sum;
-    walk_change(o, a.shape, a.x + m * a.ld_x, a.y + m * a.ld_y,
-                [&](float x, int) { return exp_from(x, s.top) * scale; });
+    walk_change(o, a.shape, x, a.y + blockIdx.x * a.ld_y, [&](float e, int) { return exp_from(e, s.top) * scale; });
 }
 
 template <typename T, int PACKS, int WARPS> static hone_status softmax_fwd_with(hone_queue *q, const SoftmaxForward<T> &a) {
@@ -51,9 +51,8 @@ template <typename T> static hone_status softmax_fwd_type(hone_queue *q, const h
     if (classes <= holds<T>(1, 1)) return softmax_fwd_with<T, 1, 1>(q, a);
     if (classes <= holds<T>(4, 1)) return softmax_fwd_with<T, 4, 1>(q, a);
     if (classes <= holds<T>(4, 8)) return softmax_fwd_with<T, 4, 8>(q, a);
-    if (classes <= holds<T>(8, 16)) return softmax_fwd_with<T, 8, 16>(q, a);
-    if (classes <= holds<T>(8, 32)) return softmax_fwd_with<T, 8, 32>(q, a);
-    return launch(q, softmax_fwd_walk<T>, (unsigned)a.n_rows, 32 * WALK_WARPS, sizeof(SoftmaxShared), a);
+    const size_t bytes = walk_bytes<T>(q, classes);
+    return launch(q, softmax_fwd_walk<T>, (unsigned)a.n_rows, 32 * WALK_WARPS, bytes, a, bytes > sizeof(SoftmaxShared));
 }
 hone_status softmax_fwd(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[0].dtype, softmax_fwd_type, q, c); }
 

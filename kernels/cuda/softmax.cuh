@@ -1,18 +1,20 @@
 /* softmax.cuh - rows of C classes, any C and any alignment, and the steps that softmax and cross-entropy share.
  *
- * ClassRow keeps a row in the registers of its owner (rows.cuh): up to 1,024 classes (fp32: 512) a warp, up to 65,536
- * (fp32: 32,768) a block of 256 to 1,024 threads, so the row is read once and written once, and the result may lie in
- * its place. An aligned row is read in packs, and what is left of it, less than a pack, one element a thread; another row
- * one element at a time, neighbours by neighbours. Places beyond the row hold -inf, which is no largest and adds
- * nothing to the sum; the padding behind a row is neither read nor written.
- * walk_row goes over a longer row in memory; element c is always in the same thread's hands. */
+ * Short rows lie in the registers of their owner (ClassRow; owners: rows.cuh): up to 1,024 classes (fp32: 512) of a warp,
+ * up to 8,192 (fp32: 4,096) of a block of 256 threads. A block of 512 threads walks a longer row, in a copy of it in
+ * shared memory where that fits (227 KB on sm_90: 116,000 classes of 2 bytes), else where it is. So a row is read once
+ * and written once, or read twice where nothing holds it, and the result may lie in its place.
+ *
+ * Aligned rows are read in packs, and what is left, less than a pack, one element a thread; other rows one element at a
+ * time, neighbours by neighbours. The padding behind a row is neither read nor written. */
 #ifndef CUDA_SOFTMAX_CUH
 #define CUDA_SOFTMAX_CUH
 #include "rows.cuh"
+#include "ptx/async.cuh"
 
 constexpr float LOG2_E = 1.4426950408889634f;
 constexpr int NO_CLASS = 0x7fffffff;
-constexpr int MAX_ROW_WARPS = 32;
+constexpr int MAX_ROW_WARPS = 16;
 
 /* exp(x - top); the difference first, for large x would cost the product its digits. */
 __device__ __forceinline__ float exp_from(float x, float top) { return exp2_fast((x - top) * LOG2_E); }
@@ -92,7 +94,6 @@ template <typename T, int PACKS> struct ClassRow {
 #pragma unroll
         for (int w = 0; w < 4; w++) {
             float x[W];
-            forget(v[p][w]);
 #pragma unroll
             for (int i = 0; i < W; i++) {
                 const int c = column(p, w * W + i);
@@ -106,8 +107,6 @@ template <typename T, int PACKS> struct ClassRow {
 #pragma unroll
         for (int p = 0; p < PACKS; p++) {
 #pragma unroll
-            for (int w = 0; w < 4; w++) forget(v[p][w]);
-#pragma unroll
             for (int e = 0; e < E; e++) use(get(p, e), column(p, e), column(p, e) < end);
         }
         use(tail, tail_column(), tail_column() < classes);
@@ -120,7 +119,20 @@ template <typename T, int PACKS> struct ClassRow {
     }
 };
 
-/* use(x, class) for every element of a row in memory. */
+/* Element c of a row in memory is always in the same thread's hands, so walking needs no barrier. */
+/* A copy of the row in shared memory, if there is room, else the row. */
+template <typename T>
+__device__ __forceinline__ const T *copy_row(const Owner<32> &o, ClassShape shape, const T *x, T *room) {
+    constexpr int E = Pack<T>::size;
+    if (!room) return x;
+    for (int i = o.thread; i < shape.n_packs; i += o.threads) async_copy16(room + i * E, x + i * E, true);
+    async_commit();
+#pragma unroll 4
+    for (int c = shape.n_packs * E + o.thread; c < shape.classes; c += o.threads) room[c] = x[c];
+    async_wait<0>();
+    return room;
+}
+/* use(x, class) for every element. */
 template <typename T, typename F>
 __device__ __forceinline__ void walk_row(const Owner<32> &o, ClassShape shape, const T *x, F use) {
     constexpr int E = Pack<T>::size;
@@ -184,8 +196,19 @@ __device__ __forceinline__ Softmax softmax_walk(const Owner<32> &o, ClassShape s
     return s;
 }
 
-/* Who owns a row: WARPS warps that hold PACKS packs a thread. One warp: four rows a block. */
+/* Who owns a short row: WARPS warps that hold PACKS packs a thread. One warp: four rows a block. */
 constexpr int block_warps(int warps) { return warps == 1 ? 4 : warps; }
 template <typename T> constexpr int64_t holds(int packs, int warps) { return (int64_t)packs * 32 * warps * Pack<T>::size; }
-constexpr int WALK_WARPS = 32, RARE_WARPS = 8; /* of kernels that walk: long rows, any rows */
+
+/* Who walks a long one, and in what. */
+constexpr int WALK_WARPS = 16;
+template <typename T> struct WalkShared {
+    SoftmaxShared sums;
+    Pack<T> row[1];
+};
+/* Shared memory of a walk: with a row of so many classes if the device has that much, else without. */
+template <typename T> static inline size_t walk_bytes(const hone_queue *q, int64_t classes) {
+    const size_t bytes = sizeof(WalkShared<T>) + (size_t)classes * sizeof(T);
+    return bytes <= q->device->properties.sharedMemPerBlockOptin ? bytes : sizeof(SoftmaxShared);
+}
 #endif

@@ -21,15 +21,6 @@ __device__ __forceinline__ float log2_fast(float x) {
     return log2f(x);
 #endif
 }
-/* Make the compiler forget what it knows of x: what was computed from it is computed again, and not kept in registers
- * from one pass over a row to the next. */
-__device__ __forceinline__ void forget(uint32_t &x) {
-#ifdef __CUDACC__
-    asm volatile("" : "+r"(x));
-#else
-    (void)x;
-#endif
-}
 /* Byte i of the result is byte (selector >> 4 i & 7) of b:a. */
 __device__ __forceinline__ uint32_t byte_permute(uint32_t a, uint32_t b, uint32_t selector) {
 #ifdef __CUDACC__
