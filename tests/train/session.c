@@ -14,7 +14,7 @@ typedef struct {
 } live;
 
 /* The tiny job of tests/data/e2e up to where the loop would begin, on a device. */
-static void begin(live *l, const char *device) {
+static void begin_in(live *l, const char *device, hone_dtype dtype) {
     memset(l, 0, sizeof *l);
     l->a = arena_new("paths");
     const char *model = arena_print(l->a, "%s", test_fixture("e2e/model"));
@@ -32,6 +32,7 @@ static void begin(live *l, const char *device) {
                               {"log_level", "error"},
                               {"train_sampling_strategy", "sequential"}};
     CHECK_OK(job_load(&l->job, NULL, o, sizeof o / sizeof *o, 1, err));
+    l->job->bf16 = dtype == HONE_BF16, l->job->fp16 = dtype == HONE_F16;
     l->pool = pool_new(2);
     training *t = &l->t;
     t->job = l->job;
@@ -50,6 +51,8 @@ static void begin(live *l, const char *device) {
     CHECK_OK(record_open(&t->record, l->job, t->folder, 0, err));
 }
 
+static void begin(live *l, const char *device) { begin_in(l, device, HONE_F32); }
+
 static void end(live *l) {
     record_close(l->t.record);
     steps_deinit(&l->t.steps);
@@ -61,12 +64,15 @@ static void end(live *l) {
 }
 
 /* The devices that play the whole model: the emulated GPU only where all its kernels are there. */
-static int begin_if_played(live *l, const char *device) {
+static int is_played(const char *device) {
     hone_err err = {0};
     const hone_device_v1 *table = device_load(device, &err);
     hone_query q = {.op = HONE_OP_LINEAR_BWD_W};
     char why[256];
-    if (!table || (!table->can(&q, why, sizeof why) && strstr(why, "is not played yet"))) return 0;
+    return table && (table->can(&q, why, sizeof why) || !strstr(why, "is not played yet"));
+}
+static int begin_if_played(live *l, const char *device) {
+    if (!is_played(device)) return 0;
     begin(l, device);
     return 1;
 }
@@ -211,4 +217,44 @@ TEST(predicted_rows_are_in_order_and_agree_with_their_logits) {
     text_free(&out);
     text_free(&all);
     end(&l);
+}
+
+/* Logits of the 20 validation samples, into x [80]. */
+static void logits_of(const char *device, hone_dtype dtype, double x[80]) {
+    live l;
+    begin_in(&l, device, dtype);
+    text out = {0}, all = {0};
+    const predict_options o = {.logits = 1};
+    CHECK_OK(predict_rows(l.t.s, l.t.in->validation, &o, &out, append, &all, err));
+    const char *p = all.p;
+    for (int i = 0; i < 20; i++) {
+        const char *stop = strchr(p, '\n');
+        const json *row;
+        CHECK_OK(json_parse(&row, l.job->a, "row", p, (size_t)(stop - p), HONE_EDATA, err));
+        int c = 0;
+        for (const json *v = member(row, "logits")->child; v; v = v->next) x[4 * i + c++] = v->number;
+        CHECK_INT(c, 4);
+        p = stop + 1;
+    }
+    text_free(&out);
+    text_free(&all);
+    end(&l);
+}
+
+TEST(logits_of_narrow_types_are_read_as_such) {
+    double want[80], x[80];
+    logits_of("ref", HONE_F32, want);
+    static const struct {
+        const char *device;
+        hone_dtype dtype;
+        double bound;
+    } runs[] = {{"cpu", HONE_F32, 1e-5}, {"cpu", HONE_BF16, 2e-2}, {"emu", HONE_BF16, 2e-2}, {"emu", HONE_F16, 3e-3}};
+    for (int i = 0; i < 4; i++) {
+        if (!is_played(runs[i].device)) continue;
+        logits_of(runs[i].device, runs[i].dtype, x);
+        double worst = 0;
+        for (int k = 0; k < 80; k++) worst = fmax(worst, fabs(x[k] - want[k]));
+        printf("  %s, %s: logits off by %.1e at most\n", runs[i].device, hone_dtype_name(runs[i].dtype), worst);
+        CHECK(worst <= runs[i].bound);
+    }
 }
