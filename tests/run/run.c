@@ -22,12 +22,14 @@ static opened open_run(const char *device, hone_dtype dtype, int accumulation) {
     const hone_device_v1 *table = device_load(device, &err);
     if (!table) test_skip("%s", err.text);
     CHECK_OK(config_load(&o.config, test_fixture("e2e/model"), err));
+    int slots = 1;
+    for (int64_t n = accumulation; n > 1; n /= 2) slots++;
     const plan_options options = {.config = o.config,
                                   .head = {.kind = HEAD_CLASSES, .n_outputs = 3},
                                   .dtype = dtype,
                                   .tokens_max = 40,
                                   .seqs_max = 8,
-                                  .slots = accumulation,
+                                  .slots = slots,
                                   .beta1 = 0.9,
                                   .beta2 = 0.999,
                                   .epsilon = 1e-8,
