@@ -135,10 +135,14 @@ static hone_status look_around(shm *s, const uint64_t *sent, const uint64_t *got
                                const comm_piece *from, hone_err *err) {
     for (int r = 0; r < s->base.n; r++) {
         const pulse *p = &s->shared->rank[r];
+        const ring *in = ring_of(s, r, s->base.rank);
         if (r == s->base.rank || (sent[r] == to[r].bytes && got[r] == from[r].bytes)) continue;
-        if (p->abandoned) return lost(s, r, "gave up", err);
-        if (p->closed && from[r].bytes > got[r]) return lost(s, r, "has left", err);
-        if (p->pid && process_is_gone(p->pid) && !p->closed) return lost(s, r, "has died", err);
+        /* first whether it has gone, then whether it has left something: it may have done both since */
+        const int gave_up = p->abandoned != 0, left = p->closed != 0, died = !left && p->pid && process_is_gone(p->pid);
+        if (in->written != in->read) continue;
+        if (gave_up) return lost(s, r, "gave up", err);
+        if (left) return lost(s, r, "has left", err);
+        if (died) return lost(s, r, "has died", err);
         char how[80];
         snprintf(how, sizeof how, "has shown no sign of life for %.0f s", s->limit_s);
         const uint64_t sign = p->beat_ns ? p->beat_ns : s->opened_ns; /* of one that never came: since we have been waiting */
