@@ -18,7 +18,7 @@ const option bench_flags[] = {
     {"num_labels", 0, "step: N classes of a new head (default 2 where the folder has none)."},
     {"steps", 0, "step: N steps that are timed (default 10)."},
     {"warmup", 0, "step: N steps before them (default 2)."},
-    {"dtype", 0, "NAME: fp32 (default), bf16 or, for OP, fp16."},
+    {"dtype", 0, "NAME: fp32 (default), bf16 or fp16."},
     {"shape", 0, "OP: SHAPE like N=4096,D=384 instead of the list's sizes."},
     {"sweep", 0, "OP: LETTER=FROM:TO, each case at FROM, 2 FROM, 4 FROM ... of that extent (S: of its lengths)."},
     {"shapes-from", 0, "OP: JOB whose plan's calls are timed instead of the list's cases."},
@@ -69,9 +69,9 @@ static hone_status run_step_bench(const args *a, arena *m, hone_err *err) {
     HONE_TRY(job_of_args(&j, a, file, err));
     if (model) j->model_name_or_path = model;
     hone_status status = HONE_OK;
-    if (dtype && !strcmp(dtype, "bf16")) j->bf16 = 1;
-    else if (dtype && strcmp(dtype, "fp32"))
-        status = hone_fail(err, HONE_EUSAGE, "--dtype: \"%.32s\", expected fp32 or bf16", dtype);
+    if (dtype) j->bf16 = !strcmp(dtype, "bf16"), j->fp16 = !strcmp(dtype, "fp16");
+    if (dtype && !j->bf16 && !j->fp16 && strcmp(dtype, "fp32"))
+        status = hone_fail(err, HONE_EUSAGE, "--dtype: \"%.32s\", expected fp32, bf16 or fp16", dtype);
     if (!status && !j->model_name_or_path)
         status = hone_fail(err, HONE_EUSAGE, "hone bench step: no model, expected --model DIR or --job FILE");
     pool *p = pool_new((int)j->threads);

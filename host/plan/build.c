@@ -67,6 +67,8 @@ static hone_status run_passes(hone_plan *p, graph *g, const plan_options *o, hon
     HONE_TRY(plan_verify(g, "fuse", 0, err));
     if (kind == HONE_MICRO) pass_recompute(g, o->recompute);
     HONE_TRY(plan_verify(g, "recompute", 0, err));
+    HONE_TRY(pass_lists(g, o->device, p->list, &p->n_lists, err));
+    HONE_TRY(plan_verify(g, "lists", 0, err));
     pass_memory(g, &act, &bound);
     HONE_TRY(plan_verify(g, "memory", 1, err));
     HONE_TRY(pass_bind(g, o->device, &p->slab_bytes[HONE_WORK], err));
@@ -264,7 +266,9 @@ static hone_status write_update(hone_plan *p, graph *g, const layout *l, const p
     const hone_step sq = {.op = HONE_OP_SQSUM, .in = {grad, p->chunk}, .out = {part}};
     const hone_step guard = {.op = HONE_OP_GUARD,
                              .in = {part, p->loss, p->clip, p->tick},
-                             .out = {factor, p->norm, p->ok, p->tick}};
+                             .out = {factor, p->norm, p->ok, p->tick},
+                             .attr.guard = {o->guard.dynamic, o->guard.window, o->guard.hysteresis,
+                                            o->guard.min_scale}};
     const hone_step adam = {.op = HONE_OP_ADAMW_STEP,
                             .in = {grad, p->chunk, p->rate, factor, p->ok, w, m, v},
                             .out = {w, m, v, copy},
@@ -309,6 +313,8 @@ static void place_rest(hone_plan *p, graph *g) {
         x->offset = p->slab_bytes[x->cls];
         p->slab_bytes[x->cls] += value_bytes(x);
     }
+    p->input_bytes = p->slab_bytes[HONE_INPUT];
+    if (p->fixed_rows) p->slab_bytes[HONE_INPUT] *= 2;
 }
 
 static hone_status check_budget(const hone_plan *p, const plan_options *o, hone_err *err) {
@@ -344,7 +350,7 @@ static hone_status build(hone_plan *p, graph *g, const plan_options *o, hone_err
     p->n_groups = 2 * (g->config->layers + 2);
     p->n_slots = 1;
     if (o->training) {
-        for (int64_t a = o->accumulation; a > 1; a /= 2) p->n_slots++;
+        if (o->slots > 1) p->n_slots = o->slots;
         p->slot_bytes = (ALIGN + (size_t)p->n_trained) * hone_dtype_bytes(graph_float(g));
         p->slab_bytes[HONE_GRAD] = p->slot_bytes * (size_t)p->n_slots;
         HONE_TRY(write_update(p, g, &l, o, err));
@@ -369,7 +375,10 @@ hone_status plan_build(hone_plan **out, const plan_options *o, hone_err *err) {
     graph_init(&g, a, o->config, o->dtype, &why);
     p->owner = a;
     p->dtype = o->dtype;
-    const hone_status status = build(p, &g, o, &why);
+    hone_limits kind;
+    hone_status status = o->device->limits(NULL, &kind);
+    p->fixed_rows = kind.fixed_rows;
+    if (!status) status = build(p, &g, o, &why);
     if (status) {
         if (err) *err = why;
         arena_free(a);

@@ -13,10 +13,14 @@ typedef struct {
     head_spec head;
     hone_dtype dtype;             /* F32, BF16; F64 for proofs on ref */
     int64_t tokens_max, seqs_max; /* of a micro-batch, or of an evaluation's batch */
-    int64_t accumulation;         /* micro-batches of a step at most: 1 + floor(log2) gradient slots */
+    int slots;                    /* gradients held at once while micro-batches are added (run/tree.h); 0: 1 */
     const char *const *freeze;    /* patterns (* and ?) of parameter names */
     int n_freeze;
     double beta1, beta2, epsilon;    /* AdamW */
+    struct {
+        int32_t dynamic, window, hysteresis;
+        float min_scale;
+    } guard; /* the loss scale of fp16, as GUARD's attributes */
     int training;                    /* 0: EVAL alone */
     int no_narrow, no_pack, no_fuse; /* leave a pass out: for tests and for looking at it */
     int recompute; /* 0: keep all; 1: norms and activations are made again, 2: whole layers (recompute.c) */

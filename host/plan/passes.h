@@ -5,6 +5,7 @@
  *   grad     the gradient rules of the op lines, walked backwards
  *   fuse     makers move into neighbours with more operands bound, where the device can
  *   recompute   what the backward reads is made again instead of kept (level 1, 2)
+ *   lists    attention gets the work lists that the device wants
  *   memory   places of activations in one slab
  *   bind     what the device says: can it, how much workspace
  *
@@ -18,6 +19,8 @@ void pass_pack(graph *g);
 hone_status pass_grad(graph *g, hone_err *err);
 void pass_fuse(graph *g, const hone_device_v1 *device);
 void pass_recompute(graph *g, int level);
+/* Bind the work lists; equal ones are shared by all programs. list, n: those of the plan so far. */
+hone_status pass_lists(graph *g, const hone_device_v1 *device, hone_list *list, int *n, hone_err *err);
 
 /* Places every activation; *bytes: the slab, *bound: what is live at the fullest step, so no placing can be
  * below. */

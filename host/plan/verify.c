@@ -50,6 +50,18 @@ static hone_status check_attr(const check *c, int i) {
     return HONE_OK;
 }
 
+/* A list belongs to the ranges of its step's queries. */
+static hone_status check_list(const check *c, int i) {
+    const hone_step *s = &c->g->step[i];
+    const hone_op_info *op = hone_op_find(s->op);
+    const int list = hone_op_operand(op, "list"), q_at = hone_op_operand(op, "q_at");
+    if (list < 0 || !s->in[list]) return HONE_OK;
+    const hone_value *x = &c->g->value[s->in[list]];
+    if (x->fill != HONE_FILL_LIST) return broken(c, i, "works through what is no list:", s->in[list]);
+    return x->fill_of == s->in[q_at] ? HONE_OK
+                                     : broken(c, i, "works through the list of other sequences:", s->in[list]);
+}
+
 static hone_status check_step(const check *c, int i) {
     const graph *g = c->g;
     const hone_step *s = &g->step[i];
@@ -69,6 +81,7 @@ static hone_status check_step(const check *c, int i) {
         for (int k = 0; k < i && !found; k++) found = s->wait[w] && g->step[k].record == s->wait[w];
         if (!found) return broken(c, i, "waits for an event that no step before it records", 0);
     }
+    HONE_TRY(check_list(c, i));
     return check_attr(c, i);
 }
 

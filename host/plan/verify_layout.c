@@ -43,7 +43,8 @@ static hone_status check_slabs(const hone_plan *p, place *at, hone_err *err) {
     for (int v = 1; v <= p->n_values; v++) {
         const hone_value *x = &p->value[v];
         if (x->base) continue;
-        const size_t slab = x->cls == HONE_GRAD ? p->slot_bytes : p->slab_bytes[x->cls];
+        const size_t images = x->cls == HONE_INPUT && p->fixed_rows ? 2 : 1,
+                     slab = x->cls == HONE_GRAD ? p->slot_bytes : p->slab_bytes[x->cls] / images;
         if (x->offset % 64 && !x->param)
             return wrong(p, v, "begins at a byte that is no multiple of 64", 0, err);
         if (x->cls == HONE_GRAD && x->param && !p->param[x->param].wants_grad) continue; /* nobody makes it */

@@ -6,6 +6,8 @@
 #include "base/err.h"
 #include "base/rng.h"
 
+#define PHASE_STEPS 3
+
 typedef struct {
     double *step_s, feed_s, phase_s[3];
     int64_t n;
@@ -37,20 +39,50 @@ static dataset *random_tokens(arena *a, const session *s, const bench_step_optio
     return d;
 }
 
-static hone_status one_step(session *s, const dataset *d, const int64_t *samples, times *t, hone_err *err) {
-    double phase[3];
-    const uint64_t from = clock_ns();
-    session_feed(s, d, samples, d->n, 1 / (float)d->n);
-    const uint64_t fed = clock_ns();
-    HONE_TRY(run_play(s->run, HONE_MICRO, 0, s->rows, err));
+static void set_rates(session *s) {
     float *rate = run_input(s->run, s->plan->rate);
     for (int g = 0; g < s->plan->n_groups; g++) rate[2 * g] = 1e-5f, rate[2 * g + 1] = 0.01f;
     *(float *)run_input(s->run, s->plan->clip) = 1;
+}
+
+/* As the training loop does: a device that is late answers for the step before. */
+static hone_status one_step(session *s, const dataset *d, const int64_t *samples, int wait, times *t,
+                            hone_err *err) {
+    run_result r;
+    const uint64_t from = clock_ns();
+    HONE_TRY(session_feed(s, d, samples, d->n, 1 / (float)d->n, err));
+    set_rates(s);
+    t->feed_s += (double)(clock_ns() - from) * 1e-9;
+    run_prepare(s->run, HONE_MICRO, 0, s->rows);
+    run_prepare(s->run, HONE_UPDATE_WEIGHTS, 0, s->rows);
+    HONE_TRY(run_play(s->run, HONE_MICRO, 0, s->rows, err));
     HONE_TRY(run_play(s->run, HONE_UPDATE_WEIGHTS, 0, s->rows, err));
-    run_times(s->run, phase);
+    if (!wait && run_is_asked(s->run)) HONE_TRY(run_hear(s->run, &r, err));
+    HONE_TRY(run_ask(s->run, err));
+    while (wait && run_is_asked(s->run)) HONE_TRY(run_hear(s->run, &r, err));
     t->step_s[t->n++] = (double)(clock_ns() - from) * 1e-9;
-    t->feed_s += (double)(fed - from) * 1e-9;
-    for (int i = 0; i < 3; i++) t->phase_s[i] += phase[i];
+    return HONE_OK;
+}
+
+static hone_status time_steps(session *s, const dataset *d, const int64_t *samples,
+                              const bench_step_options *o, times *t, hone_err *err) {
+    const int late = run_is_late(s->run);
+    run_time(s->run, !late);
+    for (int64_t i = 0; i < o->warmup + o->steps; i++) {
+        if (i == o->warmup) {
+            *t = (times){.step_s = t->step_s};
+            run_times(s->run, t->phase_s);
+        }
+        HONE_TRY(one_step(s, d, samples, !late, t, err));
+    }
+    const int64_t n = t->n;
+    if (late) { /* phases need waits, which steps do not have: more steps, for these alone */
+        times apart = {.step_s = t->step_s + n};
+        run_time(s->run, 1);
+        for (int i = 0; i < PHASE_STEPS; i++) HONE_TRY(one_step(s, d, samples, 1, &apart, err));
+    }
+    run_times(s->run, t->phase_s);
+    for (int i = 0; i < 3; i++) t->phase_s[i] *= (double)n / (double)(late ? PHASE_STEPS : n);
     return HONE_OK;
 }
 
@@ -110,13 +142,9 @@ hone_status bench_step(const job *j, pool *p, const bench_step_options *o, text 
     int64_t *samples = ARENA_ARRAY(s->a, (size_t)d->n, int64_t);
     for (int64_t i = 0; i < d->n; i++) samples[i] = i;
     const session_limits l = {.training = 1, .tokens_max = d->n_tokens, .seqs_max = d->n};
-    t.step_s = ARENA_ARRAY(s->a, (size_t)(o->steps + o->warmup) + 1, double);
+    t.step_s = ARENA_ARRAY(s->a, (size_t)(o->steps + o->warmup) + PHASE_STEPS + 1, double);
     hone_status status = session_start(s, &l, err);
-    if (!status) run_time(s->run, 1);
-    for (int64_t i = 0; i < o->warmup + o->steps && !status; i++) {
-        if (i == o->warmup) t = (times){.step_s = t.step_s};
-        status = one_step(s, d, samples, &t, err);
-    }
+    if (!status) status = time_steps(s, d, samples, o, &t, err);
     if (!status) print_times(s, o, d, &t, json_out, people);
     session_close(s);
     return status;

@@ -51,7 +51,7 @@ static void print_schema_type(text *out, const field *f) {
                       "[\"string\", \"integer\"]}");
         break;
     case FIELD_BOOL:
-        text_str(out, "\"type\": [\"boolean\", \"null\"]");
+        text_printf(out, "\"type\": [\"boolean\"%s, \"null\"]", f->choices[0] ? ", \"object\"" : "");
         break;
     case FIELD_CHOICE:
         text_str(out, "\"enum\": [");

@@ -354,6 +354,9 @@ static hone_status set_row(job *j, int row, int source, place *at, hone_err *err
     return HONE_OK;
 }
 
+/* DeepSpeed's "fp16": {"enabled": true, "loss_scale": 0, ...}: a switch with what belongs to it. */
+static int takes_object(const field *f) { return f->kind == FIELD_BOOL && f->choices[0]; }
+
 static hone_status read_object(job *j, const json *object, str source, int strict, const char *inside,
                                hone_err *err) {
     int n;
@@ -365,7 +368,11 @@ static hone_status read_object(job *j, const json *object, str source, int stric
             HONE_TRY(read_object(j, v, source, strict, "lr_scheduler_kwargs", err));
             continue;
         }
-        const int row = field_find(v->key.p);
+        const int row = field_find(inside && str_is(v->key, "enabled") ? inside : v->key.p);
+        if (!inside && row >= 0 && takes_object(&f[row]) && v->kind == JSON_OBJECT) {
+            HONE_TRY(read_object(j, v, source, strict, f[row].name, err));
+            continue;
+        }
         if (row < 0) {
             HONE_TRY(unknown_key(v->key, &at, strict, err));
             continue;
@@ -436,16 +443,16 @@ static hone_status check_together(job *j, hone_err *err) {
                              (long long)micro, (long long)steps);
         j->gradient_accumulation_steps = steps;
     }
-    if (j->reduce_shards && j->reduce_shards != j->gradient_accumulation_steps)
-        return hone_fail(err, HONE_EUSAGE,
-                         "reduce_shards: %lld, expected %lld (gradient_accumulation_steps): one rank cuts a "
-                         "step into its micro-batches",
-                         (long long)j->reduce_shards, (long long)j->gradient_accumulation_steps);
     if (j->max_steps == 0)
         return hone_fail(err, HONE_EUSAGE, "max_steps: 0, expected -1 (not used) or at least 1");
     if (j->warmup_steps > 0 && j->warmup_ratio > 0)
         return hone_fail(err, HONE_EUSAGE, "warmup_steps: %.9g and warmup_ratio: %.9g, expected one of them",
                          j->warmup_steps, j->warmup_ratio);
+    if (j->bf16 && j->fp16)
+        return hone_fail(err, HONE_EUSAGE, "bf16: true and fp16: true, expected one of them");
+    if (j->fp16 && j->loss_scale == 0 && j->min_loss_scale > ldexp(1, (int)j->initial_scale_power))
+        return hone_fail(err, HONE_EUSAGE, "min_loss_scale: %.9g, expected at most 2^%lld (initial_scale_power)",
+                         j->min_loss_scale, (long long)j->initial_scale_power);
     if (j->bf16_full_eval && !j->bf16)
         return hone_fail(err, HONE_EUSAGE, "bf16_full_eval: true, but bf16 is false; expected both");
     if (j->load_best_model_at_end && j->eval_strategy == STRATEGY_NO)

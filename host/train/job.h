@@ -28,7 +28,8 @@ typedef struct {
     double low, high;   /* range of numbers, both ends allowed unless open_low */
     int open_low;
     const char *choices; /* CHOICE: blank-separated, in the order of the enum that holds it. INT: "true=N"
-                            where true is accepted as N and false as 0 */
+                            where true is accepted as N and false as 0. BOOL: "object" where an object
+                            with "enabled" and other fields is accepted too */
     const char *unit;    /* "" or what it counts */
     const char *help;    /* one sentence */
     const char *later;   /* not NULL: known, not yet available; says what stands in */
@@ -82,15 +83,15 @@ typedef struct {
     double validation_split_percentage;
     int64_t train_sampling_strategy, truncation; /* in the order of data/order.h and text/tokenizer.h */
     /* run */
-    const char *output_dir, *run_name, *device;
-    int overwrite_output_dir, do_train, do_eval, do_predict, full_determinism;
+    const char *output_dir, *run_name, *device, *preempt_notice;
+    int overwrite_output_dir, do_train, do_eval, do_predict, full_determinism, graphs;
     int64_t seed, data_seed, threads;
     int64_t per_device_train_batch_size, per_device_eval_batch_size, gradient_accumulation_steps,
         train_batch_size;
     double num_train_epochs;
     int64_t max_steps;
     int dataloader_drop_last;
-    int64_t reduce, reduce_shards;
+    int64_t reduce, reduce_shards, ddp_timeout;
     /* optimizer */
     double learning_rate, warmup_steps, warmup_ratio, weight_decay, adam_beta1, adam_beta2, adam_epsilon,
         max_grad_norm;
@@ -101,7 +102,9 @@ typedef struct {
     int64_t class_weights;
     reals class_weight_list;
     int64_t optim;
-    int bf16, bf16_full_eval;
+    int bf16, bf16_full_eval, fp16;
+    double loss_scale, min_loss_scale; /* fp16 */
+    int64_t initial_scale_power, loss_scale_window, hysteresis;
     int64_t gradient_checkpointing;
     /* evaluation and saving */
     int64_t eval_strategy, save_strategy;

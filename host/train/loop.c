@@ -1,10 +1,13 @@
 /* loop.c - training is playing the plan: for each optimizer step its micro-batches, the folds of their
  * gradients, the update; and now and then an evaluation, a row in the log, a checkpoint. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "train/train.h"
 #include "base/err.h"
+
+#define COMPARE_STEPS 100 /* between two comparisons of the ranks' weights */
 
 /* Sum of the weights of a step's rows: what the mean is divided by. */
 static double weight_of_rows(const training *t, const int64_t *sample, int64_t n) {
@@ -18,29 +21,6 @@ static hone_status fold(training *t, int slot, hone_err *err) {
     return run_play(t->s->run, HONE_FOLD, slot, t->s->rows, err);
 }
 
-/* Gradients of the step's micro-batches, summed as one balanced tree (split at the largest power of two below
- * the count) by a carry counter: a slot a level. */
-static hone_status play_micro_batches(training *t, int64_t *n_samples, hone_err *err) {
-    int64_t n;
-    double weight = 0;
-    *n_samples = 0;
-    const int64_t *sample;
-    for (int64_t m = 0; (sample = steps_batch(&t->steps, t->step, m, &n)); m++) {
-        weight += weight_of_rows(t, sample, n);
-        *n_samples += n;
-    }
-    int top = 0;
-    for (int64_t m = 0; (sample = steps_batch(&t->steps, t->step, m, &n)); m++) {
-        session_feed(t->s, t->in->train, sample, n, (float)(1 / weight));
-        t->tokens += t->s->batch->n_tokens;
-        t->tokens_now += t->s->batch->n_tokens;
-        HONE_TRY(run_play(t->s->run, HONE_MICRO, top++, t->s->rows, err));
-        for (int64_t carry = m + 1; carry % 2 == 0; carry /= 2, top--) HONE_TRY(fold(t, top - 2, err));
-    }
-    for (; top > 1; top--) HONE_TRY(fold(t, top - 2, err));
-    return HONE_OK;
-}
-
 static void set_rates(training *t, double rate) {
     const hone_plan *p = t->s->plan;
     float *to = run_input(t->s->run, p->rate);
@@ -51,25 +31,95 @@ static void set_rates(training *t, double rate) {
     *(float *)run_input(t->s->run, p->clip) = (float)t->job->max_grad_norm;
 }
 
-typedef struct {
-    float loss, norm;
-    double rate;
-    int64_t n_samples;
-} step_result;
+/* Token rows among the rows played: those of spaces with sequences. */
+static int64_t token_rows(const session *s) {
+    int64_t n = 0;
+    for (int i = 1; i <= s->plan->n_spaces; i++)
+        if (s->plan->space[i].seqs) n += s->played[i];
+    return n;
+}
 
-static hone_status play_step(training *t, step_result *out, hone_err *err) {
-    const hone_plan *p = t->s->plan;
-    hone_tick before;
-    int32_t ok;
-    HONE_TRY(run_get(t->s->run, p->tick, &before, err));
-    HONE_TRY(play_micro_batches(t, &out->n_samples, err));
-    out->rate = schedule_rate(&t->rate, t->step);
-    set_rates(t, out->rate);
+/* Micro-batches of the step that is given next, and of those the ones that are this rank's: first .. end - 1. */
+static int shards_of_step(training *t, int *first, int *end) {
+    int64_t m = 0, n;
+    while (steps_batch(&t->steps, t->given, m, &n)) m++;
+    tree_run_of_rank((int)m, t->s->comm->rank, t->s->comm->n, first, end);
+    return (int)m;
+}
+
+/* What the whole step holds, whichever rank computes it: samples, real tokens, and the weight that the mean is divided by. */
+static double count_step(training *t, int n_shards, given_step *g) {
+    double weight = 0;
+    for (int m = 0; m < n_shards; m++) {
+        int64_t n;
+        const int64_t *sample = steps_batch(&t->steps, t->given, m, &n), *at = t->in->train->at;
+        weight += weight_of_rows(t, sample, n);
+        g->n_samples += n;
+        for (int64_t i = 0; i < n; i++) g->tokens += at[sample[i] + 1] - at[sample[i]];
+    }
+    return weight;
+}
+
+static hone_status play_shard(training *t, given_step *g, int m, int slot, double weight, hone_err *err) {
+    int64_t n;
+    const int64_t *sample = steps_batch(&t->steps, t->given, m, &n);
+    HONE_TRY(session_feed(t->s, t->in->train, sample, n, (float)(1 / weight), err));
+    set_rates(t, g->rate);
+    t->rows_played += token_rows(t->s);
+    return run_play(t->s->run, HONE_MICRO, slot, t->s->rows, err);
+}
+
+/* Gradients of the step's micro-batches, summed as the tree of tree.h: each goes into the next free slot, and two slots
+ * that hold siblings are folded into one. */
+static hone_status play_micro_batches(training *t, given_step *g, hone_err *err) {
+    tree_node held[TREE_NODES_MAX];
+    int first, end, top = 0;
+    const int n_shards = shards_of_step(t, &first, &end);
+    const double weight = count_step(t, n_shards, g);
+    comm *c = t->s->comm;
+    comm_seen(c, t->given + 1, "forward and backward");
+    for (int m = first; m < end; m++) {
+        HONE_TRY(play_shard(t, g, m, top, weight, err));
+        held[top++] = (tree_node){m, 1};
+        for (; top > 1 && tree_are_siblings(n_shards, held[top - 2], held[top - 1]); top--) {
+            HONE_TRY(fold(t, top - 2, err));
+            held[top - 2].n += held[top - 1].n;
+        }
+    }
+    if (c->n == 1) return HONE_OK;
+    if (!top) HONE_TRY(play_shard(t, g, 0, 0, weight, err)); /* nothing of its own to do: the update needs a batch's image */
+    comm_seen(c, t->given + 1, "adding gradients");
+    tree_sum_begin(t->sum, n_shards);
+    return run_reduce(t->s->run, top, err);
+}
+
+/* What may allocate before the next step is played: the order of a new epoch, graphs of rungs that are new. */
+static void prepare_step(training *t) {
+    tree_node held[TREE_NODES_MAX];
+    int first, end, top = 0;
+    const int n_shards = shards_of_step(t, &first, &end);
+    for (int m = first; m < end; m++) {
+        int64_t n;
+        const int64_t *sample = steps_batch(&t->steps, t->given, m, &n);
+        session_count(t->s, t->in->train, sample, n);
+        run_prepare(t->s->run, HONE_MICRO, top, t->s->rows);
+        held[top++] = (tree_node){m, 1};
+        for (; top > 1 && tree_are_siblings(n_shards, held[top - 2], held[top - 1]); top--)
+            held[top - 2].n += held[top - 1].n;
+    }
+    for (int slot = 0; slot + 1 < t->s->plan->n_slots; slot++)
+        run_prepare(t->s->run, HONE_FOLD, slot, t->s->rows);
+    run_prepare(t->s->run, HONE_UPDATE_WEIGHTS, 0, t->s->rows);
+}
+
+static hone_status give_step(training *t, hone_err *err) {
+    given_step *g = &t->given_step[t->given % 2];
+    *g = (given_step){.rate = schedule_rate(&t->rate, t->given), .from_ns = clock_ns()};
+    HONE_TRY(play_micro_batches(t, g, err));
     HONE_TRY(run_play(t->s->run, HONE_UPDATE_WEIGHTS, 0, t->s->rows, err));
-    HONE_TRY(run_get(t->s->run, p->loss, &out->loss, err));
-    HONE_TRY(run_get(t->s->run, p->norm, &out->norm, err));
-    HONE_TRY(run_get(t->s->run, p->ok, &ok, err));
-    return ok ? HONE_OK : explain_not_finite(t, &before, err);
+    HONE_TRY(run_ask(t->s->run, err));
+    t->given++;
+    return HONE_OK;
 }
 
 /* --- evaluation
@@ -116,10 +166,19 @@ static int64_t interval(double steps_or_part, int64_t total) {
     return steps_or_part < 1 ? (int64_t)ceil((double)total * steps_or_part) : (int64_t)steps_or_part;
 }
 
-static int is_due(int64_t strategy, double every, const training *t) {
+static int is_due(int64_t strategy, double every, const training *t, int64_t step) {
     const int64_t n = interval(every, t->steps.total);
-    if (strategy == STRATEGY_STEPS) return n && t->step % n == 0;
-    return strategy == STRATEGY_EPOCH && steps_ends_epoch(&t->steps, t->step);
+    if (strategy == STRATEGY_STEPS) return n && step % n == 0;
+    return strategy == STRATEGY_EPOCH && steps_ends_epoch(&t->steps, step);
+}
+
+static int evaluates_after(const training *t, int64_t step) {
+    const double every = t->job->eval_steps > 0 ? t->job->eval_steps : t->job->logging_steps;
+    return t->in->validation && is_due(t->job->eval_strategy, every, t, step);
+}
+
+static int saves_after(const training *t, int64_t step) {
+    return is_due(t->job->save_strategy, t->job->save_steps, t, step);
 }
 
 static int is_delayed(const training *t) {
@@ -131,31 +190,40 @@ static int is_delayed(const training *t) {
 /* --- the loop
  * ------------------------------------------------------------------------------------------------------*/
 
-static void log_step(training *t, const step_result *r, double speed) {
+static void log_step(training *t, const run_result *r, double rate, double speed) {
     const int64_t every = interval(t->job->logging_steps, t->steps.total);
     const int last = t->step == t->steps.total || t->stop;
     if (!(every && t->step % every == 0) && !(t->step == 1 && t->job->logging_first_step) && !last) return;
     const record_train row = {.step = t->step,
                               .epoch = steps_epoch(&t->steps, t->step),
-                              .loss = t->loss_sum / (double)t->loss_samples,
+                              .loss = t->loss_samples ? t->loss_sum / (double)t->loss_samples : (double)NAN,
                               .grad_norm = (double)r->norm,
-                              .rate = r->rate,
+                              .rate = rate,
                               .tokens = t->tokens,
                               .tokens_per_second = speed,
-                              .seconds = clock_process_seconds()};
+                              .seconds = clock_process_seconds(),
+                              .skipped = r->ok ? 0 : r->tick.skipped};
     record_step(t->record, &row);
-    if (!log_is_terminal() || t->job->disable_tqdm || last)
-        log_note("step %lld/%lld  epoch %.2f  loss %.4f  grad %.3f  rate %.3g  %.0f tokens/s",
-                 (long long)t->step, (long long)t->steps.total, row.epoch, row.loss, row.grad_norm, row.rate,
-                 speed);
+    if (!log_is_terminal() || t->job->disable_tqdm || last) {
+        char norm[64];
+        if (r->ok) snprintf(norm, sizeof norm, "grad %.3f", row.grad_norm);
+        else snprintf(norm, sizeof norm, "skipped (%d so far)", r->tick.skipped);
+        log_note("step %lld/%lld  epoch %.2f  loss %.4f  %s  rate %.3g  %.0f tokens/s", (long long)t->step,
+                 (long long)t->steps.total, row.epoch, row.loss, norm, row.rate, speed);
+    }
     t->loss_sum = 0;
     t->loss_samples = 0;
 }
 
+/* Every so many steps: have all ranks the same bits in their weights? */
+static hone_status compare_ranks(training *t, hone_err *err) {
+    if (t->s->comm->n == 1 || t->step % COMPARE_STEPS) return HONE_OK;
+    return session_compare_ranks(t->s, t->step, err);
+}
+
 static hone_status after_step(training *t, hone_err *err) {
     int is_best = 0;
-    const double eval_every = t->job->eval_steps > 0 ? t->job->eval_steps : t->job->logging_steps;
-    if (t->in->validation && is_due(t->job->eval_strategy, eval_every, t) && !is_delayed(t)) {
+    if (evaluates_after(t, t->step) && !is_delayed(t)) {
         t->owes_evaluation = 1;
         HONE_TRY(evaluate_now(t, &is_best, err));
     }
@@ -163,7 +231,8 @@ static hone_status after_step(training *t, hone_err *err) {
     /* the best weights can be handed back at the end only if they were saved */
     const int wants_best = t->job->save_strategy == STRATEGY_BEST || t->job->load_best_model_at_end;
     if (wants_best && is_best) HONE_TRY(save_checkpoint(t, err));
-    else if (is_due(t->job->save_strategy, t->job->save_steps, t)) HONE_TRY(save_if_room(t, err));
+    else if (saves_after(t, t->step)) HONE_TRY(save_if_room(t, err));
+    HONE_TRY(compare_ranks(t, err));
     return sig_check(err);
 }
 
@@ -195,37 +264,80 @@ hone_status obey_signal(training *t, hone_status status, hone_err *err) {
     return tell_stopped(t, (double)(clock_ns() - from) * 1e-9, err);
 }
 
-static hone_status one_step(training *t, hone_err *err) {
-    step_result r;
-    const int64_t tokens = t->tokens;
-    const uint64_t from = clock_ns();
-    HONE_TRY(play_step(t, &r, err));
-    const double seconds = (double)(clock_ns() - from) * 1e-9, speed = (double)(t->tokens - tokens) / seconds;
+static void add_loss(training *t, double loss, int64_t n) {
+    if (!isfinite(loss)) return; /* a step of fp16 that was skipped */
+    t->loss_sum += loss * (double)n;
+    t->loss_samples += n;
+    t->total_loss += loss * (double)n;
+    t->total_samples += n;
+}
+
+/* The oldest step that was given: its result into the sums, the log, and what is due after it. */
+static hone_status hear_step(training *t, hone_err *err) {
+    const given_step *g = &t->given_step[t->step % 2];
+    run_result r;
+    HONE_TRY(run_hear(t->s->run, &r, err));
+    if (!r.ok && r.tick.latch) return explain_not_finite(t, &t->tick, err);
+    const uint64_t now = clock_ns(), from = g->from_ns > t->heard_ns ? g->from_ns : t->heard_ns;
+    const double speed = (double)g->tokens / ((double)(now - from) * 1e-9);
+    t->heard_ns = now;
+    t->tick = r.tick;
     t->step++;
+    t->tokens += g->tokens;
+    t->tokens_now += g->tokens;
+    t->samples_now += g->n_samples;
     if (t->first_step_s == 0) t->first_step_s = clock_process_seconds();
     t->smooth_speed = t->smooth_speed > 0 ? 0.9 * t->smooth_speed + 0.1 * speed : speed;
-    t->loss_sum += (double)r.loss * (double)r.n_samples;
-    t->loss_samples += r.n_samples;
-    t->total_loss += (double)r.loss * (double)r.n_samples;
-    t->total_samples += r.n_samples;
-    t->samples_now += r.n_samples;
+    add_loss(t, (double)r.loss, g->n_samples);
     const double per_step = (clock_process_seconds() - t->start_s) / (double)(t->step - t->start_step);
-    record_progress(t->record, t->step, t->steps.total, t->loss_sum / (double)t->loss_samples, r.rate,
+    record_progress(t->record, t->step, t->steps.total,
+                    t->loss_samples ? t->loss_sum / (double)t->loss_samples : (double)r.loss, g->rate,
                     t->smooth_speed, per_step * (double)(t->steps.total - t->step));
     run_end(t->s->run); /* the log, evaluations and checkpoints may allocate; playing may not */
-    log_step(t, &r, t->smooth_speed);
+    log_step(t, &r, g->rate, t->smooth_speed);
     return after_step(t, err);
+}
+
+/* May the next step be given before this one has been answered for? Not where somebody looks at the weights. */
+static int goes_on_after(const training *t, int64_t step) {
+    return run_is_late(t->s->run) && step < t->steps.total && !evaluates_after(t, step) &&
+           !saves_after(t, step) && sig_wished() == SIG_NOTHING;
+}
+
+/* All ranks end at the same step, the one before which one of them has heard a signal. */
+static hone_status agree_on_signals(training *t, hone_err *err) {
+    int64_t heard = sig_heard();
+    if (t->s->comm->n == 1) return HONE_OK;
+    HONE_TRY(comm_largest(t->s->comm, &heard, err));
+    sig_agree((sig_wish)heard);
+    return HONE_OK;
+}
+
+/* A device that is late answers for the step before while it plays this one. */
+static hone_status one_turn(training *t, hone_err *err) {
+    HONE_TRY(agree_on_signals(t, err));
+    HONE_TRY(give_step(t, err));
+    const int64_t behind = goes_on_after(t, t->given);
+    hone_status status = HONE_OK;
+    while (t->step < t->given - behind && !status) status = hear_step(t, err);
+    /* a signal that came just now ends the loop: what was given is done first */
+    while (t->step < t->given && (status == HONE_EPREEMPTED || status == HONE_EINTERRUPTED)) {
+        const hone_status last = hear_step(t, err);
+        if (last) status = last;
+    }
+    return status;
 }
 
 static hone_status play_steps(training *t, hone_err *err) {
     int is_best;
     if (t->job->eval_on_start && t->step == 0 && t->in->validation) HONE_TRY(evaluate_now(t, &is_best, err));
     if (t->owes_evaluation) HONE_TRY(after_step(t, err));
-    while (t->step < t->steps.total && !t->stop) {
-        int64_t n;
-        steps_batch(&t->steps, t->step, 0, &n); /* makes the epoch's order where a new one begins */
+    HONE_TRY(run_get(t->s->run, t->s->plan->tick, &t->tick, err));
+    t->given = t->step;
+    while (t->given < t->steps.total && !t->stop) {
+        prepare_step(t);
         run_begin(t->s->run);
-        const hone_status status = one_step(t, err);
+        const hone_status status = one_turn(t, err);
         run_end(t->s->run);
         HONE_TRY(status);
     }

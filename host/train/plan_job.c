@@ -1,10 +1,82 @@
-/* plan_job.c - the plan of a job, printed; nothing is trained, no slab is reserved. */
+/* plan_job.c - the plan of a job, printed; nothing is trained, no slab is reserved, no device is opened. */
 #include <string.h>
 
 #include "train/train.h"
 #include "base/table.h"
+#include "plan/rung.h"
 
-static void print_json(const session *s, text *out) {
+/* What stands beside the plan: the levels of gradient_checkpointing, and how an epoch's batches meet the rungs. */
+typedef struct {
+    size_t level_bytes[3];
+    int64_t batches[HONE_N_RUNGS]; /* of the first epoch, by rung */
+    int64_t rows, rows_played;     /* token rows of these batches; 0: without data */
+} beside;
+
+static hone_status plan_levels(session *s, session_limits l, beside *b, hone_err *err) {
+    const int chosen = (int)s->job->gradient_checkpointing;
+    for (int k = 1; k <= 3; k++) { /* the job's own last: it stays */
+        const int level = (chosen + k) % 3;
+        l.recompute = 1 + level;
+        HONE_TRY(session_plan_only(s, &l, err));
+        b->level_bytes[level] = hone_plan_device_bytes(s->plan);
+    }
+    return HONE_OK;
+}
+
+static void walk_epoch(session *s, const steps *st, const dataset *d, beside *b) {
+    order *o = order_new(&st->order, 0);
+    for (int64_t i = 0; i < order_batches(o); i++) {
+        int64_t n;
+        const int64_t *sample = order_batch(o, i, &n);
+        session_count(s, d, sample, n);
+        b->batches[plan_rung(s->plan, s->rows, s->played)]++;
+        for (int k = 1; k <= s->plan->n_spaces; k++)
+            if (s->plan->space[k].seqs) b->rows += s->rows[k], b->rows_played += s->played[k];
+    }
+    order_free(o);
+}
+
+static double padded_fraction(const beside *b) {
+    return (double)(b->rows_played - b->rows) / (double)b->rows;
+}
+
+static void print_beside_json(const hone_plan *p, const beside *b, text *out) {
+    text_printf(out, ",\"gradient_checkpointing_bytes\":[%zu,%zu,%zu],\"rungs\":[", b->level_bytes[0],
+                b->level_bytes[1], b->level_bytes[2]);
+    for (int k = 0; p->fixed_rows && k < HONE_N_RUNGS; k++) {
+        text_str(out, k ? ",{" : "{");
+        for (int i = 1; i <= p->n_spaces; i++)
+            text_printf(out, "\"%s\":%lld,", p->space[i].name, (long long)plan_rung_rows(p, i, k));
+        text_printf(out, "\"batches\":%lld}", (long long)b->batches[k]);
+    }
+    text_str(out, "]");
+    if (!b->rows) return;
+    text_str(out, ",\"padded_rows_fraction\":");
+    text_double(out, padded_fraction(b));
+}
+
+static void print_beside(const hone_plan *p, const beside *b, text *out) {
+    char size[24];
+    text_str(out, "gradient_checkpointing:");
+    for (int k = 0; k < 3; k++) {
+        bytes_text(size, (double)b->level_bytes[k]);
+        text_printf(out, "%s %d takes %s", k ? "," : "", k, size);
+    }
+    text_str(out, "\n");
+    if (!p->fixed_rows) return;
+    text_str(out, "a batch is played at the least of these rows that hold it:\n");
+    for (int i = 1; i <= p->n_spaces; i++) {
+        text_printf(out, "  %s", p->space[i].name);
+        for (int k = 0; k < HONE_N_RUNGS; k++) text_printf(out, " %lld", (long long)plan_rung_rows(p, i, k));
+        text_str(out, "\n");
+    }
+    if (!b->rows) return;
+    text_str(out, "  batches of the first epoch");
+    for (int k = 0; k < HONE_N_RUNGS; k++) text_printf(out, " %lld", (long long)b->batches[k]);
+    text_printf(out, "; %.1f %% of its rows are added to fill them\n", 100 * padded_fraction(b));
+}
+
+static void print_json(const session *s, const beside *b, text *out) {
     static const char *const names[] = {"",
 #define XX(name, text, what) text,
                                         HONE_CLASS_MAP(XX)
@@ -28,10 +100,13 @@ static void print_json(const session *s, text *out) {
         const hone_value *v = &p->value[p->param[i].value];
         n += v->dim[0].n * (v->n_dims > 1 ? v->dim[1].n : 1);
     }
-    text_printf(out, ",\"parameters\":%lld}\n", (long long)n);
+    text_printf(out, ",\"parameters\":%lld", (long long)n);
+    print_beside_json(p, b, out);
+    text_str(out, "}\n");
 }
 
-hone_status plan_of_job(session **out, const job *j, pool *p, int64_t tokens, int64_t seqs, hone_err *err) {
+static hone_status open_plan(session **out, const job *j, pool *p, int64_t tokens, int64_t seqs, beside *b,
+                             hone_err *err) {
     session *s = NULL;
     inputs *in = NULL;
     steps st = {0};
@@ -43,11 +118,14 @@ hone_status plan_of_job(session **out, const job *j, pool *p, int64_t tokens, in
             status = hone_fail(err, HONE_EUSAGE, "%s: no train_file, expected a data file (or --tokens N)",
                                j->file);
         if (!status) {
-            steps_init(&st, s->a, j, in->train);
-            l = training_limits(j, in, &st);
+            step_shards shards;
+            status = steps_shards(&shards, j, 1, 0, err);
+            if (!status) steps_init(&st, s->a, j, shards, in->train);
+            if (!status) l = training_limits(j, in, &st, 1);
         }
     }
-    if (!status) status = session_plan_only(s, &l, err);
+    if (!status) status = plan_levels(s, l, b, err);
+    if (!status && in) walk_epoch(s, &st, in->train, b);
     steps_deinit(&st);
     inputs_close(in);
     if (status) session_close(s);
@@ -55,13 +133,22 @@ hone_status plan_of_job(session **out, const job *j, pool *p, int64_t tokens, in
     return status;
 }
 
+hone_status plan_of_job(session **out, const job *j, pool *p, int64_t tokens, int64_t seqs, hone_err *err) {
+    beside b = {0};
+    return open_plan(out, j, p, tokens, seqs, &b, err);
+}
+
 hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json,
                      text *out, hone_err *err) {
     session *s;
-    HONE_TRY(plan_of_job(&s, j, p, tokens, seqs, err));
-    if (as_json) print_json(s, out);
-    else plan_print_bytes(s->plan, out);
-    if (!as_json && with_steps) plan_print_steps(s->plan, out);
+    beside b = {0};
+    HONE_TRY(open_plan(&s, j, p, tokens, seqs, &b, err));
+    if (as_json) print_json(s, &b, out);
+    else {
+        plan_print_bytes(s->plan, out);
+        print_beside(s->plan, &b, out);
+        if (with_steps) plan_print_steps(s->plan, out);
+    }
     session_close(s);
     return HONE_OK;
 }

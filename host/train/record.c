@@ -1,4 +1,5 @@
 /* record.c - one row in, several files out. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,7 +33,11 @@ hone_status record_open(record **out, const job *j, const char *folder, int appe
     record *r = mem_new(sizeof *r, "record");
     char path[4352], host[64] = "host";
     hone_status status;
-    r->quiet = j->disable_tqdm;
+    r->quiet = j->disable_tqdm || !folder;
+    if (!folder) {
+        *out = r;
+        return HONE_OK;
+    }
     snprintf(path, sizeof path, "%s/log.jsonl", folder);
     status = file_log_open(&r->jsonl, path, append, err);
     if (!status && wants(j, "csv")) {
@@ -96,8 +101,9 @@ void record_step(record *r, const record_train *x) {
     text_clear(&r->row);
     text_printf(&r->row, "{\"step\":%lld,\"epoch\":", (long long)x->step);
     text_double(&r->row, x->epoch);
-    add_number(&r->row, "loss", x->loss);
-    add_number(&r->row, "grad_norm", x->grad_norm);
+    if (isfinite(x->loss)) add_number(&r->row, "loss", x->loss);
+    if (x->skipped) text_printf(&r->row, ",\"skipped\":%lld", (long long)x->skipped);
+    else add_number(&r->row, "grad_norm", x->grad_norm);
     add_number(&r->row, "learning_rate", x->rate);
     text_printf(&r->row, ",\"tokens\":%lld", (long long)x->tokens);
     add_number(&r->row, "tokens_per_second", x->tokens_per_second);
@@ -105,21 +111,25 @@ void record_step(record *r, const record_train *x) {
     text_str(&r->row, "}\n");
     add_line(r, r->jsonl, &r->row);
     add_history(r, x->step, x->epoch);
-    add_number(&r->history, "loss", x->loss);
-    add_number(&r->history, "grad_norm", x->grad_norm);
+    if (isfinite(x->loss)) add_number(&r->history, "loss", x->loss);
+    if (!x->skipped) add_number(&r->history, "grad_norm", x->grad_norm);
     add_number(&r->history, "learning_rate", x->rate);
     text_str(&r->history, "}");
     if (r->csv) {
         text_clear(&r->row);
-        text_printf(&r->row, "%lld,%.9g,%.9g,%.9g,%.9g,%lld,%.9g,%.9g\n", (long long)x->step, x->epoch,
-                    x->loss, x->grad_norm, x->rate, (long long)x->tokens, x->tokens_per_second, x->seconds);
+        text_printf(&r->row, "%lld,%.9g,", (long long)x->step, x->epoch);
+        if (isfinite(x->loss)) text_printf(&r->row, "%.9g", x->loss);
+        text_str(&r->row, ",");
+        if (!x->skipped) text_printf(&r->row, "%.9g", x->grad_norm);
+        text_printf(&r->row, ",%.9g,%lld,%.9g,%.9g\n", x->rate, (long long)x->tokens, x->tokens_per_second,
+                    x->seconds);
         add_line(r, r->csv, &r->row);
     }
     if (r->events) {
         const double now = clock_wall_seconds();
         text_clear(&r->event);
-        tensorboard_scalar(&r->event, now, x->step, "train/loss", x->loss);
-        tensorboard_scalar(&r->event, now, x->step, "train/grad_norm", x->grad_norm);
+        if (isfinite(x->loss)) tensorboard_scalar(&r->event, now, x->step, "train/loss", x->loss);
+        if (!x->skipped) tensorboard_scalar(&r->event, now, x->step, "train/grad_norm", x->grad_norm);
         tensorboard_scalar(&r->event, now, x->step, "train/learning_rate", x->rate);
         tensorboard_scalar(&r->event, now, x->step, "train/epoch", x->epoch);
         tensorboard_scalar(&r->event, now, x->step, "train/tokens_per_second", x->tokens_per_second);

@@ -10,7 +10,8 @@
 
 typedef struct record record;
 
-/* append: a resumed run goes on in the same log.jsonl. */
+/* append: a resumed run goes on in the same log.jsonl. folder NULL: nothing is written or shown, only the history is kept
+ * (ranks but the first). */
 hone_status record_open(record **out, const job *j, const char *folder, int append, hone_err *err);
 void record_close(record *r);
 
@@ -18,6 +19,7 @@ typedef struct {
     int64_t step;
     double epoch, loss, grad_norm, rate, seconds, tokens_per_second;
     int64_t tokens;
+    int64_t skipped; /* fp16: steps skipped so far where this one was, else 0; then there is no grad_norm */
 } record_train;
 void record_run(record *r, const char *line); /* the first row: the whole resolved job, versions, hashes */
 void record_step(record *r, const record_train *row);

@@ -33,21 +33,23 @@ static int is_fixed(str name) {
                                         "max_tokens_per_batch",
                                         "train_sampling_strategy",
                                         "seed",
-                                        "per_device_train_batch_size",
                                         "dataloader_drop_last",
                                         "freeze",
-                                        "bf16"};
+                                        "bf16",
+                                        "fp16"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (str_is(name, names[i])) return 1;
     return 0;
 }
 
-/* Fields that say how to begin, not what to do; reduce_shards and data_seed are compared as what follows from
- * them. */
+/* Fields that say how to begin, not what to do; and those that are compared as what follows from them: the shards of a
+ * step and their samples, the seed of the order. */
 static int is_of_the_command(str name) {
     static const char *const names[] = {"resume_from_checkpoint", "overwrite_output_dir",
                                         "accept_data_change",     "accept_tokenizer_change",
-                                        "reduce_shards",          "data_seed"};
+                                        "reduce_shards",          "data_seed",
+                                        "per_device_train_batch_size", "gradient_accumulation_steps",
+                                        "train_batch_size"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (str_is(name, names[i])) return 1;
     return 0;

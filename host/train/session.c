@@ -1,4 +1,6 @@
 /* session.c - from a model folder to a live run. */
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +11,8 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "model/params.h"
+#include "plan/device.h"
+#include "plan/rung.h"
 
 /* ---- opening ---- */
 
@@ -19,6 +23,7 @@ hone_status session_open(session **out, const job *j, const char *model_folder, 
     s->a = a;
     s->job = j;
     s->pool = p;
+    s->comm = comm_alone();
     s->folder = model_folder;
     s->tokenizer_folder = tokenizer_folder ? tokenizer_folder : model_folder;
     hone_status status = config_load(&s->config, model_folder ? model_folder : j->config_name, err);
@@ -78,39 +83,83 @@ dataset_options session_dataset_options(const session *s, int64_t max_samples) {
 
 /* ---- planning and starting ---- */
 
-static hone_status choose_device(session *s, hone_err *err) {
-    const char *name = s->job->device;
-    if (s->table) return HONE_OK;
-    if (!strcmp(name, "cuda") || !strcmp(name, "emu")) {
-        hone_fail(err, HONE_EUSAGE, "device: %s is not yet available, expected auto, cpu or ref", name);
-        return hone_hint(err, "this build of hone computes on the CPU");
+/* auto: the first of these that this machine has. */
+static const hone_device_v1 *find_device(session *s) {
+    static const char *const preferred[] = {"cuda", "cpu"};
+    hone_device *device;
+    hone_err why = {0};
+    for (int i = 0; i < 2; i++) {
+        const hone_device_v1 *table = device_load(preferred[i], &why);
+        if (!table || table->open(&device, pool_host(s->pool), 0, &why)) continue;
+        table->close(device);
+        return table;
     }
-    s->device = strcmp(name, "auto") ? name : "cpu";
-    s->table = device_load(s->device, err);
-    return s->table ? HONE_OK : HONE_EUSAGE;
+    return NULL;
 }
 
-hone_status session_plan_only(session *s, const session_limits *l, hone_err *err) {
+/* The pure functions are enough to plan; `live`: the device itself. */
+static hone_status choose_device(session *s, int live, hone_err *err) {
+    const char *name = s->job->device;
+    if (s->table) return HONE_OK;
+    if (!strcmp(name, "auto")) s->table = find_device(s);
+    if (!s->table && !strcmp(name, "auto")) name = "cpu"; /* says why not */
+    if (!s->table && !live) s->table = plan_device(name);
+    if (!s->table) s->table = device_load(name, err);
+    if (!s->table) return HONE_EUSAGE;
+    s->device = s->table->name;
+    return HONE_OK;
+}
+
+/* A precision that the device does not have is refused by the field's name. */
+static hone_status choose_type(const session *s, hone_dtype *out, hone_err *err) {
     const job *j = s->job;
-    HONE_TRY(choose_device(s, err));
+    const char *asked = j->fp16 ? "fp16" : "bf16";
+    hone_limits kind;
+    *out = j->fp16 ? HONE_F16 : j->bf16 ? HONE_BF16 : HONE_F32;
+    HONE_TRY(s->table->limits(NULL, &kind));
+    if (kind.dtypes & 1u << *out) return HONE_OK;
+    char have[64] = "";
+    for (int d = 0; d < HONE_N_DTYPES; d++)
+        if (kind.dtypes & 1u << d)
+            snprintf(have + strlen(have), sizeof have - strlen(have), "%s%s", *have ? ", " : "",
+                     hone_dtype_name((hone_dtype)d));
+    return hone_fail(err, HONE_EUSAGE, "%s: true, but device %s computes in %s", asked, s->device, have);
+}
+
+static hone_status make_plan(session *s, const session_limits *l, hone_err *err) {
+    const job *j = s->job;
+    hone_dtype dtype;
+    HONE_TRY(choose_type(s, &dtype, err));
     const plan_options o = {.config = s->config,
                             .head = {.kind = s->labels.n ? HEAD_CLASSES : HEAD_REGRESSION,
                                      .n_outputs = s->n_outputs,
                                      .smoothing = j->label_smoothing_factor,
                                      .class_weight = l->class_weight},
-                            .dtype = j->bf16 ? HONE_BF16 : HONE_F32,
+                            .dtype = dtype,
                             .tokens_max = l->tokens_max,
                             .seqs_max = l->seqs_max,
-                            .accumulation = j->gradient_accumulation_steps,
+                            .slots = l->n_slots,
                             .freeze = j->freeze.p,
                             .n_freeze = j->freeze.n,
                             .beta1 = j->adam_beta1,
                             .beta2 = j->adam_beta2,
                             .epsilon = j->adam_epsilon,
                             .training = l->training,
-                            .recompute = (int)j->gradient_checkpointing,
+                            .recompute = l->recompute ? l->recompute - 1 : (int)j->gradient_checkpointing,
+                            .guard = {j->fp16 && j->loss_scale == 0, (int32_t)j->loss_scale_window,
+                                      (int32_t)j->hysteresis, (float)j->min_loss_scale},
                             .device = s->table};
-    return plan_build(&s->plan, &o, err);
+    HONE_TRY(plan_build(&s->plan, &o, err));
+    s->rows = ARENA_ARRAY(s->a, (size_t)s->plan->n_spaces + 1, int64_t);
+    s->played = ARENA_ARRAY(s->a, (size_t)s->plan->n_spaces + 1, int64_t);
+    return HONE_OK;
+}
+
+hone_status session_plan_only(session *s, const session_limits *l, hone_err *err) {
+    HONE_TRY(choose_device(s, 0, err));
+    hone_plan_free(s->plan);
+    s->plan = NULL;
+    return make_plan(s, l, err);
 }
 
 typedef struct {
@@ -144,8 +193,11 @@ hone_status session_load_weights(session *s, const char *folder, hone_err *err) 
 
 /* Seeds, step 0, its step key: what GUARD moves on from. */
 static hone_status put_first_tick(session *s, hone_err *err) {
-    hone_tick t = {.hysteresis = 2};
-    const float one = 1;
+    const job *j = s->job;
+    hone_tick t = {.hysteresis = (int32_t)j->hysteresis};
+    const float scale = !j->fp16            ? 1
+                        : j->loss_scale > 0 ? (float)j->loss_scale
+                                            : ldexpf(1, (int)j->initial_scale_power);
     const uint64_t seed = (uint64_t)s->job->seed;
     uint32_t counter[4] = {0}, key[4];
     t.seed[0] = (uint32_t)seed;
@@ -153,15 +205,16 @@ static hone_status put_first_tick(session *s, hone_err *err) {
     philox(counter, t.seed, key);
     t.step_key[0] = key[0];
     t.step_key[1] = key[1];
-    memcpy(&t.loss_scale, &one, 4);
+    memcpy(&t.loss_scale, &scale, 4);
     return run_put(s->run, s->plan->tick, &t, err);
 }
 
 hone_status session_start(session *s, const session_limits *l, hone_err *err) {
-    HONE_TRY(session_plan_only(s, l, err));
+    HONE_TRY(choose_device(s, 1, err));
+    HONE_TRY(make_plan(s, l, err));
     HONE_TRY(run_open(&s->run, s->plan, s->table, s->pool, err));
+    run_graphs(s->run, s->job->graphs);
     s->batch = batch_new(s->a, l->tokens_max, l->seqs_max);
-    s->rows = ARENA_ARRAY(s->a, (size_t)s->plan->n_spaces + 1, int64_t);
     s->sorted = ARENA_ARRAY(s->a, 2 * (size_t)l->tokens_max + 2, int32_t);
     int most = s->config->vocab > s->config->positions ? s->config->vocab : s->config->positions;
     s->counts = ARENA_ARRAY(s->a, (size_t)(most > s->config->types ? most : s->config->types) + 2, int32_t);
@@ -228,11 +281,25 @@ static void fill_value(session *s, int v) {
     }
 }
 
-void session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, float scale) {
+static void fill_list(session *s, const hone_list *l) {
+    const int64_t played[2] = {s->played[l->q_space], s->played[l->k_space]};
+    s->table->list_fill(&l->query, run_input(s->run, l->q_at), run_input(s->run, l->k_at),
+                        l->key ? run_input(s->run, l->key) : NULL, played, run_input(s->run, l->value));
+}
+
+void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n) {
+    int64_t tokens = 0;
+    for (int64_t i = 0; i < n; i++) tokens += d->at[samples[i] + 1] - d->at[samples[i]];
+    for (int i = 1; i <= s->plan->n_spaces; i++) s->rows[i] = s->plan->space[i].seqs ? tokens : n;
+    plan_rung(s->plan, s->rows, s->played);
+}
+
+hone_status session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, float scale,
+                         hone_err *err) {
     const hone_plan *p = s->plan;
+    HONE_TRY(run_feed(s->run, err));
     batch_fill(s->batch, d, samples, n);
-    for (int i = 1; i <= p->n_spaces; i++)
-        s->rows[i] = p->space[i].seqs ? s->batch->n_tokens : s->batch->n_seqs;
+    session_count(s, d, samples, n);
     for (int v = 1; v <= p->n_values; v++)
         if (p->value[v].fill && p->value[v].cls == HONE_INPUT && p->value[v].fill != HONE_FILL_ORDER)
             fill_value(s, v);
@@ -240,13 +307,52 @@ void session_feed(session *s, const dataset *d, const int64_t *samples, int64_t 
         if (p->value[v].fill == HONE_FILL_ORDER)
             sort_rows(s, run_input(s->run, p->value[v].fill_of), s->batch->n_tokens, s->batch->tokens_max,
                       run_input(s->run, v));
+    for (int i = 0; i < p->n_lists; i++) fill_list(s, &p->list[i]);
     *(float *)run_input(s->run, p->scale) = scale;
+    return HONE_OK;
 }
 
 /* ---- the weights as one number ---- */
 
 static int by_name(const void *a, const void *b) {
     return strcmp((*(const hone_param *const *)a)->name, (*(const hone_param *const *)b)->name);
+}
+
+/* The rank whose hash of parameter i stands alone against most of the others; with two ranks nobody can say which. */
+static int odd_rank(const uint64_t *hash, int n_params, int n, int i) {
+    for (int r = 0; r < n; r++) {
+        int same = 0;
+        for (int k = 0; k < n; k++) same += hash[(size_t)k * (size_t)n_params + (size_t)i] == hash[(size_t)r * (size_t)n_params + (size_t)i];
+        if (2 * same < n) return r;
+    }
+    return n - 1;
+}
+
+hone_status session_compare_ranks(session *s, int64_t step, hone_err *err) {
+    const hone_plan *p = s->plan;
+    const int n = s->comm->n;
+    const size_t row = (size_t)p->n_params;
+    uint64_t *all = mem_new((row * (size_t)n + 1) * sizeof *all, "hashes of all ranks"), *own = all + row * (size_t)s->comm->rank;
+    hone_status status = HONE_OK;
+    for (int i = 1; i <= p->n_params && !status; i++) {
+        const hone_value *v = &p->value[p->param[i].value];
+        const size_t elements = (size_t)(v->dim[0].n * (v->n_dims > 1 ? v->dim[1].n : 1));
+        float *w = mem_new(elements * sizeof *w + 1, "a parameter");
+        status = run_get_param(s->run, i, w, err);
+        own[i - 1] = hash64(w, elements * sizeof *w, 0);
+        mem_free(w);
+    }
+    if (!status) status = comm_gather(s->comm, own, row * sizeof *own, all, err);
+    for (int i = 0; i < p->n_params && !status; i++)
+        for (int r = 1; r < n && !status; r++) {
+            if (all[row * (size_t)r + (size_t)i] == all[i]) continue;
+            status = hone_fail(err, HONE_ENOTFINITE,
+                               "step %lld: rank %d has other bits in %s than the others: silent corruption of its memory or processor",
+                               (long long)step, odd_rank(all, p->n_params, n, i), p->param[i + 1].name);
+            hone_hint(err, "take that machine out; resume_from_checkpoint: true goes on from the newest checkpoint");
+        }
+    mem_free(all);
+    return status;
 }
 
 hone_status session_params_sha256(session *s, char hex[65], hone_err *err) {

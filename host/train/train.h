@@ -8,18 +8,32 @@
 #include "train/schedule.h"
 #include "train/steps.h"
 
+/* An optimizer step that the device was given and has not answered for yet. */
+typedef struct {
+    int64_t tokens, n_samples;
+    double rate;
+    uint64_t from_ns;
+} given_step;
+
 /* Everything a run in training knows. */
 typedef struct {
     session *s;
     const job *job;
     inputs *in;
     steps steps;
+    step_shards shards;   /* of a step */
+    tree_sum *sum;        /* over ranks; NULL: one process */
     record *record;
     metrics validation;   /* of the last evaluation */
     eval_batches batches; /* how validation is cut */
     const char *folder;   /* output_dir */
 
-    int64_t step;                    /* optimizer steps done */
+    int64_t step;                    /* optimizer steps done, as far as the device has answered */
+    int64_t given;                   /* steps given to it: step, or one more on a device that is late */
+    given_step given_step[2];        /* by the parity of the step */
+    hone_tick tick;                  /* before the step that is answered for next */
+    uint64_t heard_ns;               /* when it last answered */
+    int64_t rows_played;             /* token rows in this process, with the tails of rungs */
     int64_t tokens;                  /* real tokens so far */
     int64_t tokens_now, samples_now; /* in this process */
     double loss_sum;                 /* since the last row of the log: sum over samples */
@@ -46,11 +60,12 @@ typedef struct {
     int64_t saved_step;  /* newest checkpoint, -1: none */
 } training;
 
-/* Train as the job says. summary: one JSON object; people: the same as text. */
-hone_status train_job(const job *j, pool *p, text *summary, text *people, hone_err *err);
+/* Train as the job says, with the other ranks of c (comm_alone: none). summary: one JSON object; people: the same as
+ * text; of all ranks the same. Files are written by rank 0. */
+hone_status train_job(const job *j, pool *p, comm *c, text *summary, text *people, hone_err *err);
 
 /* What the largest batch of training or evaluation needs room for. */
-session_limits training_limits(const job *j, const inputs *in, const steps *st);
+session_limits training_limits(const job *j, const inputs *in, const steps *st, int n_ranks);
 
 /* The session of a job with its plan and no device; session_close ends it. */
 hone_status plan_of_job(session **out, const job *j, pool *p, int64_t tokens, int64_t seqs, hone_err *err);

@@ -29,15 +29,22 @@
  * captured step replays with new masks. The host begins a run with step 0, adam_t 0 and step 0's step key. GUARD, the
  * last but ADAMW_STEP of a step, sets step + 1 and that next step's key (nothing after GUARD draws numbers), and
  *   ok       adam_t + 1, good_steps + 1: adam_t is then the t of the update that ADAMW_STEP is about to make
- *   not ok   skipped + 1 and latch 1; adam_t stays. The loss scale is not moved yet (fp16 comes later) */
+ *   not ok   skipped + 1 and latch 1; adam_t stays
+ * With attr.guard.dynamic the loss scale moves too, as DeepSpeed's DynamicLossScaler moves it, and
+ *   ok       where good_steps reaches window: scale times 2 (up to HONE_LOSS_SCALE_MAX), hysteresis full again,
+ *            good_steps 0
+ *   not ok   good_steps 0, and latch 1 only where the scale cannot be lowered: while hysteresis > 1 it is taken down
+ *            by one and nothing else happens; then scale / 2, not below min_scale; at min_scale the step latches
+ * Once latched, steps only count as skipped. The host begins with hysteresis full and good_steps 0. */
+#define HONE_LOSS_SCALE_MAX 16777216.0f /* 2^24: gradients that are all zero would double it to infinity */
 typedef struct {
     uint32_t seed[2];     /* key of the step keys */
     uint32_t step_key[2]; /* of the step being played */
     int32_t step;         /* optimizer steps begun: 0 in the first step */
     int32_t adam_t;       /* t of AdamW, from 1: of the last update made or, after GUARD, of the one to make; a skipped step does not move it */
     uint32_t loss_scale;  /* bits of a float; 1 unless fp16 */
-    int32_t good_steps;   /* since the scale last changed */
-    int32_t hysteresis;   /* left before the scale is lowered */
+    int32_t good_steps;   /* in a row, since the scale was raised or a step was not finite */
+    int32_t hysteresis;   /* steps that are not finite which it now takes to lower the scale */
     int32_t skipped;      /* steps skipped so far */
     int32_t latch;        /* not 0: a non-finite step has been seen, nothing is updated any more */
     int32_t reserved[5];
@@ -85,6 +92,7 @@ typedef struct {
     size_t memory_bytes;  /* that a slab may use; 0: unknown */
     uint32_t dtypes;      /* bit 1 << dtype: compute types it can play */
     int max_head_width;   /* 0: any */
+    int host_memory;      /* 1: slabs are ordinary memory of this process */
     int fixed_rows;       /* 1: calls are played at rungs (captured graphs); 0: at the batch's count */
 } hone_limits;
 
@@ -97,7 +105,8 @@ typedef struct {
      * operand and extent in why. work_bytes must not shrink when row extents grow. */
     int (*can)(const hone_query *query, char *why, size_t why_bytes);
     size_t (*work_bytes)(const hone_query *query);
-    /* Attention's work lists: bytes of operand "list" (0: none), and its filling by the batcher. */
+    /* Attention's work lists: bytes of operand "list" (0: none), and its filling by the batcher. A list serves every
+     * call whose query is the same but for site, p, scale and strides. rows: played, of queries and of keys. */
     size_t (*list_bytes)(const hone_query *query);
     void (*list_fill)(const hone_query *query, const hone_range *q_at, const hone_range *k_at, const hone_key *key,
                       const int64_t rows[2], void *out);
@@ -105,6 +114,7 @@ typedef struct {
     /* host must outlive the device. ordinal: which of several. */
     hone_status (*open)(hone_device **out, const hone_host_v1 *host, int ordinal, hone_err *err);
     void (*close)(hone_device *device);
+    /* device NULL: what holds of every device of this kind (memory 0), pure like can. */
     hone_status (*limits)(hone_device *device, hone_limits *out);
     /* Prepare what a call needs beyond memory (a matrix product's code, an algorithm measured once); called for every
      * planned step before the run begins, never after. *out (may become NULL) goes into hone_call.choice and lives
@@ -115,7 +125,8 @@ typedef struct {
     hone_status (*slab_new)(hone_device *device, int pinned, size_t bytes, void **out, hone_err *err);
     void (*slab_free)(hone_device *device, void *slab);
 
-    /* Queues run their calls in order; put and get are calls too. queue_wait returns when all are done. */
+    /* Queues run their calls in order; put and get are calls too (put also from device memory). queue_wait returns
+     * when all are done. */
     hone_status (*queue_new)(hone_device *device, hone_queue **out);
     void (*queue_free)(hone_queue *queue);
     hone_status (*queue_wait)(hone_queue *queue);

@@ -57,7 +57,7 @@ XX(POOL_FWD, "x[N,D] at[B]r -> y[B,D]", "POOL_BWD dy at -> dx") \
 XX(POOL_BWD, "dy[B,D] at[B]r -> dx[N,D]+", "") \
 XX(SOFTMAX_FWD, "x[M,C] -> y[M,C]@x", "SOFTMAX_BWD dy y -> dx") \
 XX(SOFTMAX_BWD, "dy[M,C] y[M,C] -> dx[M,C]@dy", "") \
-/* Losses give their gradient at once. loss[m] = scale times the row's loss; gx = its gradient. scale is the row's weight in the global mean; label -1: loss and gradient 0. t = (1-smoothing) onehot + smoothing / C; loss = -sum t log softmax(x); with class weights each class's term is multiplied by its weight. best: first index of the largest x */ \
+/* Losses give their gradient at once. loss[m] = scale times the row's loss; gx = its gradient times the tick's loss scale (1 unless fp16; BCE, MSE and SPAN_XENT too; no tick reads as 1). scale is the row's weight in the global mean; label -1: loss and gradient 0. t = (1-smoothing) onehot + smoothing / C; loss = -sum t log softmax(x); with class weights each class's term is multiplied by its weight. best: first index of the largest x */ \
 XX(XENT, "x[M,C] label[M]i weight[C]f? scale[1]f -> loss[M]f best[M]i? gx[M,C]?@x", "dx = gx") \
 /* a macro that no device needs: the plan expands it into chunks of rows of LINEAR_FWD, XENT, LINEAR_BWD_W, LINEAR_BWD */ \
 XX(HEAD_XENT, "x[M,D] w[V,D] bias[V]? label[M]i scale[1]f -> loss[M]f best[M]i? gx[M,D]? gw[V,D]f?+ gbias[V]f?+", "dx = gx; dw = gw; dbias = gbias") \
@@ -70,7 +70,7 @@ XX(SPAN_XENT, "x[N,2] at[B]r label[B,2]i scale[1]f -> loss[B]f best[B,2]i? gx[N,
 XX(SUM, "x[M]f -> s[1]f+", "") \
 /* part[q] = sum over chunk q of (g / loss scale)^2. chunk: first element / 64, n <= 8,192 elements, group */ \
 XX(SQSUM, "g[P]f chunk[Q,3]i -> part[Q]f", "") \
-/* norm = sqrt(sum of part, in order, in fp64); factor = min(1, clip / (norm + 1e-6)) / loss scale, clip 0: no clipping; ok = 1 if norm and loss are finite, else 0. tick: see hone_tick in device.h (T is 16 words) */ \
+/* norm = sqrt(sum of part, in order, in fp64); factor = min(1, clip / (norm + 1e-6)) / loss scale, clip 0: no clipping; ok = 1 if norm and loss are finite, else 0. tick: see hone_tick in device.h (T is 16 words). attr.guard: the loss scale's rule */ \
 XX(GUARD, "part[Q]f loss[1]f clip[1]f -> factor[1]f norm[1]f ok[1]i tick[T]i+", "") \
 /* where ok: g' = factor g; m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2; w = w - rate (m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps)) after w = w - rate decay w (decoupled, as torch's AdamW). rate[g]: rate, decay of group g. copy: w in the compute type. attr.adamw: beta1, beta2, eps */ \
 XX(ADAMW_STEP, "g[P]f chunk[Q,3]i rate[G,2]f factor[1]f ok[1]i -> w[P]f+ m[P]f+ v[P]f+ copy[P]?", "") \
@@ -149,6 +149,12 @@ typedef struct {
         struct {
             double beta1, beta2, eps;
         } adamw;
+        struct { /* hone_tick in device.h tells the rule. All zero: the scale stays, a step that is not finite latches */
+            int32_t dynamic;    /* 1: the loss scale moves */
+            int32_t window;     /* sound steps in a row before it doubles, at least 1 */
+            int32_t hysteresis; /* steps that are not finite before it halves, at least 1 */
+            float min_scale;    /* its floor */
+        } guard;
     };
 } hone_attr;
 #endif

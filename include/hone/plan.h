@@ -28,7 +28,7 @@ typedef enum {
 } hone_class;
 
 /* ---- what the batcher writes into an INPUT value --------------------------------------------------------------
- * N rows of a space beyond the batch's count are tail: id, index and label -1, ranges of length 0. */
+ * N rows of a space beyond the batch's count are tail: id, index and label -1, target NaN, ranges of length 0. */
 #define HONE_FILL_MAP(XX)                                                                                    \
     XX(HONE_FILL_ID, "id")         /* [space]i token ids */                                                  \
     XX(HONE_FILL_TYPE, "type")     /* [space]i segment */                                                    \
@@ -37,6 +37,7 @@ typedef enum {
     XX(HONE_FILL_AT, "at")         /* [seqs]r rows of each sequence; of a picked space: its one row */       \
     XX(HONE_FILL_INDEX, "first")   /* [space]i row of the parent that each row is */                         \
     XX(HONE_FILL_ORDER, "order")   /* [space]i rows sorted by the value `of`, stable, -1 last */             \
+    XX(HONE_FILL_LIST, "list")     /* [words]i what the device's list_fill makes of the ranges `of` */       \
     XX(HONE_FILL_LABEL, "label")   /* [space]i class */                                                      \
     XX(HONE_FILL_TARGET, "target") /* [space,1]f number to be predicted */                                   \
     XX(HONE_FILL_SCALE, "scale")   /* [1]f weight of a row in the mean */                                    \
@@ -126,8 +127,17 @@ typedef struct {
     int n_steps;
 } hone_program;
 
+/* A work list of attention: the INPUT value, the question it answers, and what it is made of (key 0: none). */
+#define HONE_MAX_LISTS 16
+typedef struct {
+    int value, q_at, k_at, key;
+    int q_space, k_space;
+    hone_query query;
+} hone_list;
+
 typedef struct hone_plan {
     hone_dtype dtype; /* compute type */
+    int fixed_rows;   /* of hone_limits: a batch is played at a rung (rung.h) */
     hone_space *space;
     int n_spaces; /* [1 .. n_spaces] */
     hone_value *value;
@@ -138,6 +148,9 @@ typedef struct hone_plan {
     size_t slab_bytes[HONE_N_CLASSES]; /* GRAD: of all slots; ACTIVATION: the largest program's */
     size_t bound_bytes;                /* ACTIVATION: no order of placing can be below this */
     size_t slot_bytes;                 /* GRAD: of one slot */
+    size_t input_bytes;                /* INPUT: one image; where rows are fixed a second one follows, being copied in */
+    hone_list list[HONE_MAX_LISTS];
+    int n_lists;
     int n_slots;
     int64_t n_trained; /* P: elements of the flat range of trained parameters (with alignment gaps) */
     int n_groups;

@@ -1,5 +1,5 @@
 /* loss.c - losses of rows, each with the gradient of its logits; scale is the row's weight in the global
- * mean. XENT  t = ((1 - smoothing) onehot + smoothing / C) weight,  loss = - sum of t log p,  gx = p sum of t
+ * mean, and gradients are multiplied by the loss scale too. XENT  t = ((1 - smoothing) onehot + smoothing / C) weight,  loss = - sum of t log p,  gx = p sum of t
  * - t Plain version: kernels/ref/loss.inc. */
 #include "ops.h"
 #include "outside.h"
@@ -33,7 +33,7 @@ static void xent_row(const hone_call *c, const target *t, int64_t m, int bf) {
     const void *x = cell(&c->in[0], m, 0);
     void *gx = cell(&c->out[2], m, 0);
     const int32_t label = ints(&c->in[1])[m];
-    const float scale = floats(&c->in[3])[0], top = softmax_top(x, C, bf);
+    const float scale = floats(&c->in[3])[0], lift = scale * loss_scale_of(c->tick), top = softmax_top(x, C, bf);
     if (c->out[1].p) ints(&c->out[1])[m] = find_top(x, C, top, bf);
     if (label < 0) {
         floats(&c->out[0])[m] = 0;
@@ -54,7 +54,7 @@ static void xent_row(const hone_call *c, const target *t, int64_t m, int bf) {
     const float all = vf_sum(total);
     for (int64_t i = 0; i < C && gx; i += VW) {
         const vf p = vf_exp(ld_n(x, i, C - i, bf) - top - log_sum);
-        st_n(gx, i, (p * all - target_of(t, i, C - i, label)) * scale, C - i, bf);
+        st_n(gx, i, (p * all - target_of(t, i, C - i, label)) * lift, C - i, bf);
     }
 }
 
@@ -79,7 +79,8 @@ static void write_one(void *x, int64_t i, float v, int bf) { st_n(x, i, vf_set(v
 static void bce_block(void *arg, int64_t item, int thread) {
     const hone_call *c = arg;
     const int64_t C = width(&c->in[0]), end = least((item + 1) * SOFTMAX_ROWS, c->in[0].dim[0]);
-    const float *weight = floats(&c->in[2]), scale = floats(&c->in[3])[0] / (float)C;
+    const float *weight = floats(&c->in[2]), scale = floats(&c->in[3])[0] / (float)C,
+                lift = scale * loss_scale_of(c->tick);
     const int bf = is_bf(&c->in[0]);
     (void)thread;
     for (int64_t m = item * SOFTMAX_ROWS; m < end; m++) {
@@ -93,7 +94,7 @@ static void bce_block(void *arg, int64_t item, int thread) {
             const float above = (e < 0 ? power : 1) / (1 + power), below = (e < 0 ? 1 : power) / (1 + power);
             const float gradient = (1 - y) * above - w * y * below;
             if (!isnan(y)) total += w * y * (softplus - e) + (1 - y) * softplus;
-            if (gx) write_one(gx, i, isnan(y) ? 0 : scale * gradient, bf);
+            if (gx) write_one(gx, i, isnan(y) ? 0 : lift * gradient, bf);
         }
         floats(&c->out[0])[m] = scale * (float)total;
     }
@@ -107,7 +108,7 @@ hone_status ISA(bce)(hone_queue *q, const hone_call *c) {
 static void mse_block(void *arg, int64_t item, int thread) {
     const hone_call *c = arg;
     const int64_t C = width(&c->in[0]), end = least((item + 1) * SOFTMAX_ROWS, c->in[0].dim[0]);
-    const float scale = floats(&c->in[2])[0] / (float)C;
+    const float scale = floats(&c->in[2])[0] / (float)C, lift = scale * loss_scale_of(c->tick);
     const int bf = is_bf(&c->in[0]);
     (void)thread;
     for (int64_t m = item * SOFTMAX_ROWS; m < end; m++) {
@@ -118,7 +119,7 @@ static void mse_block(void *arg, int64_t item, int thread) {
         for (int64_t i = 0; i < C; i++) {
             const float off = isnan(label[i]) ? 0 : read_one(x, i, bf) - label[i];
             total += (double)off * (double)off;
-            if (gx) write_one(gx, i, scale * 2 * off, bf);
+            if (gx) write_one(gx, i, lift * 2 * off, bf);
         }
         floats(&c->out[0])[m] = scale * (float)total;
     }
@@ -134,7 +135,7 @@ static float span_column(const hone_call *c, hone_range r, int64_t b, int k) {
     const hone_tensor *x = &c->in[0], *gx = &c->out[2];
     const int bf = is_bf(x);
     const int32_t label = ((int32_t *)cell(&c->in[2], b, 0))[k];
-    const float scale = floats(&c->in[3])[0] / 2;
+    const float scale = floats(&c->in[3])[0] / 2, lift = scale * loss_scale_of(c->tick);
     const int lives = label >= 0 && label < r.n;
     int32_t best = r.n > 0 ? 0 : -1;
     float top = r.n > 0 ? read_one(cell(x, r.first, 0), k, bf) : 0;
@@ -150,7 +151,7 @@ static float span_column(const hone_call *c, hone_range r, int64_t b, int k) {
     const float at_label = lives ? read_one(cell(x, r.first + label, 0), k, bf) : 0;
     for (int32_t i = 0; i < r.n && gx->p; i++) {
         const float p = expf(read_one(cell(x, r.first + i, 0), k, bf) - top - log_sum);
-        write_one(cell(gx, r.first + i, 0), k, lives ? scale * (p - (float)(i == label)) : 0, bf);
+        write_one(cell(gx, r.first + i, 0), k, lives ? lift * (p - (float)(i == label)) : 0, bf);
     }
     return lives ? scale * (log_sum + (top - at_label)) : 0;
 }

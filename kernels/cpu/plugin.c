@@ -56,7 +56,8 @@ static void close_device(hone_device *device) {
 
 static hone_status tell_limits(hone_device *device, hone_limits *out) {
     char processor[64];
-    *out = (hone_limits){.dtypes = 1u << HONE_F32 | 1u << HONE_BF16, .max_head_width = 256};
+    cpu_limits(device, out);
+    if (!device) return HONE_OK;
     isa_processor(processor, sizeof processor);
     snprintf(out->name, sizeof out->name, "%s, %s", processor, device->table->name);
     return HONE_OK;

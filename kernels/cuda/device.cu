@@ -78,14 +78,12 @@ static void close_device(hone_device *d) {
 
 static hone_status tell_limits(hone_device *d, hone_limits *out) {
     size_t free_bytes = 0, all = 0;
+    const hone_status status = cuda_limits(d, out);
+    if (!d) return status;
     if (cudaMemGetInfo(&free_bytes, &all) != cudaSuccess) free_bytes = 0;
-    *out = hone_limits{};
     snprintf(out->name, sizeof out->name, "%.90s", d->properties.name);
     out->memory_bytes = free_bytes;
-    out->dtypes = 1u << HONE_F32 | 1u << HONE_BF16 | 1u << HONE_F16;
-    out->max_head_width = 256;
-    out->fixed_rows = 1;
-    return HONE_OK;
+    return status;
 }
 
 static hone_status slab_new(hone_device *d, int pinned, size_t bytes, void **out, hone_err *err) {

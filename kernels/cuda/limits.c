@@ -24,6 +24,14 @@ static int can_types(const hone_query *query, char *why, size_t why_bytes) {
 int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
     if (!can_types(query, why, why_bytes)) return 0;
     switch (query->op) {
+    case HONE_OP_NORM_FWD:
+    case HONE_OP_NORM_BWD:
+    case HONE_OP_SOFTMAX_FWD:
+    case HONE_OP_SOFTMAX_BWD:
+    case HONE_OP_XENT:
+    case HONE_OP_BCE:
+    case HONE_OP_MSE:
+    case HONE_OP_SPAN_XENT:
     case HONE_OP_COPY:
         return 1;
     default:
@@ -32,8 +40,16 @@ int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
     }
 }
 
+/* Partial rows of a sum of n columns, in whole packs. */
+static size_t fold_bytes(const hone_tensor *sum) {
+    return sum->n_dims ? CUDA_ROW_GROUPS * (size_t)((sum->dim[0] + 3) / 4 * 4) * sizeof(float) : 0;
+}
+
 size_t cuda_work_bytes(const hone_query *query) {
+    const hone_tensor *out = query->out;
     switch (query->op) {
+    case HONE_OP_NORM_BWD:
+        return fold_bytes(&out[1]) + fold_bytes(&out[2]) + fold_bytes(&out[4]);
     default:
         return 0;
     }
@@ -47,4 +63,13 @@ size_t cuda_list_bytes(const hone_query *query) {
 void cuda_list_fill(const hone_query *query, const hone_range *q_at, const hone_range *k_at, const hone_key *key,
                     const int64_t rows[2], void *out) {
     (void)query, (void)q_at, (void)k_at, (void)key, (void)rows, (void)out;
+}
+
+hone_status cuda_limits(hone_device *device, hone_limits *out) {
+    (void)device;
+    *out = (hone_limits){.name = "GPU",
+                         .dtypes = 1u << HONE_F32 | 1u << HONE_BF16 | 1u << HONE_F16,
+                         .max_head_width = 256,
+                         .fixed_rows = 1};
+    return HONE_OK;
 }

@@ -4,9 +4,14 @@
 #define CUDA_LIMITS_H
 #include "hone/device.h"
 
+/* Column sums of rows (fold.cuh): 128 groups, whatever the GPU, each of eights of rows. */
+#define CUDA_ROW_GROUPS 128
+#define CUDA_GROUP_ROWS 8
+
 /* As in hone_device_v1. */
 int cuda_can(const hone_query *query, char *why, size_t why_bytes);
 size_t cuda_work_bytes(const hone_query *query);
+hone_status cuda_limits(hone_device *device, hone_limits *out); /* what holds of every GPU */
 size_t cuda_list_bytes(const hone_query *query);
 void cuda_list_fill(const hone_query *query, const hone_range *q_at, const hone_range *k_at, const hone_key *key,
                     const int64_t rows[2], void *out);

@@ -54,3 +54,9 @@ ref_work_bytes(const hone_query *query) { /* attention keeps a query's probabili
     if (query->op == HONE_OP_ATTENTION_BWD) return (size_t)query->in[4].dim[0] * sizeof(double) * 2;
     return 0;
 }
+
+hone_status ref_limits(hone_device *device, hone_limits *out) {
+    (void)device;
+    *out = (hone_limits){.name = "plain C, one thread", .dtypes = 1u << HONE_F32 | 1u << HONE_F64, .host_memory = 1};
+    return HONE_OK;
+}

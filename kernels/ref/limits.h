@@ -7,4 +7,5 @@
 /* 1, or 0 with a reason in why. */
 int ref_can(const hone_query *query, char *why, size_t why_bytes);
 size_t ref_work_bytes(const hone_query *query);
+hone_status ref_limits(hone_device *device, hone_limits *out);
 #endif

@@ -28,12 +28,6 @@ static hone_status open_device(hone_device **out, const hone_host_v1 *host, int 
 
 static void close_device(hone_device *device) { free(device); }
 
-static hone_status tell_limits(hone_device *device, hone_limits *out) {
-    (void)device;
-    *out = (hone_limits){.name = "plain C, one thread", .dtypes = 1u << HONE_F32 | 1u << HONE_F64};
-    return HONE_OK;
-}
-
 static hone_status choose(hone_device *device, const hone_query *query, void **out, hone_err *err) {
     (void)device, (void)query, (void)err;
     *out = NULL;
@@ -103,7 +97,7 @@ __attribute__((visibility("default"))) const hone_device_v1 hone_device_v1_table
     .list_fill = list_fill,
     .open = open_device,
     .close = close_device,
-    .limits = tell_limits,
+    .limits = ref_limits,
     .choose = choose,
     .slab_new = new_slab,
     .slab_free = free_slab,

@@ -31,6 +31,13 @@ extern ref_entry *const ref_entries32[HONE_N_OPS], *const ref_entries64[HONE_N_O
     }                                                                                                        \
     static void play_##name(const hone_call *c)
 
+/* What the gradients of this step are multiplied by; without a tick 1. */
+static inline real loss_scale_of(const hone_tick *tick) {
+    float scale = 1;
+    if (tick && tick->loss_scale) memcpy(&scale, &tick->loss_scale, sizeof scale);
+    return scale;
+}
+
 /* Elements of a row: [N,H,K] reads as [N,H*K], a vector as rows of one. */
 static inline int64_t width(const hone_tensor *t) { return t->dim[1] * t->dim[2]; }
 static inline real *row(const hone_tensor *t, int64_t n) { return (real *)t->p + n * t->ld; }

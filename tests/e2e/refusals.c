@@ -57,7 +57,7 @@ TEST(a_broken_job_file_is_refused_with_line_and_column) { /* C1 - C5, C9, C10 */
          "train_batch_size: 100 cannot be cut into micro-batches of 24; nearest 96 or 120"},
         {"{\"num_train_epochs\": 0}", "(num_train_epochs): 0, expected a number in (0, 1000000]"},
         {"{\"max_steps\": 0}", "max_steps: 0, expected -1 (not used) or at least 1"},
-        {"{\"fp16\": true}", "(fp16): fp16 is not yet available"},
+        {"{\"tf32\": true}", "(tf32): tf32 is not yet available"},
         {"{\"pad_to_max_length\": true}", "pad_to_max_length: true, expected false"},
         {"{\"output_dir\": \"${HONE_TEST_NOT_SET}/x\"}", "(output_dir): ${HONE_TEST_NOT_SET} is not set"},
         {"{\"output_dir\": \"a\\nb\"}",
@@ -71,7 +71,7 @@ TEST(a_broken_job_file_is_refused_with_line_and_column) { /* C1 - C5, C9, C10 */
     const char *line = command_refused(a, 2, "(token): ", "train \"%s\"",
                                        put_file(a, "job.json", "{\"token\": \"hf_secretsecret\"}"));
     CHECK(!strstr(line, "secret")); /* the value is never shown */
-    command_refused(a, 2, "fp16 is not yet available", "train \"%s\" --fp16",
+    command_refused(a, 2, "tf32 is not yet available", "train \"%s\" --tf32",
                     tiny_job(a, "job.json", "out", ""));
     arena_free(a);
 }
@@ -85,7 +85,9 @@ TEST(a_job_that_cannot_be_is_refused_before_anything_is_made) { /* C6 - C8, C13 
     } cases[] = {
         {2, "--warmup_ratio 0 --warmup_steps 90", "warmup_steps: 90 of 60 steps in all"},
         {2, "--max_seq_length 1024", "max_seq_length: 1024 > 48, the model's position rows"},
-        {2, "--device cuda", "device: cuda is not yet available, expected auto, cpu or ref"},
+        {2, "--device cuda", "device cuda"},
+        {2, "--device cpu --fp16", "fp16: true, but device cpu computes in fp32, bf16"},
+        {2, "--device ref --bf16", "bf16: true, but device ref computes in f64, fp32"},
         {2, "--device gpu", "gpu"},
         {7, "--resume_from_checkpoint nowhere", "no valid checkpoint in nowhere"},
         {2, "--metric_for_best_model eval_x",

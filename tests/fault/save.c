@@ -32,7 +32,7 @@ static hone_status train(arena *a, const char *name, char sha[65], hone_err *err
     text summary = {0}, people = {0};
     HONE_TRY(job_load(&j, NULL, o, sizeof o / sizeof *o, 1, err));
     pool *p = pool_new(1);
-    const hone_status status = train_job(j, p, &summary, &people, err);
+    const hone_status status = train_job(j, p, comm_alone(), &summary, &people, err);
     const char *at = status ? NULL : strstr(summary.p, "\"params_sha256\":\"");
     snprintf(sha, 65, "%s", at ? at + strlen("\"params_sha256\":\"") : "");
     text_free(&summary);

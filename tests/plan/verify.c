@@ -175,6 +175,24 @@ static void no_type(graph *g) { g->value[5].dtype = HONE_N_DTYPES; }
 static void no_such_parameter(graph *g) { g->value[value_named(g, "classifier.weight")].param = 999; }
 static void empty_constant(graph *g) { g->value[value_of_class(g, HONE_CONST)].data = NULL; }
 static void input_of_nobody(graph *g) { g->value[value_named(g, "tok.id")].fill = HONE_FILL_NONE; }
+/* A work list of these ranges for the first attention. */
+static hone_value *give_list(graph *g, int of) {
+    hone_step *a = step_of(g, HONE_OP_ATTENTION_FWD, 0);
+    const int64_t words = 8;
+    g->cap_values = g->n_values + 1; /* of the copy */
+    const int v = graph_value(g, "list", HONE_INPUT, HONE_I32, 1, &words, -1, 0);
+    g->value[v].fill = HONE_FILL_LIST;
+    g->value[v].fill_of = of;
+    a->in[hone_op_operand(hone_op_find(a->op), "list")] = v;
+    return &g->value[v];
+}
+static void list_of_nothing(graph *g) { give_list(g, value_named(g, "tok.id")); }
+static void list_of_others(graph *g) {
+    hone_value *key = &g->value[value_named(g, "tok.key")]; /* other ranges, to look at */
+    key->fill = HONE_FILL_AT;
+    give_list(g, value_named(g, "tok.key"));
+}
+static void list_of_another_kind(graph *g) { give_list(g, value_named(g, "tok.at"))->fill = HONE_FILL_ID; }
 static void order_of_nothing(graph *g) {
     g->value[value_named(g, "tok.id.order")].fill_of = value_named(g, "seq.first");
 }
@@ -223,6 +241,9 @@ static const struct {
     XX(empty_constant, "is a constant without contents")
         XX(input_of_nobody, "tok.id: is an input that nobody fills") //
     XX(order_of_nothing, "tok.id.order: is the order of nothing in its row space")
+        XX(list_of_nothing, "list: is the work list of no ranges")              //
+    XX(list_of_others, "ATTENTION_FWD: works through the list of other sequences:") //
+    XX(list_of_another_kind, "ATTENTION_FWD: works through what is no list:")
 #undef XX
 };
 #define N_FAULTS ((int)(sizeof faults / sizeof *faults))

@@ -77,6 +77,21 @@ TEST(job_knows_other_peoples_names) {
     job_free(j);
 }
 
+TEST(job_takes_deepspeeds_object_of_fp16) {
+    job *j = load("{\"fp16\": {\"enabled\": true, \"loss_scale\": 0, \"initial_scale_power\": 12, \"loss_scale_window\": 50, \"hysteresis\": 3, \"min_loss_scale\": 2}}");
+    CHECK_INT(j->fp16, 1);
+    CHECK_NEAR(j->loss_scale, 0, 0);
+    CHECK_INT(j->initial_scale_power, 12);
+    CHECK_INT(j->loss_scale_window, 50);
+    CHECK_INT(j->hysteresis, 3);
+    CHECK_NEAR(j->min_loss_scale, 2, 0);
+    job_free(j);
+    j = load("{\"fp16\": true, \"loss_scale\": 1024}");
+    CHECK_INT(j->fp16, 1);
+    CHECK_NEAR(j->loss_scale, 1024, 0);
+    job_free(j);
+}
+
 TEST(job_refuses_with_place_and_field) {
     refuses("{\n  \"learning_rate\": -1\n}", "job.json: line 2 column 20 (learning_rate): -1, expected a number in (0, 1]");
     refuses("{\"learning_rate\": \"1e-5\"}", "job.json: line 1 column 19 (learning_rate): \"1e-5\" is text, expected a number in (0, 1]");
@@ -87,7 +102,11 @@ TEST(job_refuses_with_place_and_field) {
     refuses("{\"bf16\": \"yes\"}", "job.json: line 1 column 10 (bf16): \"yes\" is text, expected true or false");
     refuses("{\"lr_scheduler_type\": \"linea\"}",
             "job.json: line 1 column 23 (lr_scheduler_type): \"linea\" is text, expected one of: linear cosine constant constant_with_warmup polynomial inverse_sqrt");
-    refuses("{\"fp16\": true}", "job.json: line 1 column 10 (fp16): fp16 is not yet available");
+    refuses("{\"tf32\": true}", "job.json: line 1 column 10 (tf32): tf32 is not yet available");
+    refuses("{\"fp16\": true, \"bf16\": true}", "bf16: true and fp16: true, expected one of them");
+    refuses("{\"fp16\": {\"enabled\": 3}}", "job.json: line 1 column 22 (fp16): 3, expected true or false");
+    refuses("{\"fp16\": true, \"initial_scale_power\": 2, \"min_loss_scale\": 5}", "min_loss_scale: 5, expected at most 2^2 (initial_scale_power)");
+    refuses("{\"loss_scale_window\": 0}", "job.json: line 1 column 23 (loss_scale_window): 0, expected an integer in [1, 1e+09]");
     refuses("{\"max_steps\": 0}", "max_steps: 0, expected -1 (not used) or at least 1");
     refuses("{\"pad_to_max_length\": true}", "pad_to_max_length: true, expected false; hone computes no padding");
     refuses("{\"train_batch_size\": 100, \"per_device_train_batch_size\": 24}",

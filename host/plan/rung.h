@@ -1,0 +1,16 @@
+/* rung.h - how many rows are played. A device with fixed_rows plays captured graphs, whose extents are
+ * constants: 16 rungs cut the capacity of every row space into steps of 64 rows, and a batch is played at the
+ * least one that holds it. The rows between its count and the rung's are tail: data like any other (plan.h).
+ * Other devices play a batch at its count. */
+#ifndef PLAN_RUNG_H
+#define PLAN_RUNG_H
+#include "hone/plan.h"
+
+#define HONE_N_RUNGS 16
+
+/* Rows of a space at rung 0 .. HONE_N_RUNGS - 1. */
+int64_t plan_rung_rows(const hone_plan *p, int space, int rung);
+/* The rung that holds rows[space] of every space; played[space]: what is played there. Without fixed rows: 0,
+ * and the rows themselves. */
+int plan_rung(const hone_plan *p, const int64_t *rows, int64_t *played);
+#endif

@@ -1,0 +1,71 @@
+/* inside.h - what a run is made of: for the files of this folder. */
+#ifndef RUN_INSIDE_H
+#define RUN_INSIDE_H
+#include "plan/rung.h"
+#include "run/run.h"
+#include "base/arena.h"
+
+#define N_IMAGES 3  /* one is written, one copied in, one played */
+#define N_RESULTS 2 /* a step may be played while the one before is read */
+
+typedef struct {
+    hone_status (*fn)(hone_queue *, const hone_call *);
+    hone_call call;
+} bound_step;
+
+typedef struct {
+    int64_t *extent;
+    int space;
+} row_extent;
+
+/* A program in a gradient slot. Its calls are ready but for the extents of row spaces, which are set before it is
+ * played or captured. */
+typedef struct {
+    bound_step *step;
+    row_extent *extent;
+    int n_steps, n_extents;
+    int64_t n_played;
+    hone_exec *graph[HONE_N_RUNGS];
+    int refused; /* the device could not capture it once: it is played call by call */
+} bound;
+
+struct run {
+    arena *a;
+    const hone_plan *plan;
+    const hone_device_v1 *table;
+    const hone_host_v1 *host;
+    hone_device *device;
+    hone_limits limits;
+    void *slab[HONE_N_CLASSES];
+    bound *program[HONE_N_PROGRAMS]; /* [n_slots] */
+    int64_t *played;                 /* rows of the program being played, by space */
+    int begun, timed, graphs;
+    double phase_s[3];
+
+    /* Everything is played on one queue. A device that is late works while the host goes on: batches come in on a
+     * queue of their own, and a third one only ever waits for events, for the host to wait on. */
+    int is_late;
+    hone_queue *queue, *copies, *waiter;
+    void *image[N_IMAGES]; /* pinned: the host's INPUT */
+    int n_images, image_now;
+    hone_event *copied[N_IMAGES]; /* the image lies on the device */
+    hone_event *taken;            /* and has been taken from there: the place is free for the next one */
+    run_result *result;           /* pinned [N_RESULTS] */
+    hone_event *answered[N_RESULTS];
+    int64_t n_asked, n_heard;
+
+    /* Sums over ranks (share.c). Where the device's memory is not ours, slots travel through pinned memory. */
+    tree_sum *sum;
+    float **staged;                     /* [n_slots] */
+    int64_t bound[COMM_RANKS_MAX + 1];  /* elements of a slot that each rank adds */
+};
+
+void *run_address(const run *r, int v, int slot);
+/* Set the extents of row spaces; returns the rung. */
+int set_rows(run *r, bound *b, const int64_t *rows);
+hone_status copy_in(run *r, hone_err *err);
+hone_status play_step(run *r, const hone_program *p, const bound *b, int i, hone_err *err);
+/* Queues, events, pinned memory of a run that is being opened; their end. */
+hone_status open_queues(run *r, hone_err *err);
+void close_queues(run *r);
+#endif

@@ -1,0 +1,204 @@
+/* play.c - playing: batches in, programs through, results out.
+ *
+ *   host      writes image n + 1        reads result n - 1
+ *   copies    image n -> staging
+ *   queue     staging -> INPUT, MICRO n ... UPDATE n, result n -> ring
+ *
+ * On a device with one synchronous queue all of this happens at once, in the same order. */
+#include <string.h>
+
+#include "run/inside.h"
+#include "base/err.h"
+
+static hone_status failed(const run *r, hone_status status, const char *what, hone_err *err) {
+    return status ? hone_fail(err, status, "device %s: %s failed", r->table->name, what) : HONE_OK;
+}
+
+/* ---- queues and events ---- */
+
+static hone_status new_events(run *r) {
+    hone_status status = r->table->event_new(r->device, &r->taken);
+    for (int i = 0; i < N_IMAGES && !status; i++) status = r->table->event_new(r->device, &r->copied[i]);
+    for (int i = 0; i < N_RESULTS && !status; i++) status = r->table->event_new(r->device, &r->answered[i]);
+    return status;
+}
+
+hone_status open_queues(run *r, hone_err *err) {
+    void *results;
+    r->is_late = r->limits.fixed_rows && r->table->event_new;
+    r->n_images = r->is_late ? N_IMAGES : 1;
+    hone_status status = r->table->queue_new(r->device, &r->queue);
+    if (!status && r->is_late) status = r->table->queue_new(r->device, &r->copies);
+    if (!status && r->is_late) status = r->table->queue_new(r->device, &r->waiter);
+    if (!status && r->is_late) status = new_events(r);
+    HONE_TRY(failed(r, status, "making queues and events", err));
+    for (int i = 0; i < r->n_images; i++)
+        HONE_TRY(r->table->slab_new(r->device, 1, r->plan->input_bytes + 1, &r->image[i], err));
+    HONE_TRY(r->table->slab_new(r->device, 1, N_RESULTS * sizeof *r->result, &results, err));
+    r->result = results;
+    return HONE_OK;
+}
+
+static void free_graphs(run *r, bound *b) {
+    for (int k = 0; k < HONE_N_RUNGS; k++)
+        if (b->graph[k]) r->table->graph_free(b->graph[k]);
+}
+
+void close_queues(run *r) {
+    const hone_device_v1 *t = r->table;
+    if (r->queue) t->queue_wait(r->queue);
+    for (int k = 0; k < HONE_N_PROGRAMS; k++)
+        for (int s = 0; s < r->plan->n_slots && r->program[k]; s++) free_graphs(r, &r->program[k][s]);
+    if (r->taken) t->event_free(r->taken);
+    for (int i = 0; i < N_IMAGES; i++) {
+        if (r->copied[i]) t->event_free(r->copied[i]);
+        if (r->image[i]) t->slab_free(r->device, r->image[i]);
+    }
+    for (int i = 0; i < N_RESULTS; i++)
+        if (r->answered[i]) t->event_free(r->answered[i]);
+    if (r->result) t->slab_free(r->device, r->result);
+    if (r->waiter) t->queue_free(r->waiter);
+    if (r->copies) t->queue_free(r->copies);
+    if (r->queue) t->queue_free(r->queue);
+}
+
+/* The host waits until what was recorded is done. */
+static hone_status wait_for(run *r, hone_event *e) {
+    if (r->table->event_done(e)) return HONE_OK;
+    r->table->event_wait(r->waiter, e);
+    return r->table->queue_wait(r->waiter);
+}
+
+/* ---- batches in ---- */
+
+hone_status run_feed(run *r, hone_err *err) {
+    if (!r->is_late) return HONE_OK;
+    r->image_now = (r->image_now + 1) % r->n_images;
+    return failed(r, wait_for(r, r->copied[r->image_now]), "copying a batch in", err);
+}
+
+/* The image goes to its staging place while the program before is still being played; INPUT itself, whose address
+ * graphs know, is written in the order of the programs. */
+hone_status copy_in(run *r, hone_err *err) {
+    const hone_device_v1 *t = r->table;
+    const size_t bytes = r->plan->input_bytes;
+    char *input = r->slab[HONE_INPUT], *staging = input + bytes;
+    const void *image = r->image[r->image_now];
+    if (!r->is_late) return failed(r, t->put(r->queue, input, image, bytes), "copying a batch in", err);
+    t->event_wait(r->copies, r->taken);
+    hone_status status = t->put(r->copies, staging, image, bytes);
+    t->event_record(r->copies, r->copied[r->image_now]);
+    t->event_wait(r->queue, r->copied[r->image_now]);
+    if (!status) status = t->put(r->queue, input, staging, bytes);
+    t->event_record(r->queue, r->taken);
+    return failed(r, status, "copying a batch in", err);
+}
+
+/* ---- programs ---- */
+
+int set_rows(run *r, bound *b, const int64_t *rows) {
+    const int rung = plan_rung(r->plan, rows, r->played);
+    for (int i = 0; i < b->n_extents; i++) *b->extent[i].extent = r->played[b->extent[i].space];
+    return b->n_extents ? rung : 0; /* what has no rows is the same at every rung */
+}
+
+hone_status play_step(run *r, const hone_program *p, const bound *b, int i, hone_err *err) {
+    const hone_status status = b->step[i].fn(r->queue, &b->step[i].call);
+    if (!status) return HONE_OK;
+    return hone_fail(err, status, "device %s: step %d, %s of layer %d failed", r->table->name, i,
+                     hone_op_find(p->step[i].op)->name, p->step[i].layer);
+}
+
+/* Call by call. A phase that is timed is waited for. */
+static hone_status play_calls(run *r, const hone_program *p, const bound *b, hone_err *err) {
+    uint64_t before = r->timed ? r->host->clock_ns(r->host->context) : 0;
+    for (int i = 0; i < b->n_steps; i++) {
+        HONE_TRY(play_step(r, p, b, i, err));
+        if (!r->timed || (i + 1 < b->n_steps && p->step[i + 1].phase == p->step[i].phase)) continue;
+        HONE_TRY(failed(r, r->table->queue_wait(r->queue), "playing", err));
+        const uint64_t now = r->host->clock_ns(r->host->context);
+        r->phase_s[p->step[i].phase] += (double)(now - before) * 1e-9;
+        before = now;
+    }
+    return HONE_OK;
+}
+
+void run_prepare(run *r, hone_program_kind kind, int slot, const int64_t *rows) {
+    const hone_program *p = &r->plan->program[kind];
+    bound *b = &r->program[kind][slot];
+    hone_err why = {0};
+    hone_exec *graph = NULL;
+    if (!r->graphs || !r->limits.fixed_rows || !r->table->capture || !b->n_played || b->refused) return;
+    const int rung = set_rows(r, b, rows);
+    if (b->graph[rung]) return;
+    hone_status status = r->table->capture(r->queue, 1, NULL);
+    const int begun = !status;
+    for (int i = 0; i < b->n_steps && !status; i++) status = play_step(r, p, b, i, &why);
+    const hone_status ended = begun ? r->table->capture(r->queue, 0, &graph) : status;
+    if (!status && !ended) {
+        b->graph[rung] = graph;
+        return;
+    }
+    if (!ended && graph) r->table->graph_free(graph);
+    b->refused = 1;
+    r->host->log(r->host->context, "a program could not be captured as a graph: it is played call by call");
+}
+
+hone_status run_play(run *r, hone_program_kind kind, int slot, const int64_t *rows, hone_err *err) {
+    const hone_program *p = &r->plan->program[kind];
+    bound *b = &r->program[kind][slot];
+    const int rung = set_rows(r, b, rows);
+    if (kind == HONE_MICRO || kind == HONE_EVAL) HONE_TRY(copy_in(r, err));
+    if (b->graph[rung] && r->graphs && !r->timed)
+        HONE_TRY(failed(r, r->table->graph_launch(r->queue, b->graph[rung]), "a graph", err));
+    else HONE_TRY(play_calls(r, p, b, err));
+    b->n_played++;
+    return r->is_late ? HONE_OK : failed(r, r->table->queue_wait(r->queue), "playing", err);
+}
+
+void run_time(run *r, int on) {
+    r->timed = on;
+    memset(r->phase_s, 0, sizeof r->phase_s);
+}
+
+void run_times(run *r, double phase_s[3]) {
+    memcpy(phase_s, r->phase_s, sizeof r->phase_s);
+    memset(r->phase_s, 0, sizeof r->phase_s);
+}
+
+void run_graphs(run *r, int on) { r->graphs = on; }
+int run_is_late(const run *r) { return r->is_late; }
+
+/* ---- results out ---- */
+
+hone_status run_ask(run *r, hone_err *err) {
+    const hone_plan *p = r->plan;
+    const int k = (int)(r->n_asked % N_RESULTS);
+    run_result *to = &r->result[k];
+    HONE_ASSERT(r->n_asked - r->n_heard < N_RESULTS);
+    const struct {
+        void *to;
+        int value;
+        size_t bytes;
+    } get[] = {{&to->loss, p->loss, sizeof to->loss},
+               {&to->norm, p->norm, sizeof to->norm},
+               {&to->ok, p->ok, sizeof to->ok},
+               {&to->tick, p->tick, sizeof to->tick}};
+    for (size_t i = 0; i < sizeof get / sizeof *get; i++)
+        HONE_TRY(failed(r, r->table->get(r->queue, get[i].to, run_address(r, get[i].value, 0), get[i].bytes),
+                        "reading a result", err));
+    if (r->is_late) r->table->event_record(r->queue, r->answered[k]);
+    r->n_asked++;
+    return r->is_late ? HONE_OK : failed(r, r->table->queue_wait(r->queue), "reading a result", err);
+}
+
+hone_status run_hear(run *r, run_result *out, hone_err *err) {
+    const int k = (int)(r->n_heard % N_RESULTS);
+    HONE_ASSERT(r->n_heard < r->n_asked);
+    r->n_heard++;
+    if (r->is_late) HONE_TRY(failed(r, wait_for(r, r->answered[k]), "playing", err));
+    *out = r->result[k];
+    return HONE_OK;
+}
+
+int run_is_asked(const run *r) { return r->n_heard < r->n_asked; }
