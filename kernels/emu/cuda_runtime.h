@@ -49,6 +49,7 @@ inline float __fdividef(float a, float b) { return a / b; }
 template <typename T> inline T min(T a, T b) { return b < a ? b : a; }
 template <typename T> inline T max(T a, T b) { return a < b ? b : a; }
 inline float __ldg(const float *p) { return *p; }
+inline int __ffs(int x) { return __builtin_ffs(x); }
 
 /* ---- the runtime ---------------------------------------------------------------------------------------------*/
 typedef enum {
