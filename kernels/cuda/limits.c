@@ -26,6 +26,8 @@ int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
     switch (query->op) {
     case HONE_OP_EMBED_FWD:
     case HONE_OP_EMBED_BWD:
+    case HONE_OP_NORM_FWD:
+    case HONE_OP_NORM_BWD:
     case HONE_OP_ACT_FWD:
     case HONE_OP_ACT_BWD:
     case HONE_OP_DROPOUT:
@@ -34,6 +36,12 @@ int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
     case HONE_OP_SCATTER:
     case HONE_OP_POOL_FWD:
     case HONE_OP_POOL_BWD:
+    case HONE_OP_SOFTMAX_FWD:
+    case HONE_OP_SOFTMAX_BWD:
+    case HONE_OP_XENT:
+    case HONE_OP_BCE:
+    case HONE_OP_MSE:
+    case HONE_OP_SPAN_XENT:
     case HONE_OP_SUM:
     case HONE_OP_SQSUM:
     case HONE_OP_GUARD:
@@ -47,6 +55,11 @@ int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
     }
 }
 
+/* Partial rows of a sum of n columns, in whole packs. */
+static size_t fold_bytes(const hone_tensor *sum) {
+    return sum->n_dims ? CUDA_ROW_GROUPS * (size_t)((sum->dim[0] + 3) / 4 * 4) * sizeof(float) : 0;
+}
+
 size_t cuda_work_bytes(const hone_query *query) {
     const hone_tensor *in = query->in, *out = query->out;
     switch (query->op) {
@@ -54,6 +67,8 @@ size_t cuda_work_bytes(const hone_query *query) {
         return (size_t)((in[2].dim[0] + CUDA_EMBED_WINDOW - 1) / CUDA_EMBED_WINDOW * 2 * out[0].dim[1]) * sizeof(float);
     case HONE_OP_ACT_BWD:
         return out[2].n_dims ? (size_t)(CUDA_ACT_GROUPS * out[2].dim[0]) * sizeof(float) : 0;
+    case HONE_OP_NORM_BWD:
+        return fold_bytes(&out[1]) + fold_bytes(&out[2]) + fold_bytes(&out[4]);
     default:
         return 0;
     }

@@ -9,6 +9,9 @@ enum {
     CUDA_ACT_GROUPS = 16,   /* partial sums of a column, act.cu */
     CUDA_EMBED_WINDOW = 32, /* rows of the order that a warp sums, embed.cu */
 };
+/* Column sums of rows (fold.cuh): 128 groups, whatever the GPU, each of eights of rows. */
+#define CUDA_ROW_GROUPS 128
+#define CUDA_GROUP_ROWS 8
 
 /* As in hone_device_v1. */
 int cuda_can(const hone_query *query, char *why, size_t why_bytes);

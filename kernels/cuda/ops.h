@@ -6,6 +6,8 @@
 #define CUDA_OP_MAP(XX)                                                                                      \
     XX(EMBED_FWD, embed_fwd)                                                                                 \
     XX(EMBED_BWD, embed_bwd)                                                                                 \
+    XX(NORM_FWD, norm_fwd)                                                                                   \
+    XX(NORM_BWD, norm_bwd)                                                                                   \
     XX(ACT_FWD, act_fwd)                                                                                     \
     XX(ACT_BWD, act_bwd)                                                                                     \
     XX(DROPOUT, dropout)                                                                                     \
@@ -14,6 +16,12 @@
     XX(SCATTER, scatter)                                                                                     \
     XX(POOL_FWD, pool_fwd)                                                                                   \
     XX(POOL_BWD, pool_bwd)                                                                                   \
+    XX(SOFTMAX_FWD, softmax_fwd)                                                                             \
+    XX(SOFTMAX_BWD, softmax_bwd)                                                                             \
+    XX(XENT, xent)                                                                                           \
+    XX(BCE, bce)                                                                                             \
+    XX(MSE, mse)                                                                                             \
+    XX(SPAN_XENT, span_xent)                                                                                 \
     XX(SUM, sum)                                                                                             \
     XX(SQSUM, sqsum)                                                                                         \
     XX(GUARD, guard)                                                                                         \

@@ -36,4 +36,18 @@ __device__ __forceinline__ float drop_one(const Drop &d, uint4 numbers, int e, f
     const uint32_t word[4] = {numbers.x, numbers.y, numbers.z, numbers.w};
     return (word[e >> 1] >> 16 * (e & 1) & 0xffff) >= d.threshold ? x * d.scale : 0.0f;
 }
+/* The elements of pack i of a row after dropout. */
+template <typename T> __device__ __forceinline__ void drop_pack(const Drop &d, hone_key key, int i, float *v) {
+    constexpr int E = Pack<T>::size;
+    uint4 numbers = drop_row8(d, key, (uint32_t)(i * E / 8));
+    if (E == 4 && i % 2) numbers.x = numbers.z, numbers.y = numbers.w;
+#pragma unroll
+    for (int e = 0; e < E; e++) v[e] = drop_one(d, numbers, e, v[e]);
+}
+/* x of column c alone: the whole call for one of its eight numbers. */
+__device__ __forceinline__ float drop_column(const Drop &d, hone_key key, int64_t c, float x) {
+    const uint4 numbers = drop_row8(d, key, (uint32_t)(c / 8));
+    const uint32_t word = c & 4 ? (c & 2 ? numbers.w : numbers.z) : (c & 2 ? numbers.y : numbers.x);
+    return (word >> 16 * (c & 1) & 0xffff) >= d.threshold ? x * d.scale : 0.0f;
+}
 #endif

@@ -13,6 +13,7 @@
 #define __forceinline__ inline
 #define __restrict__ __restrict
 #define __launch_bounds__(...)
+#define __grid_constant__
 
 #ifdef HONE_EMU_MUTANT
 #define MUTANT(n) (cuemu::mutant == (n)) /* in a kernel: its seeded bug number n, if that is switched on */
