@@ -54,12 +54,12 @@ hone_status gpu_read(gpu_figures *out, const char *name, hone_err *err) {
 
 double gpu_least_seconds(const gpu_figures *g, const cases_counts *c, hone_dtype dtype, const char **binds) {
     enum { MMA_FLOPS = 4096, SECTOR_BYTES = 32, EXP_A_CYCLE = 16 };
-    const double moved = (double)(c->sum.sectors_read + c->sum.sectors_written) * SECTOR_BYTES;
+    const double moved = (double)(c->sum.memory_read + c->sum.memory_written) * SECTOR_BYTES;
     const double counted = (double)c->sum.n_mma * MMA_FLOPS, cycles = g->multiprocessors * g->clock_hz;
     const struct {
         const char *name;
         double seconds;
-    } part[] = {{"memory", (moved > c->floor_bytes ? moved : c->floor_bytes) / g->memory_bytes_per_s},
+    } part[] = {{"memory", (moved > 0 ? moved : c->floor_bytes) / g->memory_bytes_per_s}, /* the library's: not counted */
                 {"products", (counted > c->floor_flops ? counted : c->floor_flops) / g->flops[dtype]},
                 {"shared", (double)c->sum.shared_wavefronts / cycles},
                 {"exp", (double)c->sum.n_exp / (EXP_A_CYCLE * cycles)}};

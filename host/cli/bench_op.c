@@ -67,7 +67,7 @@ static int is_product(hone_op op) {
 }
 
 static double of_floor(const cases_counts *c) {
-    const double moved = 32 * (double)(c->sum.sectors_read + c->sum.sectors_written);
+    const double moved = 32 * (double)(c->sum.memory_read + c->sum.memory_written);
     return moved > 0 && c->floor_bytes > 0 ? moved / c->floor_bytes : 0;
 }
 
@@ -85,6 +85,7 @@ static void add_kernels(text *t, const cases_counts *c) {
             uint64_t n;
         } count[] = {{"sectors_read", k->sectors_read},       {"sectors_written", k->sectors_written},
                      {"bytes_read", k->bytes_read},           {"bytes_written", k->bytes_written},
+                     {"memory_read", k->memory_read},         {"memory_written", k->memory_written},
                      {"shared_requests", k->shared_requests}, {"shared_wavefronts", k->shared_wavefronts},
                      {"mma", k->n_mma},                       {"exp", k->n_exp},
                      {"barriers", k->n_barriers}};

@@ -15,6 +15,7 @@ typedef struct {
     uint64_t n_launches, n_blocks;
     uint64_t sectors_read, sectors_written; /* of 32 bytes, device memory: each request asks for whole sectors */
     uint64_t bytes_read, bytes_written;     /* that the threads asked for */
+    uint64_t memory_read, memory_written;   /* sectors that pass between memory and a cache of 1 MiB, empty at each launch */
     uint64_t shared_requests, shared_wavefronts; /* of 128 bytes at most; more wavefronts than requests: bank conflicts */
     uint64_t n_mma;      /* m16n8k16, a warp each: 4,096 operations */
     uint64_t n_exp;      /* a thread each */

@@ -10,6 +10,8 @@ static void add(hone_emu_counts *sum, const hone_emu_counts *k) {
     sum->sectors_written += k->sectors_written;
     sum->bytes_read += k->bytes_read;
     sum->bytes_written += k->bytes_written;
+    sum->memory_read += k->memory_read;
+    sum->memory_written += k->memory_written;
     sum->shared_requests += k->shared_requests;
     sum->shared_wavefronts += k->shared_wavefronts;
     sum->n_mma += k->n_mma;

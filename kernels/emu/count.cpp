@@ -1,7 +1,7 @@
 /* count.cpp - what kernels ask of memory, in the device emu_count. The kernels are compiled as for ThreadSanitizer, and
  * the functions that its runtime would provide are these: every access arrives with its address, size and place in the
  * code. The n-th access of each lane by one instruction since the warp last stood together is one request of the warp:
- *   device memory  32-byte sectors that it touches
+ *   device memory  32-byte sectors that it touches; what of them passes a cache of 1 MiB, 16 ways, least recently used goes
  *   shared memory  phases of 128 bytes (8 lanes of 16 bytes, 16 of 8, 32 of 4 or less); a phase takes as many wavefronts
  *                  as the bank with the most different words in it has words */
 #include "cuda_runtime.h"
@@ -76,18 +76,45 @@ void note(unsigned number, unsigned lane, access kind, uintptr_t a, unsigned byt
     in.requests[n].lanes |= 1u << lane;
     in.requests[n].at[lane] = a;
 }
+constexpr unsigned SETS = 2048, WAYS = 16;
+struct way {
+    uintptr_t sector;
+    bool is_there, is_dirty;
+};
+way cache[SETS][WAYS]; /* most recently used first */
+void empty_cache() {
+    for (auto &set : cache)
+        for (way &w : set) {
+            if (now && w.is_there && w.is_dirty) now->memory_written++;
+            w = way{};
+        }
+}
+void pass_cache(uintptr_t sector, access kind) {
+    way *set = cache[(sector ^ sector >> 11) % SETS], found = {sector, true, kind == WRITE};
+    unsigned i = 0;
+    while (i < WAYS - 1 && !(set[i].is_there && set[i].sector == sector)) i++;
+    if (set[i].is_there && set[i].sector == sector) found.is_dirty |= set[i].is_dirty;
+    else {
+        if (kind == READ) now->memory_read++;
+        if (set[i].is_there && set[i].is_dirty) now->memory_written++;
+    }
+    for (; i > 0; i--) set[i] = set[i - 1];
+    set[0] = found;
+}
 unsigned unique(uintptr_t *x, unsigned n) {
     std::sort(x, x + n);
     return (unsigned)(std::unique(x, x + n) - x);
 }
-unsigned sectors_of(const request &r, unsigned bytes) {
+unsigned sectors_of(const request &r, unsigned bytes, access kind) {
     uintptr_t sector[96];
     unsigned n = 0;
     for (unsigned m = r.lanes; m; m &= m - 1) {
         const uintptr_t a = r.at[__builtin_ctz(m)];
         for (uintptr_t s = a / 32; s <= (a + bytes - 1) / 32 && n < 96; s++) sector[n++] = s;
     }
-    return unique(sector, n);
+    n = unique(sector, n);
+    for (unsigned i = 0; i < n; i++) pass_cache(sector[i], kind);
+    return n;
 }
 /* Wavefronts of the lanes of one phase. */
 unsigned wavefronts_of(const request &r, unsigned lanes, unsigned bytes) {
@@ -104,7 +131,7 @@ unsigned wavefronts_of(const request &r, unsigned lanes, unsigned bytes) {
 void add(const instruction &in, const request &r) {
     const unsigned n_lanes = (unsigned)__builtin_popcount(r.lanes);
     if (!in.is_shared) {
-        (in.kind == READ ? now->sectors_read : now->sectors_written) += sectors_of(r, in.bytes);
+        (in.kind == READ ? now->sectors_read : now->sectors_written) += sectors_of(r, in.bytes, in.kind);
         (in.kind == READ ? now->bytes_read : now->bytes_written) += n_lanes * in.bytes;
         return;
     }
@@ -157,26 +184,34 @@ void name_kernel(const void *kernel, char *out, size_t n) {
     snprintf(out, n, "%s", name.empty() ? "a kernel without a symbol" : name.c_str());
 }
 void begin() {
+    now = nullptr;
+    empty_cache();
     kernels.clear();
     number_of.clear();
     is_on = true;
 }
 int end() {
+    empty_cache();
     is_on = false;
     now = nullptr;
     return (int)kernels.size();
 }
 void read(int i, hone_emu_counts *out) { *out = kernels[(size_t)i]; }
 void hit(void *p, unsigned bytes, access kind, const void *code) {
-    if (now && B && me != &B->main) count_access(kind, p, bytes, code);
+    count_access(kind, p, bytes, code);
 }
 } // namespace
 
 void count_access(access kind, const void *p, unsigned bytes, const void *code) {
-    if (!now) return;
+    if (!now || !B || me == &B->main) return;
     const uintptr_t a = (uintptr_t)p, shared = (uintptr_t)B->shared;
     const bool is_shared = a >= shared && a < shared + B->shared_bytes;
     if (is_shared || is_device_memory(a)) note(me->w->number, me->lane, kind, a, bytes, is_shared, code);
+}
+__attribute__((noinline)) void copy_counted(void *to, const void *from, unsigned bytes) {
+    count_access(READ, from, bytes, __builtin_return_address(0));
+    count_access(WRITE, to, bytes, __builtin_return_address(0));
+    memcpy(to, from, bytes);
 }
 void count_ldmatrix(const void *row, const void *code) { count_access(READ, row, 16, code); }
 void count_mma() {
@@ -202,6 +237,7 @@ void count_converged(const warp &w) {
 }
 void count_launch(const grid &g) {
     if (!is_on) return;
+    empty_cache();
     for (warp_log &log : logs) log.instructions.clear(), log.used.clear();
     const auto found = number_of.emplace(g.kernel, (int)kernels.size());
     if (found.second) {

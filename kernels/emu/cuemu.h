@@ -15,18 +15,44 @@
 
 #include <functional>
 
-struct uint2 {
-    unsigned x, y;
-};
-struct uint4 {
+struct alignas(16) uint4 { /* moved by load16 and store16 */
     unsigned x, y, z, w;
 };
-struct float2 {
-    float x, y;
-};
-struct float4 {
-    float x, y, z, w;
-};
+/* A GPU moves these whole, but the C++ compiler one member at a time: where accesses are counted, copies are calls. */
+#ifdef HONE_EMU_COUNT
+namespace cuemu {
+void copy_counted(void *to, const void *from, unsigned bytes);
+}
+#define VECTOR_COPIES(name)                                                                                  \
+    name() = default;                                                                                        \
+    __attribute__((always_inline)) name(const name &o) { cuemu::copy_counted(this, &o, sizeof o); }          \
+    __attribute__((always_inline)) name &operator=(const name &o) {                                          \
+        cuemu::copy_counted(this, &o, sizeof o);                                                             \
+        return *this;                                                                                        \
+    }
+#define VECTOR2(name, type)                                                                                  \
+    struct alignas(8) name {                                                                                 \
+        type x, y;                                                                                           \
+        VECTOR_COPIES(name) name(type a, type b) : x(a), y(b) {}                                             \
+    };
+#define VECTOR4(name, type)                                                                                  \
+    struct alignas(16) name {                                                                                \
+        type x, y, z, w;                                                                                     \
+        VECTOR_COPIES(name) name(type a, type b, type c, type d) : x(a), y(b), z(c), w(d) {}                 \
+    };
+#else
+#define VECTOR2(name, type)                                                                                  \
+    struct alignas(8) name {                                                                                 \
+        type x, y;                                                                                           \
+    };
+#define VECTOR4(name, type)                                                                                  \
+    struct alignas(16) name {                                                                                \
+        type x, y, z, w;                                                                                     \
+    };
+#endif
+VECTOR2(uint2, unsigned)
+VECTOR2(float2, float)
+VECTOR4(float4, float)
 struct dim3 {
     unsigned x, y, z;
     constexpr dim3(unsigned a = 1, unsigned b = 1, unsigned c = 1) : x(a), y(b), z(c) {}
