@@ -25,7 +25,7 @@ struct hone_device {
     const hone_host_v1 *host;
     int ordinal;
     cudaDeviceProp properties;
-    struct products *products; /* linear.cu: the library's handle, workspace, chosen algorithms */
+    struct products *products; /* products.cu: the library's handle, chosen algorithms */
 };
 struct hone_queue {
     hone_device *device;

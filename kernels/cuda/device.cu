@@ -8,6 +8,7 @@ extern "C" {
 #include "limits.h"
 #include "ops.h"
 }
+#include "linear.cuh"
 #include "products.cuh"
 
 #define TRY_CUDA(queue, what, call)                                                                          \
@@ -197,7 +198,7 @@ static hone_device_v1 make_table() {
     t.open = open_device;
     t.close = close_device;
     t.limits = tell_limits;
-    t.choose = products_choose;
+    t.choose = linear_choose;
     t.slab_new = slab_new;
     t.slab_free = slab_free;
     t.queue_new = queue_new;

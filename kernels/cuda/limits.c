@@ -21,11 +21,34 @@ static int can_types(const hone_query *query, char *why, size_t why_bytes) {
     return 1;
 }
 
+/* ---- products --------------------------------------------------------------------------------------------------*/
+#define PRODUCT_WORK ((size_t)1 << 20) /* PRODUCT_WORKSPACE in products.cuh: the library's, and 256 to align it */
+#define COLUMN_GROUPS 16               /* GROUPS in linear.cu: partial sums of columns */
+#define LARGEST_EXTENT INT32_MAX       /* of a matrix, for the library's kernels */
+
+static int can_multiply(const hone_query *query, char *why, size_t why_bytes) {
+    for (int i = 0; i < 3; i++) {
+        const hone_tensor *t = &query->in[i];
+        const int64_t width = t->n_dims > 1 ? t->dim[1] * t->dim[2] : 0, most = t->dim[0] > width ? t->dim[0] : width;
+        char reason[96];
+        snprintf(reason, sizeof reason, "an extent is %lld, more than %d", (long long)most, LARGEST_EXTENT);
+        if (t->n_dims && most > LARGEST_EXTENT) return refuse(query, 0, i, reason, why, why_bytes);
+    }
+    return 1;
+}
+static size_t partial_bytes(const hone_tensor *dbias) {
+    return dbias->n_dims ? (size_t)dbias->dim[0] * COLUMN_GROUPS * sizeof(float) : 0;
+}
+
 int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
     if (!can_types(query, why, why_bytes)) return 0;
     switch (query->op) {
     case HONE_OP_COPY:
         return 1;
+    case HONE_OP_LINEAR_FWD:
+    case HONE_OP_LINEAR_BWD:
+    case HONE_OP_LINEAR_BWD_W:
+        return can_multiply(query, why, why_bytes);
     default:
         snprintf(why, why_bytes, "cuda: %s is not played yet", hone_op_find(query->op)->name);
         return 0;
@@ -34,6 +57,11 @@ int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
 
 size_t cuda_work_bytes(const hone_query *query) {
     switch (query->op) {
+    case HONE_OP_LINEAR_FWD:
+        return PRODUCT_WORK + 256;
+    case HONE_OP_LINEAR_BWD:
+    case HONE_OP_LINEAR_BWD_W:
+        return PRODUCT_WORK + 256 + partial_bytes(&query->out[1]);
     default:
         return 0;
     }

@@ -203,6 +203,7 @@ NO_TSAN void work(dim3 grid, dim3 extent, size_t shared_bytes, const std::functi
 } // namespace
 
 void set_workers(int n) { n_workers = n < 1 ? 1 : n; }
+int workers() { return n_workers; }
 
 void run_grid(dim3 grid, dim3 extent, size_t shared_bytes, const std::function<void()> &body) {
     std::atomic<unsigned> next{0};

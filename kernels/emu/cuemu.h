@@ -37,6 +37,7 @@ namespace cuemu {
 /* Run body once for every thread of every block; returns when all are done. */
 void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &body);
 void set_workers(int n); /* OS threads that run blocks; results must not depend on it */
+int workers();
 
 /* ---- where a thread is ---------------------------------------------------------------------------------------*/
 const dim3 &thread_index();

@@ -1,4 +1,5 @@
 /* runtime.cpp - the runtime calls: host memory as device memory, streams that run late, events, graphs. */
+#include "control.h"
 #include "cuda_runtime.h"
 
 #include <deque>
@@ -38,6 +39,19 @@ void run_until(cudaStream_t s, uint64_t n) {
     }
 }
 } // namespace
+
+extern "C" __attribute__((visibility("default"))) cuemu_state *cuemu_control(void) {
+    static cuemu_state state = [] {
+        cuemu_state s = {};
+        s.driver_version = s.runtime_version = 13000;
+        s.n_devices = 1;
+        s.major = 9;
+        s.memory_bytes = (long long)4 << 30;
+        s.n_algorithms = 1;
+        return s;
+    }();
+    return &state;
+}
 
 namespace cuemu {
 cudaError_t enqueue(cudaStream_t s, job j) {
@@ -106,6 +120,11 @@ cudaError_t cudaFreeHost(void *p) { return free(p), cudaSuccess; }
 cudaError_t cudaMemset(void *p, int value, size_t bytes) { return memset(p, value, bytes), cudaSuccess; }
 cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t s) {
     return cuemu::enqueue(s, [=] { memset(p, value, bytes); });
+}
+cudaError_t cudaMemset2DAsync(void *p, size_t pitch, int value, size_t width, size_t height, cudaStream_t s) {
+    return cuemu::enqueue(s, [=] {
+        for (size_t row = 0; row < height; row++) memset((char *)p + row * pitch, value, width);
+    });
 }
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t s) {
     return cuemu::enqueue(s, [=] {

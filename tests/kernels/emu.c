@@ -8,4 +8,5 @@
         devices_play(&on, HONE_OP_##first, HONE_OP_##last, CASES_CHECK);                                     \
     }
 
+AGREES(products, LINEAR_FWD, LINEAR_BWD_W)
 AGREES(conversions, COPY, COPY)
