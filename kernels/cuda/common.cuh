@@ -30,6 +30,8 @@ struct hone_device {
 struct hone_queue {
     hone_device *device;
     cudaStream_t stream;
+    hone_op first, last; /* of the calls given since the last wait */
+    int n_calls, captures;
 };
 
 /* ---- elements ------------------------------------------------------------------------------------------------*/

@@ -11,7 +11,8 @@ add_library(hone_emu_device MODULE ${FILES_cuda} ${FILES_emu} kernels/cuda/limit
 set_target_properties(hone_emu_device PROPERTIES OUTPUT_NAME hone_emu C_VISIBILITY_PRESET hidden
   CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/hone)
 target_include_directories(hone_emu_device BEFORE PRIVATE kernels/emu kernels/cuda kernels include)
-target_compile_definitions(hone_emu_device PRIVATE HONE_DEVICE_NAME="emu" HONE_EMULATED)
+target_compile_definitions(hone_emu_device PRIVATE HONE_DEVICE_NAME="emu" HONE_EMULATED
+  $<$<CONFIG:Debug>:HONE_WAITS=1>)
 target_compile_options(hone_emu_device PRIVATE -ffp-contract=off -Wno-unknown-pragmas)
 target_link_libraries(hone_emu_device PRIVATE hone_flags hone_words Threads::Threads m)
 target_link_options(hone_emu_device PRIVATE -Wl,--exclude-libs,ALL)

@@ -157,7 +157,7 @@ void multiply(const job &w) {
     /* op(A)[i][k] of a transposed A lies at k + i ld, op(B)[k][j] of a B that is not transposed likewise. */
     const std::vector<float> A = packed(w.A, w.a, w.o.trans_a, m, k, TILE),
                              B = packed(w.B, w.b, !w.o.trans_b, n, k, COLUMNS);
-    const int64_t middle = w.g.number == 0 && cuemu_control()->tells_rows ? std::min(k, n) / 2 : 0;
+    const int64_t middle = w.g.number == 0 && cuemu_control()->tells_rows && n > 64 ? k / 2 : 0;
     const int64_t m_tiles = (m + TILE - 1) / TILE, n_tiles = (n + COLUMNS - 1) / COLUMNS;
     const auto columns = [&](int64_t first, int64_t last) {
         for (int64_t t = first; t < last; t++)
