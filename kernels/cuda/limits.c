@@ -22,8 +22,6 @@ static int can_types(const hone_query *query, char *why, size_t why_bytes) {
 }
 
 /* ---- products --------------------------------------------------------------------------------------------------*/
-#define PRODUCT_WORK ((size_t)1 << 20) /* PRODUCT_WORKSPACE in products.cuh: the library's, and 256 to align it */
-#define COLUMN_GROUPS 16               /* GROUPS in linear.cu: partial sums of columns */
 #define LARGEST_EXTENT INT32_MAX       /* of a matrix, for the library's kernels */
 
 static int can_multiply(const hone_query *query, char *why, size_t why_bytes) {
@@ -36,13 +34,29 @@ static int can_multiply(const hone_query *query, char *why, size_t why_bytes) {
     }
     return 1;
 }
+/* Partial sums of the columns of a bias gradient. */
 static size_t partial_bytes(const hone_tensor *dbias) {
-    return dbias->n_dims ? (size_t)dbias->dim[0] * COLUMN_GROUPS * sizeof(float) : 0;
+    return dbias->n_dims ? (size_t)(CUDA_ACT_GROUPS * dbias->dim[0]) * sizeof(float) : 0;
 }
 
 int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
     if (!can_types(query, why, why_bytes)) return 0;
     switch (query->op) {
+    case HONE_OP_EMBED_FWD:
+    case HONE_OP_EMBED_BWD:
+    case HONE_OP_ACT_FWD:
+    case HONE_OP_ACT_BWD:
+    case HONE_OP_DROPOUT:
+    case HONE_OP_ADD:
+    case HONE_OP_GATHER:
+    case HONE_OP_SCATTER:
+    case HONE_OP_POOL_FWD:
+    case HONE_OP_POOL_BWD:
+    case HONE_OP_SUM:
+    case HONE_OP_SQSUM:
+    case HONE_OP_GUARD:
+    case HONE_OP_ADAMW_STEP:
+    case HONE_OP_HASH:
     case HONE_OP_COPY:
         return 1;
     case HONE_OP_LINEAR_FWD:
@@ -56,12 +70,17 @@ int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
 }
 
 size_t cuda_work_bytes(const hone_query *query) {
+    const hone_tensor *in = query->in, *out = query->out;
     switch (query->op) {
+    case HONE_OP_EMBED_BWD:
+        return (size_t)((in[2].dim[0] + CUDA_EMBED_WINDOW - 1) / CUDA_EMBED_WINDOW * 2 * out[0].dim[1]) * sizeof(float);
     case HONE_OP_LINEAR_FWD:
-        return PRODUCT_WORK + 256;
+        return CUDA_PRODUCT_WORK;
     case HONE_OP_LINEAR_BWD:
     case HONE_OP_LINEAR_BWD_W:
-        return PRODUCT_WORK + 256 + partial_bytes(&query->out[1]);
+        return CUDA_PRODUCT_WORK + partial_bytes(&out[1]);
+    case HONE_OP_ACT_BWD:
+        return partial_bytes(&out[2]);
     default:
         return 0;
     }

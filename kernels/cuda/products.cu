@@ -12,6 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+extern "C" {
+#include "limits.h"
+}
+
 struct products {
     cublasLtHandle_t handle;
     product_choice *first;
@@ -68,7 +72,7 @@ static cublasStatus_t play(products *all, cudaStream_t stream, const cublasLtMat
     const cublasStatus_t status = describe(&d, p, epilogue);
     if (status != CUBLAS_STATUS_SUCCESS) return status;
     return cublasLtMatmul(all->handle, &d.operation, &p.alpha, p.a, &d.a, p.b, &d.b, &p.beta, p.c, &d.c, p.d,
-                          &d.d, &algorithm, workspace, PRODUCT_WORKSPACE, stream);
+                          &d.d, &algorithm, workspace, CUDA_PRODUCT_WORKSPACE, stream);
 }
 
 hone_status products_play(hone_queue *q, const product_choice &choice, const product &p, void *work) {
@@ -108,7 +112,7 @@ static bool fits(products *all, const product &p, cublasLtEpilogue_t epilogue,
     return describe(&d, p, epilogue) == CUBLAS_STATUS_SUCCESS &&
            cublasLtMatmulAlgoCheck(all->handle, &d.operation, &d.a, &d.b, &d.c, &d.d, &algorithm, &result) ==
                CUBLAS_STATUS_SUCCESS &&
-           result.workspaceSize <= PRODUCT_WORKSPACE;
+           result.workspaceSize <= CUDA_PRODUCT_WORKSPACE;
 }
 /* With few rows, one row, and many. */
 static bool fits_all(products *all, const product &p, cublasLtEpilogue_t epilogue,
@@ -124,7 +128,7 @@ static int list(products *all, const product &p, cublasLtEpilogue_t epilogue,
     described d;
     cublasLtMatmulPreferenceOpaque_t preference;
     cublasLtMatmulHeuristicResult_t found[MOST];
-    const uint64_t workspace = PRODUCT_WORKSPACE;
+    const uint64_t workspace = CUDA_PRODUCT_WORKSPACE;
     const uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_NONE;
     static const cublasLtMatmulPreferenceAttributes_t alignment[] = {
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
@@ -206,7 +210,7 @@ static bool trial_begin(trial *t, hone_device *device, const product &p, cublasL
     const size_t aux_bytes = (bytes_of(p.type, p.ld_aux * p.n) + 255) / 256 * 256,
                  bias_bytes = 4 * (size_t)(p.m > p.n ? p.m : p.n);
     const size_t bytes = t->a_bytes + t->b_bytes + t->d_bytes + aux_bytes + (bias_bytes + 255) / 256 * 256 +
-                         PRODUCT_WORKSPACE + 256;
+                         CUDA_PRODUCT_WORK;
     if (cudaMalloc((void **)&t->slab, bytes) != cudaSuccess ||
         cudaStreamCreateWithFlags(&t->queue.stream, cudaStreamNonBlocking) != cudaSuccess ||
         cudaMemsetAsync(t->slab, 0, bytes, t->queue.stream) != cudaSuccess) {

@@ -10,10 +10,6 @@
 
 #include <cublasLt.h>
 
-/* Workspace of the library, part of every product's work (limits.c plans it): split sums, which would want megabytes,
- * are not taken. PRODUCT_WORK in limits.c is the same number. */
-constexpr size_t PRODUCT_WORKSPACE = 1 << 20;
-
 struct product {
     hone_dtype type, result; /* of A and B; of C and D */
     bool is_a_transposed, is_b_transposed;

@@ -152,7 +152,7 @@ void finish(const job &w, int64_t i, int64_t j, float x) {
         x *= (float)gelu_slope(get(w.o.aux, i + j * w.o.aux_ld, w.d.type));
     set(w.D, i + j * w.d.ld, w.d.type, x);
 }
-void multiply(const job &w) {
+void multiply(const job &w, int n_workers) {
     const int64_t m = w.d.rows, n = w.d.cols, k = w.o.trans_a ? w.a.rows : w.a.cols;
     /* op(A)[i][k] of a transposed A lies at k + i ld, op(B)[k][j] of a B that is not transposed likewise. */
     const std::vector<float> A = packed(w.A, w.a, w.o.trans_a, m, k, TILE),
@@ -173,7 +173,7 @@ void multiply(const job &w) {
                                sum[j % COLUMNS][i % TILE] + (middle ? more[j % COLUMNS][i % TILE] : 0));
             }
     };
-    const int64_t threads = m * n * k < 1 << 20 ? 1 : std::min<int64_t>(cuemu::workers(), n_tiles);
+    const int64_t threads = m * n * k < 1 << 20 ? 1 : std::min<int64_t>(n_workers, n_tiles);
     std::vector<std::thread> others;
     for (int64_t t = 1; t < threads; t++)
         others.emplace_back(columns, n_tiles * t / threads, n_tiles * (t + 1) / threads);
@@ -344,9 +344,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     if (w.C == w.D && w.c.ld != w.d.ld) return CUBLAS_STATUS_INVALID_VALUE;
     cuemu_control()->n_products++;
     return cuemu::enqueue(stream,
-                          [w, workspace] {
+                          [w, workspace, stream] {
                               memset(workspace, 0xff, NEEDED);
-                              multiply(w);
+                              multiply(w, cuemu::workers(stream));
                           }) == cudaSuccess
                ? CUBLAS_STATUS_SUCCESS
                : CUBLAS_STATUS_INVALID_VALUE;

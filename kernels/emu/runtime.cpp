@@ -1,6 +1,7 @@
 /* runtime.cpp - the runtime calls: host memory as device memory, streams that run late, events, graphs. */
 #include "control.h"
 #include "cuda_runtime.h"
+#include "machine.h"
 
 #include <deque>
 #include <map>
@@ -18,6 +19,7 @@ struct cuemu_stream {
     std::deque<job> waiting;
     uint64_t n_given = 0, n_done = 0;
     std::vector<job> *capture = nullptr;
+    int n_workers = 1;
 };
 struct cuemu_graph {
     std::vector<job> jobs;
@@ -64,6 +66,13 @@ cudaError_t enqueue(cudaStream_t s, job j) {
     s->waiting.push_back(std::move(j));
     s->n_given++;
     return cudaSuccess;
+}
+void set_workers(cudaStream_t s, int n) { s->n_workers = n < 1 ? 1 : n; }
+int workers(cudaStream_t s) { return s->n_workers; }
+void launch(cudaStream_t s, grid g, const std::function<void()> &body) {
+    g.n_workers = s->n_workers;
+    g.reversed = s->n_workers % 2 == 0;
+    run_grid(g, body);
 }
 cudaError_t check_launch(const void *kernel, const cudaLaunchConfig_t *c) {
     const unsigned threads = c->blockDim.x * c->blockDim.y * c->blockDim.z;
@@ -158,6 +167,7 @@ cudaError_t cudaMalloc(void **out, size_t bytes) {
     if (bytes > all || device_bytes > all - bytes || give(out, bytes) != cudaSuccess) return cudaErrorMemoryAllocation;
     device_memory[*out] = bytes;
     device_bytes += bytes;
+    if (cuemu::counting) cuemu::count_memory(*out, bytes);
     return cudaSuccess;
 }
 cudaError_t cudaFree(void *p) {
@@ -165,6 +175,7 @@ cudaError_t cudaFree(void *p) {
     const auto found = device_memory.find(p);
     if (!p) return cudaSuccess;
     if (found == device_memory.end()) return cudaErrorInvalidValue; /* pinned memory, for one */
+    if (cuemu::counting) cuemu::count_memory(p, 0);
     device_bytes -= found->second;
     device_memory.erase(found);
     return free(p), cudaSuccess;
