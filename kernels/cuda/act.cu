@@ -20,23 +20,21 @@ extern "C" {
 template <typename T, bool PACKED, int KIND>
 __global__ void __launch_bounds__(PIECE_THREADS) act_fwd_pieces(Pieces all, Rows<T> y, Rows<const T> x, Rows<const T> gate) {
     using P = Piece<T, PACKED>;
-    P value[PIECES_A_THREAD], by[PIECES_A_THREAD];
+    P in[PIECES_A_THREAD], by[PIECES_A_THREAD];
 #pragma unroll
     for (int k = 0; k < PIECES_A_THREAD; k++) {
         const Place at = place_of<P::size>(all, k);
-        if (at.is_there) value[k] = P::load(x.at(at.n, at.d));
+        if (at.is_there) in[k] = P::load(x.at(at.n, at.d));
         if (at.is_there && gate.p) by[k] = P::load(gate.at(at.n, at.d));
     }
 #pragma unroll
     for (int k = 0; k < PIECES_A_THREAD; k++) {
         const Place at = place_of<P::size>(all, k);
         if (!at.is_there) continue;
+        float out[P::size];
 #pragma unroll
-        for (int e = 0; e < P::size; e++) {
-            value[k].v[e] = act_value<KIND>(value[k].v[e]);
-            if (gate.p) value[k].v[e] *= by[k].v[e];
-        }
-        value[k].store(y.at(at.n, at.d));
+        for (int e = 0; e < P::size; e++) out[e] = act_value<KIND>(in[k][e]) * (gate.p ? by[k][e] : 1.0f);
+        P::of(out).store(y.at(at.n, at.d));
     }
 }
 
@@ -77,20 +75,22 @@ __device__ __forceinline__ void act_bwd_piece(const ActBack<T> &a, int64_t n, in
     for (int k = 0; k < ROWS_IN_FLIGHT; k++) {
         const int64_t at = n + k * ROW_LANES;
         if (at >= a.N) continue;
-        P dgate;
+        float out[P::size];
+        if (a.dgate.p) {
+#pragma unroll
+            for (int e = 0; e < P::size; e++) out[e] = dy[k][e] * act_value<KIND>(x[k][e]);
+            P::of(out).store(a.dgate.at(at, f));
+        }
 #pragma unroll
         for (int e = 0; e < P::size; e++) {
-            if (a.dgate.p) dgate.v[e] = dy[k].v[e] * act_value<KIND>(x[k].v[e]);
-            if (a.gate.p) dy[k].v[e] *= gate[k].v[e];
-            dy[k].v[e] *= act_slope<KIND>(x[k].v[e]);
-            sum[e] += dy[k].v[e];
+            out[e] = dy[k][e] * (a.gate.p ? gate[k][e] : 1.0f) * act_slope<KIND>(x[k][e]);
+            sum[e] += out[e];
         }
-        dy[k].store(a.dx.at(at, f));
-        if (a.dgate.p) dgate.store(a.dgate.at(at, f));
+        P::of(out).store(a.dx.at(at, f));
     }
 }
 
-template <typename T, bool PACKED, int KIND> __global__ void __launch_bounds__(COLUMN_THREADS) act_bwd_columns(ActBack<T> a) {
+template <typename T, bool PACKED, int KIND> __global__ void __launch_bounds__(COLUMN_THREADS, 2) act_bwd_columns(ActBack<T> a) {
     constexpr int SIZE = Piece<T, PACKED>::size;
     const int64_t first = (int64_t)blockIdx.x * COLUMN_LANES * SIZE, f = first + column_lane() * SIZE;
     float sum[SIZE] = {};
@@ -126,11 +126,11 @@ hone_status act_bwd(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[1]
 template <typename T, bool PACKED>
 __global__ void __launch_bounds__(PIECE_THREADS) dropout_pieces(Pieces all, Rows<T> y, Rows<const T> x, const hone_key *key, Drop drop) {
     using P = Piece<T, PACKED>;
-    P value[PIECES_A_THREAD];
+    P in[PIECES_A_THREAD];
 #pragma unroll
     for (int k = 0; k < PIECES_A_THREAD; k++) {
         const Place at = place_of<P::size>(all, k);
-        if (at.is_there) value[k] = P::load(x.at(at.n, at.d));
+        if (at.is_there) in[k] = P::load(x.at(at.n, at.d));
     }
 #pragma unroll
     for (int k = 0; k < PIECES_A_THREAD; k++) {
@@ -138,10 +138,12 @@ __global__ void __launch_bounds__(PIECE_THREADS) dropout_pieces(Pieces all, Rows
         if (!at.is_there) continue;
         if (drop.threshold) {
             const uint4 numbers = drop_row8(drop, key[at.n], at.d / 8);
+            float out[P::size];
 #pragma unroll
-            for (int e = 0; e < P::size; e++) value[k].v[e] = drop_one(drop, numbers, (int)(at.d % 8) + e, value[k].v[e]);
+            for (int e = 0; e < P::size; e++) out[e] = drop_one(drop, numbers, (int)(at.d % 8) + e, in[k][e]);
+            in[k] = P::of(out);
         }
-        value[k].store(y.at(at.n, at.d));
+        in[k].store(y.at(at.n, at.d));
     }
 }
 
@@ -168,9 +170,10 @@ __global__ void __launch_bounds__(PIECE_THREADS) add_pieces(Pieces all, Rows<T> 
     for (int k = 0; k < PIECES_A_THREAD; k++) {
         const Place at = place_of<P::size>(all, k);
         if (!at.is_there) continue;
+        float out[P::size];
 #pragma unroll
-        for (int e = 0; e < P::size; e++) left[k].v[e] += right[k].v[e];
-        left[k].store(y.at(at.n, at.d));
+        for (int e = 0; e < P::size; e++) out[e] = left[k][e] + right[k][e];
+        P::of(out).store(y.at(at.n, at.d));
     }
 }
 

@@ -41,9 +41,10 @@ __global__ void __launch_bounds__(PIECE_THREADS) embed_fwd_pieces(Pieces all, Ro
     for (int k = 0; k < PIECES_A_THREAD; k++) {
         const Place at = place_of<P::size>(all, k);
         if (!at.is_there) continue;
+        float out[P::size];
 #pragma unroll
-        for (int e = 0; e < P::size; e++) w[k][0].v[e] = w[k][0].v[e] + w[k][1].v[e] + w[k][2].v[e];
-        w[k][0].store(y.at(at.n, at.d));
+        for (int e = 0; e < P::size; e++) out[e] = w[k][0][e] + w[k][1][e] + w[k][2][e];
+        P::of(out).store(y.at(at.n, at.d));
     }
 }
 
@@ -83,7 +84,7 @@ template <int SIZE> __device__ __forceinline__ void write_sum(float *to, const f
         P x;
         if (is_plus) x = P::load(to + i);
 #pragma unroll
-        for (int e = 0; e < P::size; e++) x.v[e] = is_plus ? x.v[e] + sum[i + e] : sum[i + e];
+        for (int e = 0; e < P::size; e++) x.v[e] += sum[i + e];
         x.store(to + i);
     }
 }
@@ -110,7 +111,7 @@ __device__ __forceinline__ void sum_window(const EmbedBack<T> &a, int64_t window
             const int32_t id = __shfl_sync(ALL_LANES, id_here, r + k);
             const int32_t next = is_last ? id_after : __shfl_sync(ALL_LANES, id_here, (r + k + 1) & 31);
 #pragma unroll
-            for (int e = 0; e < P::size; e++) sum[e] += x[k].v[e];
+            for (int e = 0; e < P::size; e++) sum[e] += x[k][e];
             if (next == id && !is_last) continue;
             const int is_late = began_before && id == id_before, goes_on = next == id;
             float *partial = a.partials + (window * 2 + !is_late) * a.D + d;
@@ -154,7 +155,7 @@ template <typename T, bool PACKED> __global__ void __launch_bounds__(COLUMN_THRE
     for (int64_t w = row_lane(); w <= n && d < a.D; w += ROW_LANES) {
         const P x = P::load(a.partials + ((window + w) * 2 + (w == 0)) * a.D + d);
 #pragma unroll
-        for (int e = 0; e < P::size; e++) sum[e] += x.v[e];
+        for (int e = 0; e < P::size; e++) sum[e] += x[e];
     }
     const float total = column_total<P::size>(sum);
     if (threadIdx.x < COLUMN_LANES * P::size && first + threadIdx.x < a.D)

@@ -55,9 +55,12 @@ __global__ void __launch_bounds__(PIECE_THREADS) scatter_pieces(Pieces all, Rows
         const Place at = place_of<P::size>(all, k);
         const int32_t to = at.is_there ? index[at.n] : -1;
         if (to < 0) continue;
+        if (is_plus) {
+            float out[P::size];
 #pragma unroll
-        for (int e = 0; e < P::size; e++)
-            if (is_plus) value[k].v[e] += there[k].v[e];
+            for (int e = 0; e < P::size; e++) out[e] = value[k][e] + there[k][e];
+            value[k] = P::of(out);
+        }
         value[k].store(y.at(to, at.d));
     }
 }
@@ -86,7 +89,7 @@ __global__ void __launch_bounds__(COLUMN_THREADS) pool_fwd_columns(Rows<T> y, Ro
     for (int r = row_lane(); r < range.n && d < D; r += ROW_LANES) {
         const P in = P::load(x.at((int64_t)range.first + r, d));
 #pragma unroll
-        for (int e = 0; e < P::size; e++) sum[e] += in.v[e];
+        for (int e = 0; e < P::size; e++) sum[e] += in[e];
     }
     const float total = column_total<P::size>(sum);
     if (threadIdx.x < COLUMN_LANES * P::size && first + threadIdx.x < D)
@@ -112,18 +115,15 @@ __global__ void __launch_bounds__(COLUMN_THREADS) pool_bwd_columns(Rows<T> dx, R
     const hone_range range = at[blockIdx.x];
     const int64_t d = ((int64_t)blockIdx.y * COLUMN_LANES + column_lane()) * P::size;
     if (d >= D || range.n < 1) return;
-    P share = P::load(dy.at(blockIdx.x, d));
-#pragma unroll
-    for (int e = 0; e < P::size; e++) share.v[e] /= (float)range.n;
+    const P whole = P::load(dy.at(blockIdx.x, d));
     for (int r = row_lane(); r < range.n; r += ROW_LANES) {
         T *to = dx.at((int64_t)range.first + r, d);
-        P sum = share;
-        if (is_plus) {
-            const P there = P::load(to);
+        P there;
+        if (is_plus) there = P::load(to);
+        float out[P::size];
 #pragma unroll
-            for (int e = 0; e < P::size; e++) sum.v[e] += there.v[e];
-        }
-        sum.store(to);
+        for (int e = 0; e < P::size; e++) out[e] = there[e] + whole[e] / (float)range.n;
+        P::of(out).store(to);
     }
 }
 

@@ -14,26 +14,33 @@ template <typename T> struct Rows { /* [N,D], ld elements from row to row; p NUL
 template <typename T> static inline Rows<T> rows(const hone_tensor &t) { return {(T *)t.p, t.ld}; }
 template <typename T, typename... X> static inline bool are_packed(const X &...t) { return (is_packed<T>(t) && ...); }
 
-/* In registers always fp32, which holds the 2-byte types exactly. */
+/* As stored, so that pieces in flight take few registers; read and made as fp32. */
 template <typename T, bool PACKED> struct Piece {
     static constexpr int size = PACKED ? 16 / sizeof(T) : 1;
-    float v[size] = {};
+    T v[size] = {};
     static __device__ __forceinline__ Piece load(const T *p) {
         Piece x;
-        if constexpr (PACKED) {
-            const Pack<T> pack = Pack<T>::load(p);
-#pragma unroll
-            for (int e = 0; e < size; e++) x.v[e] = to_float(pack[e]);
-        } else x.v[0] = to_float(*p);
+        if constexpr (PACKED) x.set(load16(p));
+        else x.v[0] = *p;
         return x;
     }
-    __device__ __forceinline__ void store(T *p) const {
-        if constexpr (size == 8)
-            store16(p, uint4{pack2<T>(v[0], v[1]), pack2<T>(v[2], v[3]), pack2<T>(v[4], v[5]), pack2<T>(v[6], v[7])});
-        else if constexpr (size == 4)
-            store16(p, uint4{float_bits(v[0]), float_bits(v[1]), float_bits(v[2]), float_bits(v[3])});
-        else *p = from_float<T>(v[0]);
+    static __device__ __forceinline__ Piece of(const float (&x)[size]) {
+        Piece y;
+        if constexpr (size == 8) y.set(uint4{pack2<T>(x[0], x[1]), pack2<T>(x[2], x[3]), pack2<T>(x[4], x[5]), pack2<T>(x[6], x[7])});
+        else
+#pragma unroll
+            for (int e = 0; e < size; e++) y.v[e] = from_float<T>(x[e]);
+        return y;
     }
+    __device__ __forceinline__ void store(T *p) const {
+        if constexpr (PACKED) {
+            uint4 u;
+            memcpy(&u, v, sizeof u);
+            store16(p, u);
+        } else *p = v[0];
+    }
+    __device__ __forceinline__ float operator[](int e) const { return to_float(v[e]); }
+    __device__ __forceinline__ void set(uint4 u) { memcpy(v, &u, sizeof u); }
 };
 
 constexpr unsigned PIECE_THREADS = 256;
