@@ -32,22 +32,29 @@ __global__ void __launch_bounds__(PIECE_THREADS) add_bias_pieces(Pieces all, Row
         P::of(out).store(y.at(at.n, at.d));
     }
 }
-template <typename T, bool PACKED> static hone_status add_bias_as(hone_queue *q, const hone_tensor &y, const hone_tensor &bias) {
+template <typename T, bool PACKED>
+static hone_status add_bias_as(hone_queue *q, const hone_tensor &y, const hone_tensor &bias) {
     const Pieces all = pieces_of(y, Piece<T, PACKED>::size);
-    return launch(q, add_bias_pieces<T, PACKED>, all.blocks(), PIECE_THREADS, 0, all, rows<T>(y), (const T *)bias.p);
+    return launch(q, add_bias_pieces<T, PACKED>, all.blocks(), PIECE_THREADS, 0, all, rows<T>(y),
+                  (const T *)bias.p);
 }
-template <typename T> static hone_status add_bias(hone_queue *q, const hone_tensor &y, const hone_tensor &bias) {
-    return are_packed<T>(y) && (uintptr_t)bias.p % 16 == 0 ? add_bias_as<T, true>(q, y, bias) : add_bias_as<T, false>(q, y, bias);
+template <typename T>
+static hone_status add_bias(hone_queue *q, const hone_tensor &y, const hone_tensor &bias) {
+    return are_packed<T>(y) && (uintptr_t)bias.p % 16 == 0 ? add_bias_as<T, true>(q, y, bias)
+                                                           : add_bias_as<T, false>(q, y, bias);
 }
 
 constexpr int BLOCK_ROWS = 64;
 
 template <typename T, bool PACKED>
-__global__ void __launch_bounds__(COLUMN_THREADS) sum_columns(float *partials, Rows<const T> x, int64_t n_rows, int64_t columns) {
+__global__ void __launch_bounds__(COLUMN_THREADS)
+    sum_columns(float *partials, Rows<const T> x, int64_t n_rows, int64_t columns) {
     using P = Piece<T, PACKED>;
-    const int64_t first = (int64_t)blockIdx.x * COLUMN_LANES * P::size, column = first + column_lane() * P::size;
+    const int64_t first = (int64_t)blockIdx.x * COLUMN_LANES * P::size,
+                  column = first + column_lane() * P::size;
     float sum[P::size] = {};
-    for (int64_t n = (int64_t)blockIdx.y * BLOCK_ROWS; n < n_rows && column < columns; n += (int64_t)gridDim.y * BLOCK_ROWS)
+    for (int64_t n = (int64_t)blockIdx.y * BLOCK_ROWS; n < n_rows && column < columns;
+         n += (int64_t)gridDim.y * BLOCK_ROWS)
 #pragma unroll
         for (int r = 0; r < BLOCK_ROWS; r += ROW_LANES) {
             const int64_t row = n + r + row_lane();
@@ -59,15 +66,18 @@ __global__ void __launch_bounds__(COLUMN_THREADS) sum_columns(float *partials, R
     if (threadIdx.x < COLUMN_LANES * P::size && first + threadIdx.x < columns)
         partials[blockIdx.y * columns + first + threadIdx.x] = total;
 }
-template <typename T, bool PACKED> static hone_status sum_columns_as(hone_queue *q, const hone_tensor &x, float *partials) {
+template <typename T, bool PACKED>
+static hone_status sum_columns_as(hone_queue *q, const hone_tensor &x, float *partials) {
     constexpr int SIZE = Piece<T, PACKED>::size;
     const dim3 blocks((unsigned)ceil_div(width(x), COLUMN_LANES * SIZE), CUDA_ACT_GROUPS);
-    return launch(q, sum_columns<T, PACKED>, blocks, COLUMN_THREADS, sizeof(ColumnSums<SIZE>), partials, rows<const T>(x), x.dim[0],
-                  width(x));
+    return launch(q, sum_columns<T, PACKED>, blocks, COLUMN_THREADS, sizeof(ColumnSums<SIZE>), partials,
+                  rows<const T>(x), x.dim[0], width(x));
 }
 template <typename T>
-static hone_status sum_columns_of(hone_queue *q, const hone_tensor &x, const hone_tensor &dbias, const hone_tensor &plus, float *partials) {
-    const hone_status status = are_packed<T>(x) ? sum_columns_as<T, true>(q, x, partials) : sum_columns_as<T, false>(q, x, partials);
+static hone_status sum_columns_of(hone_queue *q, const hone_tensor &x, const hone_tensor &dbias,
+                                  const hone_tensor &plus, float *partials) {
+    const hone_status status =
+        are_packed<T>(x) ? sum_columns_as<T, true>(q, x, partials) : sum_columns_as<T, false>(q, x, partials);
     return status ? status : fold_partials(q, dbias, plus, partials, CUDA_ACT_GROUPS);
 }
 
@@ -171,7 +181,8 @@ static float *partials_of(const hone_call *c) { return (float *)((char *)c->work
 hone_status linear_fwd(hone_queue *q, const hone_call *c) {
     const product_choice &choice = *(const product_choice *)c->choice;
     const hone_tensor &y = c->out[0], &bias = c->in[2];
-    const bool has_act = choice.epilogue & CUBLASLT_EPILOGUE_GELU, has_bias = choice.epilogue & CUBLASLT_EPILOGUE_BIAS;
+    const bool has_act = choice.epilogue & CUBLASLT_EPILOGUE_GELU,
+               has_bias = choice.epilogue & CUBLASLT_EPILOGUE_BIAS;
     const hone_tensor &into = has_act ? y : forward_result(*c);
     if (y.dim[0] == 0) return HONE_OK;
     product p = forward_product(*c, into);
@@ -214,9 +225,10 @@ hone_status linear_bwd_w(hone_queue *q, const hone_call *c) {
         HONE_TRY(products_play(q, choice, weight_product(*c), c->work));
         has_sums = choice.epilogue == CUBLASLT_EPILOGUE_BGRADB;
     } else if (dw.p && !c->in[2].p) {
-        const cudaError_t error =
-            cudaMemset2DAsync(dw.p, dw.ld * sizeof(float), 0, width(dw) * sizeof(float), dw.dim[0], q->stream);
+        const cudaError_t error = cudaMemset2DAsync(dw.p, dw.ld * sizeof(float), 0, width(dw) * sizeof(float),
+                                                    dw.dim[0], q->stream);
         if (error != cudaSuccess) return cuda_failed(q, "zeroing a gradient", error);
     }
-    return dbias.p && !has_sums ? BY_TYPE(dy.dtype, sum_columns_of, q, dy, dbias, c->in[3], partials_of(c)) : HONE_OK;
+    return dbias.p && !has_sums ? BY_TYPE(dy.dtype, sum_columns_of, q, dy, dbias, c->in[3], partials_of(c))
+                                : HONE_OK;
 }

@@ -209,8 +209,8 @@ static bool trial_begin(trial *t, hone_device *device, const product &p, cublasL
     t->d_bytes = (bytes_of(p.result, p.ldd * p.n) + 255) / 256 * 256;
     const size_t aux_bytes = (bytes_of(p.type, p.ld_aux * p.n) + 255) / 256 * 256,
                  bias_bytes = 4 * (size_t)(p.m > p.n ? p.m : p.n);
-    const size_t bytes = t->a_bytes + t->b_bytes + t->d_bytes + aux_bytes + (bias_bytes + 255) / 256 * 256 +
-                         CUDA_PRODUCT_WORK;
+    const size_t bytes =
+        t->a_bytes + t->b_bytes + t->d_bytes + aux_bytes + (bias_bytes + 255) / 256 * 256 + CUDA_PRODUCT_WORK;
     if (cudaMalloc((void **)&t->slab, bytes) != cudaSuccess ||
         cudaStreamCreateWithFlags(&t->queue.stream, cudaStreamNonBlocking) != cudaSuccess ||
         cudaMemsetAsync(t->slab, 0, bytes, t->queue.stream) != cudaSuccess) {
