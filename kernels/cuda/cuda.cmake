@@ -20,7 +20,8 @@ function(hone_emulated name machine flags)
     set_target_properties(${target} PROPERTIES C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden
       VISIBILITY_INLINES_HIDDEN ON)
     target_include_directories(${target} BEFORE PRIVATE kernels/emu kernels/cuda kernels include)
-    target_compile_definitions(${target} PRIVATE HONE_DEVICE_NAME="${name}" HONE_EMULATED ${definition})
+    target_compile_definitions(${target} PRIVATE HONE_DEVICE_NAME="${name}" HONE_EMULATED ${definition}
+      $<$<CONFIG:Debug>:HONE_WAITS=1>)
     target_compile_options(${target} PRIVATE -ffp-contract=off -Wno-unknown-pragmas)
     target_link_libraries(${target} PRIVATE hone_flags hone_words)
   endforeach()

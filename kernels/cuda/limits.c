@@ -21,6 +21,24 @@ static int can_types(const hone_query *query, char *why, size_t why_bytes) {
     return 1;
 }
 
+/* ---- products --------------------------------------------------------------------------------------------------*/
+#define LARGEST_EXTENT INT32_MAX       /* of a matrix, for the library's kernels */
+
+static int can_multiply(const hone_query *query, char *why, size_t why_bytes) {
+    for (int i = 0; i < 3; i++) {
+        const hone_tensor *t = &query->in[i];
+        const int64_t width = t->n_dims > 1 ? t->dim[1] * t->dim[2] : 0, most = t->dim[0] > width ? t->dim[0] : width;
+        char reason[96];
+        snprintf(reason, sizeof reason, "an extent is %lld, more than %d", (long long)most, LARGEST_EXTENT);
+        if (t->n_dims && most > LARGEST_EXTENT) return refuse(query, 0, i, reason, why, why_bytes);
+    }
+    return 1;
+}
+/* Partial sums of the columns of a bias gradient. */
+static size_t partial_bytes(const hone_tensor *dbias) {
+    return dbias->n_dims ? (size_t)(CUDA_ACT_GROUPS * dbias->dim[0]) * sizeof(float) : 0;
+}
+
 int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
     if (!can_types(query, why, why_bytes)) return 0;
     switch (query->op) {
@@ -49,6 +67,10 @@ int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
     case HONE_OP_HASH:
     case HONE_OP_COPY:
         return 1;
+    case HONE_OP_LINEAR_FWD:
+    case HONE_OP_LINEAR_BWD:
+    case HONE_OP_LINEAR_BWD_W:
+        return can_multiply(query, why, why_bytes);
     default:
         snprintf(why, why_bytes, "cuda: %s is not played yet", hone_op_find(query->op)->name);
         return 0;
@@ -65,8 +87,13 @@ size_t cuda_work_bytes(const hone_query *query) {
     switch (query->op) {
     case HONE_OP_EMBED_BWD:
         return (size_t)((in[2].dim[0] + CUDA_EMBED_WINDOW - 1) / CUDA_EMBED_WINDOW * 2 * out[0].dim[1]) * sizeof(float);
+    case HONE_OP_LINEAR_FWD:
+        return CUDA_PRODUCT_WORK;
+    case HONE_OP_LINEAR_BWD:
+    case HONE_OP_LINEAR_BWD_W:
+        return CUDA_PRODUCT_WORK + partial_bytes(&out[1]);
     case HONE_OP_ACT_BWD:
-        return out[2].n_dims ? (size_t)(CUDA_ACT_GROUPS * out[2].dim[0]) * sizeof(float) : 0;
+        return partial_bytes(&out[2]);
     case HONE_OP_NORM_BWD:
         return fold_bytes(&out[1]) + fold_bytes(&out[2]) + fold_bytes(&out[4]);
     default:

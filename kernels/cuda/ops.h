@@ -8,6 +8,9 @@
     XX(EMBED_BWD, embed_bwd)                                                                                 \
     XX(NORM_FWD, norm_fwd)                                                                                   \
     XX(NORM_BWD, norm_bwd)                                                                                   \
+    XX(LINEAR_FWD, linear_fwd)                                                                               \
+    XX(LINEAR_BWD, linear_bwd)                                                                               \
+    XX(LINEAR_BWD_W, linear_bwd_w)                                                                           \
     XX(ACT_FWD, act_fwd)                                                                                     \
     XX(ACT_BWD, act_bwd)                                                                                     \
     XX(DROPOUT, dropout)                                                                                     \

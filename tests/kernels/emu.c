@@ -9,6 +9,7 @@
     }
 
 AGREES(embeddings, EMBED_FWD, EMBED_BWD)
+AGREES(products, LINEAR_FWD, LINEAR_BWD_W)
 AGREES(activations, ACT_FWD, ADD)
 AGREES(gathers_and_pools, GATHER, POOL_BWD)
 AGREES(reductions, SUM, SQSUM)
