@@ -5,10 +5,9 @@
 
 constexpr unsigned BLOCK_THREADS = 256;
 
-template <typename T> struct BlockSums {
-    T of_warp[BLOCK_THREADS / 32];
-};
-/* The sum over all threads, by a fixed tree; thread 0 gets it. T: float, double, uint32_t. For all threads, once. */
+template <typename T> struct BlockSums { T of_warp[BLOCK_THREADS / 32]; };
+/* The sum over all threads, by a fixed tree; thread 0 gets it. T: float, double, uint32_t. For all threads of the
+ * block, once. */
 template <typename T> __device__ __forceinline__ T block_sum(T x) {
     auto &s = shared_memory<BlockSums<T>>();
     for (int o = 16; o > 0; o /= 2) x += __shfl_xor_sync(ALL_LANES, x, o);
