@@ -23,9 +23,15 @@ struct Chunk {
     int64_t first;
     int n, group;
 };
-__device__ __forceinline__ Chunk chunk_of(const int32_t *table, int64_t q) {
-    return {(int64_t)table[3 * q] * 64, table[3 * q + 1], table[3 * q + 2]};
-}
+struct Chunks { /* the table [Q,3], ld words from row to row */
+    const int32_t *p;
+    int64_t ld;
+    __device__ __forceinline__ Chunk at(int64_t q) const {
+        const int32_t *row = p + q * ld;
+        return {(int64_t)row[0] * 64, row[1], row[2]};
+    }
+};
+static inline Chunks chunks(const hone_tensor &t) { return {ptr<const int32_t>(t), t.ld}; }
 
 __device__ __forceinline__ float loss_scale_of(const hone_tick *tick) {
     return tick && tick->loss_scale ? bits_float(tick->loss_scale) : 1.0f;

@@ -75,8 +75,10 @@ hone_status guard(hone_queue *q, const hone_call *c) {
 constexpr int PACKS_IN_FLIGHT = 2;
 
 template <typename T> struct AdamW {
-    const float *g, *rate, *factor;
-    const int32_t *chunk, *ok;
+    const float *g, *rate, *factor; /* rate: rate_ld elements from group to group */
+    Chunks chunk;
+    const int32_t *ok;
+    int64_t rate_ld;
     const hone_tick *tick;
     float *w, *m, *v;
     T *copy; /* or NULL */
@@ -93,7 +95,7 @@ struct AdamWChunk {
 template <typename T> __device__ __forceinline__ AdamWChunk adamw_chunk(const AdamW<T> &a, int group) {
     const double t = (double)a.tick->adam_t; /* 1 - beta^t without cancelling, and without a power in fp64 */
     const float unbias1 = -expm1f((float)(t * a.log_beta1)), unbias2 = -expm1f((float)(t * a.log_beta2));
-    const float rate = a.rate[2 * group], decay = a.rate[2 * group + 1];
+    const float rate = a.rate[group * a.rate_ld], decay = a.rate[group * a.rate_ld + 1];
     return {a.factor[0], fmaf(-rate, decay, 1.0f), rate / unbias1, 1.0f / sqrtf(unbias2)};
 }
 
@@ -114,7 +116,7 @@ template <typename T> __device__ __forceinline__ void store_copy(T *copy, const 
 
 template <typename T> __global__ void __launch_bounds__(BLOCK_THREADS) adamw_chunks(AdamW<T> a) {
     if (!*a.ok) return;
-    const Chunk range = chunk_of(a.chunk, blockIdx.x);
+    const Chunk range = a.chunk.at(blockIdx.x);
     const AdamWChunk k = adamw_chunk(a, range.group);
     a.g += range.first, a.w += range.first, a.m += range.first, a.v += range.first;
     if (a.copy) a.copy += range.first;
@@ -150,7 +152,8 @@ template <typename T> static hone_status adamw_of(hone_queue *q, const hone_call
     const uintptr_t all = (uintptr_t)in[0].p | (uintptr_t)out[0].p | (uintptr_t)out[1].p |
                           (uintptr_t)out[2].p | (uintptr_t)out[3].p;
     AdamW<T> a = {};
-    a.g = (const float *)in[0].p, a.chunk = (const int32_t *)in[1].p, a.rate = (const float *)in[2].p;
+    a.g = (const float *)in[0].p, a.chunk = chunks(in[1]);
+    a.rate = (const float *)in[2].p, a.rate_ld = in[2].ld;
     a.factor = (const float *)in[3].p, a.ok = (const int32_t *)in[4].p, a.tick = c->tick;
     a.w = ptr<float>(out[0]), a.m = ptr<float>(out[1]), a.v = ptr<float>(out[2]), a.copy = ptr<T>(out[3]);
     a.log_beta1 = log(b1), a.log_beta2 = log(b2), a.eps = (float)c->attr.adamw.eps;

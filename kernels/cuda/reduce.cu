@@ -25,8 +25,8 @@ hone_status sum(hone_queue *q, const hone_call *c) {
 
 /* Unscales before it squares: at a loss scale of 65,536 the square of a sound gradient would overflow. */
 __global__ void __launch_bounds__(BLOCK_THREADS)
-    sqsum_chunks(float *part, const float *g, const int32_t *chunk, const hone_tick *tick, int is_packed) {
-    const Chunk range = chunk_of(chunk, blockIdx.x);
+    sqsum_chunks(float *part, const float *g, Chunks chunk, const hone_tick *tick, int is_packed) {
+    const Chunk range = chunk.at(blockIdx.x);
     const float unscale = 1.0f / loss_scale_of(tick);
     const int n_packs = is_packed ? range.n / 4 : 0;
     float sum = 0;
@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(BLOCK_THREADS)
 }
 hone_status sqsum(hone_queue *q, const hone_call *c) {
     return launch(q, sqsum_chunks, (unsigned)c->in[1].dim[0], BLOCK_THREADS, sizeof(BlockSums<float>),
-                  ptr<float>(c->out[0]), (const float *)c->in[0].p, (const int32_t *)c->in[1].p, c->tick,
+                  ptr<float>(c->out[0]), (const float *)c->in[0].p, chunks(c->in[1]), c->tick,
                   (uintptr_t)c->in[0].p % 16 == 0);
 }
 
