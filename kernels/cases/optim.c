@@ -82,6 +82,7 @@ static void emit_adamw(cases_sink *to, int64_t P, int with_copy, int trap, unsig
     k.attr.adamw.beta1 = 0.9, k.attr.adamw.beta2 = 0.999, k.attr.adamw.eps = 1e-8;
     snprintf(k.note, sizeof k.note, "%s", notes[trap]);
     bind_operand(&k, "+w +m +v", 1);
+    k.pad = trap % 2 ? 3 : 0;
     bind_operand(&k, "copy", with_copy);
     k.bound = 1e-6, k.why = "a dozen roundings";
     emit_types(to, &k);

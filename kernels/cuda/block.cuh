@@ -5,10 +5,9 @@
 
 constexpr unsigned BLOCK_THREADS = 256;
 
-template <typename T> struct BlockSums {
-    T of_warp[BLOCK_THREADS / 32];
-};
-/* The sum over all threads, by a fixed tree; thread 0 gets it. T: float, double, uint32_t. For all threads, once. */
+template <typename T> struct BlockSums { T of_warp[BLOCK_THREADS / 32]; };
+/* The sum over all threads, by a fixed tree; thread 0 gets it. T: float, double, uint32_t. For all threads of the
+ * block, once. */
 template <typename T> __device__ __forceinline__ T block_sum(T x) {
     auto &s = shared_memory<BlockSums<T>>();
     for (int o = 16; o > 0; o /= 2) x += __shfl_xor_sync(ALL_LANES, x, o);
@@ -24,9 +23,15 @@ struct Chunk {
     int64_t first;
     int n, group;
 };
-__device__ __forceinline__ Chunk chunk_of(const int32_t *table, int64_t q) {
-    return {(int64_t)table[3 * q] * 64, table[3 * q + 1], table[3 * q + 2]};
-}
+struct Chunks { /* the table [Q,3], ld words from row to row */
+    const int32_t *p;
+    int64_t ld;
+    __device__ __forceinline__ Chunk at(int64_t q) const {
+        const int32_t *row = p + q * ld;
+        return {(int64_t)row[0] * 64, row[1], row[2]};
+    }
+};
+static inline Chunks chunks(const hone_tensor &t) { return {ptr<const int32_t>(t), t.ld}; }
 
 __device__ __forceinline__ float loss_scale_of(const hone_tick *tick) {
     return tick && tick->loss_scale ? bits_float(tick->loss_scale) : 1.0f;

@@ -1,13 +1,14 @@
 /* embed.cu - rows of tables by number, added; and the gradient of one table.
- *   EMBED_FWD  in  id [N] word [V,D], pos [N] posw [S,D], type [N] typew [T,D] (optional)   out  y [N,D]
- *   EMBED_BWD  in  dy [N,D] id [N] order [N], the rows sorted by id, stable, -1 last        out  dw [V,D] fp32
- * Forward: a thread owns two pieces of y (rows.cuh) and gathers three pieces for each. Floor: N D elements read from
- * each table and written once.
- * Backward: a warp owns a window of 32 sorted rows and the columns of its lanes; it adds rows in order while the id
- * stays. A run of one id inside a window is written at once; of a run that leaves its window, each window leaves a
- * partial: [0] of a run that began before, [1] of one that begins there and goes on. A block of the second launch owns
- * the run that begins in its window and goes on, and adds its partials in a fixed order (columns.cuh). Every row of dw
- * has one writer. Floor: dy once, dw once (zeros included); the workspace [N/32,2,D] is touched where runs leave windows.
+ *   EMBED_FWD  in  id [N] word [V,D], pos [N]? posw [S,D]?, type [N]? typew [T,D]?      out  y [N,D]
+ *   EMBED_BWD  in  dy [N,D] id [N] order [N]: the rows by id, stable, -1 last           out  dw [V,D] fp32
+ * Forward: a thread owns two pieces of y (pieces.cuh) and gathers three pieces for each. Floor: N D elements
+ * read from each table and written once.
+ * Backward: a warp owns a window of 32 sorted rows and the columns of its lanes; it adds rows in order while the
+ * id stays. A run of one id inside a window is written at once; of a run that leaves its window, each window
+ * leaves a partial: [0] of a run that began before, [1] of one that begins there and goes on. A block of the
+ * second launch owns the run that begins in its window and goes on, and adds its partials in a fixed order
+ * (columns.cuh). Every row of dw has one writer. Floor: dy once, dw once (zeros included); of the workspace
+ * [N/32,2,D] what runs need that leave their windows.
  * Plain version: kernels/ref/embed.inc; cases: kernels/cases/embed.c. */
 #include "columns.cuh"
 
@@ -20,9 +21,7 @@ template <typename T> struct Lookup {
     const int32_t *id; /* [N], or NULL */
     Rows<const T> table;
 };
-template <typename T> struct Lookups {
-    Lookup<T> of[3]; /* words, positions, types */
-};
+template <typename T> struct Lookups { Lookup<T> of[3]; /* words, positions, types */ };
 
 template <typename T, bool PACKED>
 __global__ void __launch_bounds__(PIECE_THREADS) embed_fwd_pieces(Pieces all, Rows<T> y, Lookups<T> from) {
@@ -55,12 +54,16 @@ template <typename T, bool PACKED> static hone_status embed_fwd_as(hone_queue *q
     const Pieces all = pieces_of(c->out[0], Piece<T, PACKED>::size);
     const Lookups<T> from = {{lookup_of<T>(c->in[0], c->in[1]), lookup_of<T>(c->in[2], c->in[3]),
                               lookup_of<T>(c->in[4], c->in[5])}};
-    return launch(q, embed_fwd_pieces<T, PACKED>, all.blocks(), PIECE_THREADS, 0, all, rows<T>(c->out[0]), from);
+    return launch(q, embed_fwd_pieces<T, PACKED>, all.blocks(), PIECE_THREADS, 0, all, rows<T>(c->out[0]),
+                  from);
 }
 template <typename T> static hone_status embed_fwd_of(hone_queue *q, const hone_call *c) {
-    return are_packed<T>(c->in[1], c->in[3], c->in[5], c->out[0]) ? embed_fwd_as<T, true>(q, c) : embed_fwd_as<T, false>(q, c);
+    return are_packed<T>(c->in[1], c->in[3], c->in[5], c->out[0]) ? embed_fwd_as<T, true>(q, c)
+                                                                  : embed_fwd_as<T, false>(q, c);
 }
-hone_status embed_fwd(hone_queue *q, const hone_call *c) { return BY_TYPE(c->out[0].dtype, embed_fwd_of, q, c); }
+hone_status embed_fwd(hone_queue *q, const hone_call *c) {
+    return BY_TYPE(c->out[0].dtype, embed_fwd_of, q, c);
+}
 
 /* ---- backward ------------------------------------------------------------------------------------------------*/
 constexpr int WINDOW = CUDA_EMBED_WINDOW, WARPS = 4, IN_FLIGHT = 8;
@@ -74,7 +77,9 @@ template <typename T> struct EmbedBack {
     int64_t N, D;
     int is_plus;
     /* Id of the row at a place of the order; -1 beyond its ends too. */
-    __device__ __forceinline__ int32_t id_at(int64_t place) const { return place >= 0 && place < N ? id[order[place]] : -1; }
+    __device__ __forceinline__ int32_t id_at(int64_t place) const {
+        return place >= 0 && place < N ? id[order[place]] : -1;
+    }
 };
 
 template <int SIZE> __device__ __forceinline__ void write_sum(float *to, const float *sum, int is_plus) {
@@ -102,7 +107,8 @@ __device__ __forceinline__ void sum_window(const EmbedBack<T> &a, int64_t window
         P x[IN_FLIGHT];
 #pragma unroll
         for (int k = 0; k < IN_FLIGHT; k++) {
-            const int32_t n = __shfl_sync(ALL_LANES, row_here, r + k), id = __shfl_sync(ALL_LANES, id_here, r + k);
+            const int32_t n = __shfl_sync(ALL_LANES, row_here, r + k),
+                          id = __shfl_sync(ALL_LANES, id_here, r + k);
             if (id >= 0 && d < a.D) x[k] = P::load(a.dy.at(n, d));
         }
 #pragma unroll
@@ -126,14 +132,17 @@ __device__ __forceinline__ void sum_window(const EmbedBack<T> &a, int64_t window
     }
 }
 
-template <typename T, bool PACKED> __global__ void __launch_bounds__(32 * WARPS) embed_bwd_windows(EmbedBack<T> a) {
+template <typename T, bool PACKED>
+__global__ void __launch_bounds__(32 * WARPS) embed_bwd_windows(EmbedBack<T> a) {
     const int64_t window = (int64_t)blockIdx.x * WARPS + threadIdx.x / 32;
     if (window * WINDOW >= a.N) return;
-    sum_window<T, PACKED>(a, window, ((int64_t)blockIdx.y * 32 + (threadIdx.x & 31)) * Piece<T, PACKED>::size);
+    sum_window<T, PACKED>(a, window,
+                          ((int64_t)blockIdx.y * 32 + (threadIdx.x & 31)) * Piece<T, PACKED>::size);
 }
 
 /* How many windows the run goes on for that begins in this window; 0: none does. */
-template <typename T> __device__ __forceinline__ int64_t windows_of_run(const EmbedBack<T> &a, int64_t window, int32_t *run) {
+template <typename T>
+__device__ __forceinline__ int64_t windows_of_run(const EmbedBack<T> &a, int64_t window, int32_t *run) {
     const int64_t first = window * WINDOW;
     const int32_t id = a.id_at(first + WINDOW - 1);
     *run = id;
@@ -145,7 +154,8 @@ template <typename T> __device__ __forceinline__ int64_t windows_of_run(const Em
     }
 }
 
-template <typename T, bool PACKED> __global__ void __launch_bounds__(COLUMN_THREADS) embed_bwd_runs(EmbedBack<T> a) {
+template <typename T, bool PACKED>
+__global__ void __launch_bounds__(COLUMN_THREADS) embed_bwd_runs(EmbedBack<T> a) {
     using P = Piece<float, PACKED>;
     int32_t id;
     const int64_t window = blockIdx.x, n = windows_of_run(a, window, &id);
@@ -163,22 +173,32 @@ template <typename T, bool PACKED> __global__ void __launch_bounds__(COLUMN_THRE
 }
 
 template <typename T, bool PACKED> static hone_status embed_bwd_as(hone_queue *q, const hone_call *c) {
-    const EmbedBack<T> a = {rows<const T>(c->in[0]),   rows<float>(c->out[0]), (const int32_t *)c->in[1].p,
-                            (const int32_t *)c->in[2].p, (float *)c->work,       c->in[2].dim[0],
-                            width(c->in[0]),           c->in[3].p != NULL};
+    const EmbedBack<T> a = {rows<const T>(c->in[0]),
+                            rows<float>(c->out[0]),
+                            (const int32_t *)c->in[1].p,
+                            (const int32_t *)c->in[2].p,
+                            (float *)c->work,
+                            c->in[2].dim[0],
+                            width(c->in[0]),
+                            c->in[3].p != NULL};
     const unsigned windows = (unsigned)ceil_div(a.N, WINDOW);
     hone_status status = a.is_plus ? HONE_OK : set_rows<float>(q, c->out[0], hone_tensor{});
     if (!status)
-        status = launch(q, embed_bwd_windows<T, PACKED>,
-                        dim3((unsigned)ceil_div(windows, WARPS), (unsigned)ceil_div(a.D, 32 * Piece<T, PACKED>::size)),
-                        32 * WARPS, 0, a);
+        status = launch(
+            q, embed_bwd_windows<T, PACKED>,
+            dim3((unsigned)ceil_div(windows, WARPS), (unsigned)ceil_div(a.D, 32 * Piece<T, PACKED>::size)),
+            32 * WARPS, 0, a);
     constexpr int SIZE = Piece<float, PACKED>::size;
     if (!status)
-        status = launch(q, embed_bwd_runs<T, PACKED>, dim3(windows, (unsigned)ceil_div(a.D, COLUMN_LANES * SIZE)),
-                        COLUMN_THREADS, sizeof(ColumnSums<SIZE>), a);
+        status =
+            launch(q, embed_bwd_runs<T, PACKED>, dim3(windows, (unsigned)ceil_div(a.D, COLUMN_LANES * SIZE)),
+                   COLUMN_THREADS, sizeof(ColumnSums<SIZE>), a);
     return status;
 }
 template <typename T> static hone_status embed_bwd_of(hone_queue *q, const hone_call *c) {
-    return are_packed<T>(c->in[0]) && are_packed<float>(c->out[0]) ? embed_bwd_as<T, true>(q, c) : embed_bwd_as<T, false>(q, c);
+    return are_packed<T>(c->in[0]) && are_packed<float>(c->out[0]) ? embed_bwd_as<T, true>(q, c)
+                                                                   : embed_bwd_as<T, false>(q, c);
 }
-hone_status embed_bwd(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[0].dtype, embed_bwd_of, q, c); }
+hone_status embed_bwd(hone_queue *q, const hone_call *c) {
+    return BY_TYPE(c->in[0].dtype, embed_bwd_of, q, c);
+}

@@ -1,11 +1,12 @@
 /* gather.cu - rows picked, rows put back, and the mean of a sequence's rows.
- *   GATHER    in  x [N,D] index [M]            out  y [M,D]
- *   SCATTER   in  x [M,D] index [M] into? +y?  out  y [N,D]     indices are distinct, so rows of y have one writer
- *   POOL_FWD  in  x [N,D] at [B]               out  y [B,D]     mean of the rows at[b]
- *   POOL_BWD  in  dy [B,D] at [B] +dx?         out  dx [N,D]    dy[b] / n into the rows at[b], zeros elsewhere
- * GATHER and SCATTER: a thread owns two pieces of the M rows (rows.cuh). POOL_FWD, POOL_BWD: a block owns
- * 16 pieces of columns of a sequence (columns.cuh). Where rows that are not named must be filled, a launch before fills
- * all rows. Floor: what is read and written once, and that filling. Plain version: kernels/ref/gather.inc; cases: kernels/cases/gather.c. */
+ *   GATHER    in  x [N,D] index [M]              out  y [M,D]
+ *   SCATTER   in  x [M,D] index [M] into? +y?    out  y [N,D]    indices are distinct: a row has one writer
+ *   POOL_FWD  in  x [N,D] at [B]                 out  y [B,D]    mean of the rows at[b]
+ *   POOL_BWD  in  dy [B,D] at [B] +dx?           out  dx [N,D]   dy[b] / n in the rows at[b], else zeros
+ * GATHER, SCATTER: a thread owns two pieces of the M rows (pieces.cuh). POOL_FWD, POOL_BWD: a block owns 16
+ * pieces of columns of a sequence (columns.cuh). Where rows that are not named must be filled, a launch before
+ * fills all rows. Floor: what is read and written once, and that filling.
+ * Plain version: kernels/ref/gather.inc; cases: kernels/cases/gather.c. */
 #include "columns.cuh"
 
 extern "C" {
@@ -13,7 +14,8 @@ extern "C" {
 }
 
 template <typename T, bool PACKED>
-__global__ void __launch_bounds__(PIECE_THREADS) gather_pieces(Pieces all, Rows<T> y, Rows<const T> x, const int32_t *index) {
+__global__ void __launch_bounds__(PIECE_THREADS)
+    gather_pieces(Pieces all, Rows<T> y, Rows<const T> x, const int32_t *index) {
     using P = Piece<T, PACKED>;
     P value[PIECES_A_THREAD];
 #pragma unroll
@@ -40,7 +42,8 @@ template <typename T> static hone_status gather_of(hone_queue *q, const hone_cal
 hone_status gather(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[0].dtype, gather_of, q, c); }
 
 template <typename T, bool PACKED>
-__global__ void __launch_bounds__(PIECE_THREADS) scatter_pieces(Pieces all, Rows<T> y, Rows<const T> x, const int32_t *index, int is_plus) {
+__global__ void __launch_bounds__(PIECE_THREADS)
+    scatter_pieces(Pieces all, Rows<T> y, Rows<const T> x, const int32_t *index, int is_plus) {
     using P = Piece<T, PACKED>;
     P value[PIECES_A_THREAD], there[PIECES_A_THREAD];
 #pragma unroll
@@ -81,7 +84,8 @@ hone_status scatter(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[0]
 
 /* ---- means of sequences --------------------------------------------------------------------------------------*/
 template <typename T, bool PACKED>
-__global__ void __launch_bounds__(COLUMN_THREADS) pool_fwd_columns(Rows<T> y, Rows<const T> x, const hone_range *at, int64_t D) {
+__global__ void __launch_bounds__(COLUMN_THREADS)
+    pool_fwd_columns(Rows<T> y, Rows<const T> x, const hone_range *at, int64_t D) {
     using P = Piece<T, PACKED>;
     const hone_range range = at[blockIdx.x];
     const int64_t first = (int64_t)blockIdx.y * COLUMN_LANES * P::size, d = first + column_lane() * P::size;
@@ -100,8 +104,8 @@ template <typename T, bool PACKED> static hone_status pool_fwd_as(hone_queue *q,
     constexpr int SIZE = Piece<T, PACKED>::size;
     const int64_t D = width(c->out[0]);
     const dim3 blocks((unsigned)c->out[0].dim[0], (unsigned)ceil_div(D, COLUMN_LANES * SIZE));
-    return launch(q, pool_fwd_columns<T, PACKED>, blocks, COLUMN_THREADS, sizeof(ColumnSums<SIZE>), rows<T>(c->out[0]),
-                  rows<const T>(c->in[0]), (const hone_range *)c->in[1].p, D);
+    return launch(q, pool_fwd_columns<T, PACKED>, blocks, COLUMN_THREADS, sizeof(ColumnSums<SIZE>),
+                  rows<T>(c->out[0]), rows<const T>(c->in[0]), (const hone_range *)c->in[1].p, D);
 }
 template <typename T> static hone_status pool_fwd_of(hone_queue *q, const hone_call *c) {
     return are_packed<T>(c->in[0]) ? pool_fwd_as<T, true>(q, c) : pool_fwd_as<T, false>(q, c);
@@ -110,7 +114,8 @@ hone_status pool_fwd(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[0
 
 /* A block owns 16 pieces of columns of a sequence. */
 template <typename T, bool PACKED>
-__global__ void __launch_bounds__(COLUMN_THREADS) pool_bwd_columns(Rows<T> dx, Rows<const T> dy, const hone_range *at, int64_t D, int is_plus) {
+__global__ void __launch_bounds__(COLUMN_THREADS)
+    pool_bwd_columns(Rows<T> dx, Rows<const T> dy, const hone_range *at, int64_t D, int is_plus) {
     using P = Piece<T, PACKED>;
     const hone_range range = at[blockIdx.x];
     const int64_t d = ((int64_t)blockIdx.y * COLUMN_LANES + column_lane()) * P::size;
@@ -129,9 +134,10 @@ __global__ void __launch_bounds__(COLUMN_THREADS) pool_bwd_columns(Rows<T> dx, R
 
 template <typename T, bool PACKED> static hone_status pool_bwd_as(hone_queue *q, const hone_call *c) {
     const int64_t D = width(c->out[0]);
-    const dim3 blocks((unsigned)c->in[0].dim[0], (unsigned)ceil_div(D, COLUMN_LANES * Piece<T, PACKED>::size));
-    return launch(q, pool_bwd_columns<T, PACKED>, blocks, COLUMN_THREADS, 0, rows<T>(c->out[0]), rows<const T>(c->in[0]),
-                  (const hone_range *)c->in[1].p, D, c->in[2].p != NULL);
+    const dim3 blocks((unsigned)c->in[0].dim[0],
+                      (unsigned)ceil_div(D, COLUMN_LANES * Piece<T, PACKED>::size));
+    return launch(q, pool_bwd_columns<T, PACKED>, blocks, COLUMN_THREADS, 0, rows<T>(c->out[0]),
+                  rows<const T>(c->in[0]), (const hone_range *)c->in[1].p, D, c->in[2].p != NULL);
 }
 template <typename T> static hone_status pool_bwd_of(hone_queue *q, const hone_call *c) {
     const hone_status status = c->in[2].p ? HONE_OK : set_rows<T>(q, c->out[0], hone_tensor{});

@@ -1,11 +1,11 @@
 /* optim.cu - the end of an optimizer step.
- *   GUARD       in  part [Q] loss [1] clip [1]        out  factor [1] norm [1] ok [1] tick [16]
- *               One block: the sum of part in fp64, thread t adds part[t], part[t + 256] ... and a fixed tree the
- *               threads; then thread 0 judges and moves the tick on.
- *   ADAMW_STEP  in  g [P] chunk [Q,3] rate [G,2] factor [1] ok [1]      out  w m v [P] fp32, copy? [P]
- *               A block a chunk of up to 8,192 elements; a thread has two packs of each of g, w, m, v in flight. Not ok:
- *               nothing is written. The bias corrections come from the tick, so a captured step replays.
- * Floor: g w m v read, w m v written: 28 bytes an element, and the copy; 12 bytes a chunk beside it.
+ *   GUARD       in  part [Q] loss [1] clip [1]                       out  factor [1] norm [1] ok [1] tick [16]
+ *   ADAMW_STEP  in  g [P] chunk [Q,3] rate [G,2] factor [1] ok [1]   out  w m v [P] fp32, copy? [P]
+ * GUARD is one block: a thread adds every 256th part in fp64, a fixed tree the threads; then thread 0 judges and
+ * moves the tick on. ADAMW_STEP: a block owns a chunk of up to 8,192 elements of any tensor; a thread has two
+ * packs of each of g, w, m, v in flight. Not ok: nothing is written. The bias corrections come from the tick, so
+ * a captured step replays. Floor: g w m v read, w m v written, 28 bytes an element, and the copy; a chunk's 12
+ * bytes beside it.
  * Plain version: kernels/ref/optim.inc; cases: kernels/cases/optim.c. */
 #include "block.cuh"
 #include "rng.cuh"
@@ -65,9 +65,9 @@ __global__ void __launch_bounds__(BLOCK_THREADS) guard_block(Guard a) {
     move_tick(a.tick, a.attr, ok);
 }
 hone_status guard(hone_queue *q, const hone_call *c) {
-    const Guard a = {(const float *)c->in[0].p, (const float *)c->in[1].p, (const float *)c->in[2].p, ptr<float>(c->out[0]),
-                     ptr<float>(c->out[1]),     ptr<int32_t>(c->out[2]),   ptr<hone_tick>(c->out[3]), c->in[0].dim[0],
-                     c->attr};
+    const Guard a = {(const float *)c->in[0].p, (const float *)c->in[1].p, (const float *)c->in[2].p,
+                     ptr<float>(c->out[0]),     ptr<float>(c->out[1]),     ptr<int32_t>(c->out[2]),
+                     ptr<hone_tick>(c->out[3]), c->in[0].dim[0],           c->attr};
     return launch(q, guard_block, 1, BLOCK_THREADS, sizeof(BlockSums<double>), a);
 }
 
@@ -75,8 +75,10 @@ hone_status guard(hone_queue *q, const hone_call *c) {
 constexpr int PACKS_IN_FLIGHT = 2;
 
 template <typename T> struct AdamW {
-    const float *g, *rate, *factor;
-    const int32_t *chunk, *ok;
+    const float *g, *rate, *factor; /* rate: rate_ld elements from group to group */
+    Chunks chunk;
+    const int32_t *ok;
+    int64_t rate_ld;
     const hone_tick *tick;
     float *w, *m, *v;
     T *copy; /* or NULL */
@@ -87,18 +89,20 @@ template <typename T> struct AdamW {
 
 /* What is the same for all elements of a chunk. */
 struct AdamWChunk {
-    float unscale, keep, step, spread; /* factor; 1 - rate decay; rate / (1 - beta1^t); 1 / sqrt(1 - beta2^t) */
+    float unscale, keep, step,
+        spread; /* factor; 1 - rate decay; rate / (1 - beta1^t); 1 / sqrt(1 - beta2^t) */
 };
 template <typename T> __device__ __forceinline__ AdamWChunk adamw_chunk(const AdamW<T> &a, int group) {
     const double t = (double)a.tick->adam_t; /* 1 - beta^t without cancelling, and without a power in fp64 */
     const float unbias1 = -expm1f((float)(t * a.log_beta1)), unbias2 = -expm1f((float)(t * a.log_beta2));
-    const float rate = a.rate[2 * group], decay = a.rate[2 * group + 1];
+    const float rate = a.rate[group * a.rate_ld], decay = a.rate[group * a.rate_ld + 1];
     return {a.factor[0], fmaf(-rate, decay, 1.0f), rate / unbias1, 1.0f / sqrtf(unbias2)};
 }
 
 /* As torch's AdamW: decay as one factor, then the step. */
 template <typename T>
-__device__ __forceinline__ void adamw_one(const AdamW<T> &a, const AdamWChunk &k, float g, float &w, float &m, float &v) {
+__device__ __forceinline__ void adamw_one(const AdamW<T> &a, const AdamWChunk &k, float g, float &w, float &m,
+                                          float &v) {
     const float e = k.unscale * g;
     m = fmaf(a.beta1, m, a.rest1 * e);
     v = fmaf(a.beta2, v, a.rest2 * e * e);
@@ -112,7 +116,7 @@ template <typename T> __device__ __forceinline__ void store_copy(T *copy, const 
 
 template <typename T> __global__ void __launch_bounds__(BLOCK_THREADS) adamw_chunks(AdamW<T> a) {
     if (!*a.ok) return;
-    const Chunk range = chunk_of(a.chunk, blockIdx.x);
+    const Chunk range = a.chunk.at(blockIdx.x);
     const AdamWChunk k = adamw_chunk(a, range.group);
     a.g += range.first, a.w += range.first, a.m += range.first, a.v += range.first;
     if (a.copy) a.copy += range.first;
@@ -145,9 +149,11 @@ template <typename T> __global__ void __launch_bounds__(BLOCK_THREADS) adamw_chu
 template <typename T> static hone_status adamw_of(hone_queue *q, const hone_call *c) {
     const double b1 = c->attr.adamw.beta1, b2 = c->attr.adamw.beta2;
     const hone_tensor *in = c->in, *out = c->out;
-    const uintptr_t all = (uintptr_t)in[0].p | (uintptr_t)out[0].p | (uintptr_t)out[1].p | (uintptr_t)out[2].p | (uintptr_t)out[3].p;
+    const uintptr_t all = (uintptr_t)in[0].p | (uintptr_t)out[0].p | (uintptr_t)out[1].p |
+                          (uintptr_t)out[2].p | (uintptr_t)out[3].p;
     AdamW<T> a = {};
-    a.g = (const float *)in[0].p, a.chunk = (const int32_t *)in[1].p, a.rate = (const float *)in[2].p;
+    a.g = (const float *)in[0].p, a.chunk = chunks(in[1]);
+    a.rate = (const float *)in[2].p, a.rate_ld = in[2].ld;
     a.factor = (const float *)in[3].p, a.ok = (const int32_t *)in[4].p, a.tick = c->tick;
     a.w = ptr<float>(out[0]), a.m = ptr<float>(out[1]), a.v = ptr<float>(out[2]), a.copy = ptr<T>(out[3]);
     a.log_beta1 = log(b1), a.log_beta2 = log(b2), a.eps = (float)c->attr.adamw.eps;

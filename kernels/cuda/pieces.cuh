@@ -1,9 +1,10 @@
-/* rows.cuh - element-wise work on rows [N,D]: rows as kernels take them, and the piece of a row that a thread owns.
+/* pieces.cuh - element-wise work on rows [N,D]: rows as kernels take them, and the piece of a row that a thread
+ * owns.
  *
- * A piece is 16 bytes, one access, where every tensor of the call allows it, else one element: the same kernel either
- * way. Pieces are dealt to threads in order, so neighbours read neighbours whatever the width. */
-#ifndef CUDA_ROWS_CUH
-#define CUDA_ROWS_CUH
+ * A piece is 16 bytes, one access, where every tensor of the call allows it, else one element: the same kernel
+ * either way. Pieces are dealt to threads in order, so neighbours read neighbours whatever the width. */
+#ifndef CUDA_PIECES_CUH
+#define CUDA_PIECES_CUH
 #include "common.cuh"
 
 template <typename T> struct Rows { /* [N,D], ld elements from row to row; p NULL: not bound */
@@ -12,7 +13,9 @@ template <typename T> struct Rows { /* [N,D], ld elements from row to row; p NUL
     __device__ __forceinline__ T *at(int64_t n, int64_t d) const { return p + n * ld + d; }
 };
 template <typename T> static inline Rows<T> rows(const hone_tensor &t) { return {(T *)t.p, t.ld}; }
-template <typename T, typename... X> static inline bool are_packed(const X &...t) { return (is_packed<T>(t) && ...); }
+template <typename T, typename... X> static inline bool are_packed(const X &...t) {
+    return (is_packed<T>(t) && ...);
+}
 
 /* As stored, so that pieces in flight take few registers; read and made as fp32. */
 template <typename T, bool PACKED> struct Piece {
@@ -26,7 +29,9 @@ template <typename T, bool PACKED> struct Piece {
     }
     static __device__ __forceinline__ Piece of(const float (&x)[size]) {
         Piece y;
-        if constexpr (size == 8) y.set(uint4{pack2<T>(x[0], x[1]), pack2<T>(x[2], x[3]), pack2<T>(x[4], x[5]), pack2<T>(x[6], x[7])});
+        if constexpr (size == 8)
+            y.set(uint4{pack2<T>(x[0], x[1]), pack2<T>(x[2], x[3]), pack2<T>(x[4], x[5]),
+                        pack2<T>(x[6], x[7])});
         else
 #pragma unroll
             for (int e = 0; e < size; e++) y.v[e] = from_float<T>(x[e]);
@@ -67,7 +72,8 @@ struct Place {
     bool is_there;
 };
 template <int SIZE> __device__ __forceinline__ Place place_of(const Pieces &all, int k) {
-    const unsigned number = (blockIdx.x * PIECES_A_THREAD + k) * PIECE_THREADS + threadIdx.x, row = number / all.a_row;
+    const unsigned number = (blockIdx.x * PIECES_A_THREAD + k) * PIECE_THREADS + threadIdx.x,
+                   row = number / all.a_row;
     const int64_t n = (int64_t)blockIdx.y * all.rows_a_slice + row;
     return {n, (number - row * all.a_row) * SIZE, row < all.rows_a_slice && n < all.n_rows};
 }
@@ -89,11 +95,14 @@ __global__ void __launch_bounds__(PIECE_THREADS) set_pieces(Pieces all, Rows<T> 
         if (at.is_there) value[k].store(y.at(at.n, at.d));
     }
 }
-template <typename T, bool PACKED> static hone_status set_rows_as(hone_queue *q, const hone_tensor &y, const hone_tensor &from) {
+template <typename T, bool PACKED>
+static hone_status set_rows_as(hone_queue *q, const hone_tensor &y, const hone_tensor &from) {
     const Pieces all = pieces_of(y, Piece<T, PACKED>::size);
-    return launch(q, set_pieces<T, PACKED>, all.blocks(), PIECE_THREADS, 0, all, rows<T>(y), rows<const T>(from));
+    return launch(q, set_pieces<T, PACKED>, all.blocks(), PIECE_THREADS, 0, all, rows<T>(y),
+                  rows<const T>(from));
 }
-template <typename T> static hone_status set_rows(hone_queue *q, const hone_tensor &y, const hone_tensor &from) {
+template <typename T>
+static hone_status set_rows(hone_queue *q, const hone_tensor &y, const hone_tensor &from) {
     return are_packed<T>(y, from) ? set_rows_as<T, true>(q, y, from) : set_rows_as<T, false>(q, y, from);
 }
 #endif
