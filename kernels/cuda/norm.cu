@@ -11,7 +11,7 @@
  * Where s is stored, its statistics are those of the stored s, so the backward's xhat is the forward's. dx and dbias
  * come from ds before it is rounded.
  *
- * *_packs: an owner (owner.cuh) keeps its row in registers, PACKS packs of 16 bytes a thread: half a warp, a warp, 2, 4
+ * *_packs: an owner (rows.cuh) keeps its row in registers, PACKS packs of 16 bytes a thread: half a warp, a warp, 2, 4
  * ... warps; the variance is a second pass over registers. Backward: a block of 4 warps (more where a row needs them)
  * takes a group of rows (fold.cuh), keeps its share of the three column sums in registers over all its rows, and has
  * its next two rows on their way to shared memory while it works on one. *_any: any other width or alignment; a warp
@@ -23,7 +23,7 @@
 #include "fold.cuh"
 #include "ptx/async.cuh"
 #include "rng.cuh"
-#include "owner.cuh"
+#include "rows.cuh"
 
 extern "C" {
 #include "ops.h"

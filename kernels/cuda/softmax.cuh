@@ -1,6 +1,6 @@
 /* softmax.cuh - rows of C classes, any C and any alignment, and the steps that softmax and cross-entropy share.
  *
- * ClassRow keeps a row in the registers of its owner (owner.cuh): up to 1,024 classes one warp a row, up to 65,536 (fp32:
+ * ClassRow keeps a row in the registers of its owner (rows.cuh): up to 1,024 classes one warp a row, up to 65,536 (fp32:
  * 32,768) a block of 256 to 1,024 threads, so the row is read once and written once, and the result may lie in its
  * place. An aligned row is read in packs, and what is left of it, less than a pack, one element a thread; another row
  * one element at a time, neighbours by neighbours. Places beyond the row hold -inf, which is no largest and adds
@@ -8,7 +8,7 @@
  * walk_row goes over a longer row in memory; element c is always in the same thread's hands. */
 #ifndef CUDA_SOFTMAX_CUH
 #define CUDA_SOFTMAX_CUH
-#include "owner.cuh"
+#include "rows.cuh"
 
 constexpr float LOG2_E = 1.4426950408889634f;
 constexpr int NO_CLASS = 0x7fffffff; /* the class of a place beyond the row */

@@ -1,8 +1,8 @@
-/* owner.cuh - who owns a row: half a warp, a warp, or several warps of a block. An owner of T threads holds its row in
+/* rows.cuh - who owns a row: half a warp, a warp, or several warps of a block. An owner of T threads holds its row in
  * packs, thread t the packs t, t + T, ...; sums over a row run in one order that the width alone decides: a thread's
  * own elements, a butterfly over the lanes, then the warps one after the other. */
-#ifndef CUDA_OWNER_CUH
-#define CUDA_OWNER_CUH
+#ifndef CUDA_ROWS_CUH
+#define CUDA_ROWS_CUH
 #include "common.cuh"
 
 /* A thread's place. LANES 16: half a warp owns a row, warps is 1. LANES 32: `warps` whole warps do. */
