@@ -1,5 +1,6 @@
 /* image.c - a case in a device's memory: one slab with red zones between the operands, so that a write that
- * misses its place is seen. Results begin as NaN: what is not written is seen too. */
+ * misses its place is seen. Results begin as NaN: what is not written is seen too. So do the ends of padded rows:
+ * what is read there is seen. */
 #include "harness.h"
 
 enum { RED_BYTES = 256, CANARY = 0xA5 };
@@ -154,6 +155,8 @@ static void write_operand(image *im, int i) {
             else if (u->x) narrow(row + (size_t)c * bytes, u->x[r * u->width + c], im->dtype[i]);
             else memcpy(row + (size_t)c * bytes, (char *)u->word + (size_t)(r * u->width + c) * bytes, bytes);
         }
+        if (r + 1 < u->rows)
+            memset(row + (size_t)u->width * bytes, 0xff, (size_t)(im->ld[i] - u->width) * bytes);
     }
 }
 

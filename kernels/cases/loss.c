@@ -1,5 +1,5 @@
 /* loss.c - losses with their gradients; every seventh row is ignored. Traps: 1 logits of tens of thousands, 2
- * every row is ignored, 3 (SPAN_XENT) labels beyond the sequence. */
+ * every row is ignored, 3 (SPAN_XENT) labels beyond the sequence, 4 classes masked by -inf, the first among them. */
 #include "harness.h"
 
 static void fill_classes(cases_values *v) {
@@ -7,9 +7,13 @@ static void fill_classes(cases_values *v) {
     double *weight = floats_of(v, "weight");
     floats_of(v, "scale")[0] = 0.37;
     for (int64_t c = 0; weight && c < x->width; c++) weight[c] = 0.5 + noise_uniform(41, (uint64_t)c);
-    for (int64_t e = 0; v->k->trap == 1 && e < x->rows * x->width; e++) x->x[e] *= 3e4;
+    for (int64_t e = 0; v->k->trap == 1 && e < x->rows * x->width; e++)
+        x->x[e] *= v->compute == HONE_F16 ? 1e4 : 3e4;
+    for (int64_t e = 0; v->k->trap == 4 && e < x->rows * x->width; e++)
+        if (e % x->width % 3 == 0) x->x[e] = -INFINITY;
     for (int64_t m = 0; label->word && m < label->rows; m++) {
         label->word[m] = (int32_t)(noise_uniform(42, (uint64_t)m) * (double)x->width);
+        if (v->k->trap == 4) label->word[m] = label->word[m] / 3 * 3 + 1;
         if (m % 7 == 4 || v->k->trap == 2) label->word[m] = -1;
     }
     for (int64_t e = 0; label->x && e < label->rows * label->width; e++) {
@@ -30,7 +34,7 @@ static void fill_spans(cases_values *v) {
 }
 
 static cases_case base_case(hone_op op, int64_t M, int64_t C, int trap) {
-    static const char *const notes[] = {"", "large", "all ignored", "labels beyond"};
+    static const char *const notes[] = {"", "large", "all ignored", "labels beyond", "masked"};
     cases_case k = {.op = op, .modes = CASES_CHECK, .row_letter = 'M', .fill = fill_classes, .trap = trap};
     k.extent[CASES_LETTER('M')] = M, k.extent[CASES_LETTER('C')] = C;
     snprintf(k.note, sizeof k.note, "%s", notes[trap]);
@@ -46,6 +50,24 @@ static void emit_xent(cases_sink *to, int64_t M, int64_t C, int r, int trap) {
     k.attr.loss.smoothing = factor(r, 8) ? 0.1 : 0;
     k.in_place = factor(r, 7), k.pad = factor(r, 11) ? 8 : 0;
     emit_types(to, &k);
+}
+
+/* Classes for each way a device may share out a row, aligned to 16 bytes and not; GPT-2's vocabulary as it is stored. */
+static void emit_wide(cases_sink *to) {
+    static const struct {
+        int64_t C;
+        int pad;
+    } wide[] = {{77, 3},     {600, 0},   {1024, 0},   {1025, 7},  {5001, 7},  {5001, 0},
+                {20000, 0},  {40001, 7}, {50257, 47}, {50257, 0}, {70001, 7}, {70001, 0}};
+    for (int i = 0; i < 27; i++) {
+        cases_case k = base_case(HONE_OP_XENT, i < 24 ? 5 : 2, wide[i % 12].C, i < 24 ? 0 : 4);
+        k.floor = 1e-4; /* probabilities are small */
+        bind_operand(&k, "weight", i % 3 == 1);
+        bind_operand(&k, "best gx", 1);
+        k.attr.loss.smoothing = i % 12 * 2 + i / 12 > 12 && i < 24 ? 0.1 : 0;
+        k.in_place = i % 2, k.pad = wide[i % 12].pad;
+        emit_types(to, &k);
+    }
 }
 
 static void emit_columns(cases_sink *to, int64_t M, int64_t C, int r, int trap) {
@@ -99,6 +121,8 @@ void loss_cases(cases_sink *to) {
     static const int64_t shapes[][2] = {{1, 1}, {7, 2}, {65, 77}, {130, 3}, {33, 385}, {9, 3001}};
     for (int i = 0; i < 24; i++) emit_xent(to, shapes[i % 6][0], shapes[i % 6][1], i % 16, 0);
     for (int i = 0; i < 16; i++) emit_columns(to, shapes[i % 6][0], shapes[i % 6][1], i, 0);
+    emit_wide(to);
+    emit_xent(to, 12, 50, 6, 4);
     for (int trap = 1; trap < 3; trap++) {
         emit_xent(to, 12, 50, 6, trap);
         emit_columns(to, 12, 5, 2, trap);

@@ -79,11 +79,26 @@ static void emit_traps(cases_sink *to) {
         bind_operand(&k, "gamma beta mean rstd", 1);
         k.trap = trap;
         snprintf(k.note, sizeof k.note, trap == 1 ? "variance 0" : "mean 10000");
-        if (trap == 2)
-            k.bound = 0.02, k.why = "half ulps of 10,000 are 5e-4, of its sums more; the deviation is 1";
+        if (trap == 1) {
+            emit_types(to, &k);
+            continue;
+        }
+        k.bound = 0.02, k.why = "half ulps of 10,000 are 5e-4, of its sums more; the deviation is 1";
         k.dtype = HONE_F32; /* bf16 has no 10,000 + 1 */
         emit(to, &k);
     }
+}
+
+/* Widths for each way a device may share out a row, and more rows than it has groups of for column sums. */
+static void emit_wide(cases_sink *to) {
+    static const int64_t widths[] = {520, 1024, 1600, 2048, 4096, 8192, 8200};
+    for (int i = 0; i < 14; i++) {
+        emit_forward(to, 1 + i % 5, widths[i % 7], (3 * i + 1) % 16);
+        emit_backward(to, 9 + i % 9, widths[i % 7], (5 * i + 7) % 16);
+    }
+    emit_backward(to, 2100, 16, 15);
+    emit_backward(to, 1100, 3, 13);
+    emit_backward(to, 1033, 264, 14);
 }
 
 static void emit_grads(cases_sink *to) {
@@ -115,6 +130,7 @@ void norm_cases(cases_sink *to) {
     static const int64_t rows[] = {1, 7, 65, 130, 64}, widths[] = {1, 3, 8, 77, 384, 385, 768};
     for (int i = 0; i < 32; i++) emit_forward(to, rows[i % 5], widths[i % 7], i % 16);
     for (int i = 0; i < 32; i++) emit_backward(to, rows[i % 5], widths[i % 7], i % 16);
+    emit_wide(to);
     emit_traps(to);
     emit_grads(to);
     cases_case k = base_case(HONE_OP_NORM_FWD, 4096, 384, 0);

@@ -7,8 +7,8 @@
  *   BCE, MSE   in x [M,C], label [M,C] f32, weight [C] f32, scale [1] f32     out  loss [M] f32, gx [M,C]
  *   SPAN_XENT  in x [N,2], at [B] ranges, label [B,2] i32, scale [1] f32      out  loss [B] f32, best [B,2] i32, gx [N,2]
  *
- * XENT: owners and rows as in softmax.cuh, logits read once and gradients written once in their place; rows too long for
- * registers are read twice, with label smoothing three times. BCE and MSE: a warp walks a row. SPAN_XENT: a block of 4
+ * XENT: owners and rows as in softmax.cuh, logits read once and gradients written once in their place; rows that nothing
+ * holds are read twice, once more each for best and for label smoothing. BCE and MSE: a warp walks a row. SPAN_XENT: a block of 4
  * warps walks a sequence; blocks after those zero the rows of no sequence.
  * Floor: each operand once. Plain version: kernels/ref/loss.inc. Cases: kernels/cases/loss.c. */
 #include "softmax.cuh"
@@ -27,68 +27,53 @@ template <typename T> struct Xent {
     T *gx;         /* may be NULL, or x */
     int64_t n_rows, ld_x, ld_gx, ld_label, ld_best;
     ClassShape shape;
-    int warps;
     float even, hot, gamma; /* smoothing / C; 1 - smoothing; of the focal loss */
 };
-
-/* A class's t. Asked for classes of the row only. */
-template <typename T> __device__ __forceinline__ float target_of(const Xent<T> &a, int label, int c) {
-    const float t = a.even + (c == label ? a.hot : 0);
-    return a.weight && t != 0 ? t * a.weight[c] : t;
-}
 
 template <typename T> __device__ __forceinline__ void write_best(const Xent<T> &a, int64_t m, int best) {
     a.best[m * a.ld_best] = best == NO_CLASS ? 0 : best; /* nothing but NaN: the first */
 }
 
-/* sum.x: sum of t; sum.y: sum of -t log p, which is t (log_sum - (x - top)). */
-template <typename T>
-__device__ __forceinline__ void add_term(const Xent<T> &a, int label, float top, float log_sum, float x, int c, float2 &sum) {
-    const float t = c == NO_CLASS ? 0 : target_of(a, label, c);
-    sum.x += t;
-    if (t != 0) sum.y += t * (log_sum - (x - top)); /* a class of probability 0 without a target is no loss */
-}
-
-template <typename T, int PACKS>
-__global__ void __launch_bounds__(32 * MAX_ROW_WARPS) xent_packs(const Xent<T> a) {
+/* Here a class's t is even, and hot times the label's weight more for the label: no weights where classes share. */
+template <typename T, int PACKS, int WARPS>
+__global__ void __launch_bounds__(32 * block_warps(WARPS)) xent_packs(const Xent<T> a) {
     SoftmaxShared &shared = shared_memory<SoftmaxShared>();
-    const Owner<32> o(a.warps);
+    const Owner<32> o(WARPS);
     const int64_t m = (int64_t)blockIdx.x * o.count + o.number;
     if (m >= a.n_rows) return; /* only rows of one warp can be missing from a block */
     const int label = a.label[m * a.ld_label];
+    const bool lives = label >= 0;
     ClassRow<T, PACKS> row(o, a.shape);
     row.load(a.x + m * a.ld_x);
-    const float at_label = label >= 0 ? to_float(a.x[m * a.ld_x + label]) : 0; /* before gx takes its place */
+    const float at_label = lives ? to_float(a.x[m * a.ld_x + label]) : 0; /* before gx takes its place */
+    const float hot = lives && a.weight ? a.hot * a.weight[label] : a.hot, scale = a.scale[0];
     const Softmax s = softmax_of(row, shared);
     if (a.best) {
         int best = NO_CLASS;
-        row.each([&](float x, int c) { best = x == s.top ? min(best, c) : best; });
+        row.each([&](float x, int c, bool) { best = x == s.top ? min(best, c) : best; });
         best = owner_min(o, best, shared.best);
         if (o.thread == 0) write_best(a, m, best);
     }
-    if (label < 0) {
-        if (o.thread == 0) a.loss[m] = 0;
-        row.change([&](float, int) { return 0.0f; });
-        if (a.gx) row.store(a.gx + m * a.ld_gx);
-        return;
-    }
-    const float scale = a.scale[0], log_sum = logf(s.sum);
-    float2 sum = {0, 0};
+    /* -log p of a class is log_sum - (x - top). */
+    const float log_sum = logf(s.sum);
+    float others = 0;
     if (a.even != 0) {
-        row.each([&](float x, int c) { add_term(a, label, s.top, log_sum, x, c, sum); });
-        sum = owner_sum(o, sum.x, sum.y, shared.terms);
-    } else
-        add_term(a, label, s.top, log_sum, at_label, label, sum);
-    if (o.thread == 0) a.loss[m] = scale * sum.y;
+        row.each([&](float x, int, bool is_there) { others += is_there ? log_sum - (x - s.top) : 0; });
+        others = a.even * owner_sum(o, others, 0, shared.terms).x;
+    }
+    if (o.thread == 0) a.loss[m] = lives ? scale * (others + (hot != 0 ? hot * (log_sum - (at_label - s.top)) : 0)) : 0;
     if (!a.gx) return;
-    const float share = sum.x / s.sum;
-    if (a.even != 0)
-        row.change([&](float x, int c) {
-            return scale * (exp_from(x, s.top) * share - (c == NO_CLASS ? 0 : target_of(a, label, c)));
-        });
-    else
-        row.change([&](float x, int c) { return scale * (exp_from(x, s.top) * share - (c == label ? sum.x : 0)); });
+    const float share = (a.even * (float)a.shape.classes + hot) / s.sum;
+    row.change([&](float x, int c, bool) {
+        return lives ? scale * (exp_from(x, s.top) * share - (c == label ? a.even + hot : a.even)) : 0;
+    });
     row.store(a.gx + m * a.ld_gx);
+}
+
+/* A class's t, with any weights. */
+template <typename T> __device__ __forceinline__ float target_of(const Xent<T> &a, int label, int c) {
+    const float t = a.even + (c == label ? a.hot : 0);
+    return a.weight && t != 0 ? t * a.weight[c] : t;
 }
 
 /* Focal loss (Lin et al., 2017): a class's term is f = -(1 - p)^gamma log p; this is p f'(p), of which the gradient
@@ -99,15 +84,17 @@ __device__ __forceinline__ float slope_of(float gamma, float p, float log_p) {
     return gamma * p * powf(1 - p, gamma - 1) * log_p - powf(1 - p, gamma);
 }
 
-/* Rows too long for registers, and all rows of the focal loss, whose powers are too much code to unroll. */
-template <typename T> __global__ void __launch_bounds__(32 * MAX_ROW_WARPS) xent_walk(const Xent<T> a) {
-    SoftmaxShared &shared = shared_memory<SoftmaxShared>();
-    const Owner<32> o(a.warps);
+/* Long rows; and any rows of the focal loss, whose powers are too much code to unroll, and with both smoothing and
+ * weights. */
+template <typename T> __global__ void __launch_bounds__(32 * WALK_WARPS) xent_walk(const Xent<T> a, int has_room) {
+    WalkShared<T> &memory = shared_memory<WalkShared<T>>();
+    SoftmaxShared &shared = memory.sums;
+    const Owner<32> o(WALK_WARPS);
     const int64_t m = blockIdx.x;
-    const T *x = a.x + m * a.ld_x;
     T *gx = a.gx + m * a.ld_gx;
     const int label = a.label[m * a.ld_label];
-    const float at_label = label >= 0 ? to_float(x[label]) : 0, scale = a.scale[0];
+    const float at_label = label >= 0 ? to_float(a.x[m * a.ld_x + label]) : 0, scale = a.scale[0];
+    const T *x = copy_row(o, a.shape, a.x + m * a.ld_x, has_room ? memory.row[0].v : (T *)NULL);
     const Softmax s = softmax_walk(o, a.shape, x, shared);
     if (a.best) {
         int best = NO_CLASS;
@@ -124,7 +111,7 @@ template <typename T> __global__ void __launch_bounds__(32 * MAX_ROW_WARPS) xent
     float2 sum = {0, 0}; /* of t p f'(p); of the loss's terms */
     const auto add = [&](float e, int c) {
         const float t = target_of(a, label, c), log_p = e - s.top - log_sum, p = exp_from(e, s.top) / s.sum;
-        if (t == 0) return;
+        if (t == 0) return; /* a class of probability 0 without a target is no loss */
         sum.x += t * slope_of(a.gamma, p, log_p);
         sum.y -= t * (a.gamma == 0 ? log_p : powf(1 - p, a.gamma) * log_p);
     };
@@ -141,25 +128,29 @@ template <typename T> __global__ void __launch_bounds__(32 * MAX_ROW_WARPS) xent
         });
 }
 
+template <typename T, int PACKS, int WARPS> static hone_status xent_with(hone_queue *q, const Xent<T> &a) {
+    return launch(q, xent_packs<T, PACKS, WARPS>, (unsigned)ceil_div(a.n_rows, block_warps(WARPS) / WARPS),
+                  32 * block_warps(WARPS), sizeof(SoftmaxShared), a);
+}
 template <typename T> static hone_status xent_type(hone_queue *q, const hone_call *c) {
     const hone_tensor *in = c->in, *out = c->out;
     const int64_t classes = width(in[0]);
-    ClassOwnership how = class_ownership<T>(classes, 8);
-    if (c->attr.loss.focal_gamma != 0) how = {8, 0, 8};
+    const double smoothing = c->attr.loss.smoothing;
     Xent<T> a = {};
     a.x = ptr<T>(in[0]), a.label = ptr<int32_t>(in[1]), a.weight = ptr<float>(in[2]), a.scale = ptr<float>(in[3]);
     a.loss = ptr<float>(out[0]), a.best = ptr<int32_t>(out[1]), a.gx = ptr<T>(out[2]);
     a.n_rows = in[0].dim[0], a.ld_x = in[0].ld, a.ld_gx = out[2].ld, a.ld_label = in[1].ld, a.ld_best = out[1].ld;
     a.shape = class_shape<T>(classes, is_aligned<T>(in[0]) && is_aligned<T>(out[2]));
-    a.warps = how.warps;
-    a.even = (float)(c->attr.loss.smoothing / (double)classes), a.hot = (float)(1 - c->attr.loss.smoothing);
+    a.even = (float)(smoothing / (double)classes), a.hot = (float)(1 - smoothing);
     a.gamma = (float)c->attr.loss.focal_gamma;
-    const auto kernel = how.packs == 0   ? xent_walk<T>
-                        : how.packs == 1 ? xent_packs<T, 1>
-                        : how.packs == 4 ? xent_packs<T, 4>
-                                         : xent_packs<T, 8>;
-    return launch(q, kernel, (unsigned)ceil_div(a.n_rows, how.block_warps / how.warps), 32 * how.block_warps,
-                  sizeof(SoftmaxShared), a);
+    const bool is_rare = a.gamma != 0 || (smoothing != 0 && a.weight);
+    if (is_rare || classes > holds<T>(4, 8)) {
+        const size_t bytes = walk_bytes<T>(q, classes);
+        return launch(q, xent_walk<T>, (unsigned)a.n_rows, 32 * WALK_WARPS, bytes, a, bytes > sizeof(SoftmaxShared));
+    }
+    if (classes <= holds<T>(1, 1)) return xent_with<T, 1, 1>(q, a);
+    if (classes <= holds<T>(4, 1)) return xent_with<T, 4, 1>(q, a);
+    return xent_with<T, 4, 8>(q, a);
 }
 hone_status xent(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[0].dtype, xent_type, q, c); }
 

@@ -1,7 +1,8 @@
 /* softmax.cu - probabilities of rows, and their gradient.
  *   forward    y = exp(x - top) / sum of exp(x - top)     in  x [M,C]           out  y [M,C], perhaps in x's place
  *   backward   dx = y (dy - sum of dy y)                  in  dy, y [M,C]       out  dx [M,C], perhaps in dy's place
- * Owners and rows: softmax.cuh. Floor: each operand once; rows too long for registers are read twice.
+ * Owners and rows: softmax.cuh; backward walks rows from 32,768 classes (fp32: 16,384) twice in memory. Floor: each
+ * operand once.
  * Plain version: kernels/ref/softmax.inc. Cases: kernels/cases/softmax.c. */
 #include "softmax.cuh"
 
@@ -14,43 +15,44 @@ template <typename T> struct SoftmaxForward {
     T *y;       /* may be x */
     int64_t n_rows, ld_x, ld_y;
     ClassShape shape;
-    int warps;
 };
 
-template <typename T, int PACKS>
-__global__ void __launch_bounds__(32 * MAX_ROW_WARPS) softmax_fwd_packs(const SoftmaxForward<T> a) {
+template <typename T, int PACKS, int WARPS>
+__global__ void __launch_bounds__(32 * block_warps(WARPS)) softmax_fwd_packs(const SoftmaxForward<T> a) {
     SoftmaxShared &shared = shared_memory<SoftmaxShared>();
-    const Owner<32> o(a.warps);
+    const Owner<32> o(WARPS);
     const int64_t m = (int64_t)blockIdx.x * o.count + o.number;
     if (m >= a.n_rows) return; /* only rows of one warp can be missing from a block */
     ClassRow<T, PACKS> row(o, a.shape);
     row.load(a.x + m * a.ld_x);
     const Softmax s = softmax_of(row, shared);
     const float scale = 1 / s.sum;
-    row.change([&](float x, int) { return exp_from(x, s.top) * scale; });
+    row.change([&](float x, int, bool) { return exp_from(x, s.top) * scale; });
     row.store(a.y + m * a.ld_y);
 }
-template <typename T> __global__ void __launch_bounds__(32 * MAX_ROW_WARPS) softmax_fwd_walk(const SoftmaxForward<T> a) {
-    SoftmaxShared &shared = shared_memory<SoftmaxShared>();
-    const Owner<32> o(a.warps);
-    const int64_t m = blockIdx.x;
-    const Softmax s = softmax_walk(o, a.shape, a.x + m * a.ld_x, shared);
+template <typename T> __global__ void __launch_bounds__(32 * WALK_WARPS) softmax_fwd_walk(const SoftmaxForward<T> a, int has_room) {
+    WalkShared<T> &shared = shared_memory<WalkShared<T>>();
+    const Owner<32> o(WALK_WARPS);
+    const T *x = copy_row(o, a.shape, a.x + blockIdx.x * a.ld_x, has_room ? shared.row[0].v : (T *)NULL);
+    const Softmax s = softmax_walk(o, a.shape, x, shared.sums);
     const float scale = 1 / s.sum;
-    walk_change(o, a.shape, a.x + m * a.ld_x, a.y + m * a.ld_y,
-                [&](float x, int) { return exp_from(x, s.top) * scale; });
+    walk_change(o, a.shape, x, a.y + blockIdx.x * a.ld_y, [&](float e, int) { return exp_from(e, s.top) * scale; });
 }
 
+template <typename T, int PACKS, int WARPS> static hone_status softmax_fwd_with(hone_queue *q, const SoftmaxForward<T> &a) {
+    return launch(q, softmax_fwd_packs<T, PACKS, WARPS>, (unsigned)ceil_div(a.n_rows, block_warps(WARPS) / WARPS),
+                  32 * block_warps(WARPS), sizeof(SoftmaxShared), a);
+}
 template <typename T> static hone_status softmax_fwd_type(hone_queue *q, const hone_call *c) {
     const hone_tensor &x = c->in[0], &y = c->out[0];
-    const ClassOwnership how = class_ownership<T>(width(x), 8);
-    SoftmaxForward<T> a = {ptr<T>(x), ptr<T>(y), x.dim[0], x.ld, y.ld, {}, how.warps};
-    a.shape = class_shape<T>(width(x), is_aligned<T>(x) && is_aligned<T>(y));
-    const auto kernel = how.packs == 0   ? softmax_fwd_walk<T>
-                        : how.packs == 1 ? softmax_fwd_packs<T, 1>
-                        : how.packs == 4 ? softmax_fwd_packs<T, 4>
-                                         : softmax_fwd_packs<T, 8>;
-    return launch(q, kernel, (unsigned)ceil_div(a.n_rows, how.block_warps / how.warps), 32 * how.block_warps,
-                  sizeof(SoftmaxShared), a);
+    const int64_t classes = width(x);
+    SoftmaxForward<T> a = {ptr<T>(x), ptr<T>(y), x.dim[0], x.ld, y.ld, {}};
+    a.shape = class_shape<T>(classes, is_aligned<T>(x) && is_aligned<T>(y));
+    if (classes <= holds<T>(1, 1)) return softmax_fwd_with<T, 1, 1>(q, a);
+    if (classes <= holds<T>(4, 1)) return softmax_fwd_with<T, 4, 1>(q, a);
+    if (classes <= holds<T>(4, 8)) return softmax_fwd_with<T, 4, 8>(q, a);
+    const size_t bytes = walk_bytes<T>(q, classes);
+    return launch(q, softmax_fwd_walk<T>, (unsigned)a.n_rows, 32 * WALK_WARPS, bytes, a, bytes > sizeof(SoftmaxShared));
 }
 hone_status softmax_fwd(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[0].dtype, softmax_fwd_type, q, c); }
 
@@ -59,38 +61,40 @@ template <typename T> struct SoftmaxBackward {
     T *dx;           /* may be dy */
     int64_t n_rows, ld_dy, ld_y, ld_dx;
     ClassShape shape;
-    int warps;
 };
 
-template <typename T, int PACKS>
-__global__ void __launch_bounds__(32 * MAX_ROW_WARPS) softmax_bwd_packs(const SoftmaxBackward<T> a) {
-    constexpr int E = Pack<T>::size;
+template <typename T, int PACKS, int WARPS>
+__global__ void __launch_bounds__(32 * block_warps(WARPS)) softmax_bwd_packs(const SoftmaxBackward<T> a) {
+    constexpr int E = Pack<T>::size, W = Word<T>::size;
     SoftmaxShared &shared = shared_memory<SoftmaxShared>();
-    const Owner<32> o(a.warps);
+    const Owner<32> o(WARPS);
     const int64_t m = (int64_t)blockIdx.x * o.count + o.number;
     if (m >= a.n_rows) return;
     ClassRow<T, PACKS> dy(o, a.shape), y(o, a.shape);
     dy.load(a.dy + m * a.ld_dy, 0);
     y.load(a.y + m * a.ld_y, 0);
-    float along = 0;
+    float along = dy.tail * y.tail;
 #pragma unroll
     for (int p = 0; p < PACKS; p++)
 #pragma unroll
-        for (int e = 0; e < E; e++) along += to_float(dy.v[p][e]) * to_float(y.v[p][e]);
-    along += to_float(dy.tail) * to_float(y.tail);
+        for (int e = 0; e < E; e++) along += dy.get(p, e) * y.get(p, e);
     along = owner_sum(o, along, 0, shared.sum).x;
 #pragma unroll
     for (int p = 0; p < PACKS; p++)
 #pragma unroll
-        for (int e = 0; e < E; e++)
-            dy.v[p][e] = from_float<T>(to_float(y.v[p][e]) * (to_float(dy.v[p][e]) - along));
-    dy.tail = from_float<T>(to_float(y.tail) * (to_float(dy.tail) - along));
+        for (int w = 0; w < 4; w++) {
+            float x[W];
+#pragma unroll
+            for (int i = 0; i < W; i++) x[i] = y.get(p, w * W + i) * (dy.get(p, w * W + i) - along);
+            dy.v[p][w] = Word<T>::make(x);
+        }
+    dy.tail = y.tail * (dy.tail - along);
     dy.store(a.dx + m * a.ld_dx);
 }
-template <typename T> __global__ void __launch_bounds__(32 * MAX_ROW_WARPS) softmax_bwd_walk(const SoftmaxBackward<T> a) {
+template <typename T> __global__ void __launch_bounds__(32 * WALK_WARPS) softmax_bwd_walk(const SoftmaxBackward<T> a) {
     constexpr int E = Pack<T>::size;
     SoftmaxShared &shared = shared_memory<SoftmaxShared>();
-    const Owner<32> o(a.warps);
+    const Owner<32> o(WALK_WARPS);
     const T *dy = a.dy + blockIdx.x * a.ld_dy, *y = a.y + blockIdx.x * a.ld_y;
     T *dx = a.dx + blockIdx.x * a.ld_dx;
     float along = 0;
@@ -113,15 +117,18 @@ template <typename T> __global__ void __launch_bounds__(32 * MAX_ROW_WARPS) soft
         dx[c] = from_float<T>(to_float(y[c]) * (to_float(dy[c]) - along));
 }
 
+template <typename T, int PACKS, int WARPS> static hone_status softmax_bwd_with(hone_queue *q, const SoftmaxBackward<T> &a) {
+    return launch(q, softmax_bwd_packs<T, PACKS, WARPS>, (unsigned)ceil_div(a.n_rows, block_warps(WARPS) / WARPS),
+                  32 * block_warps(WARPS), sizeof(SoftmaxShared), a);
+}
 template <typename T> static hone_status softmax_bwd_type(hone_queue *q, const hone_call *c) {
     const hone_tensor &dy = c->in[0], &y = c->in[1], &dx = c->out[0];
-    const ClassOwnership how = class_ownership<T>(width(dy), 4);
-    SoftmaxBackward<T> a = {ptr<T>(dy), ptr<T>(y), ptr<T>(dx), dy.dim[0], dy.ld, y.ld, dx.ld, {}, how.warps};
-    a.shape = class_shape<T>(width(dy), is_aligned<T>(dy) && is_aligned<T>(y) && is_aligned<T>(dx));
-    const auto kernel = how.packs == 0   ? softmax_bwd_walk<T>
-                        : how.packs == 1 ? softmax_bwd_packs<T, 1>
-                                         : softmax_bwd_packs<T, 4>;
-    return launch(q, kernel, (unsigned)ceil_div(a.n_rows, how.block_warps / how.warps), 32 * how.block_warps,
-                  sizeof(SoftmaxShared), a);
+    const int64_t classes = width(dy);
+    SoftmaxBackward<T> a = {ptr<T>(dy), ptr<T>(y), ptr<T>(dx), dy.dim[0], dy.ld, y.ld, dx.ld, {}};
+    a.shape = class_shape<T>(classes, is_aligned<T>(dy) && is_aligned<T>(y) && is_aligned<T>(dx));
+    if (classes <= holds<T>(1, 1)) return softmax_bwd_with<T, 1, 1>(q, a);
+    if (classes <= holds<T>(4, 1)) return softmax_bwd_with<T, 4, 1>(q, a);
+    if (classes <= holds<T>(4, 16)) return softmax_bwd_with<T, 4, 16>(q, a);
+    return launch(q, softmax_bwd_walk<T>, (unsigned)a.n_rows, 32 * WALK_WARPS, sizeof(SoftmaxShared), a);
 }
 hone_status softmax_bwd(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[0].dtype, softmax_bwd_type, q, c); }
