@@ -128,6 +128,7 @@ static void emit_run(cases_sink *to, int i) {
     bind_operand(&k, "q_pos", factor(r, 7) && i % 3 != HONE_MASK_FULL);
     bind_operand(&k, "key", k.attr.p > 0);
     k.pad = factor(r, 9) ? 8 : 0;
+    k.no_list = factor(r, 6);
     emit_both(to, &k);
 }
 

@@ -1,5 +1,6 @@
 # The CUDA sources, built twice: for a GPU by nvcc (HONE_CUDA), and always as plain C++ against kernels/emu.
 file(GLOB FILES_cuda CONFIGURE_DEPENDS kernels/cuda/*.cu)
+file(GLOB LIMITS_cuda CONFIGURE_DEPENDS kernels/cuda/limits*.c)
 file(GLOB FILES_emu CONFIGURE_DEPENDS kernels/emu/*.cpp)
 
 set(CMAKE_CXX_STANDARD 17)
@@ -7,7 +8,7 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")
 set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g3")
 set_source_files_properties(${FILES_cuda} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-xc++")
-add_library(hone_emu_device MODULE ${FILES_cuda} ${FILES_emu} kernels/cuda/limits.c)
+add_library(hone_emu_device MODULE ${FILES_cuda} ${FILES_emu} ${LIMITS_cuda})
 set_target_properties(hone_emu_device PROPERTIES OUTPUT_NAME hone_emu C_VISIBILITY_PRESET hidden
   CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/hone)
 target_include_directories(hone_emu_device BEFORE PRIVATE kernels/emu kernels/cuda kernels include)

@@ -4,6 +4,8 @@
 #include "hone/device.h"
 
 #define CUDA_OP_MAP(XX)                                                                                      \
+    XX(ATTENTION_FWD, attention_fwd)                                                                         \
+    XX(ATTENTION_BWD, attention_bwd)                                                                         \
     XX(COPY, copy)
 
 #define XX(op, name) hone_status name(hone_queue *q, const hone_call *c);

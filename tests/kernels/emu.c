@@ -8,4 +8,5 @@
         devices_play(&on, HONE_OP_##first, HONE_OP_##last, CASES_CHECK);                                     \
     }
 
+AGREES(attention, ATTENTION_FWD, ATTENTION_BWD)
 AGREES(conversions, COPY, COPY)
