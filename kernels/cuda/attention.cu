@@ -1,7 +1,9 @@
 /* attention.cu - softmax(scale q k' + mask) v by sequences of packed rows, and its gradient: entries, and which variant plays.
  *
  *   variant   file                 plays
- *   simt      attention_simt.cu    the rest: fp32, other widths and strides, picked queries (q_pos)
+ *   sm80      attention_short.cuh  bf16, fp16 by tensor cores, K 32, 64, 96, 128: sequences up to 128, in bins
+ *             attention_sm80.cuh   longer ones
+ *   simt      attention_simt.cuh   the rest: fp32, other widths and strides, picked queries that have q_pos
  *
  * All take their work from a list (attention_list.h); where none is bound, one thread makes it in the workspace.
  * Plain version: kernels/ref/attention.inc. Cases: kernels/cases/attention.c. */
@@ -68,8 +70,29 @@ template <typename T> struct Variant {
     hone_status (*bwd)(hone_queue *q, const Attention<T> &a, const attention_cut &cut);
 };
 static bool always(const attention_cut &) { return true; }
+static bool has_fragments(const attention_cut &cut) { return cut.has_fragments; }
+
+#define BY_WIDTH(fn, ...)                                                                                    \
+    (cut.K == 32   ? fn<T, 32>(__VA_ARGS__)                                                                  \
+     : cut.K == 64 ? fn<T, 64>(__VA_ARGS__)                                                                  \
+     : cut.K == 96 ? fn<T, 96>(__VA_ARGS__)                                                                  \
+                   : fn<T, 128>(__VA_ARGS__))
+template <typename T> static hone_status sm80_fwd(hone_queue *q, const Attention<T> &a, const attention_cut &cut) {
+    return BY_WIDTH(attention_sm80_fwd, q, a, cut);
+}
+template <typename T> static hone_status sm80_bwd(hone_queue *q, const Attention<T> &a, const attention_cut &cut) {
+    return BY_WIDTH(attention_sm80_bwd, q, a, cut);
+}
+
 template <typename T> static const Variant<T> *variants() {
-    static const Variant<T> all[] = {{"simt", always, attention_simt_fwd<T>, attention_simt_bwd<T>}};
+    static const Variant<T> all[] = {
+        {"sm80", has_fragments, sm80_fwd<T>, sm80_bwd<T>},
+        {"simt", always, attention_simt_fwd<T>, attention_simt_bwd<T>},
+    };
+    return all;
+}
+template <> const Variant<float> *variants() {
+    static const Variant<float> all[] = {{"simt", always, attention_simt_fwd<float>, attention_simt_bwd<float>}};
     return all;
 }
 

@@ -6,7 +6,8 @@
 #include "limits.h"
 
 #define WIDEST_HEAD 256
-#define WIDEST_BIN_HEAD 128 /* wider heads are played in tiles */
+#define WIDEST_BIN_HEAD                                                                                      \
+    96 /* a bin of wider heads would not fit the 99 KB of shared memory of sm_86, sm_89, sm_120 */
 
 static int first_operand(hone_op op) {
     return op == HONE_OP_ATTENTION_FWD ? 0 : 3;
@@ -19,8 +20,7 @@ static int has_packs(const hone_tensor *t) {
 
 static int has_fragments(const hone_tensor *q) {
     const int64_t K = q->dim[2];
-    const int is_written = 0; /* the variants with fragments follow */
-    return is_written && (K == 32 || K == 64 || K == 96 || K == 128) && has_packs(q) && has_packs(q + 1) &&
+    return (K == 32 || K == 64 || K == 96 || K == 128) && has_packs(q) && has_packs(q + 1) &&
            has_packs(q + 2) && q[5].n_dims == 0;
 }
 
@@ -33,12 +33,12 @@ static attention_cut make_cut(const hone_tensor *q, int with_fragments) {
     attention_cut cut = {.N = q->dim[0], .M = q[1].dim[0], .B = q[3].dim[0]};
     cut.H = q->dim[1], cut.G = q[1].dim[1], cut.K = q->dim[2];
     cut.has_fragments = with_fragments;
-    cut.bin_rows = with_fragments ? BIN_ROWS : 0;
+    cut.bin_rows = with_fragments && cut.K <= WIDEST_BIN_HEAD ? BIN_ROWS : 0;
     cut.tile_rows = with_fragments ? (cut.K <= 64 ? 256 : 128) : 64;
     cut.block_rows = cut.tile_rows;
-    const int64_t n_long = with_fragments ? smaller(cut.B, (cut.N + cut.M) / (BIN_ROWS + 1)) : cut.B,
-                  n_gaps = cut.B + 1;
-    cut.bins_cap = with_fragments ? smaller(cut.B, ((cut.N + cut.M) / UNIT_ROWS + cut.B) / 3 + 1) : 0;
+    const int64_t n_gaps = cut.B + 1;
+    const int64_t n_long = cut.bin_rows ? smaller(cut.B, (cut.N + cut.M) / (BIN_ROWS + 1)) : cut.B;
+    cut.bins_cap = cut.bin_rows ? smaller(cut.B, ((cut.N + cut.M) / UNIT_ROWS + cut.B) / 3 + 1) : 0;
     cut.tiles_cap = pieces(cut.N, cut.tile_rows, n_long + n_gaps);
     cut.blocks_cap = pieces(cut.M, cut.block_rows, n_long + n_gaps);
     if (with_fragments) cut.blocks_cap += pieces(cut.N, cut.tile_rows, n_gaps);

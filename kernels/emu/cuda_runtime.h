@@ -13,6 +13,7 @@
 #define __forceinline__ inline
 #define __restrict__ __restrict
 #define __launch_bounds__(...)
+#define __grid_constant__
 
 /* threadIdx and its like are objects, not macros: launches have members of these names. */
 namespace cuemu {

@@ -1,4 +1,4 @@
-/* attention_simt.cu - attention without tensor cores: fp32, and whatever shape, stride or mask the fast variants leave.
+/* attention_simt.cuh - attention without tensor cores: fp32, and whatever shape, stride or mask the fast variants leave.
  *   forward   P = exp(scale q k' - lse), o = drop(P) v
  *   backward  dS = P (drop'(do v') - delta), delta = sum of do o; dq = scale dS k, dk = scale dS' q, dv = drop(P)' do
  * Operands as in attention.cuh; any K up to 256, any stride. Tiles of 64 x 64 scores: 16 x 16 threads have 4 x 4 each.
@@ -9,6 +9,8 @@
  * memory in slices of 32 columns; they are read once for each tile of the other side, so the floor (each operand
  * once) holds only for 64 keys, the rest is traffic with the L2 cache.
  * Plain version: kernels/ref/attention.inc. Cases: kernels/cases/attention.c. */
+#ifndef CUDA_ATTENTION_SIMT_CUH
+#define CUDA_ATTENTION_SIMT_CUH
 #include "attention.cuh"
 
 namespace {
@@ -272,11 +274,9 @@ template <typename T, int SLICES> hone_status backward(hone_queue *q, const Atte
 }
 } // namespace
 
+/* Slices of 32 columns that a thread has sums for. */
 #define BY_WIDTH(fn, ...)                                                                                    \
-    (cut.K <= 32    ? fn<T, 1>(__VA_ARGS__)                                                                  \
-     : cut.K <= 64  ? fn<T, 2>(__VA_ARGS__)                                                                  \
-     : cut.K <= 128 ? fn<T, 4>(__VA_ARGS__)                                                                  \
-                    : fn<T, 8>(__VA_ARGS__))
+    (cut.K <= 64 ? fn<T, 2>(__VA_ARGS__) : cut.K <= 128 ? fn<T, 4>(__VA_ARGS__) : fn<T, 8>(__VA_ARGS__))
 
 template <typename T> hone_status attention_simt_fwd(hone_queue *q, const Attention<T> &a, const attention_cut &cut) {
     return BY_WIDTH(forward, q, a, cut);
@@ -284,10 +284,7 @@ template <typename T> hone_status attention_simt_fwd(hone_queue *q, const Attent
 template <typename T> hone_status attention_simt_bwd(hone_queue *q, const Attention<T> &a, const attention_cut &cut) {
     return BY_WIDTH(backward, q, a, cut);
 }
-#define XX(T)                                                                                                \
+#define ATTENTION_SIMT_OF(T)                                                                                 \
     template hone_status attention_simt_fwd<T>(hone_queue *, const Attention<T> &, const attention_cut &);   \
     template hone_status attention_simt_bwd<T>(hone_queue *, const Attention<T> &, const attention_cut &);
-XX(float)
-XX(bf16)
-XX(f16)
-#undef XX
+#endif
