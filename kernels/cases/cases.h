@@ -38,6 +38,7 @@ typedef struct {
     int same_type;       /* ref plays in the same types: the result is a question of bits */
     int pad;             /* elements between the end of a row and the next row */
     int in_place;        /* results take the storage that their @ offers */
+    int no_list;                 /* attention: "list" stays unbound where the device has lists */
     int n_sequences, q_len[CASES_MAX_SEQUENCES], k_len[CASES_MAX_SEQUENCES];
     int trap; /* which unkind contents; the family says what they are. 0: ordinary */
     char

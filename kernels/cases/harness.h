@@ -63,6 +63,7 @@ typedef struct {
     hone_dtype compute;
     unsigned char *before, *after; /* the slab as put, and as got back */
     size_t n_bytes, tick_at, work_at, work_bytes;
+    size_t list_at, list_bytes; /* attention's work list, where the device has one; 0: unbound */
     size_t at[N_OPERANDS];
     int64_t ld[N_OPERANDS];
     hone_dtype dtype[N_OPERANDS];

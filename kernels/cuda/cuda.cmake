@@ -1,6 +1,7 @@
 # The CUDA sources, built for a GPU by nvcc (HONE_CUDA), and always as plain C++ against kernels/emu: as emu, as emu_count,
 # which counts what kernels ask of memory, and as emu_mutant, in which seeded bugs can be switched on.
 file(GLOB FILES_cuda CONFIGURE_DEPENDS kernels/cuda/*.cu)
+file(GLOB LIMITS_cuda CONFIGURE_DEPENDS kernels/cuda/limits*.c)
 file(GLOB FILES_emu CONFIGURE_DEPENDS kernels/emu/*.cpp)
 list(FILTER FILES_emu EXCLUDE REGEX "/(count|mutant)\\.cpp$")
 
@@ -15,7 +16,7 @@ set_source_files_properties(${FILES_cuda} PROPERTIES LANGUAGE CXX COMPILE_OPTION
 function(hone_emulated name machine flags)
   string(TOUPPER HONE_${name} definition)
   add_library(hone_${name}_kernels OBJECT ${FILES_cuda})
-  add_library(hone_${name}_device MODULE ${FILES_emu} ${machine} kernels/cuda/limits.c $<TARGET_OBJECTS:hone_${name}_kernels>)
+  add_library(hone_${name}_device MODULE ${FILES_emu} ${machine} ${LIMITS_cuda} $<TARGET_OBJECTS:hone_${name}_kernels>)
   foreach(target hone_${name}_kernels hone_${name}_device)
     set_target_properties(${target} PROPERTIES C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden
       VISIBILITY_INLINES_HIDDEN ON)

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attention_list.h"
+
 /* "NORM_FWD, res: reason": by the names of the op's line. */
 static int refuse(const hone_query *query, int is_result, int i, const char *reason, char *why, size_t why_bytes) {
     const hone_op_info *op = hone_op_find(query->op);
@@ -67,6 +69,9 @@ int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
     case HONE_OP_HASH:
     case HONE_OP_COPY:
         return 1;
+    case HONE_OP_ATTENTION_FWD:
+    case HONE_OP_ATTENTION_BWD:
+        return attention_can(query, why, why_bytes);
     case HONE_OP_LINEAR_FWD:
     case HONE_OP_LINEAR_BWD:
     case HONE_OP_LINEAR_BWD_W:
@@ -96,17 +101,10 @@ size_t cuda_work_bytes(const hone_query *query) {
         return partial_bytes(&out[2]);
     case HONE_OP_NORM_BWD:
         return fold_bytes(&out[1]) + fold_bytes(&out[2]) + fold_bytes(&out[4]);
+    case HONE_OP_ATTENTION_FWD:
+    case HONE_OP_ATTENTION_BWD:
+        return attention_work_bytes(query);
     default:
         return 0;
     }
-}
-
-size_t cuda_list_bytes(const hone_query *query) {
-    (void)query;
-    return 0;
-}
-
-void cuda_list_fill(const hone_query *query, const hone_range *q_at, const hone_range *k_at, const hone_key *key,
-                    const int64_t rows[2], void *out) {
-    (void)query, (void)q_at, (void)k_at, (void)key, (void)rows, (void)out;
 }

@@ -15,6 +15,8 @@
     XX(ACT_BWD, act_bwd)                                                                                     \
     XX(DROPOUT, dropout)                                                                                     \
     XX(ADD, add)                                                                                             \
+    XX(ATTENTION_FWD, attention_fwd)                                                                         \
+    XX(ATTENTION_BWD, attention_bwd)                                                                         \
     XX(GATHER, gather)                                                                                       \
     XX(SCATTER, scatter)                                                                                     \
     XX(POOL_FWD, pool_fwd)                                                                                   \
