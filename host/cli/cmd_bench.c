@@ -23,6 +23,7 @@ const option bench_flags[] = {
     {"sweep", 0, "OP: LETTER=FROM:TO, each case at FROM, 2 FROM, 4 FROM ... of that extent (S: of its lengths)."},
     {"shapes-from", 0, "OP: JOB whose plan's calls are timed instead of the list's cases."},
     {"seconds", 0, "OP: N milliseconds to time each case (default 200)."},
+    {"gpu", 0, "OP with --device emu: NAME of the GPU whose least times are predicted (default h100)."},
     {"csv", 1, "OP: rows as CSV."},
     {"md", 1, "OP: rows as Markdown."},
     {"list", 1, "OP: names of the cases, nothing is run."},

@@ -17,6 +17,10 @@
 extern "C" {
 #include "hone/device.h"
 }
+/* MUTANT(n): a seeded bug that tests switch on in the emulated device emu_mutant, to see that they would find it. */
+#ifndef MUTANT
+#define MUTANT(n) false
+#endif
 #include "ptx/convert.cuh"
 #include "ptx/ldst.cuh"
 #include "ptx/math.cuh"
@@ -25,11 +29,13 @@ struct hone_device {
     const hone_host_v1 *host;
     int ordinal;
     cudaDeviceProp properties;
-    struct products *products; /* linear.cu: the library's handle, workspace, chosen algorithms */
+    struct products *products; /* products.cu: the library's handle, chosen algorithms */
 };
 struct hone_queue {
     hone_device *device;
     cudaStream_t stream;
+    hone_op first, last; /* of the calls given since the last wait */
+    int n_calls, captures;
 };
 
 /* ---- elements ------------------------------------------------------------------------------------------------*/
