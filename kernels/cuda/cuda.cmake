@@ -18,3 +18,8 @@ target_link_options(hone_emu_device PRIVATE -Wl,--exclude-libs,ALL)
 list(APPEND HONE_DEVICES hone_emu_device)
 add_custom_target(hone_emu)
 add_dependencies(hone_emu hone_emu_device)
+
+option(HONE_CUDA "build libhone_cuda.so with nvcc" OFF)
+if(HONE_CUDA)
+  include(kernels/cuda/nvcc.cmake)
+endif()
