@@ -29,15 +29,22 @@
  * captured step replays with new masks. The host begins a run with step 0, adam_t 0 and step 0's step key. GUARD, the
  * last but ADAMW_STEP of a step, sets step + 1 and that next step's key (nothing after GUARD draws numbers), and
  *   ok       adam_t + 1, good_steps + 1: adam_t is then the t of the update that ADAMW_STEP is about to make
- *   not ok   skipped + 1 and latch 1; adam_t stays. The loss scale is not moved yet (fp16 comes later) */
+ *   not ok   skipped + 1 and latch 1; adam_t stays
+ * With attr.guard.dynamic the loss scale moves too, as DeepSpeed's DynamicLossScaler moves it, and
+ *   ok       where good_steps reaches window: scale times 2 (up to HONE_LOSS_SCALE_MAX), hysteresis full again,
+ *            good_steps 0
+ *   not ok   good_steps 0, and latch 1 only where the scale cannot be lowered: while hysteresis > 1 it is taken down
+ *            by one and nothing else happens; then scale / 2, not below min_scale; at min_scale the step latches
+ * Once latched, steps only count as skipped. The host begins with hysteresis full and good_steps 0. */
+#define HONE_LOSS_SCALE_MAX 16777216.0f /* 2^24: gradients that are all zero would double it to infinity */
 typedef struct {
     uint32_t seed[2];     /* key of the step keys */
     uint32_t step_key[2]; /* of the step being played */
     int32_t step;         /* optimizer steps begun: 0 in the first step */
     int32_t adam_t;       /* t of AdamW, from 1: of the last update made or, after GUARD, of the one to make; a skipped step does not move it */
     uint32_t loss_scale;  /* bits of a float; 1 unless fp16 */
-    int32_t good_steps;   /* since the scale last changed */
-    int32_t hysteresis;   /* left before the scale is lowered */
+    int32_t good_steps;   /* in a row, since the scale was raised or a step was not finite */
+    int32_t hysteresis;   /* steps that are not finite which it now takes to lower the scale */
     int32_t skipped;      /* steps skipped so far */
     int32_t latch;        /* not 0: a non-finite step has been seen, nothing is updated any more */
     int32_t reserved[5];

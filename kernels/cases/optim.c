@@ -1,6 +1,32 @@
 /* optim.c - the end of a step. Traps of GUARD: 1 no clipping, 2 an infinite part, 3 a loss that is NaN, 4
- * latched, 5 a norm below the limit. Traps of ADAMW_STEP: 1 not ok, 2 the first step of a run. */
+ * latched, 5 a norm below the limit, 6 a part that is NaN; from 16 on, states of the loss scale. Traps of
+ * ADAMW_STEP: 1 not ok, 2 the first step of a run. */
 #include "harness.h"
+
+/* Where the loss scale stands before a step, and the step: every way through the rule of device.h. */
+static const struct {
+    float scale, lowest;
+    int32_t good_steps, hysteresis;
+    int is_bad, latch;
+    const char *note;
+} states[] = {
+    {65536, 1, 5, 2, 0, 0, "scale: one more sound step"},
+    {65536, 1, 999, 1, 0, 0, "scale: doubles, hysteresis full again"},
+    {65536, 1, 5000, 2, 0, 0, "scale: doubles late, window was longer"},
+    {16777216, 1, 999, 1, 0, 0, "scale: at its ceiling"},
+    {12582912, 1, 999, 2, 0, 0, "scale: cut at its ceiling"},
+    {33554432, 1, 999, 2, 0, 0, "scale: began above its ceiling"},
+    {65536, 1, 37, 2, 1, 0, "scale: hysteresis is taken"},
+    {65536, 1, 37, 1, 1, 0, "scale: halves"},
+    {65536, 1, 0, 0, 1, 0, "scale: halves, hysteresis 0"},
+    {3, 2, 8, 1, 1, 0, "scale: down to its floor"},
+    {1, 1, 8, 2, 1, 0, "scale: hysteresis is taken at the floor"},
+    {1, 1, 8, 1, 1, 0, "scale: latches at the floor"},
+    {0.03125f, 0.03125f, 8, 1, 1, 0, "scale: latches at 2^-5"},
+    {65536, 1, 999, 1, 0, 1, "scale: latched, sound"},
+    {65536, 1, 999, 1, 1, 1, "scale: latched, not finite"},
+};
+enum { FIRST_STATE = 16, N_STATES = sizeof states / sizeof *states };
 
 static void fill_guard(cases_values *v) {
     operand_values *part = values_find(v, "part");
@@ -10,7 +36,15 @@ static void fill_guard(cases_values *v) {
     floats_of(v, "clip")[0] = v->k->trap == 1 ? 0 : 0.25;
     if (v->k->trap == 2) part->x[part->rows / 2] = INFINITY;
     if (v->k->trap == 3) floats_of(v, "loss")[0] = NAN;
+    if (v->k->trap == 6) part->x[0] = NAN;
     v->tick.latch = v->k->trap == 4;
+    if (v->k->trap >= FIRST_STATE) {
+        const int s = v->k->trap - FIRST_STATE;
+        v->tick.good_steps = states[s].good_steps, v->tick.hysteresis = states[s].hysteresis;
+        v->tick.latch = states[s].latch;
+        memcpy(&v->tick.loss_scale, &states[s].scale, sizeof states[s].scale);
+        if (states[s].is_bad) part->x[part->rows - 1] = s % 2 ? INFINITY : NAN;
+    }
     memcpy(words_of(v, "+tick"), &v->tick, sizeof v->tick);
 }
 
@@ -45,18 +79,26 @@ static void emit_adamw(cases_sink *to, int64_t P, int with_copy, int trap, unsig
     emit_types(to, &k);
 }
 
-void optim_cases(cases_sink *to) {
-    static const char *const notes[] = {"", "clip 0", "infinite", "loss NaN", "latched", "below the limit"};
-    static const int64_t parts[] = {1, 7, 300}, sizes[] = {1, 65, 8192, 20001};
-    for (int i = 0; i < 18; i++) {
-        cases_case k = {
-            .op = HONE_OP_GUARD, .modes = CASES_CHECK, .dtype = HONE_F32, .fill = fill_guard, .trap = i % 6};
-        k.extent[CASES_LETTER('Q')] = parts[i / 6], k.extent[CASES_LETTER('T')] = 16;
-        bind_operand(&k, "+tick", 1);
-        snprintf(k.note, sizeof k.note, "%s", notes[i % 6]);
-        k.bound = 1e-6, k.why = "the sum is fp64";
-        emit(to, &k);
+static void emit_guard(cases_sink *to, int64_t Q, int trap, const char *note) {
+    cases_case k = {
+        .op = HONE_OP_GUARD, .modes = CASES_CHECK, .dtype = HONE_F32, .fill = fill_guard, .trap = trap};
+    k.extent[CASES_LETTER('Q')] = Q, k.extent[CASES_LETTER('T')] = 16;
+    bind_operand(&k, "+tick", 1);
+    snprintf(k.note, sizeof k.note, "%s", note);
+    k.bound = 1e-6, k.why = "the sum is fp64";
+    if (trap >= FIRST_STATE) {
+        k.attr.guard.dynamic = 1, k.attr.guard.window = 1000, k.attr.guard.hysteresis = 2;
+        k.attr.guard.min_scale = states[trap - FIRST_STATE].lowest;
     }
+    emit(to, &k);
+}
+
+void optim_cases(cases_sink *to) {
+    static const char *const notes[] = {"",        "clip 0",          "infinite", "loss NaN",
+                                        "latched", "below the limit", "NaN"};
+    static const int64_t parts[] = {1, 7, 300}, sizes[] = {1, 65, 8192, 20001};
+    for (int i = 0; i < 21; i++) emit_guard(to, parts[i / 7], i % 7, notes[i % 7]);
+    for (int s = 0; s < N_STATES; s++) emit_guard(to, 9, FIRST_STATE + s, states[s].note);
     for (int i = 0; i < 12; i++) emit_adamw(to, sizes[i % 4], i % 2, i / 4, CASES_CHECK);
     emit_adamw(to, 4 << 20, 0, 0, CASES_BENCH);
 }

@@ -6,6 +6,8 @@
  * does a row's result on the number of rows. */
 #ifndef CPU_CPU_H
 #define CPU_CPU_H
+#include <string.h>
+
 #include "hone/device.h"
 
 #define CPU_ROWS 64                         /* rows of a block that is summed by itself */
@@ -67,4 +69,10 @@ static inline float *floats(const hone_tensor *t) { return t->p; }
 static inline int32_t *ints(const hone_tensor *t) { return t->p; }
 static inline const hone_range *ranges(const hone_tensor *t) { return t->p; }
 static inline const hone_key *keys(const hone_tensor *t) { return t->p; }
+
+static inline float loss_scale_of(const hone_tick *tick) {
+    float scale = 1;
+    if (tick && tick->loss_scale) memcpy(&scale, &tick->loss_scale, sizeof scale);
+    return scale;
+}
 #endif

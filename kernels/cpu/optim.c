@@ -5,27 +5,40 @@
 
 #include <math.h>
 
+/* The loss scale after this step has been judged; hone_tick in device.h tells the rule. */
+static void move_scale(hone_tick *tick, const hone_attr *attr, int ok) {
+    const float lowest = attr->guard.min_scale;
+    float scale = loss_scale_of(tick);
+    if (ok && tick->good_steps < attr->guard.window) return;
+    tick->good_steps = 0;
+    if (ok) {
+        tick->hysteresis = attr->guard.hysteresis;
+        if (scale < HONE_LOSS_SCALE_MAX) scale = fminf(2 * scale, HONE_LOSS_SCALE_MAX);
+    } else if (tick->hysteresis > 1) tick->hysteresis--;
+    else if (scale > lowest) scale = fmaxf(scale / 2, lowest);
+    else tick->latch = 1;
+    memcpy(&tick->loss_scale, &scale, sizeof scale);
+}
+
 /* The words of the tick after this step has been judged; hone_tick in device.h tells the order. */
-static void move_tick(hone_tick *tick, int ok) {
+static void move_tick(hone_tick *tick, const hone_attr *attr, int ok) {
     vu x[4] = {vu_set((uint32_t)++tick->step), vu_set(0), vu_set(0), vu_set(0)};
     philox(x, tick->seed);
     tick->step_key[0] = x[0][0], tick->step_key[1] = x[1][0];
     if (ok) {
         tick->adam_t++;
         tick->good_steps++;
-    } else {
-        tick->skipped++;
-        tick->latch = 1;
-    }
+    } else tick->skipped++;
+    if (attr->guard.dynamic && !tick->latch) move_scale(tick, attr, ok);
+    else if (!ok) tick->latch = 1;
 }
 
 hone_status ISA(guard)(hone_queue *q, const hone_call *c) {
     const hone_tensor *part = &c->in[0];
     hone_tick *tick = c->out[3].p;
     double sum = 0;
-    float scale = 1;
+    const float scale = loss_scale_of(tick);
     (void)q;
-    if (tick->loss_scale) memcpy(&scale, &tick->loss_scale, sizeof scale);
     for (int64_t i = 0; i < part->dim[0]; i++) sum += (double)floats(part)[i];
     const double norm = sqrt(sum), clip = (double)floats(&c->in[2])[0];
     const double clipped = clip > 0 && clip / (norm + 1e-6) < 1 ? clip / (norm + 1e-6) : 1;
@@ -33,7 +46,7 @@ hone_status ISA(guard)(hone_queue *q, const hone_call *c) {
     floats(&c->out[0])[0] = (float)(clipped / (double)scale);
     floats(&c->out[1])[0] = (float)norm;
     ints(&c->out[2])[0] = ok;
-    move_tick(tick, ok);
+    move_tick(tick, &c->attr, ok);
     return HONE_OK;
 }
 

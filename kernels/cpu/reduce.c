@@ -12,12 +12,6 @@ hone_status ISA(sum)(hone_queue *q, const hone_call *c) {
     return HONE_OK;
 }
 
-static float loss_scale_of(const hone_tick *tick) {
-    float scale = 1;
-    if (tick && tick->loss_scale) memcpy(&scale, &tick->loss_scale, sizeof scale);
-    return scale;
-}
-
 static void square_chunk(void *arg, int64_t item, int thread) {
     const hone_call *c = arg;
     const int32_t *chunk = cell(&c->in[1], item, 0); /* first element / 64, elements, group */

@@ -17,6 +17,10 @@
 extern "C" {
 #include "hone/device.h"
 }
+/* MUTANT(n): a seeded bug that tests switch on in the emulated device emu_mutant, to see that they would find it. */
+#ifndef MUTANT
+#define MUTANT(n) false
+#endif
 #include "ptx/convert.cuh"
 #include "ptx/ldst.cuh"
 #include "ptx/math.cuh"

@@ -59,9 +59,6 @@ static hone_status open_device(hone_device **out, const hone_host_v1 *host, int 
     d->host = host;
     d->ordinal = ordinal;
     d->properties = properties;
-#ifdef HONE_EMULATED
-    cuemu::set_workers(host->n_threads);
-#endif
     const hone_status status = products_open(d, err);
     if (status) {
         free(d);
@@ -111,6 +108,12 @@ static void slab_free(hone_device *, void *slab) {
     }
 }
 
+#ifdef HONE_EMULATED
+static void tell_emulator(const hone_queue *q) { cuemu::set_workers(q->stream, q->device->host->n_threads); }
+#else
+static void tell_emulator(const hone_queue *) {}
+#endif
+
 static hone_status queue_new(hone_device *d, hone_queue **out) {
     hone_queue *q = (hone_queue *)calloc(1, sizeof *q);
     if (!q) return HONE_ENOFIT;
@@ -121,6 +124,7 @@ static hone_status queue_new(hone_device *d, hone_queue **out) {
         free(q);
         return status;
     }
+    tell_emulator(q);
     *out = q;
     return HONE_OK;
 }

@@ -24,6 +24,21 @@ static int can_types(const hone_query *query, char *why, size_t why_bytes) {
 int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
     if (!can_types(query, why, why_bytes)) return 0;
     switch (query->op) {
+    case HONE_OP_EMBED_FWD:
+    case HONE_OP_EMBED_BWD:
+    case HONE_OP_ACT_FWD:
+    case HONE_OP_ACT_BWD:
+    case HONE_OP_DROPOUT:
+    case HONE_OP_ADD:
+    case HONE_OP_GATHER:
+    case HONE_OP_SCATTER:
+    case HONE_OP_POOL_FWD:
+    case HONE_OP_POOL_BWD:
+    case HONE_OP_SUM:
+    case HONE_OP_SQSUM:
+    case HONE_OP_GUARD:
+    case HONE_OP_ADAMW_STEP:
+    case HONE_OP_HASH:
     case HONE_OP_COPY:
         return 1;
     default:
@@ -33,7 +48,12 @@ int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
 }
 
 size_t cuda_work_bytes(const hone_query *query) {
+    const hone_tensor *in = query->in, *out = query->out;
     switch (query->op) {
+    case HONE_OP_EMBED_BWD:
+        return (size_t)((in[2].dim[0] + CUDA_EMBED_WINDOW - 1) / CUDA_EMBED_WINDOW * 2 * out[0].dim[1]) * sizeof(float);
+    case HONE_OP_ACT_BWD:
+        return out[2].n_dims ? (size_t)(CUDA_ACT_GROUPS * out[2].dim[0]) * sizeof(float) : 0;
     default:
         return 0;
     }

@@ -4,6 +4,12 @@
 #define CUDA_LIMITS_H
 #include "hone/device.h"
 
+/* What workspaces are made of. */
+enum {
+    CUDA_ACT_GROUPS = 16,   /* partial sums of a column, act.cu */
+    CUDA_EMBED_WINDOW = 32, /* rows of the order that a warp sums, embed.cu */
+};
+
 /* As in hone_device_v1. */
 int cuda_can(const hone_query *query, char *why, size_t why_bytes);
 size_t cuda_work_bytes(const hone_query *query);

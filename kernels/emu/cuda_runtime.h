@@ -7,12 +7,20 @@
 #define EMU_CUDA_RUNTIME_H
 #include "cuemu.h"
 
+#ifdef HONE_EMU_COUNT
+#define __global__ __attribute__((visibility("default"))) /* so that a kernel's name can be found */
+#else
 #define __global__
+#endif
 #define __device__
 #define __host__
 #define __forceinline__ inline
 #define __restrict__ __restrict
 #define __launch_bounds__(...)
+
+#ifdef HONE_EMU_MUTANT
+#define MUTANT(n) (cuemu::mutant == (n)) /* in a kernel: its seeded bug number n, if that is switched on */
+#endif
 
 /* threadIdx and its like are objects, not macros: launches have members of these names. */
 namespace cuemu {
@@ -31,9 +39,9 @@ static const cuemu::coordinates<cuemu::block_extent> blockDim{};
 static const cuemu::coordinates<cuemu::grid_extent> gridDim{};
 
 #define __syncthreads() cuemu::barrier(__LINE__)
-#define __syncwarp(...) cuemu::meet(~0u, 4, __LINE__, "", 1, nullptr)
-#define __shfl_xor_sync(mask, x, o) cuemu::shuffle(mask, x, (unsigned)(cuemu::lane() ^ (o)), 1, __LINE__)
-#define __shfl_sync(mask, x, from) cuemu::shuffle(mask, x, (unsigned)(from), 2, __LINE__)
+#define __syncwarp(...) cuemu::sync_warp(__LINE__, ##__VA_ARGS__)
+#define __shfl_xor_sync(mask, x, o) cuemu::shuffle(mask, x, (unsigned)(cuemu::lane() ^ (o)), cuemu::MEET_SHUFFLE_XOR, __LINE__)
+#define __shfl_sync(mask, x, from) cuemu::shuffle(mask, x, (unsigned)(from), cuemu::MEET_SHUFFLE, __LINE__)
 #define __ballot_sync(mask, predicate) cuemu::ballot(mask, predicate, __LINE__)
 
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
@@ -41,6 +49,7 @@ inline float __fdividef(float a, float b) { return a / b; }
 template <typename T> inline T min(T a, T b) { return b < a ? b : a; }
 template <typename T> inline T max(T a, T b) { return a < b ? b : a; }
 inline float __ldg(const float *p) { return *p; }
+inline int __ffs(int x) { return __builtin_ffs(x); }
 
 /* ---- the runtime ---------------------------------------------------------------------------------------------*/
 typedef enum {
@@ -110,6 +119,10 @@ cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute attribute
 namespace cuemu {
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> job); /* at the end of the stream, or of its capture */
 cudaError_t check_launch(const void *kernel, const cudaLaunchConfig_t *config);
+void launch(cudaStream_t stream, grid g, const std::function<void()> &body); /* with the stream's OS threads and order */
+/* Kernels of the stream run on n OS threads, and if n is even the last block and thread begin: a device opened with 1,
+ * 2 and 3 threads must give the same bits. */
+void set_workers(cudaStream_t stream, int n);
 } // namespace cuemu
 
 template <typename... P, typename... A>
@@ -118,7 +131,9 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(
     if (refused != cudaSuccess) return refused;
     const cudaLaunchConfig_t c = *config;
     return cuemu::enqueue(c.stream, [=] {
-        cuemu::run_grid(c.gridDim, c.blockDim, c.dynamicSmemBytes, [=] { kernel(static_cast<P>(args)...); });
+        cuemu::grid g;
+        g.blocks = c.gridDim, g.threads = c.blockDim, g.shared_bytes = c.dynamicSmemBytes, g.kernel = (const void *)kernel;
+        cuemu::launch(c.stream, g, [=] { kernel(static_cast<P>(args)...); });
     });
 }
 #endif

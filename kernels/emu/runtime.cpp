@@ -1,5 +1,6 @@
 /* runtime.cpp - the runtime calls: host memory as device memory, streams that run late, events, graphs. */
 #include "cuda_runtime.h"
+#include "machine.h"
 
 #include <deque>
 #include <map>
@@ -17,6 +18,7 @@ struct cuemu_stream {
     std::deque<job> waiting;
     uint64_t n_given = 0, n_done = 0;
     std::vector<job> *capture = nullptr;
+    int n_workers = 1;
 };
 struct cuemu_graph {
     std::vector<job> jobs;
@@ -49,6 +51,12 @@ cudaError_t enqueue(cudaStream_t s, job j) {
     s->waiting.push_back(std::move(j));
     s->n_given++;
     return cudaSuccess;
+}
+void set_workers(cudaStream_t s, int n) { s->n_workers = n < 1 ? 1 : n; }
+void launch(cudaStream_t s, grid g, const std::function<void()> &body) {
+    g.n_workers = s->n_workers;
+    g.reversed = s->n_workers % 2 == 0;
+    run_grid(g, body);
 }
 cudaError_t check_launch(const void *kernel, const cudaLaunchConfig_t *c) {
     const unsigned threads = c->blockDim.x * c->blockDim.y * c->blockDim.z;
@@ -98,9 +106,13 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *all_bytes) {
 cudaError_t cudaMalloc(void **out, size_t bytes) {
     if (posix_memalign(out, 256, bytes ? bytes : 1)) return cudaErrorMemoryAllocation;
     memset(*out, 0xff, bytes); /* device memory is not zero */
+    if (cuemu::counting) cuemu::count_memory(*out, bytes);
     return cudaSuccess;
 }
-cudaError_t cudaFree(void *p) { return free(p), cudaSuccess; }
+cudaError_t cudaFree(void *p) {
+    if (cuemu::counting) cuemu::count_memory(p, 0);
+    return free(p), cudaSuccess;
+}
 cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned) { return cudaMalloc(out, bytes); }
 cudaError_t cudaFreeHost(void *p) { return free(p), cudaSuccess; }
 cudaError_t cudaMemset(void *p, int value, size_t bytes) { return memset(p, value, bytes), cudaSuccess; }

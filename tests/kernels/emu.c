@@ -8,4 +8,10 @@
         devices_play(&on, HONE_OP_##first, HONE_OP_##last, CASES_CHECK);                                     \
     }
 
+AGREES(embeddings, EMBED_FWD, EMBED_BWD)
+AGREES(activations, ACT_FWD, ADD)
+AGREES(gathers_and_pools, GATHER, POOL_BWD)
+AGREES(reductions, SUM, SQSUM)
+AGREES(the_optimizer, GUARD, ADAMW_STEP)
+AGREES(hashes, HASH, HASH)
 AGREES(conversions, COPY, COPY)

@@ -18,6 +18,15 @@ __device__ __forceinline__ void store16(void *p, uint4 x) {
 #endif
 }
 
+/* One access of 8 bytes; p is a multiple of 8. */
+__device__ __forceinline__ void store8(void *p, uint2 x) {
+#ifdef __CUDACC__
+    *static_cast<uint2 *>(p) = x;
+#else
+    memcpy(p, &x, 8);
+#endif
+}
+
 /* The block's dynamic shared memory as one struct: launch with sizeof(S). scripts/kernel-report finds its size as a
  * comment in the PTX, since ptxas sees none of it. */
 template <typename S> __device__ __forceinline__ S &shared_memory() {
