@@ -103,3 +103,23 @@ const hone_device_v1 *device_load(const char *name, hone_err *err) {
     text_free(&path);
     return table;
 }
+
+const void *device_symbol(const hone_device_v1 *table, const char *symbol) {
+    Dl_info info;
+    if (!dladdr(table, &info) || !info.dli_fname) return NULL;
+    void *handle = dlopen(info.dli_fname, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+    const void *found = handle ? dlsym(handle, symbol) : NULL;
+    if (handle) dlclose(handle); /* device_load keeps it open */
+    return found;
+}
+
+int program_share(text *path, const char *file) {
+    static const char *const places[] = {"/../..", "/../share/hone"};
+    char folder[4096];
+    for (size_t i = 0; i < sizeof places / sizeof *places && find_own_folder(folder, 1); i++) {
+        text_clear(path);
+        text_printf(path, "%s%s/%s", folder, places[i], file);
+        if (file_is_regular(path->p)) return 1;
+    }
+    return 0;
+}

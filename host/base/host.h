@@ -2,6 +2,7 @@
 #ifndef BASE_HOST_H
 #define BASE_HOST_H
 #include <stdint.h>
+#include "base/str.h"
 #include "hone/device.h"
 
 /* clock.c */
@@ -47,4 +48,9 @@ int64_t rss_now_bytes(void);
 /* dl.c: find and open a device's shared object: HONE_PLUGINS, then beside the program (../lib/hone, .), then the
  * install folder. NULL and err: not there, or another version of the table; err says where it was looked for. */
 const hone_device_v1 *device_load(const char *name, hone_err *err);
+/* What the shared object of a loaded device exports beside its table; NULL: nothing of that name. */
+const void *device_symbol(const hone_device_v1 *table, const char *symbol);
+/* Set path to where a file of hone's own (configs/...) lies: in the checkout around the build folder, or installed
+ * beside the program. 0: in neither. */
+int program_share(text *path, const char *file);
 #endif

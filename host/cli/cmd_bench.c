@@ -21,6 +21,7 @@ const option bench_flags[] = {
     {"dtype", 0, "NAME: fp32 (default) or bf16."},
     {"shape", 0, "OP: SHAPE like N=4096,D=384 instead of the list's sizes."},
     {"seconds", 0, "OP: N milliseconds to time each case (default 200)."},
+    {"gpu", 0, "OP with --device emu: NAME of the GPU whose least times are predicted (default h100)."},
     {"csv", 1, "OP: rows as CSV."},
     {"md", 1, "OP: rows as Markdown."},
     {"list", 1, "OP: names of the cases, nothing is run."},

@@ -13,6 +13,7 @@
 #ifndef CASES_CASES_H
 #define CASES_CASES_H
 #include "hone/device.h"
+#include "hone/emu.h"
 
 typedef enum { CASES_CHECK = 1, CASES_GRAD = 2, CASES_BENCH = 4 } cases_mode;
 typedef enum {
@@ -90,4 +91,15 @@ cases_outcome cases_bench(const cases_on *on, const cases_case *k, const hone_ho
  * largest LINEAR_FWD of the list in dtype. 0: it did not pass. */
 void cases_baselines(const cases_on *on, hone_dtype dtype, const hone_host_v1 *host, double seconds,
                      double *copy_gb_per_s, double *gemm_tflops);
+
+/* What the kernels of a case ask of memory, counted by the emulated GPU emu_count. */
+typedef struct {
+    hone_emu_counts sum;             /* over kernels; its name is that of the first */
+    hone_emu_counts kernel[16];      /* by first launch */
+    int n_kernels;                   /* more than 16: the sum holds them */
+    double floor_bytes, floor_flops; /* what the op must at least read, write and compute */
+} cases_counts;
+/* Play the case once on counting->device[0], whose counter is emu. 0 and *why: the device failed. */
+int cases_counted(const cases_on *counting, const hone_emu_v1 *emu, const cases_case *k, cases_counts *out, char *why,
+                  size_t why_bytes);
 #endif

@@ -99,6 +99,11 @@ size_t type_bytes(hone_dtype dtype);
 int type_is_float(hone_dtype dtype);
 double type_round(double x, hone_dtype dtype); /* nearest, ties to even */
 
+/* ---- bench.c
+ * ------------------------------------------------------------------------------------------------- */
+double bytes_of(const image *im);       /* that a call must at least read and write */
+double flops_of(const cases_values *v); /* multiplications and additions of matrix products; 0: no product */
+
 /* ---- rows.c
  * -------------------------------------------------------------------------------------------------- */
 /* A row's bits do not depend on its neighbours: parts of the call give the bits of the whole (im has been

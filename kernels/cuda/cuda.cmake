@@ -38,8 +38,8 @@ function(hone_emulated name machine flags)
 endfunction()
 hone_emulated(emu "" "")
 hone_emulated(emu_mutant kernels/emu/mutant.cpp "")
-if(NOT HONE_SANITIZE) # the compiler's calls of ThreadSanitizer go to count.cpp; names of kernels are looked up
-  hone_emulated(emu_count kernels/emu/count.cpp "-fsanitize=thread;-fvisibility=default;-fno-gnu-unique")
+if(NOT HONE_SANITIZE) # the compiler's calls of ThreadSanitizer go to count.cpp
+  hone_emulated(emu_count kernels/emu/count.cpp -fsanitize=thread)
 endif()
 
 option(HONE_CUDA "build libhone_cuda.so with nvcc" OFF)

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cxxabi.h>
 #include <dlfcn.h>
+#include <elf.h>
 #include <map>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,25 +116,45 @@ void add(const instruction &in, const request &r) {
         now->shared_wavefronts += wavefronts_of(r, lanes, in.bytes);
     }
 }
-/* "void norm_fwd<bf16>(bf16*, ...)" without result and arguments. */
-void name_kernel(const void *kernel, char *out, size_t n) {
+/* The mangled name of a function of this file, by its table of symbols, which holds static ones too; "": none. */
+std::string find_symbol(const void *function) {
     Dl_info info;
-    if (!dladdr(kernel, &info) || !info.dli_sname || info.dli_saddr != kernel) {
-        snprintf(out, n, "kernel at %p", kernel);
-        return;
+    std::string bytes;
+    if (!dladdr(function, &info)) return "";
+    if (FILE *f = fopen(info.dli_fname, "rb")) {
+        char part[65536];
+        for (size_t n; (n = fread(part, 1, sizeof part, f)) > 0;) bytes.append(part, n);
+        fclose(f);
     }
-    int status = 0;
-    char *whole = abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status);
-    std::string name = whole ? whole : info.dli_sname;
+    if (bytes.size() < sizeof(Elf64_Ehdr)) return "";
+    const char *file = bytes.data();
+    const Elf64_Ehdr *head = (const Elf64_Ehdr *)file;
+    const Elf64_Shdr *sections = (const Elf64_Shdr *)(file + head->e_shoff);
+    const uintptr_t at = (uintptr_t)function - (uintptr_t)info.dli_fbase;
+    for (int i = 0; i < head->e_shnum; i++) {
+        if (sections[i].sh_type != SHT_SYMTAB) continue;
+        const Elf64_Sym *symbols = (const Elf64_Sym *)(file + sections[i].sh_offset);
+        const char *names = file + sections[sections[i].sh_link].sh_offset;
+        for (size_t k = 0; k < sections[i].sh_size / sizeof *symbols; k++)
+            if (ELF64_ST_TYPE(symbols[k].st_info) == STT_FUNC && symbols[k].st_value == at)
+                return names + symbols[k].st_name;
+    }
+    return "";
+}
+/* "norm_fwd<bf16>": without result and arguments. */
+void name_kernel(const void *kernel, char *out, size_t n) {
+    const std::string symbol = find_symbol(kernel);
+    int status = 0, depth = 0;
+    char *whole = abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status);
+    std::string name = whole ? whole : symbol;
     free(whole);
-    int depth = 0;
     for (size_t i = 0; i < name.size(); i++) {
         if (name[i] == '<') depth++;
         else if (name[i] == '>') depth--;
         else if (name[i] == '(' && depth == 0) name.resize(i);
     }
     if (!name.compare(0, 5, "void ")) name.erase(0, 5);
-    snprintf(out, n, "%s", name.c_str());
+    snprintf(out, n, "%s", name.empty() ? "a kernel without a symbol" : name.c_str());
 }
 void begin() {
     kernels.clear();

@@ -7,11 +7,7 @@
 #define EMU_CUDA_RUNTIME_H
 #include "cuemu.h"
 
-#ifdef HONE_EMU_COUNT
-#define __global__ __attribute__((visibility("default"))) /* so that a kernel's name can be found */
-#else
 #define __global__
-#endif
 #define __device__
 #define __host__
 #define __forceinline__ inline
