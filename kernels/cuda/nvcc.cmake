@@ -3,7 +3,9 @@
 #   -DHONE_CUDA_HOME=FOLDER       the toolkit; by default what scripts/cuda/toolkit finds
 #   -DHONE_CUDA_ARCH="80;90a"     or all; by default the GPU that is there, else 80 and 90a
 # CMake's own language CUDA is not used: a source has one language, and the same files are C++ for the emulator; nor
-# does it know a toolkit that is a folder of packages. clang's CUDA front end cannot stand in for nvcc: see the end.
+# does it know a toolkit that is a folder of packages. clang compiles the host's half (-ccbin, CXX=clang++), but its own
+# CUDA front end cannot stand in for nvcc: clang 14 knows CUDA up to 11.5, and its wrapper of the runtime's headers needs
+# the template `texture` and texture_fetch_functions.h, which CUDA 12 dropped. Not one .cu file gets past that.
 set(HONE_CUDA_HOME "" CACHE PATH "folder of the CUDA toolkit (bin/nvcc, include, lib or lib64)")
 set(HONE_CUDA_ARCH "" CACHE STRING "architectures of the plugin, like 80;90a, or all")
 if(HONE_SANITIZE)
