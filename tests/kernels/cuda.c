@@ -2,6 +2,7 @@
  * skipped where libhone_cuda.so was not built or no GPU answers. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "devices.h"
@@ -32,6 +33,18 @@ TEST(cuda_opens_or_says_what_is_missing) {
     } else if (status) test_fail(__FILE__, __LINE__, "%s", err.text);
     else table->close(device);
     pool_free(threads);
+}
+
+TEST(cuda_check_without_a_gpu_says_so_and_ends_with_77) {
+    if (has_driver()) test_skip("there is a GPU");
+    char command[600], line[200] = "", more[200];
+    snprintf(command, sizeof command, "\"%s\"", test_source("scripts/gpu-check"));
+    FILE *out = popen(command, "r");
+    CHECK(out && fgets(line, sizeof line, out) && !fgets(more, sizeof more, out));
+    CHECK_STR(line, "gpu-check: no GPU answers here (nvidia-smi); nothing was checked\n");
+    const int status = pclose(out);
+    CHECK(WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 77);
 }
 
 #define AGREES(family, first, last)                                                                          \
