@@ -10,6 +10,9 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/file_fail.h"
+#include "base/host.h"
+
+#define READ_AT_ONCE ((size_t)64 << 20) /* so that a signal is heard in between */
 
 hone_status file_fail(const char *path, const char *doing, int error, hone_status kind, hone_err *err) {
     switch (error) {
@@ -18,7 +21,8 @@ hone_status file_fail(const char *path, const char *doing, int error, hone_statu
         return hone_fail(err, kind, "%.500s: there is no such file; expected a regular file", path);
     case EACCES:
     case EPERM:
-        return hone_fail(err, kind, "%.500s: %s: permission denied; expected the right to do so", path, doing);
+        return hone_fail(err, kind, "%.500s: %s: permission denied; expected the right to do so", path,
+                         doing);
     case EISDIR:
         return hone_fail(err, kind, "%.500s: is a folder; expected a regular file", path);
     case ELOOP:
@@ -30,16 +34,15 @@ hone_status file_fail(const char *path, const char *doing, int error, hone_statu
         hone_fail(err, HONE_ESTORAGE, "%.500s: %s: %s; expected room", path, doing, strerror(error));
         return hone_hint(err, "free some space or write elsewhere, then run the same command again");
     case EROFS:
-        return hone_fail(err, HONE_ESTORAGE, "%.500s: %s: the file system is read-only; expected one to write to",
-                         path, doing);
+        return hone_fail(err, HONE_ESTORAGE,
+                         "%.500s: %s: the file system is read-only; expected one to write to", path, doing);
     default:
         return hone_fail(err, HONE_ESTORAGE, "%.500s: %s: %s; expected working storage", path, doing,
                          strerror(error));
     }
 }
 
-/* Open a regular file and nothing else: a pipe or device must not make us wait. */
-static hone_status open_regular(int *fd, struct stat *st, const char *path, hone_status kind, hone_err *err) {
+hone_status file_open_regular(int *fd, struct stat *st, const char *path, hone_status kind, hone_err *err) {
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (*fd < 0 && (errno == ENXIO || errno == ENODEV))
         return hone_fail(err, kind, "%s: is no regular file; expected one", path);
@@ -57,7 +60,7 @@ hone_status file_map(file_view *out, const char *path, hone_status kind, hone_er
     int fd;
     struct stat st;
     *out = (file_view){0};
-    HONE_TRY(open_regular(&fd, &st, path, kind, err));
+    HONE_TRY(file_open_regular(&fd, &st, path, kind, err));
     void *p = st.st_size > 0 ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
     const int error = errno;
     close(fd);
@@ -66,75 +69,91 @@ hone_status file_map(file_view *out, const char *path, hone_status kind, hone_er
     return HONE_OK;
 }
 
-void file_view_forget(const file_view *v, size_t n) {
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    n = n < v->n ? n / page * page : v->n;
-    if (v->owner && n) madvise(v->owner, n, MADV_DONTNEED);
-}
-
 void file_unmap(file_view *v) {
     if (v->owner) munmap(v->owner, v->n);
     *v = (file_view){0};
 }
 
-static hone_status refuse_large(const char *path, size_t max_bytes, hone_status kind, hone_err *err) {
-    return hone_fail(err, kind, "%s: is larger than %zu bytes; expected at most that", path, max_bytes);
+typedef struct {
+    const char *path;
+    size_t max_bytes;
+    hone_status kind;
+    int heeds_signals;
+} reading;
+
+/* Up to n bytes; *done is less only at the end of the file. */
+static hone_status read_full(size_t *done, int fd, char *p, size_t n, const reading *how, hone_err *err) {
+    *done = 0;
+    while (*done < n) {
+        if (how->heeds_signals) HONE_TRY(sig_check(err));
+        const ssize_t got = read(fd, p + *done, n - *done < READ_AT_ONCE ? n - *done : READ_AT_ONCE);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return file_fail(how->path, "reading", errno, how->kind, err);
+        if (got == 0) break;
+        *done += (size_t)got;
+    }
+    return HONE_OK;
 }
 
-/* Up to n bytes; fewer only at the end. -1: errno. */
-static ssize_t read_full(int fd, char *p, size_t n) {
-    size_t done = 0;
-    while (done < n) {
-        const ssize_t got = read(fd, p + done, n - done);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return -1;
-        if (got == 0) break;
-        done += (size_t)got;
-    }
-    return (ssize_t)done;
+static hone_status refuse_large(const reading *how, hone_err *err) {
+    return hone_fail(err, how->kind, "%s: is larger than %zu bytes; expected at most that", how->path,
+                     how->max_bytes);
 }
 
 /* What does not know its size: standard input, and files of /proc that say 0. */
-static hone_status read_stream(str *out, arena *a, int fd, const char *path, size_t max_bytes,
-                               hone_status kind, hone_err *err) {
+static hone_status read_stream(str *out, arena *a, int fd, const reading *how, hone_err *err) {
     text all = {0};
     char part[65536];
     hone_status status = HONE_OK;
     for (;;) {
-        const ssize_t got = read_full(fd, part, sizeof part);
-        if (got < 0) status = file_fail(path, "reading", errno, kind, err);
-        else if ((size_t)got > max_bytes || all.n > max_bytes - (size_t)got)
-            status = refuse_large(path, max_bytes, kind, err);
+        size_t got;
+        status = read_full(&got, fd, part, sizeof part, how, err);
+        if (status == HONE_OK && (got > how->max_bytes || all.n > how->max_bytes - got))
+            status = refuse_large(how, err);
         if (status != HONE_OK) break;
-        text_add(&all, part, (size_t)got);
-        if ((size_t)got < sizeof part) break;
+        text_add(&all, part, got);
+        if (got < sizeof part) break;
     }
     if (status == HONE_OK) *out = (str){arena_copy(a, all.p, all.n), all.n};
     text_free(&all);
     return status;
 }
 
-hone_status file_read(str *out, arena *a, const char *path, size_t max_bytes, hone_status kind,
-                      hone_err *err) {
+static hone_status read_whole(str *out, arena *a, const reading *how, hone_err *err) {
     int fd;
     struct stat st;
     *out = (str){0};
-    if (!strcmp(path, "-")) return read_stream(out, a, STDIN_FILENO, "standard input", max_bytes, kind, err);
-    HONE_TRY(open_regular(&fd, &st, path, kind, err));
+    if (!strcmp(how->path, "-")) {
+        reading input = *how;
+        input.path = "standard input";
+        return read_stream(out, a, STDIN_FILENO, &input, err);
+    }
+    HONE_TRY(file_open_regular(&fd, &st, how->path, how->kind, err));
     hone_status status = HONE_OK;
-    if ((uint64_t)st.st_size > max_bytes) status = refuse_large(path, max_bytes, kind, err);
-    else if (st.st_size == 0) status = read_stream(out, a, fd, path, max_bytes, kind, err);
+    if ((uint64_t)st.st_size > how->max_bytes) status = refuse_large(how, err);
+    else if (st.st_size == 0) status = read_stream(out, a, fd, how, err);
     else {
         char *p = arena_alloc(a, (size_t)st.st_size + 1);
-        const ssize_t n = read_full(fd, p, (size_t)st.st_size);
-        if (n < 0) status = file_fail(path, "reading", errno, kind, err);
-        else if (n < st.st_size)
-            status = hone_fail(err, kind,
-                               "%s: became shorter while it was read; expected it to stay as it is", path);
-        else *out = (str){p, (size_t)n};
+        size_t n;
+        status = read_full(&n, fd, p, (size_t)st.st_size, how, err);
+        if (status == HONE_OK && n < (size_t)st.st_size)
+            status =
+                hone_fail(err, how->kind,
+                          "%s: became shorter while it was read; expected it to stay as it is", how->path);
+        if (status == HONE_OK) *out = (str){p, n};
     }
     close(fd);
     return status;
+}
+
+hone_status file_read(str *out, arena *a, const char *path, size_t max_bytes, hone_status kind,
+                      hone_err *err) {
+    return read_whole(out, a, &(reading){path, max_bytes, kind, 0}, err);
+}
+
+hone_status file_read_data(str *out, arena *a, const char *path, size_t max_bytes, hone_status kind,
+                           hone_err *err) {
+    return read_whole(out, a, &(reading){path, max_bytes, kind, 1}, err);
 }
 
 int file_exists(const char *path) {

@@ -16,10 +16,16 @@ typedef struct {
 /* Map a regular file read-only. */
 hone_status file_map(file_view *out, const char *path, hone_status kind, hone_err *err);
 void file_unmap(file_view *v); /* of a zeroed view: fine */
-/* The first n bytes are not needed for now: their pages need not stay in memory (reading them again is fine). */
-void file_view_forget(const file_view *v, size_t n);
+/* A regular file read at places: what may become shorter meanwhile is better read than mapped. */
+typedef struct file_reader file_reader;
+hone_status file_reader_open(file_reader **out, const char *path, hone_status kind, hone_err *err);
+size_t file_reader_bytes(const file_reader *r); /* when it was opened */
+hone_status file_reader_get(const file_reader *r, size_t at, void *to, size_t n, hone_err *err); /* all n, or kind */
+void file_reader_close(file_reader *r); /* NULL is fine */
 /* Whole file into an arena, at most max_bytes. path "-" reads standard input. A NUL is added after the end. */
 hone_status file_read(str *out, arena *a, const char *path, size_t max_bytes, hone_status kind, hone_err *err);
+/* The same for what may be large: a signal ends it (sig_check). */
+hone_status file_read_data(str *out, arena *a, const char *path, size_t max_bytes, hone_status kind, hone_err *err);
 
 int file_exists(const char *path);      /* anything there */
 int file_is_folder(const char *path);
@@ -61,7 +67,10 @@ void file_log_close(file_log *l);
 /* An exclusive lock on PATH (made if missing), held until closed or the process ends; busy: *out NULL and HONE_OK. */
 typedef struct file_lock file_lock;
 hone_status file_lock_try(file_lock **out, const char *path, hone_err *err);
-hone_status file_lock_wait(file_lock **out, const char *path, hone_err *err);
+hone_status file_lock_wait(file_lock **out, const char *path, hone_err *err); /* a signal ends the waiting */
+/* Who took the lock last: "pid 4711 on host node-3". */
+#define FILE_LOCK_HOLDER 200
+void file_lock_holder(char out[FILE_LOCK_HOLDER], const char *path);
 void file_lock_close(file_lock *l);
 /* Standard output: the result. Checked at the end with stdout_flush. */
 void stdout_add(const char *p, size_t n);

@@ -20,6 +20,8 @@ const char *env_cache_folder(void); /* HONE_CACHE, else XDG_CACHE_HOME/hone, els
 typedef enum { SIG_NOTHING, SIG_SAVE, SIG_INTERRUPT } sig_wish; /* SIGTERM, SIGUSR1: SAVE (exit 75). SIGINT: INTERRUPT (130) */
 void sig_install(void);
 sig_wish sig_wished(void);
+/* Asked inside long work that nothing needs to be saved of: HONE_EPREEMPTED or HONE_EINTERRUPTED once a signal came. */
+hone_status sig_check(hone_err *err);
 
 /* pool.c: one pool of threads, made once. n 0: the cores this process may use. */
 typedef struct pool pool;

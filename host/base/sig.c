@@ -1,9 +1,11 @@
-/* sig.c - the one door to signals: a flag, read between micro-batches. */
+/* sig.c - the one door to signals: a flag, read between steps, batches of an evaluation, rows that are read
+ * or tokenised. */
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/err.h"
 #include "base/host.h"
 
 static atomic_int wish;
@@ -30,3 +32,12 @@ void sig_install(void) {
 }
 
 sig_wish sig_wished(void) { return (sig_wish)atomic_load_explicit(&wish, memory_order_relaxed); }
+
+hone_status sig_check(hone_err *err) {
+    const sig_wish wanted = sig_wished();
+    if (wanted == SIG_NOTHING) return HONE_OK;
+    if (wanted == SIG_INTERRUPT)
+        return hone_fail(err, HONE_EINTERRUPTED, "interrupted: there was nothing new to save");
+    return hone_fail(err, HONE_EPREEMPTED,
+                     "preempted: there was nothing new to save, rerun the same command to continue");
+}

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "data/cache.h"
+#include "data/reader.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -88,8 +89,9 @@ hone_status source_hash(char out[65], const char *path, const char *cache_folder
     file_view v;
     const int regular = file_stamp_get(&before, path);
     HONE_TRY(file_map(&v, path, HONE_EDATA, err));
-    hash_hex(v.p, v.n, out);
+    const hone_status status = source_hash_bytes(out, (str){v.p, v.n}, err);
     file_unmap(&v);
+    if (status != HONE_OK) return status;
     if (regular && file_stamp_get(&after, path) && !memcmp(&before, &after, sizeof before))
         source_remember(path, cache_folder, out);
     return HONE_OK;

@@ -14,6 +14,8 @@ hone_status labels_collect(labels *out, arena *a, const rows *r, int column, hon
     hone_status status = HONE_OK;
     for (int64_t i = 0; i < r->n_rows && status == HONE_OK; i++) {
         const str cell = r->cell[i * r->n_columns + column];
+        status = sig_check(err);
+        if (status != HONE_OK) break;
         if (r->number && r->number[i * r->n_columns + column] == CELL_NESTED)
             status = hone_fail(err, HONE_EDATA,
                                "%s: line %d: label is an array or object; expected text or a number", r->name,

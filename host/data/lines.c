@@ -13,6 +13,7 @@ hone_status lines_read(reader *in, hone_err *err) {
         if (r->n_rows + 1 >= INT32_MAX)
             return hone_fail(err, HONE_EDATA, "%s: more than %d lines", r->name, INT32_MAX);
         HONE_TRY(reader_check_field(in, (size_t)(to - p), r->n_rows + 1, err));
+        HONE_TRY(reader_check_row(in, (size_t)(to - p), r->n_rows + 1, err));
         if (to > p && to[-1] == '\r') to--;
         vec_push(&in->store->cell, (str){p, (size_t)(to - p)});
         vec_push(&in->store->line, (int32_t)(r->n_rows + 1));

@@ -3,6 +3,7 @@
 #include "data/reader.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/host.h"
 
 static int ends_with(str s, const char *ending) {
     const size_t n = strlen(ending);
@@ -83,7 +84,8 @@ hone_status reader_check_field(const reader *in, size_t n, int64_t line, hone_er
 }
 
 hone_status reader_check_row(const reader *in, size_t n, int64_t line, hone_err *err) {
-    return n <= in->o.max_row_bytes ? HONE_OK : refuse_size(in, "row", in->o.max_row_bytes, line, err);
+    if (n > in->o.max_row_bytes) return refuse_size(in, "row", in->o.max_row_bytes, line, err);
+    return sig_check(err);
 }
 
 static hone_status read_into(rows *r, rows_store *store, const char *path, const rows_options *o,

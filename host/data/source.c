@@ -5,9 +5,11 @@
 #include "data/reader.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/host.h"
 #include "base/mem.h"
 
 #define SOURCE_BYTES ((size_t)1 << 40)
+#define HASHED_AT_ONCE ((size_t)16 << 20)
 #define GZIP_RATIO 1100 /* DEFLATE reaches 1,032 at most */
 #define GZIP_SLACK ((size_t)1 << 16)
 
@@ -39,6 +41,7 @@ static void make_room(unpacker *u) {
 static hone_status inflate_all(unpacker *u, str packed, const char *name, hone_err *err) {
     size_t used = 0;
     while (used < packed.n) {
+        HONE_TRY(sig_check(err));
         make_room(u);
         const size_t take = packed.n - used < (size_t)1 << 20 ? packed.n - used : (size_t)1 << 20;
         const size_t room = u->cap - u->n - 1 < (size_t)1 << 30 ? u->cap - u->n - 1 : (size_t)1 << 30;
@@ -81,6 +84,20 @@ static hone_status unpack(str *out, void **unpacked, str packed, size_t bound, c
     u.out[u.n] = 0;
     *unpacked = u.out;
     *out = (str){u.out, u.n};
+    return HONE_OK;
+}
+
+hone_status source_hash_bytes(char hex[65], str bytes, hone_err *err) {
+    sha256 hash;
+    uint8_t digest[32];
+    sha256_begin(&hash);
+    for (size_t at = 0, n; at < bytes.n; at += n) {
+        HONE_TRY(sig_check(err));
+        n = bytes.n - at < HASHED_AT_ONCE ? bytes.n - at : HASHED_AT_ONCE;
+        sha256_add(&hash, bytes.p + at, n);
+    }
+    sha256_end(&hash, digest);
+    sha256_hex(digest, hex);
     return HONE_OK;
 }
 
@@ -128,13 +145,8 @@ hone_status source_read(str *out, void **unpacked, char sha256_text[65], arena *
                         const char *name, size_t bound, hone_err *err) {
     *unpacked = NULL;
     str bytes;
-    HONE_TRY(file_read(&bytes, a, path, SOURCE_BYTES, HONE_EDATA, err));
-    sha256 hash;
-    uint8_t digest[32];
-    sha256_begin(&hash);
-    sha256_add(&hash, bytes.p, bytes.n);
-    sha256_end(&hash, digest);
-    sha256_hex(digest, sha256_text);
+    HONE_TRY(file_read_data(&bytes, a, path, SOURCE_BYTES, HONE_EDATA, err));
+    HONE_TRY(source_hash_bytes(sha256_text, bytes, err));
 
     if (bytes.n >= 2 && (uint8_t)bytes.p[0] == 0x1f && (uint8_t)bytes.p[1] == 0x8b)
         HONE_TRY(unpack(&bytes, unpacked, bytes, bound, name, err));

@@ -108,8 +108,11 @@ hone_status targets_read(int32_t *label, double *target, const rows *r, int colu
     }
     if (kind == LABEL_NONE || column < 0) return HONE_OK;
     for (int i = 0; kind == LABEL_CLASS && i < known->n; i++) str_index_add(&ids, known->name[i], NULL);
-    for (int64_t i = 0; i < n && status == HONE_OK; i++)
-        status = read_row(label, target, r, column, kind, &ids, known, optional, i, err);
+    for (int64_t i = 0; i < n && status == HONE_OK; i++) {
+        status = sig_check(err);
+        if (status == HONE_OK)
+            status = read_row(label, target, r, column, kind, &ids, known, optional, i, err);
+    }
     str_index_free(&ids);
     return status;
 }

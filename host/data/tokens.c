@@ -57,6 +57,8 @@ static void encode_block(void *arg, int64_t i, int thread) {
     const int64_t from = i * TOKENS_BLOCK;
     for (int64_t k = 0; k < TOKENS_BLOCK && from + k < job->out->n; k++) {
         str first, second;
+        b->status = sig_check(&b->err);
+        if (b->status != HONE_OK) return;
         tokens_text(&first, &second, job->r, job->c, job->o, from + k, &job->text_of_thread[thread]);
         b->status = tokenizer_encode(job->t, first, second, &job->o->encode, e, &b->err);
         if (b->status != HONE_OK) return;

@@ -14,9 +14,11 @@
 
 #define CHECKPOINT_FORMAT 1
 
+/* HONE_ESTORAGE where less than 1.1 times so many bytes are free. */
+hone_status checkpoint_room(const char *run_folder, size_t bytes, hone_err *err);
+
 typedef struct checkpoint_writer checkpoint_writer;
-/* bytes: what will be written, checked against 1.1 times that in free space (HONE_ESTORAGE before the first
- * byte). */
+/* bytes: what will be written; without room for it nothing is begun. */
 hone_status checkpoint_begin(checkpoint_writer **out, const char *run_folder, int64_t step, size_t bytes,
                              hone_err *err);
 const char *checkpoint_folder(const checkpoint_writer *w); /* to put files into */

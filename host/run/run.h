@@ -25,10 +25,13 @@ const char *run_device_name(const run *r);
 /* Copy a value's whole storage (its dtype, capacity rows) in or out; GRAD: of slot 0. Waits. */
 hone_status run_put(run *r, int value, const void *from, hone_err *err);
 hone_status run_get(run *r, int value, void *to, hone_err *err);
-/* Rows 0 .. n_rows of a value. */
-hone_status run_get_rows(run *r, int value, int64_t n_rows, void *to, hone_err *err);
-/* A parameter's fp32 weights (the master, and the compute copy made from it). */
-hone_status run_put_param(run *r, int param, const float *from, hone_err *err);
+/* Rows 0 .. n_rows of a value as fp32, whatever the plan computes in. */
+hone_status run_get_rows(run *r, int value, int64_t n_rows, float *to, hone_err *err);
+/* The same for n bytes from byte `at` of a value's storage on. */
+hone_status run_put_part(run *r, int value, size_t at, const void *from, size_t n, hone_err *err);
+/* A parameter's fp32 weights (the master, and the compute copy made from it); put: n of them, from `first`
+ * on. */
+hone_status run_put_param(run *r, int param, int64_t first, int64_t n, const float *from, hone_err *err);
 hone_status run_get_param(run *r, int param, float *to, hone_err *err);
 
 /* The host's image of an INPUT value: written by the feeder, copied to the device by run_play. */

@@ -25,6 +25,7 @@ hone_status evaluate(session *s, const dataset *d, eval_batches b, eval_each eac
     HONE_ASSERT(b.samples <= s->batch->seqs_max && b.tokens <= s->batch->tokens_max);
     for (int64_t i = 0; i < d->n;) {
         int64_t n = 0, tokens = 0;
+        HONE_TRY(sig_check(err));
         while (i < d->n && n < b.samples && n < 1024 && tokens + d->at[i + 1] - d->at[i] <= b.tokens) {
             tokens += d->at[i + 1] - d->at[i];
             sample[n++] = i++;

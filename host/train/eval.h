@@ -14,6 +14,7 @@ typedef struct {
 } eval_batches;
 eval_batches eval_batches_of(const job *j, const dataset *d);
 
+/* A signal ends it between two batches (sig_check): whoever has something to save does so then. */
 hone_status evaluate(session *s, const dataset *d, eval_batches b, eval_each each, void *arg, hone_err *err);
 
 /* The same, into metrics; *seconds it took. */

@@ -156,28 +156,43 @@ static hone_status after_step(training *t, hone_err *err) {
     int is_best = 0;
     const double eval_every = t->job->eval_steps > 0 ? t->job->eval_steps : t->job->logging_steps;
     if (t->in->validation && is_due(t->job->eval_strategy, eval_every, t) && !is_delayed(t)) {
+        t->owes_evaluation = 1;
         HONE_TRY(evaluate_now(t, &is_best, err));
     }
+    t->owes_evaluation = 0;
     /* the best weights can be handed back at the end only if they were saved */
     const int wants_best = t->job->save_strategy == STRATEGY_BEST || t->job->load_best_model_at_end;
-    if (is_due(t->job->save_strategy, t->job->save_steps, t) || (wants_best && is_best))
-        HONE_TRY(save_checkpoint(t, err));
-    return HONE_OK;
+    if (wants_best && is_best) HONE_TRY(save_checkpoint(t, err));
+    else if (is_due(t->job->save_strategy, t->job->save_steps, t)) HONE_TRY(save_if_room(t, err));
+    return sig_check(err);
 }
 
-static hone_status obey_signal(training *t, hone_err *err) {
-    const sig_wish wish = sig_wished();
-    if (wish == SIG_NOTHING) return HONE_OK;
+/* What lies on the disk and how to go on from it. */
+static hone_status tell_stopped(const training *t, double seconds, hone_err *err) {
+    const int interrupted = sig_wished() == SIG_INTERRUPT;
+    const hone_status status = interrupted ? HONE_EINTERRUPTED : HONE_EPREEMPTED;
+    const char *what = interrupted ? "interrupted" : "preempted";
+    const long long step = (long long)t->saved_step;
+    if (t->job->save_only_model) {
+        hone_fail(err, status,
+                  "%s: saved step %lld in %.1f s without the optimizer (save_only_model): the run cannot be "
+                  "resumed",
+                  what, step, seconds);
+        return hone_hint(err, "model_name_or_path: %s/checkpoint-%lld begins a new run with these weights",
+                         t->folder, step);
+    }
+    if (interrupted || !strcmp(t->job->resume_from_checkpoint, "false"))
+        return hone_fail(err, status, "%s: saved step %lld in %.1f s; resume_from_checkpoint: true continues",
+                         what, step, seconds);
+    return hone_fail(err, status, "%s: saved step %lld in %.1f s, rerun the same command to continue", what,
+                     step, seconds);
+}
+
+hone_status obey_signal(training *t, hone_status status, hone_err *err) {
+    if (status != HONE_EPREEMPTED && status != HONE_EINTERRUPTED) return status;
     const uint64_t from = clock_ns();
-    if (t->saved_step != t->step) HONE_TRY(save_checkpoint(t, err));
-    const double seconds = (double)(clock_ns() - from) * 1e-9;
-    if (wish == SIG_INTERRUPT)
-        return hone_fail(err, HONE_EINTERRUPTED,
-                         "interrupted: saved step %lld in %.1f s; resume_from_checkpoint: true continues",
-                         (long long)t->step, seconds);
-    return hone_fail(err, HONE_EPREEMPTED,
-                     "preempted: saved step %lld in %.1f s, rerun the same command to continue",
-                     (long long)t->step, seconds);
+    if (t->saved_step != t->step && !t->has_best) HONE_TRY(save_checkpoint(t, err));
+    return tell_stopped(t, (double)(clock_ns() - from) * 1e-9, err);
 }
 
 static hone_status one_step(training *t, hone_err *err) {
@@ -199,14 +214,13 @@ static hone_status one_step(training *t, hone_err *err) {
                     t->smooth_speed, per_step * (double)(t->steps.total - t->step));
     run_end(t->s->run); /* the log, evaluations and checkpoints may allocate; playing may not */
     log_step(t, &r, t->smooth_speed);
-    HONE_TRY(after_step(t, err));
-    HONE_TRY(obey_signal(t, err));
-    return HONE_OK;
+    return after_step(t, err);
 }
 
-hone_status train_loop(training *t, hone_err *err) {
+static hone_status play_steps(training *t, hone_err *err) {
     int is_best;
     if (t->job->eval_on_start && t->step == 0 && t->in->validation) HONE_TRY(evaluate_now(t, &is_best, err));
+    if (t->owes_evaluation) HONE_TRY(after_step(t, err));
     while (t->step < t->steps.total && !t->stop) {
         int64_t n;
         steps_batch(&t->steps, t->step, 0, &n); /* makes the epoch's order where a new one begins */
@@ -217,3 +231,5 @@ hone_status train_loop(training *t, hone_err *err) {
     }
     return HONE_OK;
 }
+
+hone_status train_loop(training *t, hone_err *err) { return obey_signal(t, play_steps(t, err), err); }

@@ -1,4 +1,4 @@
-/* save.c - what a checkpoint holds, going on from one, and the folder handed back.
+/* save.c - what a checkpoint holds, and the folder handed back; resume.c goes on from one.
  *
  *   model.safetensors, config.json, tokenizer, README.md   a model folder like any other (fp32 masters)
  *   optimizer.safetensors   exp_avg.NAME, exp_avg_sq.NAME of every trained parameter; tick: the 16 words of device.h
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/probe.h"
 #include "train/train.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -130,42 +131,6 @@ static hone_status write_optimizer(training *t, const char *folder, hone_err *er
     return status;
 }
 
-static hone_status read_optimizer(training *t, const char *folder, hone_err *err) {
-    const hone_plan *p = t->s->plan;
-    arena *a = arena_new("optimizer");
-    safetensors *f = NULL;
-    const char *path = path_join(a, folder, "optimizer.safetensors");
-    hone_status status;
-    if (!file_exists(path)) {
-        status =
-            hone_fail(err, HONE_EUSAGE, "%s: missing, the checkpoint was written with save_only_model", path);
-        arena_free(a);
-        return status;
-    }
-    status = safetensors_open(&f, path, err);
-    for (int i = 1; i <= p->n_params && !status; i++)
-        for (int k = 0; k < 2 && !status; k++) {
-            const int v = p->param[i].moment[k];
-            if (!v) continue;
-            const hone_value *x = &p->value[v];
-            const stored_tensor *s = safetensors_find(f, x->name);
-            const int64_t n = x->dim[0].n * (x->n_dims > 1 ? x->dim[1].n : 1);
-            if (!s || s->type != STORED_F32 || s->n != n) {
-                status = hone_fail(err, HONE_EDAMAGED, "%s: no \"%.200s\" of %lld F32 numbers", path, x->name,
-                                   (long long)n);
-                break;
-            }
-            status = run_put(t->s->run, v, s->p, err);
-        }
-    const stored_tensor *tick = status ? NULL : safetensors_find(f, "tick");
-    if (!status && (!tick || tick->type != STORED_I32 || tick->n != 16))
-        status = hone_fail(err, HONE_EDAMAGED, "%s: no \"tick\" of 16 I32 numbers", path);
-    if (!status) status = run_put(t->s->run, p->tick, tick->p, err);
-    safetensors_close(f);
-    arena_free(a);
-    return status;
-}
-
 /* ---- states ---- */
 
 static void add_real(text *out, const char *name, double x) {
@@ -205,43 +170,28 @@ static void print_hex(text *out, const char *name, double x) {
 static void print_run_state(training *t, text *out) {
     text_printf(out,
                 "{\n  \"step\": %lld,\n  \"tokens\": %lld,\n  \"loss_samples\": %lld,\n  \"total_samples\": "
-                "%lld,\n  \"best_step\": %lld,\n  \"evaluations_without_gain\": %d",
+                "%lld,\n  \"best_step\": %lld,\n  \"evaluations_without_gain\": %d,\n  "
+                "\"owes_evaluation\": %d",
                 (long long)t->step, (long long)t->tokens, (long long)t->loss_samples,
-                (long long)t->total_samples, (long long)t->best_step, t->evaluations_without_gain);
+                (long long)t->total_samples, (long long)t->best_step, t->evaluations_without_gain,
+                t->owes_evaluation);
     print_hex(out, "loss_sum", t->loss_sum);
     print_hex(out, "total_loss", t->total_loss);
     print_hex(out, "best_metric", t->best_metric);
     text_str(out, "\n}\n");
 }
 
-static double read_hex(const json *root, const char *name) {
-    const json *v = json_get(root, name);
-    double x = 0;
-    const uint64_t bits = v && v->kind == JSON_STRING ? strtoull(v->string.p, NULL, 16) : 0;
-    memcpy(&x, &bits, 8);
-    return x;
-}
-
-static int64_t read_integer(const json *root, const char *name) {
-    const json *v = json_get(root, name);
-    return v && v->is_int ? v->integer : 0;
-}
-
-/* What must be the same for a resumed run to give the same bits. */
-static void print_facts(training *t, text *out) {
+/* What a resumed run is compared with: what was read, what follows from the job, and the job itself. */
+void print_facts(const training *t, text *out) {
     const job *j = t->job;
     text_printf(out,
                 "{\"data_sha256\": \"%s\", \"tokenizer_sha256\": \"%s\", \"samples\": %lld, \"labels\": %d, "
-                "\"world_size\": 1, \"reduce_shards\": %lld",
+                "\"world_size\": 1, \"reduce_shards\": %lld, \"data_seed\": %lld, \"job\": ",
                 t->in->train->sha256, tokenizer_sha256(t->s->tok), (long long)t->in->train->n,
-                t->s->n_outputs, (long long)j->gradient_accumulation_steps);
-    text_printf(out,
-                ", \"seed\": %lld, \"data_seed\": %lld, \"per_device_train_batch_size\": %lld, "
-                "\"max_tokens_per_batch\": %lld, \"train_sampling_strategy\": %lld, \"max_seq_length\": "
-                "%lld, \"bf16\": %d}",
-                (long long)j->seed, (long long)(j->data_seed < 0 ? j->seed : j->data_seed),
-                (long long)j->per_device_train_batch_size, (long long)j->max_tokens_per_batch,
-                (long long)j->train_sampling_strategy, (long long)j->max_seq_length, j->bf16);
+                t->s->n_outputs, (long long)j->gradient_accumulation_steps,
+                (long long)(j->data_seed < 0 ? j->seed : j->data_seed));
+    job_print_json(j, out);
+    text_str(out, "}");
 }
 
 static hone_status write_text(const char *folder, const char *name, const text *t, hone_err *err) {
@@ -262,12 +212,22 @@ static hone_status write_states(training *t, const char *folder, hone_err *err) 
     return status;
 }
 
+static size_t checkpoint_bytes(const training *t) {
+    return (size_t)t->s->plan->n_trained * (t->job->save_only_model ? 4 : 12) + ((size_t)1 << 20);
+}
+
+hone_status save_if_room(training *t, hone_err *err) {
+    hone_err full = {0};
+    if (checkpoint_room(t->folder, checkpoint_bytes(t), &full) == HONE_OK) return save_checkpoint(t, err);
+    if (t->saved_step < 0) log_warn("%s; training goes on, nothing is saved yet", full.text);
+    else log_warn("%s; training goes on, last saved step %lld", full.text, (long long)t->saved_step);
+    return HONE_OK;
+}
+
 hone_status save_checkpoint(training *t, hone_err *err) {
     checkpoint_writer *w;
     const uint64_t from = clock_ns();
-    const size_t bytes =
-        (size_t)t->s->plan->n_trained * (t->job->save_only_model ? 4 : 12) + ((size_t)1 << 20);
-    HONE_TRY(checkpoint_begin(&w, t->folder, t->step, bytes, err));
+    HONE_TRY(checkpoint_begin(&w, t->folder, t->step, checkpoint_bytes(t), err));
     const char *folder = checkpoint_folder(w);
     hone_status status = write_model(t, folder, 0, err);
     if (!status && !t->job->save_only_model) status = write_optimizer(t, folder, err);
@@ -285,91 +245,11 @@ hone_status save_checkpoint(training *t, hone_err *err) {
     const char *name = arena_print(t->s->a, "%s/checkpoint-%lld", t->folder, (long long)t->step);
     record_saved(t->record, t->step, name, written, (double)(clock_ns() - from) * 1e-9);
     t->saved_step = t->step;
-    if (t->resumed) t->s->tokenizer_folder = name; /* the checkpoint it came from may be pruned now */
+    if (t->tokenizer_is_saved)
+        t->s->tokenizer_folder = name; /* the checkpoint it came from may be pruned now */
     return t->job->save_total_limit
                ? checkpoint_prune(t->folder, t->step, t->job->save_total_limit, t->best_step, err)
                : HONE_OK;
-}
-
-/* ---- resuming ---- */
-
-/* Facts that differ, as "seed 42 -> 43"; those that a flag accepts are named apart. */
-static hone_status compare_facts(training *t, const checkpoint *from, hone_err *err) {
-    text now = {0}, differ = {0};
-    arena *a = arena_new("facts");
-    const json *root;
-    hone_status status = HONE_OK;
-    print_facts(t, &now);
-    HONE_ASSERT(json_parse(&root, a, "facts", now.p, now.n, HONE_EBUG, err) == HONE_OK);
-    for (const json *v = root->child; v && !status; v = v->next) {
-        const json *old = json_get_str(from->facts, v->key);
-        const int same = old && old->kind == v->kind &&
-                         (v->kind == JSON_STRING ? str_eq(old->string, v->string) : old->number == v->number);
-        if (same) continue;
-        if (str_is(v->key, "data_sha256")) {
-            if (t->job->accept_data_change) continue;
-            status = hone_fail(err, HONE_EDATA,
-                               "%s: changed since the checkpoint (SHA-256); resuming would not be exact",
-                               t->job->train_file);
-            hone_hint(err, "--accept_data_change");
-        } else if (str_is(v->key, "tokenizer_sha256")) {
-            if (t->job->accept_tokenizer_change) continue;
-            status = hone_fail(err, HONE_EDAMAGED, "%s: tokenizer changed since the checkpoint",
-                               t->s->tokenizer_folder);
-            hone_hint(err, "--accept_tokenizer_change");
-        } else
-            text_printf(&differ, "%s%s %.9g -> %.9g", differ.n ? ", " : "", v->key.p, old ? old->number : 0,
-                        v->number);
-    }
-    if (!status && differ.n) {
-        status = hone_fail(err, HONE_EUSAGE, "%s: the job differs from the checkpoint's: %.600s", from->path,
-                           differ.p);
-        hone_hint(err, "these decide the bits of a run; give the old values, or start in another output_dir");
-    }
-    text_free(&now);
-    text_free(&differ);
-    arena_free(a);
-    return status;
-}
-
-static hone_status read_json(const json **out, arena *a, const char *folder, const char *name, str *content,
-                             hone_err *err) {
-    const char *path = path_join(a, folder, name);
-    HONE_TRY(file_read(content, a, path, (size_t)256 << 20, HONE_EDAMAGED, err));
-    return json_parse(out, a, path, content->p, content->n, HONE_EDAMAGED, err);
-}
-
-hone_status resume_training(training *t, const checkpoint *from, hone_err *err) {
-    arena *a = arena_new("resume");
-    const json *state, *trainer;
-    str content;
-    hone_status status = compare_facts(t, from, err);
-    if (!status) status = read_optimizer(t, from->path, err);
-    if (!status) status = read_json(&state, a, from->path, "run_state.json", &content, err);
-    if (!status) {
-        t->step = read_integer(state, "step");
-        t->tokens = read_integer(state, "tokens");
-        t->loss_samples = read_integer(state, "loss_samples");
-        t->total_samples = read_integer(state, "total_samples");
-        t->best_step = read_integer(state, "best_step");
-        t->evaluations_without_gain = (int)read_integer(state, "evaluations_without_gain");
-        t->loss_sum = read_hex(state, "loss_sum");
-        t->total_loss = read_hex(state, "total_loss");
-        t->best_metric = read_hex(state, "best_metric");
-        t->saved_step = t->step;
-        t->resumed = 1;
-        t->stop =
-            t->job->early_stopping_patience && t->evaluations_without_gain >= t->job->early_stopping_patience;
-        status = read_json(&trainer, a, from->path, "trainer_state.json", &content, err);
-    }
-    if (!status) { /* the elements between the brackets, as they were written */
-        const json *history = json_get(trainer, "log_history");
-        const char *open = history ? content.p + history->offset : NULL, *close = strrchr(content.p, ']');
-        if (open && close > open) record_set_history(t->record, open + 1, (size_t)(close - open) - 1);
-        log_note("going on from %s (step %lld)", from->path, (long long)t->step);
-    }
-    arena_free(a);
-    return status;
 }
 
 hone_status save_final(training *t, hone_err *err) {
@@ -377,6 +257,8 @@ hone_status save_final(training *t, hone_err *err) {
     print_trainer_state(t, &trainer);
     hone_status status = write_text(t->folder, "trainer_state.json", &trainer, err);
     text_free(&trainer);
+    if (!status)
+        status = probe_write(t->s, t->folder, err); /* before the weights, which make the folder complete */
     if (!status) status = write_model(t, t->folder, 1, err);
     return status;
 }

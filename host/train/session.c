@@ -118,9 +118,10 @@ typedef struct {
     hone_plan *plan;
 } weight_sink;
 
-static hone_status put_weights(void *to, int i, const float *values, hone_err *err) {
+static hone_status put_weights(void *to, int i, int64_t first, int64_t n, const float *values,
+                               hone_err *err) {
     const weight_sink *w = to;
-    return run_put_param(w->run, i + 1, values, err);
+    return run_put_param(w->run, i + 1, first, n, values, err);
 }
 
 hone_status session_load_weights(session *s, const char *folder, hone_err *err) {

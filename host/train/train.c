@@ -7,6 +7,7 @@
 #include "train/train.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/stamp.h"
 #include "base/table.h"
 #include "base/version.h"
 #include "run/checkpoint.h"
@@ -46,6 +47,7 @@ static int is_of_a_run(const char *name) {
                                         "added_tokens.json",
                                         "vocab.txt",
                                         "README.md",
+                                        "probe.json",
                                         "trainer_state.json",
                                         "all_results.json",
                                         "train_results.json",
@@ -60,6 +62,41 @@ static int is_of_a_run(const char *name) {
 
 static int begins_anew(const job *j) { return !strcmp(j->resume_from_checkpoint, "false"); }
 
+/* 1 if PATH lies in what clear_folder would remove of the resolved output folder: the folder itself (a model
+ * there is one of those files), or a name in it that is a run's. */
+static int would_be_removed(const char *output, const char *path) {
+    char full[4096], name[256];
+    const size_t n = strlen(output);
+    if (!path || !path_resolve(full, path) || strncmp(full, output, n)) return 0;
+    if (!full[n]) return 1;
+    if (full[n] != '/') return 0;
+    const char *first = full + n + 1;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(first, "/"), first);
+    return is_of_a_run(name);
+}
+
+/* What the job reads must not be among what overwrite_output_dir removes. */
+static hone_status check_nothing_is_lost(const job *j, hone_err *err) {
+    const struct {
+        const char *field, *path;
+    } read[] = {{"model_name_or_path", j->model_name_or_path},
+                {"config_name", j->config_name},
+                {"tokenizer_name", j->tokenizer_name},
+                {"train_file", j->train_file},
+                {"validation_file", j->validation_file},
+                {"test_file", j->test_file},
+                {"labels_file", j->labels_file}};
+    char output[4096];
+    if (!j->overwrite_output_dir || !begins_anew(j) || !path_resolve(output, j->output_dir)) return HONE_OK;
+    for (size_t i = 0; i < sizeof read / sizeof *read; i++) {
+        if (!would_be_removed(output, read[i].path)) continue;
+        hone_fail(err, HONE_EUSAGE, "%s: overwrite_output_dir would remove %s of this job (%s)",
+                  j->output_dir, read[i].field, read[i].path);
+        return hone_hint(err, "name another output_dir, or move what is to be kept out of it first");
+    }
+    return HONE_OK;
+}
+
 /* A folder that holds a run is never written over without being told to (bad-inputs C11). */
 static hone_status prepare_folder(const job *j, hone_err *err) {
     arena *a = arena_new("output folder");
@@ -72,6 +109,7 @@ static hone_status prepare_folder(const job *j, hone_err *err) {
         status = hone_hint(err, "resume_from_checkpoint: true continues it, overwrite_output_dir: true "
                                 "removes it, or name another folder");
     }
+    if (!status) status = check_nothing_is_lost(j, err);
     if (!status) status = checkpoint_sweep(j->output_dir, err);
     arena_free(a);
     return status;
@@ -99,8 +137,11 @@ static hone_status lock_folder(file_lock **lock, const job *j, hone_err *err) {
     snprintf(path, sizeof path, "%s/.lock", j->output_dir);
     HONE_TRY(file_lock_try(lock, path, err));
     if (*lock) return HONE_OK;
-    return hone_fail(err, HONE_EUSAGE, "%s: another run is writing there, expected a folder of its own",
-                     j->output_dir);
+    char holder[FILE_LOCK_HOLDER];
+    file_lock_holder(holder, path);
+    return hone_fail(err, HONE_EUSAGE,
+                     "%s: folder locked by %s: another run is writing there, expected a folder of its own",
+                     j->output_dir, holder);
 }
 
 /* Which checkpoint to go on from; *found 0: from the beginning. */
@@ -356,6 +397,7 @@ static hone_status load_best(training *t, hone_err *err) {
     const char *folder = arena_print(t->s->a, "%s/checkpoint-%lld", t->folder, (long long)t->best_step);
     log_note("taking the weights of step %lld (%s %.4f)", (long long)t->best_step, t->best_metric_name,
              t->best_metric);
+    t->has_best = 1;
     return session_load_weights(t->s, folder, err);
 }
 
@@ -394,6 +436,15 @@ static void close_training(training *t) {
     session_close(t->s);
 }
 
+/* A resumed run reads the job's tokenizer again, to be compared with the one that the checkpoint was made
+ * with (bad-inputs F42); the checkpoint's own copy stands in where the job's is gone. */
+static const char *tokenizer_of(const job *j, const checkpoint *from) {
+    const char *own = j->tokenizer_name ? j->tokenizer_name : j->model_name_or_path;
+    if (!from || (own && file_is_folder(own))) return own;
+    log_note("%s: is no longer there, the tokenizer is the checkpoint's own", own ? own : "tokenizer_name");
+    return from->path;
+}
+
 static hone_status run_job(training *t, const job *j, pool *p, text *summary, text *people, arena *a,
                            hone_err *err) {
     checkpoint from;
@@ -401,12 +452,12 @@ static hone_status run_job(training *t, const job *j, pool *p, text *summary, te
     results r = {0};
     HONE_TRY(find_checkpoint(&from, &found, a, j, err));
     const char *model = found ? from.path : j->model_name_or_path;
-    HONE_TRY(session_open(&t->s, j, model, found ? from.path : j->tokenizer_name, p, err));
+    HONE_TRY(session_open(&t->s, j, model, tokenizer_of(j, found ? &from : NULL), p, err));
     HONE_TRY(start(t, found ? &from : NULL, err));
     const uint64_t begun = clock_ns();
     HONE_TRY(train_loop(t, err));
     const double runtime = (double)(clock_ns() - begun) * 1e-9;
-    const hone_status status = finish(t, runtime, &r, summary, people, err);
+    const hone_status status = obey_signal(t, finish(t, runtime, &r, summary, people, err), err);
     text_free(&r.train);
     text_free(&r.eval);
     text_free(&r.test);

@@ -39,9 +39,11 @@ typedef struct {
     int n_figures;
     double smooth_speed; /* tokens a second */
     int evaluations_without_gain;
-    int stop;           /* early stopping */
-    int resumed;           /* the tokenizer's files are those of a checkpoint in the run's folder */
-    int64_t saved_step; /* newest checkpoint, -1: none */
+    int stop;            /* early stopping */
+    int owes_evaluation; /* that of this step was ended by a signal: a resumed run begins with it */
+    int has_best;        /* the weights are no longer those of this step, but the best ones */
+    int tokenizer_is_saved; /* its files are those of a checkpoint in the run's folder */
+    int64_t saved_step;  /* newest checkpoint, -1: none */
 } training;
 
 /* Train as the job says. summary: one JSON object; people: the same as text. */
@@ -57,11 +59,20 @@ hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int wi
 
 /* loop.c: the steps, with their evaluations and checkpoints. */
 hone_status train_loop(training *t, hone_err *err);
+/* What a status of this kind asks for, outside the loop too: save (if there is anything that is not) and say
+ * what was saved and how to go on. Other statuses, HONE_OK among them, come back as they are. */
+hone_status obey_signal(training *t, hone_status status, hone_err *err);
 
-/* save.c: checkpoints, resuming, the final folder. */
+/* save.c: checkpoints, the final folder. */
 hone_status save_checkpoint(training *t, hone_err *err);
-hone_status resume_training(training *t, const checkpoint *from, hone_err *err);
+/* The same, but a disk that has no room now ends no training: a warning, and the next save tries again. */
+hone_status save_if_room(training *t, hone_err *err);
 hone_status save_final(training *t, hone_err *err);
+void print_facts(const training *t, text *out);
+
+/* resume.c: prints what differs between the job and the checkpoint's, refuses what may not, takes over the
+ * state. */
+hone_status resume_training(training *t, const checkpoint *from, hone_err *err);
 
 /* guard.c: after a step that was not finite: plays its micro-batches again and fills err with step, layer and
  * samples. */

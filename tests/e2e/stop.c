@@ -92,7 +92,11 @@ TEST(two_runs_never_write_into_one_folder) {
                  ",\"max_steps\": 100000, \"logging_steps\": 10, \"resume_from_checkpoint\": true");
     const pid_t pid = command_start(a, "train \"%s\"", job);
     wait_for(a, path_join(a, here(a, "out"), "log.jsonl"), "\"step\":10,");
-    command_refused(a, 2, "another run is writing there", "train \"%s\"", job);
+    char host[64] = "";
+    CHECK(!gethostname(host, sizeof host - 1));
+    command_refused(a, 2,
+                    arena_print(a, "out: folder locked by pid %d on host %s: another run is", (int)pid, host),
+                    "train \"%s\"", job);
     command_refused(a, 2, "another run is writing there",
                     "train \"%s\" --resume_from_checkpoint false --overwrite_output_dir", job);
     kill(pid, SIGKILL);
@@ -128,6 +132,29 @@ TEST(a_folder_that_holds_a_run_is_never_written_over_unasked) {
     CHECK_STR(sha_of_run(a, job, "--overwrite_output_dir --max_steps 60"), whole);
     command_expect(a, 0, "train \"%s\" --overwrite_output_dir --max_steps 3", job);
     CHECK(!file_exists(path_join(a, out, "checkpoint-30")));
+    arena_free(a);
+}
+
+TEST(overwriting_never_removes_what_the_job_reads) {
+    arena *a = command_begin();
+    const char *model = tiny_model(a), *words = path_join(a, model, "log.csv");
+    put_file(a, "model/log.csv", file_text(a, test_fixture("e2e/train.csv"))); /* named as a run's file */
+    const char *before = listing(a, model);
+    const char *const rows[][2] = {{"model_name_or_path", model},
+                                   {"model_name_or_path", arena_print(a, "%s/../model/", model)},
+                                   {"tokenizer_name", arena_print(a, "%s/tokenizer.json", model)},
+                                   {"train_file", words}};
+    const char *job = tiny_job(a, "job.json", "model", ",\"max_steps\": 3, \"overwrite_output_dir\": true");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *clear =
+            strcmp(rows[i][0], "model_name_or_path") ? "" : "--config_name \"\" --tokenizer_name \"\"";
+        command_refused(a, 2, arena_print(a, "overwrite_output_dir would remove %s of this job", rows[i][0]),
+                        "train \"%s\" %s --%s \"%s\"", job, clear, rows[i][0], rows[i][1]);
+        CHECK_STR(listing(a, model), before);
+    }
+    put_file(a, "model/mine.csv", file_text(a, test_fixture("e2e/train.csv"))); /* not a run's: stays */
+    command_expect(a, 0, "train \"%s\" --train_file \"%s/mine.csv\"", job, model);
+    CHECK(file_exists(path_join(a, model, "mine.csv")));
     arena_free(a);
 }
 
@@ -217,12 +244,55 @@ TEST(a_changed_job_is_not_resumed_as_if_it_were_the_same) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         command_refused(a, 2, rows[i].part, "train \"%s\" --resume_from_checkpoint true %s", job,
                         rows[i].flags);
+    const said s = command_expect(a, 0,
+                                  "train \"%s\" --resume_from_checkpoint true --learning_rate 1e-3 "
+                                  "--lr_scheduler_type cosine --weight_decay 0.1",
+                                  job);
+    CHECK(strstr(s.err, "warning: the job differs from that of "));
+    const char *const table[] = {"learning_rate", "0.005",  "0.001",       "lr_scheduler_type",
+                                 "linear",        "cosine", "weight_decay"};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) CHECK(strstr(s.err, table[i]));
+    CHECK(!strstr(s.err, "not allowed") && strstr(s.err, "allowed: the job counts"));
+    const said refused = command_expect(
+        a, 2, "train \"%s\" --resume_from_checkpoint true --freeze \"*LayerNorm*\" --adam_beta1 0.8", job);
+    CHECK(strstr(refused.err, "not allowed") && strstr(refused.err, "adam_beta1"));
+    CHECK(strstr(refused.err, "the job differs from the checkpoint's: freeze none -> *LayerNorm*\n"));
     put_file(a, "train.csv", arena_print(a, "%sone more row,bill\n", file_text(a, data)));
     command_refused(a, 3, "changed since the checkpoint", "train \"%s\" --resume_from_checkpoint true", job);
     command_expect(a, 0,
                    "train \"%s\" --resume_from_checkpoint true --accept_data_change --max_train_samples 80 "
                    "--num_train_epochs 3",
                    job);
+    arena_free(a);
+}
+
+TEST(a_tokenizer_changed_since_the_checkpoint_is_refused) {
+    arena *a = command_begin();
+    const char *words = here(a, "words");
+    copy_folder(a, test_fixture("e2e/model"), words);
+    const char *job =
+        tiny_job(a, "job.json", "out",
+                 arena_print(a,
+                             ",\"tokenizer_name\": \"%s\", \"max_steps\": 20, \"save_strategy\": "
+                             "\"steps\", \"save_steps\": 10, \"resume_from_checkpoint\": true",
+                             words));
+    const char *whole = sha_of_run(a, job, "");
+    CHECK_OK(folder_remove(path_join(a, here(a, "out"), "checkpoint-20"), err));
+    CHECK_STR(sha_of_run(a, job, ""), whole);
+    CHECK_OK(folder_remove(path_join(a, here(a, "out"), "checkpoint-20"), err));
+    /* two ids change places: weights and sizes stay the same, every text means something else */
+    const char *path = path_join(a, words, "vocab.txt"), *vocab = file_text(a, path), *at = vocab;
+    for (int i = 0; i < 60; i++) at = strchr(at, '\n') + 1;
+    const char *second = strchr(at, '\n') + 1, *rest = strchr(second, '\n') + 1;
+    put_file(a, "words/vocab.txt",
+             arena_print(a, "%.*s%.*s%.*s%s", (int)(at - vocab), vocab, (int)(rest - second), second,
+                         (int)(second - at), at, rest));
+    command_refused(a, 7, "words: tokenizer changed since the checkpoint", "train \"%s\"", job);
+    CHECK(strcmp(sha_of_run(a, job, "--accept_tokenizer_change"), whole));
+    CHECK_OK(folder_remove(path_join(a, here(a, "out"), "checkpoint-20"), err));
+    CHECK_OK(folder_remove(words, err)); /* gone: the checkpoint holds a copy */
+    const said s = command_expect(a, 0, "train \"%s\" --json", job);
+    CHECK(strstr(s.err, "is no longer there, the tokenizer is the checkpoint's own") && strstr(s.out, whole));
     arena_free(a);
 }
 

@@ -1,4 +1,5 @@
-/* run.c - a plan on a device: its slabs to the byte, its weights in and out, and no memory once it has begun. */
+/* run.c - a plan on a device: its slabs to the byte, its weights in and out, and no memory once it has begun.
+ * */
 #include <math.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -76,7 +77,8 @@ static void check_weights(hone_dtype dtype) {
             CHECK(n <= sizeof in / sizeof *in);
             for (size_t k = 0; k < n; k++) in[k] = sinf((float)(k + 1) * 0.37f) + (float)i;
             if (!pass) {
-                CHECK_OK(run_put_param(o.run, i, in, err));
+                CHECK_OK(run_put_param(o.run, i, (int64_t)(n / 3), (int64_t)(n - n / 3), in + n / 3, err));
+                CHECK_OK(run_put_param(o.run, i, 0, (int64_t)(n / 3), in, err));
                 continue;
             }
             CHECK_OK(run_get_param(o.run, i, out, err));

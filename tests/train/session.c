@@ -1,4 +1,5 @@
-/* session.c - a live run inside the process: what it allocates, what a poisoned step does to its weights, its rows. */
+/* session.c - a live run inside the process: what it allocates, what a poisoned step does to its weights, its
+ * rows. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -97,7 +98,7 @@ TEST(a_step_that_is_not_finite_leaves_weights_moments_and_tick_alone) {
               other = param_named(p, "classifier.weight");
     CHECK_OK(run_get_param(l.t.s->run, bad, w, err));
     w[17] = HUGE_VALF;
-    CHECK_OK(run_put_param(l.t.s->run, bad, w, err));
+    CHECK_OK(run_put_param(l.t.s->run, bad, 17, 1, w + 17, err));
     char before[65], after[65];
     hone_tick tick[2];
     sha_of(&l, before);

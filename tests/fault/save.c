@@ -1,0 +1,165 @@
+/* save.c - every call of a save fails in turn, as on a full or broken disk: exit code 8, no checkpoint
+ * announced that is not there, the earlier one intact, and the same bits from whoever goes on. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../test.h"
+#include "base/file.h"
+#include "base/host.h"
+#include "calls.h"
+#include "train/train.h"
+
+static const char *folder_of(arena *a, const char *name) { return path_join(a, test_folder(), name); }
+
+/* A run of six steps with checkpoints after 3 and 6, in this process. The end of its summary goes to sha. */
+static hone_status train(arena *a, const char *name, char sha[65], hone_err *err) {
+    const char *model = arena_print(a, "%s", test_fixture("e2e/model"));
+    const job_override o[] = {{"config_name", model},
+                              {"tokenizer_name", model},
+                              {"train_file", arena_print(a, "%s", test_fixture("e2e/train.csv"))},
+                              {"output_dir", folder_of(a, name)},
+                              {"cache_dir", folder_of(a, "cache")},
+                              {"max_steps", "6"},
+                              {"save_strategy", "steps"},
+                              {"save_steps", "3"},
+                              {"threads", "1"},
+                              {"resume_from_checkpoint", "true"},
+                              {"log_level", "error"}};
+    job *j;
+    text summary = {0}, people = {0};
+    HONE_TRY(job_load(&j, NULL, o, sizeof o / sizeof *o, 1, err));
+    pool *p = pool_new(1);
+    const hone_status status = train_job(j, p, &summary, &people, err);
+    const char *at = status ? NULL : strstr(summary.p, "\"params_sha256\":\"");
+    snprintf(sha, 65, "%s", at ? at + strlen("\"params_sha256\":\"") : "");
+    text_free(&summary);
+    text_free(&people);
+    pool_free(p);
+    job_free(j);
+    return status;
+}
+
+typedef struct {
+    hone_status status;
+    char sha[65], text[1024];
+    faults seen;
+    char last[16];
+} outcome;
+
+/* The run in a process of its own, with these faults. */
+static outcome train_with(arena *a, const char *name, faults f) {
+    outcome o = {0};
+    int ends[2];
+    CHECK(!pipe(ends));
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (!child) {
+        hone_err err = {0};
+        log_set(LOG_QUIET);
+        fault = f;
+        o.status = train(a, name, o.sha, &err);
+        snprintf(o.text, sizeof o.text, "%s", err.text);
+        o.seen = fault;
+        snprintf(o.last, sizeof o.last, "%s", fault.last ? fault.last : "");
+        fault = (faults){0};
+        const int written = write(ends[1], &o, sizeof o) == (ssize_t)sizeof o;
+        _exit(!written);
+    }
+    close(ends[1]);
+    size_t n = 0;
+    for (ssize_t got; n < sizeof o && (got = read(ends[0], (char *)&o + n, sizeof o - n)) > 0;)
+        n += (size_t)got;
+    close(ends[0]);
+    int status;
+    CHECK(waitpid(child, &status, 0) == child);
+    if (n != sizeof o || status)
+        test_fail(__FILE__, __LINE__, "call %d: the run ended with %d", f.fail_at, status);
+    return o;
+}
+
+static int holds(arena *a, const char *path, const char *part) {
+    str s;
+    CHECK_OK(file_read(&s, a, path, (size_t)1 << 24, HONE_EDATA, err));
+    return strstr(s.p, part) != NULL;
+}
+
+static int is_valid(arena *a, const char *folder, int step) {
+    checkpoint c;
+    hone_err ignored = {0};
+    return checkpoint_open(&c, a, arena_print(a, "%s/checkpoint-%d", folder, step), &ignored) == HONE_OK;
+}
+
+static void check_folder(arena *a, const char *folder, const outcome *o, int n) {
+    const char *log = path_join(a, folder, "log.jsonl");
+    if (!is_valid(a, folder, 3))
+        test_fail(__FILE__, __LINE__, "call %d (%s): checkpoint-3 is damaged", n, o->last);
+    const int there = file_exists(path_join(a, folder, "checkpoint-6"));
+    if (there && !is_valid(a, folder, 6))
+        test_fail(__FILE__, __LINE__, "call %d (%s): checkpoint-6 is half there", n, o->last);
+    if (!there && holds(a, log, "{\"step\":6,\"saved\""))
+        test_fail(__FILE__, __LINE__, "call %d (%s): step 6 is said to be saved", n, o->last);
+}
+
+static void fail_calls(int error, int for_ever, int every_write) {
+    arena *a = arena_new("test");
+    const outcome whole = train_with(a, "whole", (faults){.from = NULL});
+    CHECK_INT(whole.status, HONE_OK);
+    int n = 1;
+    for (;; n++) {
+        arena *here = arena_new("a fault");
+        const faults f = {.from = "/.checkpoint-6.",
+                          .fail_at = n,
+                          .every_write = every_write,
+                          .for_ever = for_ever,
+                          .error = error};
+        const outcome o = train_with(here, "out", f);
+        const char *folder = folder_of(here, "out");
+        if (o.seen.n < n) { /* the save has no more calls than that */
+            CHECK_INT(o.status, HONE_OK);
+            arena_free(here);
+            break;
+        }
+        if (o.status != HONE_ESTORAGE)
+            test_fail(__FILE__, __LINE__, "call %d (%s) failed, the run ended with %d: %s", n, o.last,
+                      o.status, o.text);
+        if (!strstr(o.text, strerror(error)))
+            test_fail(__FILE__, __LINE__, "call %d (%s): %s", n, o.last, o.text);
+        check_folder(here, folder, &o, n);
+        const outcome again = train_with(here, "out", (faults){.from = NULL});
+        if (again.status || strcmp(again.sha, whole.sha))
+            test_fail(__FILE__, __LINE__, "after call %d (%s) the next run ended with %d: %s", n, o.last,
+                      again.status, again.text);
+        CHECK_OK(folder_remove(folder, err));
+        arena_free(here);
+    }
+    CHECK(n > 100); /* some twenty files, each opened, written, synced, closed and renamed */
+    arena_free(a);
+}
+
+TEST(every_call_of_a_save_may_find_the_disk_full) { fail_calls(ENOSPC, 0, 1); }
+TEST(a_disk_may_break_for_good_at_any_call_of_a_save) { fail_calls(EIO, 1, 25); }
+
+TEST(writes_that_take_a_part_are_gone_on_with) {
+    arena *a = arena_new("test");
+    const outcome whole = train_with(a, "whole", (faults){.from = NULL}),
+                  parts = train_with(a, "out", (faults){.from = NULL, .short_writes = 997});
+    CHECK_INT(parts.status, HONE_OK);
+    CHECK_STR(parts.sha, whole.sha);
+    CHECK(is_valid(a, folder_of(a, "out"), 3) && is_valid(a, folder_of(a, "out"), 6));
+    arena_free(a);
+}
+
+TEST(a_disk_without_room_for_a_checkpoint_ends_no_training) {
+    arena *a = arena_new("test");
+    const outcome whole = train_with(a, "whole", (faults){.from = NULL}),
+                  full = train_with(a, "out", (faults){.no_room = 1});
+    CHECK_INT(full.status, HONE_OK);
+    CHECK_STR(full.sha, whole.sha);
+    CHECK(!file_exists(path_join(a, folder_of(a, "out"), "checkpoint-3")));
+    CHECK(!holds(a, path_join(a, folder_of(a, "out"), "log.jsonl"), "\"saved\""));
+    CHECK(file_exists(path_join(a, folder_of(a, "out"), "model.safetensors")));
+    arena_free(a);
+}
