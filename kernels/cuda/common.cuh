@@ -58,8 +58,8 @@ template <typename T> struct alignas(16) Pack {
 template <typename T> inline bool is_packed(const hone_tensor &t) {
     return (uintptr_t)t.p % 16 == 0 && t.ld * sizeof(T) % 16 == 0 && t.dim[1] * t.dim[2] * sizeof(T) % 16 == 0;
 }
-template <typename T> static inline T *ptr(const hone_tensor &t) { return static_cast<T *>(t.p); }
-static inline int64_t width(const hone_tensor &t) { return t.dim[1] * t.dim[2]; }
+template <typename T> inline T *ptr(const hone_tensor &t) { return static_cast<T *>(t.p); }
+inline int64_t width(const hone_tensor &t) { return t.dim[1] * t.dim[2]; }
 __host__ __device__ constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* fn<T>(...) for a compute type. */

@@ -43,3 +43,8 @@ hone_emulated(emu_mutant kernels/emu/mutant.cpp "")
 if(NOT HONE_SANITIZE) # the compiler's calls of ThreadSanitizer go to count.cpp
   hone_emulated(emu_count kernels/emu/count.cpp "-fsanitize=thread;-Wno-class-memaccess")
 endif()
+
+option(HONE_CUDA "build libhone_cuda.so with nvcc" OFF)
+if(HONE_CUDA)
+  include(kernels/cuda/nvcc.cmake)
+endif()

@@ -27,8 +27,12 @@ __device__ __forceinline__ void store8(void *p, uint2 x) {
 #endif
 }
 
-/* The block's dynamic shared memory as one struct: launch with sizeof(S). */
+/* The block's dynamic shared memory as one struct: launch with sizeof(S). scripts/kernel-report finds its size as a
+ * comment in the PTX, since ptxas sees none of it. */
 template <typename S> __device__ __forceinline__ S &shared_memory() {
+#ifdef HONE_KERNEL_REPORT
+    asm volatile("// shared bytes: %0" ::"n"((int)sizeof(S)));
+#endif
 #ifdef __CUDACC__
     extern __shared__ __align__(1024) unsigned char hone_dynamic_shared[];
     return *reinterpret_cast<S *>(hone_dynamic_shared);
