@@ -33,8 +33,10 @@ static const hone_device_v1 *load(void) {
 }
 
 static hone_status open_on(const hone_device_v1 *table, hone_device **out, int ordinal, hone_err *err) {
+    static pool *alone;
     static hone_host_v1 host; /* outlives the device */
-    host = *pool_host(pool_new(1));
+    if (!alone) alone = pool_new(1);
+    host = *pool_host(alone);
     host.log = note;
     return table->open(out, &host, ordinal, err);
 }
@@ -149,6 +151,10 @@ TEST(emu_fault_on_the_device_is_reported_with_its_calls) {
     *said = 0;
     CHECK_INT(table->queue_wait(q), HONE_ECOMM);
     CHECK(strstr(said, "drain this machine"));
+    machine->work_error = 0; /* or nothing could be given back */
+    table->queue_free(q);
+    table->slab_free(d, slab);
+    table->close(d);
 }
 
 /* ---- the library of products -------------------------------------------------------------------------------------*/
