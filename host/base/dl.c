@@ -75,7 +75,7 @@ const hone_device_v1 *device_load(const char *name, hone_err *err) {
     int found = 0;
     char shown[64];
     if (!*name || strlen(name) > 32 || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")]) {
-        hone_fail(err, HONE_EUSAGE, "device \"%s\" is no name of a device; expected ref, cpu or cuda",
+        hone_fail(err, HONE_EUSAGE, "device \"%s\" is no name of a device; expected ref, cpu, cuda or emu",
                   text_escape(shown, sizeof shown, name, strlen(name)));
         return NULL;
     }
@@ -122,4 +122,21 @@ int program_share(text *path, const char *file) {
         if (file_is_regular(path->p)) return 1;
     }
     return 0;
+}
+
+const hone_device_v1 *device_try(const char *name, hone_err *err) {
+    const hone_device_v1 *table = device_load(name, err);
+    if (!table) return NULL;
+    pool *alone = pool_new(1);
+    hone_device *device;
+    const hone_status status = table->open(&device, pool_host(alone), 0, err);
+    if (!status) table->close(device);
+    pool_free(alone);
+    return status ? NULL : table;
+}
+
+const hone_device_v1 *device_pick(const char *name, hone_err *err) {
+    if (strcmp(name, "auto")) return device_load(name, err);
+    const hone_device_v1 *table = device_try("cuda", NULL);
+    return table ? table : device_load("cpu", err);
 }

@@ -57,6 +57,10 @@ int64_t rss_now_bytes(void);
 /* dl.c: find and open a device's shared object: HONE_PLUGINS, then beside the program (../lib/hone, .), then the
  * install folder. NULL and err: not there, or another version of the table; err says where it was looked for. */
 const hone_device_v1 *device_load(const char *name, hone_err *err);
+/* The same, opened and closed once: NULL and err also where this machine is not ready for it. */
+const hone_device_v1 *device_try(const char *name, hone_err *err);
+/* By name; "auto": cuda where this machine is ready for it, else cpu. */
+const hone_device_v1 *device_pick(const char *name, hone_err *err);
 /* What the shared object of a loaded device exports beside its table; NULL: nothing of that name. */
 const void *device_symbol(const hone_device_v1 *table, const char *symbol);
 /* Set path to where a file of hone's own (configs/...) lies: in the checkout around the build folder, or installed

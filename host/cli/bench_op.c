@@ -264,9 +264,10 @@ static hone_status open_counting(bench *b, hone_err *err) {
 
 static hone_status open_devices(bench *b, pool *p, hone_err *err) {
     b->host = pool_host(p);
-    b->on.table = device_load(b->device, err);
+    b->on.table = device_pick(b->device, err);
     b->on.ref = b->on.table ? device_load("ref", err) : NULL;
     if (!b->on.ref) return HONE_EUSAGE;
+    b->device = b->on.table->name;
     HONE_TRY(b->on.table->open(&b->on.device[0], b->host, 0, err));
     b->on.n_devices = 1;
     HONE_TRY(b->on.ref->open(&b->on.ref_device, b->host, 0, err));
@@ -298,7 +299,7 @@ hone_status bench_op(const args *a, hone_err *err) {
     bench b = {.err = err,
                .name = a->word[0],
                .shape = args_value(a, "shape"),
-               .device = a->device && strcmp(a->device, "auto") ? a->device : "cpu",
+               .device = a->device ? a->device : "auto",
                .dtype = HONE_F32};
     const char *names[2 * N_FAMILIES + 1] = {"step"}, *dtype = args_value(a, "dtype");
     int64_t milliseconds;

@@ -63,7 +63,7 @@ static void print_help(const command *c, text *t) {
 }
 
 static void print_version(int as_json, text *t) {
-    static const char *const devices[] = {"ref", "cpu", "cuda"};
+    static const char *const devices[] = {"ref", "cpu", "cuda", "emu"};
     if (as_json)
         text_printf(t,
                     "{\"version\":\"%s\",\"commit\":\"%s\",\"compiler\":\"%s\",\"build_type\":\"%s\","
@@ -78,14 +78,15 @@ static void print_version(int as_json, text *t) {
     for (int i = 0, n = 0; i < 4; i++)
         if (has[i]) text_printf(t, as_json ? "%s\"%s\"" : "%s %s", as_json && n++ ? "," : "", sets[i]);
     text_str(t, as_json ? "],\"devices\":{" : "\n");
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         hone_err err = {0};
-        const hone_device_v1 *d = device_load(devices[i], &err);
+        const hone_device_v1 *d = device_try(devices[i], &err);
         if (as_json) {
             text_printf(t, "%s\"%s\":", i ? "," : "", devices[i]);
             if (d) text_str(t, "\"found\"");
             else text_json(t, err.text, strlen(err.text));
-        } else text_printf(t, "device %s: %s\n", devices[i], d ? "found" : err.text);
+        } else if (d) text_printf(t, "device %s: found\n", devices[i]);
+        else text_printf(t, "%s\n", err.text);
     }
     if (as_json) text_str(t, "}}\n");
 }

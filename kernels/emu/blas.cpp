@@ -106,7 +106,7 @@ algorithm describe(const operation &o, const layout &a, const layout &b, const l
 
 /* ---- the product -------------------------------------------------------------------------------------------------*/
 typedef float lanes __attribute__((vector_size(32)));
-constexpr int64_t TILE = 32, COLUMNS = 4; /* of D, in registers */
+constexpr int64_t TILE = 16, COLUMNS = 4; /* of D, in registers */
 
 /* op(A) as [tiles of m][k][TILE] and op(B) as [tiles of n][k][COLUMNS], in fp32, zeros beyond the ends. */
 std::vector<float> packed(const char *p, const layout &l, bool transposed, int64_t extent, int64_t k,
@@ -118,18 +118,26 @@ std::vector<float> packed(const char *p, const layout &l, bool transposed, int64
                 get(p, transposed ? j + i * l.ld : i + j * l.ld, l.type);
     return out;
 }
-/* sum[COLUMNS][TILE] over k from first to last. */
-void multiply_tile(const float *a, const float *b, int64_t first, int64_t last, float *sum) {
+/* sum[COLUMNS][TILE] over k from first to last, a product and a sum at a time: the same bits with and without AVX. */
+typedef void multiply_fn(const float *a, const float *b, int64_t first, int64_t last, float *sum);
+__attribute__((always_inline)) inline void multiply_tile(const float *a, const float *b, int64_t first,
+                                                         int64_t last, float *sum) {
     constexpr int V = TILE / 8;
     lanes s[COLUMNS][V] = {};
     for (int64_t k = first; k < last; k++)
-        for (int j = 0; j < COLUMNS; j++)
-            for (int v = 0; v < V; v++) {
-                lanes x;
-                memcpy(&x, a + k * TILE + 8 * v, sizeof x);
-                s[j][v] += x * b[k * COLUMNS + j];
-            }
+        for (int v = 0; v < V; v++) {
+            lanes x;
+            memcpy(&x, a + k * TILE + 8 * v, sizeof x);
+            for (int j = 0; j < COLUMNS; j++) s[j][v] += x * b[k * COLUMNS + j];
+        }
     memcpy(sum, s, sizeof s);
+}
+__attribute__((target("avx2"))) void multiply_avx2(const float *a, const float *b, int64_t first,
+                                                   int64_t last, float *sum) {
+    multiply_tile(a, b, first, last, sum);
+}
+void multiply_any(const float *a, const float *b, int64_t first, int64_t last, float *sum) {
+    multiply_tile(a, b, first, last, sum);
 }
 
 struct job {
@@ -159,14 +167,16 @@ void multiply(const job &w, int n_workers) {
                              B = packed(w.B, w.b, !w.o.trans_b, n, k, COLUMNS);
     const int64_t middle = w.g.number == 0 && cuemu_control()->tells_rows && n > 64 ? k / 2 : 0;
     const int64_t m_tiles = (m + TILE - 1) / TILE, n_tiles = (n + COLUMNS - 1) / COLUMNS;
+    multiply_fn *const multiply_one = __builtin_cpu_supports("avx2") ? multiply_avx2 : multiply_any;
     const auto columns = [&](int64_t first, int64_t last) {
         for (int64_t t = first; t < last; t++)
             for (int64_t u = 0; u < m_tiles; u++) {
                 float sum[COLUMNS][TILE], more[COLUMNS][TILE];
-                multiply_tile(&A[(size_t)(u * k * TILE)], &B[(size_t)(t * k * COLUMNS)], middle, k,
-                              &sum[0][0]);
-                multiply_tile(&A[(size_t)(u * k * TILE)], &B[(size_t)(t * k * COLUMNS)], 0, middle,
-                              &more[0][0]);
+                multiply_one(&A[(size_t)(u * k * TILE)], &B[(size_t)(t * k * COLUMNS)], middle, k,
+                             &sum[0][0]);
+                if (middle)
+                    multiply_one(&A[(size_t)(u * k * TILE)], &B[(size_t)(t * k * COLUMNS)], 0, middle,
+                                 &more[0][0]);
                 for (int64_t j = t * COLUMNS; j < std::min(n, (t + 1) * COLUMNS); j++)
                     for (int64_t i = u * TILE; i < std::min(m, (u + 1) * TILE); i++)
                         finish(w, i, j,

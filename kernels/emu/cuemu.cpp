@@ -224,7 +224,7 @@ NO_TSAN void run_block(block &b, unsigned id) {
 }
 /* Blocks first, first + n_workers ... on this OS thread. */
 NO_TSAN void work(const grid &g, const std::function<void()> &body, unsigned first) {
-    constexpr size_t RED = 64; /* the address sanitizer has its own, and sees reads too */
+    [[maybe_unused]] constexpr size_t RED = 64; /* the address sanitizer has its own, and sees reads too */
     std::unique_ptr<block> own(new block());
     block &b = *own;
     b.n = g.threads.x * g.threads.y * g.threads.z;

@@ -46,7 +46,7 @@ TEST(help_version_and_overview) {
           strstr(s.out, "per_device_train_batch_size"));
     const json *v = command_json(a, "--version --json");
     need(v, "version commit compiler build_type instruction_sets devices");
-    need(member(v, "devices"), "ref cpu cuda");
+    need(member(v, "devices"), "ref cpu cuda emu");
     CHECK(!strncmp(command_expect(a, 0, "--version").out, arena_print(a, "hone %s (", text_of(v, "version")),
                    6));
     arena_free(a);
