@@ -102,7 +102,6 @@ __device__ __forceinline__ void sum_window(const EmbedBack<T> &a, int64_t window
     const int32_t row_here = place < a.N ? a.order[place] : 0, id_here = a.id_at(place);
     const int32_t id_before = a.id_at(first - 1), id_after = a.id_at(first + WINDOW);
     float sum[P::size] = {};
-    int began_before = 1; /* may the run have begun before this window? */
     for (int r = 0; r < WINDOW; r += IN_FLIGHT) {
         P x[IN_FLIGHT];
 #pragma unroll
@@ -119,13 +118,12 @@ __device__ __forceinline__ void sum_window(const EmbedBack<T> &a, int64_t window
 #pragma unroll
             for (int e = 0; e < P::size; e++) sum[e] += x[k][e];
             if (next == id && !is_last) continue;
-            const int is_late = began_before && id == id_before, goes_on = next == id;
+            const int is_late = id == id_before, goes_on = next == id; /* ids are sorted: a run has its own */
             float *partial = a.partials + (window * 2 + !is_late) * a.D + d;
             if (id >= 0 && d < a.D) {
                 if (is_late || goes_on) write_sum<P::size>(partial, sum, 0);
                 else write_sum<P::size>(a.dw.at(id, d), sum, a.is_plus);
             }
-            began_before = 0;
 #pragma unroll
             for (int e = 0; e < P::size; e++) sum[e] = 0;
         }
