@@ -8,7 +8,8 @@
         devices_play(&on, HONE_OP_##first, HONE_OP_##last, CASES_CHECK);                                     \
     }
 
-AGREES(norms, NORM_FWD, NORM_BWD)
+AGREES(norm_forward, NORM_FWD, NORM_FWD)
+AGREES(norm_backward, NORM_BWD, NORM_BWD)
 AGREES(softmax, SOFTMAX_FWD, SOFTMAX_BWD)
 AGREES(losses, XENT, SPAN_XENT)
 AGREES(conversions, COPY, COPY)
