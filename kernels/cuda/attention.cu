@@ -35,7 +35,9 @@ template <typename T> static Attention<T> operands(const hone_call *c, const att
     a.N = cut.N, a.H = (int)cut.H, a.group = (int)(cut.H / cut.G), a.K = (int)cut.K, a.block_rows = cut.block_rows;
     a.band = attention_band_of(&c->attr);
     a.scale = (float)c->attr.attention.scale;
+    a.log2_scale = a.scale * LOG2_E;
     a.drop = drop_of(c, c->attr.p, c->attr.site);
+    a.limit = a.drop.threshold << 16;
     return a;
 }
 
@@ -51,7 +53,7 @@ static hone_status make_list(hone_queue *q, const hone_call *c, const attention_
     attention_lister lister = {};
     lister.band = a->band;
     lister.q_at = ptr<const hone_range>(at[0]), lister.k_at = ptr<const hone_range>(at[1]);
-    lister.key = a->key;
+    lister.key = a->drop.threshold ? a->key : NULL;
     lister.has_positions = a->q_pos != NULL;
     lister.rows[0] = cut.N, lister.rows[1] = cut.M;
     a->list = static_cast<const attention_counts *>(c->work);

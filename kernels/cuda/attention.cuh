@@ -30,8 +30,9 @@ template <typename T> struct Attention {
     int64_t N;
     int H, group, K;            /* group: heads of queries that share a head of keys, H / G */
     attention_band band;
-    float scale;
+    float scale, log2_scale;    /* log2_scale: scores to powers of two */
     Drop drop;
+    uint32_t limit;             /* a number in the upper half of a word is kept if >= limit */
     int block_rows;             /* of the list's blocks */
 };
 

@@ -5,7 +5,7 @@
  *
  *   counts   one record of 32 bytes
  *   bins     4 units of 32 rows (128 bytes): sequences of at most 128 queries and keys, several to a block
- *   tiles    queries of one longer sequence, tile_rows at most: forward, and dq where it is not made with dk and dv
+ *   tiles    queries of one longer sequence (or of one whose queries were picked), tile_rows at most: forward, and dq where it is not made with dk and dv
  *   blocks   keys of one longer sequence, block_rows at most: dk and dv
  *
  * Rows of no sequence are pieces too: queries without keys (o = 0, lse = +inf, dq = 0), keys without queries (dk = dv = 0).
@@ -40,8 +40,8 @@ typedef struct {
     int32_t q_row, k_row;               /* of the sequence */
     uint16_t q_len, k_len, slot, first; /* first: which unit of its sequence this is */
     int32_t seq;
-    uint32_t sample, is_picked;
-    int32_t unused;
+    uint32_t sample; /* of all its query rows */
+    int32_t unused[2];
 } attention_unit;
 
 /* Queries (keys) first .. first + tile_rows - 1 (block_rows) of a sequence. */
@@ -131,22 +131,27 @@ LIST_FUNCTION attention_piece attention_sequence(const attention_lister *l, int6
     return s;
 }
 
-LIST_FUNCTION int attention_units(const attention_cut *cut, hone_range q, hone_range k) {
-    const int longest = q.n > k.n ? q.n : k.n;
-    return longest <= cut->bin_rows ? (longest + UNIT_ROWS - 1) / UNIT_ROWS : 0;
+/* Of a bin; 0: it goes to tiles and blocks. */
+LIST_FUNCTION int attention_units(const attention_lister *l, const attention_piece *s) {
+    const int longest = s->q_len > s->k_len ? s->q_len : s->k_len;
+    return longest <= l->cut->bin_rows && !s->is_picked ? (longest + UNIT_ROWS - 1) / UNIT_ROWS : 0;
 }
 
 /* First fit by falling size, which for sizes 1 to 4 in bins of 4 is arithmetic: fours, then threes, then pairs of twos;
  * ones fill the room beside the threes, then beside an odd two, then bins of their own. */
 LIST_FUNCTION int attention_fill_bins(const attention_lister *l, attention_unit *unit) {
     int n[BIN_UNITS + 1] = {0}, rank[BIN_UNITS + 1] = {0};
-    for (int64_t b = 0; b < l->cut->B; b++) n[attention_units(l->cut, l->q_at[b], l->k_at[b])]++;
+    for (int64_t b = 0; b < l->cut->B && l->cut->bin_rows; b++) {
+        const attention_piece s = attention_sequence(l, b);
+        n[attention_units(l, &s)]++;
+    }
     const int twos_at = n[4] + n[3], ones_at = twos_at + (n[2] + 1) / 2, beside = n[3] + 2 * (n[2] & 1);
     const int n_bins = ones_at + (n[1] > beside ? (n[1] - beside + BIN_UNITS - 1) / BIN_UNITS : 0);
-    const attention_unit nobody = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    const attention_unit nobody = {0, 0, 0, 0, 0, 0, 0, 0, {0, 0}};
     for (int i = 0; i < n_bins * BIN_UNITS; i++) unit[i] = nobody;
-    for (int64_t b = 0; b < l->cut->B; b++) {
-        const int size = attention_units(l->cut, l->q_at[b], l->k_at[b]), r = rank[size]++;
+    for (int64_t b = 0; b < l->cut->B && n_bins; b++) {
+        const attention_piece s = attention_sequence(l, b);
+        const int size = attention_units(l, &s), r = rank[size]++;
         if (size == 0) continue;
         int at = r * BIN_UNITS; /* of a four */
         if (size == 3) at = (n[4] + r) * BIN_UNITS;
@@ -156,11 +161,16 @@ LIST_FUNCTION int attention_fill_bins(const attention_lister *l, attention_unit 
             else if (r < beside) at = (ones_at - 1) * BIN_UNITS + 2 + (r - n[3]);
             else at = ones_at * BIN_UNITS + (r - beside);
         }
-        const attention_piece s = attention_sequence(l, b);
         for (int u = 0; u < size; u++) {
-            const attention_unit x = {
-                s.q_row,     s.k_row, (uint16_t)s.q_len, (uint16_t)s.k_len, (uint16_t)(at % BIN_UNITS),
-                (uint16_t)u, s.seq,   s.sample,          s.is_picked,       0};
+            const attention_unit x = {s.q_row,
+                                      s.k_row,
+                                      (uint16_t)s.q_len,
+                                      (uint16_t)s.k_len,
+                                      (uint16_t)(at % BIN_UNITS),
+                                      (uint16_t)u,
+                                      s.seq,
+                                      s.sample,
+                                      {0, 0}};
             unit[at + u] = x;
         }
     }
@@ -241,9 +251,8 @@ LIST_FUNCTION void attention_fill(attention_lister *l, void *out) {
         for (int c = 0; c < COST_CLASSES; c++) l->n[list][c] = 0;
     for (l->is_placing = 0; l->is_placing < 2; l->is_placing++) {
         for (int64_t b = 0; b < l->cut->B; b++) {
-            if (attention_units(l->cut, l->q_at[b], l->k_at[b]) > 0 || l->q_at[b].n + l->k_at[b].n == 0)
-                continue;
             const attention_piece s = attention_sequence(l, b);
+            if (attention_units(l, &s) > 0 || s.q_len + s.k_len == 0) continue;
             attention_put_tiles(l, s);
             attention_put_blocks(l, s);
         }

@@ -127,7 +127,7 @@ __global__ void __launch_bounds__(BinBackward<K>::THREADS, K <= 64 ? 2 : 1)
     copy_rows<K>(m.v, a.v, (int64_t)of_keys * K, BIN_ROWS, key);
 
     const attention_unit u = unit[slot / UNIT_ROWS];
-    const int j0 = u.first * UNIT_ROWS + slot % UNIT_ROWS;
+    const int j0 = u.first * UNIT_ROWS + slot % UNIT_ROWS; /* the sequence begins at row slot - j0 */
     int n_chunks = 0;
     for (int i = 0; i < BIN_UNITS; i++) n_chunks = max(n_chunks, (unit[i].q_len + 63) / 64);
     Owned<K, MT> x;
@@ -142,11 +142,11 @@ __global__ void __launch_bounds__(BinBackward<K>::THREADS, K <= 64 ? 2 : 1)
         const View<T> w = view_of(a, piece_of(u), head);
         for (int chunk = 0; chunk < n_chunks; chunk++) {
 #pragma unroll 1
-            for (int i0 = chunk * 64; i0 < min(chunk * 64 + 64, (int)u.q_len); i0 += 16) {
+            for (int i0 = chunk * 64; i0 < min(chunk * 64 + 64, w.s.q_len); i0 += 16) {
                 int begin, end;
                 w.live_keys(i0, 16, &begin, &end);
                 if (j0 + 16 * MT <= begin || j0 >= end) continue; /* what dq reads of dS' stops there too */
-                const int q_slot = u.slot * UNIT_ROWS + i0;
+                const int q_slot = slot - j0 + i0;
                 const Step at = {m.k, m.q, m.d_o, m.v, m.lse + q_slot, m.delta + q_slot, slot, q_slot, i0 / 16 % 4, i0, j0};
                 own_step<T, K, DROP, MT>(x, w, at);
             }

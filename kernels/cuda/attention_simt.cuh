@@ -129,7 +129,7 @@ __device__ void soften(float s[4][4], Scratch &m, const Attention<T> &a, const a
         float top = m.row_max[r], sum = 0;
         for (int j = 0; j < 4; j++) {
             const int key = j0 + t + 16 * j;
-            s[i][j] = key < piece.k_len && sees(a.band, m.stand[r], key) ? s[i][j] * a.scale * LOG2_E : -INFINITY;
+            s[i][j] = key < piece.k_len && sees(a.band, m.stand[r], key) ? s[i][j] * a.log2_scale : -INFINITY;
             top = fmaxf(top, s[i][j]);
         }
         top = warp_max<16>(top);
@@ -213,7 +213,7 @@ __device__ void probabilities_and_gradients(Scratch &m, const Attention<T> &a, c
         for (int j = 0; j < 4; j++) {
             const int r = 4 * y + i, c = t + 16 * j;
             const bool lives = c < n_keys && sees(a.band, m.stand[r], j0 + c);
-            const float p = lives ? exp2f(score[i][j] * a.scale * LOG2_E - m.lse[r]) : 0.0f;
+            const float p = lives ? exp2f(score[i][j] * a.log2_scale - m.lse[r]) : 0.0f;
             const bool kept = lives && (a.drop.threshold == 0 || keeps(a.drop, m.key[r], j0 + c, head));
             m.p[r][c] = kept ? p : 0.0f;
             m.ds[r][c] = lives ? p * ((kept ? dp[i][j] * a.drop.scale : 0.0f) - m.delta[r]) : 0.0f;

@@ -183,8 +183,7 @@ __global__ void __launch_bounds__(BlockBackward<K>::THREADS, 1)
     copy_keys<K>(m.v, a.v, w, w.s.first, Shared::ROWS);
     int begin, end;
     live_chunks(w, w.s.first, Shared::ROWS, mode, &begin, &end);
-    const int n_chunks = (end - begin) / CHUNK, n_steps = n_chunks * a.group; /* heads that share the keys, one after another */
-    if (n_steps) begin_chunk<T, K>(m, w, 0, begin);
+    if (begin < end) begin_chunk<T, K>(m, w, 0, begin);
     else async_commit();
     async_wait<0>();
     __syncthreads();
@@ -192,15 +191,15 @@ __global__ void __launch_bounds__(BlockBackward<K>::THREADS, 1)
     begin_owned(x);
     load_owned(x, m.v, slot);
 
-    for (int step = 0; step < n_steps; step++) {
-        const int stage = step % n_stages, chunk0 = begin + step % n_chunks * CHUNK;
-        w.head = of_keys * a.group + step / n_chunks;
+    /* Heads that share the keys, one after another, and their chunks. */
+    for (int stage = 0, chunk0 = begin; chunk0 < end;) {
         chunk_delta<T, K>(m, w, stage, chunk0);
         __syncthreads(); /* delta is there; v has been read, or the other stage */
         View<T> next = w;
-        next.head = of_keys * a.group + (step + 1) / n_chunks;
-        const int next0 = begin + (step + 1) % n_chunks * CHUNK;
-        if (n_stages == 2 && step + 1 < n_steps) begin_chunk<T, K>(m, next, stage ^ 1, next0);
+        next.head += chunk0 + CHUNK >= end;
+        const int next0 = next.head == w.head ? chunk0 + CHUNK : begin;
+        const bool has_next = next.head < (of_keys + 1) * a.group;
+        if (n_stages == 2 && has_next) begin_chunk<T, K>(m, next, stage ^ 1, next0);
 #pragma unroll 1
         for (int i0 = chunk0; i0 < min(chunk0 + CHUNK, w.s.q_len); i0 += 16) {
             int from, to;
@@ -215,12 +214,14 @@ __global__ void __launch_bounds__(BlockBackward<K>::THREADS, 1)
             __syncthreads(); /* dS' is complete */
             chunk_query_gradients<T, K>(m, w, m.stage[stage].q, chunk0, mode);
         }
-        if (n_stages == 1 && step + 1 < n_steps) {
+        if (n_stages == 1 && has_next) {
             __syncthreads();
             begin_chunk<T, K>(m, next, 0, next0);
         }
         async_wait<0>();
         __syncthreads();
+        if (!has_next) break;
+        w.head = next.head, chunk0 = next0, stage ^= n_stages - 1;
     }
     __syncthreads(); /* without queries: v has been read */
     if (j0 < w.s.k_len) finish_owned<T, K, MT>(x, w, m.k, m.v, slot, j0, of_keys);
@@ -270,10 +271,10 @@ __device__ __forceinline__ void differentiate_rows(const float s[2][4], float dp
 #pragma unroll
     for (int e = 0; e < 8; e++) {
         const int r = e >> 1 & 1, n = e >> 2;
-        float p = exp2_fast(s[n][e & 3] * w.log2_scale - lse[r]);
+        float p = exp2_fast(s[n][e & 3] * w.a->log2_scale - lse[r]);
         if (is_edge && !w.lives(i0 + g + 8 * r, j0 + 8 * n + 2 * t + (e & 1))) p = 0;
         const uint32_t number = word[r + 2 * n];
-        const bool kept = !DROP || (e & 1 ? number : number << 16) >= w.limit;
+        const bool kept = !DROP || (e & 1 ? number : number << 16) >= w.a->limit;
         dp[n][e & 3] = p * ((kept ? dp[n][e & 3] * w.a->drop.scale : 0.0f) - delta[r]);
     }
 }

@@ -84,9 +84,8 @@ __device__ __forceinline__ void stage_rows(uint4 *tile, int row0, int chunk0, co
 template <typename T> struct View {
     const Attention<T> *a;
     attention_piece s;
-    int head, off;              /* off: query i stands at key i + off */
-    float log2_scale;           /* scores to powers of two */
-    uint32_t key0, key1, limit; /* dropout: key of the numbers; a number in the upper half of a word is kept if >= limit */
+    int head, off;       /* off: query i stands at key i + off */
+    uint32_t key0, key1; /* of dropout's numbers */
 
     __device__ __forceinline__ bool is_edge(int i0, int n_queries, int j0, int n_keys) const {
         return j0 + n_keys > s.k_len || j0 + n_keys - 1 > i0 + off + a->band.right ||
@@ -100,12 +99,12 @@ template <typename T> struct View {
     }
 };
 template <typename T> __device__ View<T> view_of(const Attention<T> &a, const attention_piece &s, int head) {
-    View<T> w = {&a, s, head, s.k_len - s.q_len, a.scale * LOG2_E, 0, 0, a.drop.threshold << 16};
+    View<T> w = {&a, s, head, s.k_len - s.q_len, 0, 0};
     if (a.drop.threshold) w.key0 = a.drop.tick->step_key[0] ^ a.drop.site, w.key1 = a.drop.tick->step_key[1];
     return w;
 }
 __device__ __forceinline__ attention_piece piece_of(const attention_unit &u) {
-    return {u.q_row, u.q_len, u.k_row, u.k_len, 0, u.seq, u.sample, u.is_picked};
+    return {u.q_row, u.q_len, u.k_row, u.k_len, 0, u.seq, u.sample, 0};
 }
 __device__ __forceinline__ const attention_unit *bin_of(const attention_counts *list, int i) {
     return i < list->n_bins ? reinterpret_cast<const attention_unit *>(list) + 1 + i * BIN_UNITS : nullptr;
@@ -153,13 +152,16 @@ template <typename T> __device__ __forceinline__ void numbers_by_key(uint32_t wo
         return;
     }
     word[0][0] = word[0][1] = word[1][0] = word[1][1] = 0;
-    for (int x = 0; x < 4; x++) { /* query 8 n + 2 t + c */
+#pragma unroll 1 /* rare, and registers are short here */
+    for (int x = 0; x < 4; x++) { /* query 8 n + 2 t + c: the words turn round to the one that it is for */
         const int c = x & 1, n = x >> 1;
         const hone_key key = w.a->key[w.s.q_row + min(i0 + 8 * n + 2 * t + c, w.s.q_len - 1)];
         const uint4 u = philox(c0 + (key.position & 7) * 4, key.position >> 4 | c1, key.sample, 0, w.key0, w.key1);
         const uint32_t low = key.position & 8 ? u.y : u.x, high = key.position & 8 ? u.w : u.z;
-        word[c][0] |= (low >> 16 * odd & 0xffff) << 16 * n;
-        word[c][1] |= (high >> 16 * odd & 0xffff) << 16 * n;
+        const uint32_t first = word[0][0] | (low >> 16 * odd & 0xffff) << 16 * n;
+        const uint32_t second = word[0][1] | (high >> 16 * odd & 0xffff) << 16 * n;
+        word[0][0] = word[1][0], word[0][1] = word[1][1];
+        word[1][0] = first, word[1][1] = second;
     }
 }
 
@@ -227,8 +229,8 @@ __device__ __forceinline__ void soften(Rising<K, MT> &x, float s[MT][STEP_KEYS<K
 #pragma unroll
             for (int n = 0; n < KEYS / 8; n++) top = fmaxf(top, fmaxf(s[m][n][2 * r], s[m][n][2 * r + 1]));
             top = warp_max<4>(top);
-            base[r] = top == -INFINITY ? 0.0f : top * w.log2_scale; /* no key yet: no inf - inf */
-            const float shrink = exp2_fast(x.top[m][r] * w.log2_scale - base[r]);
+            base[r] = top == -INFINITY ? 0.0f : top * w.a->log2_scale; /* no key yet: no inf - inf */
+            const float shrink = exp2_fast(x.top[m][r] * w.a->log2_scale - base[r]);
             x.top[m][r] = top;
             x.sum[m][r] *= shrink;
 #pragma unroll
@@ -242,10 +244,10 @@ __device__ __forceinline__ void soften(Rising<K, MT> &x, float s[MT][STEP_KEYS<K
             for (int e = 0; e < 8; e++) {
                 const int r = e >> 1 & 1;
                 float &score = s[m][2 * n + (e >> 2)][e & 3];
-                const float p = exp2_fast(score * w.log2_scale - base[r]);
+                const float p = exp2_fast(score * w.a->log2_scale - base[r]);
                 x.sum[m][r] += p;
                 const uint32_t number = word[r + 2 * (e >> 2)];
-                score = DROP && (e & 1 ? number : number << 16) < w.limit ? 0.0f : p;
+                score = DROP && (e & 1 ? number : number << 16) < w.a->limit ? 0.0f : p;
             }
         }
     }
@@ -281,7 +283,7 @@ __device__ __forceinline__ void finish_rows(Rising<K, MT> &x, const View<T> &w, 
             const int i = i0 + 16 * m + g + 8 * r;
             if (lane_id() % 4 == 0 && i < w.s.q_len)
                 *w.a->lse.at(w.head, w.s.q_row + i) =
-                    sum == 0 ? INFINITY : (x.top[m][r] * w.log2_scale + log2_fast(sum)) * LN_2;
+                    sum == 0 ? INFINITY : (x.top[m][r] * w.a->log2_scale + log2_fast(sum)) * LN_2;
 #pragma unroll
             for (int n = 0; n < K / 8; n++) x.o[m][n][2 * r] *= factor, x.o[m][n][2 * r + 1] *= factor;
         }
@@ -333,10 +335,10 @@ __device__ __forceinline__ void differentiate(float s[2][4], float dp[2][4], con
         const float2 delta = *reinterpret_cast<const float2 *>(at.delta + 8 * n + 2 * t);
 #pragma unroll
         for (int e = 0; e < 4; e++) {
-            float p = exp2_fast(s[n][e] * w.log2_scale - (e & 1 ? lse.y : lse.x));
+            float p = exp2_fast(s[n][e] * w.a->log2_scale - (e & 1 ? lse.y : lse.x));
             if (is_edge && !w.lives(at.i0 + 8 * n + 2 * t + (e & 1), j0 + g + 8 * (e >> 1))) p = 0;
             const uint32_t number = word[e & 1][e >> 1];
-            const bool kept = !DROP || (n ? number : number << 16) >= w.limit;
+            const bool kept = !DROP || (n ? number : number << 16) >= w.a->limit;
             const float d = kept ? dp[n][e] * w.a->drop.scale : 0.0f;
             dp[n][e] = p * (d - (e & 1 ? delta.y : delta.x));
             s[n][e] = kept ? p : 0.0f;

@@ -36,12 +36,11 @@ static attention_cut make_cut(const hone_tensor *q, int with_fragments) {
     cut.bin_rows = with_fragments && cut.K <= WIDEST_BIN_HEAD ? BIN_ROWS : 0;
     cut.tile_rows = with_fragments ? (cut.K <= 64 ? 256 : 128) : 64;
     cut.block_rows = cut.tile_rows;
-    const int64_t n_gaps = cut.B + 1;
-    const int64_t n_long = cut.bin_rows ? smaller(cut.B, (cut.N + cut.M) / (BIN_ROWS + 1)) : cut.B;
+    const int64_t from = 2 * cut.B + 1; /* sequences, and gaps between them */
     cut.bins_cap = cut.bin_rows ? smaller(cut.B, ((cut.N + cut.M) / UNIT_ROWS + cut.B) / 3 + 1) : 0;
-    cut.tiles_cap = pieces(cut.N, cut.tile_rows, n_long + n_gaps);
-    cut.blocks_cap = pieces(cut.M, cut.block_rows, n_long + n_gaps);
-    if (with_fragments) cut.blocks_cap += pieces(cut.N, cut.tile_rows, n_gaps);
+    cut.tiles_cap = pieces(cut.N, cut.tile_rows, from);
+    cut.blocks_cap = pieces(cut.M, cut.block_rows, from);
+    if (with_fragments) cut.blocks_cap += pieces(cut.N, cut.tile_rows, cut.B + 1);
     return cut;
 }
 
@@ -118,7 +117,8 @@ void cuda_list_fill(const hone_query *query, const hone_range *q_at, const hone_
                     const hone_key *key, const int64_t rows[2], void *out) {
     const attention_cut cut = attention_cut_of(query->op, query->in);
     attention_lister lister = {
-        .cut = &cut, .band = attention_band_of(&query->attr), .q_at = q_at, .k_at = k_at, .key = key};
+        .cut = &cut, .band = attention_band_of(&query->attr), .q_at = q_at, .k_at = k_at};
+    lister.key = query->attr.p > 0 ? key : NULL;
     lister.has_positions = query->in[first_operand(query->op) + 5].n_dims > 0;
     lister.rows[0] = rows[0], lister.rows[1] = rows[1];
     attention_fill(&lister, out);
