@@ -175,8 +175,8 @@ static hone_status waited(run *r, hone_status status, const char *what, int v, h
 }
 
 hone_status run_put(run *r, int v, const void *from, hone_err *err) {
-    return waited(r, r->table->put(r->queue, run_address(r, v, 0), from, value_bytes(r->plan, v)), "writing", v,
-                  err);
+    return waited(r, r->table->put(r->queue, run_address(r, v, 0), from, value_bytes(r->plan, v)), "writing",
+                  v, err);
 }
 
 hone_status run_get(run *r, int v, void *to, hone_err *err) {
