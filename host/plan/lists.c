@@ -12,7 +12,8 @@ static int same_tensor(const hone_tensor *a, const hone_tensor *b) {
 /* The same but for site, p, scale and strides. */
 static int same_query(const hone_query *a, const hone_query *b) {
     if (a->op != b->op || a->attr.attention.mask != b->attr.attention.mask ||
-        a->attr.attention.left != b->attr.attention.left || a->attr.attention.right != b->attr.attention.right)
+        a->attr.attention.left != b->attr.attention.left ||
+        a->attr.attention.right != b->attr.attention.right)
         return 0;
     for (int k = 0; k < HONE_MAX_IN; k++)
         if (!same_tensor(&a->in[k], &b->in[k])) return 0;

@@ -134,7 +134,7 @@ B("optimizer", "bf16_full_eval", "", bf16_full_eval, "false", "Evaluations compu
 R("optimizer", "loss_scale", "fp16.loss_scale", loss_scale, "0", 0, 16777216, "", "fp16: a fixed loss scale; 0: it moves by itself."),
 I("optimizer", "initial_scale_power", "fp16.initial_scale_power", initial_scale_power, "16", 0, 24, "", "fp16: the first loss scale is 2 to this power."),
 I("optimizer", "loss_scale_window", "fp16.loss_scale_window", loss_scale_window, "1000", 1, 1e9, "steps", "fp16: sound steps in a row before the loss scale doubles."),
-I("optimizer", "hysteresis", "fp16.hysteresis", hysteresis, "2", 1, 1000, "steps", "fp16: steps that overflow before the loss scale halves; such a step is skipped."),
+I("optimizer", "hysteresis", "fp16.hysteresis", hysteresis, "2", 1, 1000, "steps", "fp16: steps that overflow before the loss scale halves; such a step changes no weight, and the schedule goes on."),
 RO("optimizer", "min_loss_scale", "fp16.min_loss_scale", min_loss_scale, "1", 0, 16777216, "", "fp16: a step that overflows at this loss scale ends the run."),
 LATER("optimizer", "tf32", "", "for GPUs"),
 LATER("optimizer", "precision", "mixed_precision f w", "use bf16: true"),

@@ -409,6 +409,11 @@ static hone_status predict_finally(training *t, hone_err *err) {
     return status;
 }
 
+/* Rows that fill rungs, by those of the data. */
+static double padded_fraction(const training *t) {
+    return t->tokens_now ? (double)(t->rows_played - t->tokens_now) / (double)t->tokens_now : 0;
+}
+
 static void add_training(training *t, text *out, double runtime) {
     const hone_plan *p = t->s->plan;
     const int64_t steps_now = t->step - t->start_step;
@@ -430,7 +435,7 @@ static void add_training(training *t, text *out, double runtime) {
     text_str(out, ",\"train_tokens_per_second\":");
     text_double(out, steps_now ? (double)t->tokens_now / runtime : 0);
     text_str(out, ",\"padded_rows_fraction\":");
-    text_double(out, t->tokens_now ? (double)(t->rows_played - t->tokens_now) / (double)t->tokens_now : 0);
+    text_double(out, padded_fraction(t));
     text_str(out, ",\"startup_seconds\":");
     text_double(out, t->first_step_s);
     text_printf(out, ",\"peak_host_bytes\":%lld,\"peak_device_bytes\":%zu,\"planned_device_bytes\":%zu",
@@ -503,6 +508,9 @@ static hone_status finish(training *t, double runtime, results *r, text *summary
     text_add(summary, r->test.p, r->test.n);
     summary->p[0] = '{';
     text_str(summary, "}");
+    if (padded_fraction(t) > 0)
+        text_printf(people, "%.1f %% of the rows played were added to fill graphs\n",
+                    100 * padded_fraction(t));
     text_printf(people,
                 "%lld steps in %.1f s (%.0f tokens a second), first step after %.2f s, params %.16s\nmodel "
                 "folder: %s\n",

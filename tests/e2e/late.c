@@ -89,7 +89,8 @@ TEST(graphs_threads_and_recomputed_layers_keep_the_bits) {
     arena *a = command_begin();
     const char *job = late_job(a, "job.json", "out", ",\"max_steps\": 5, \"device\": \"emu\"");
     const char *sha = sha_of(train(a, job, "first", ""));
-    for (int i = 0; i < 4; i++) CHECK_STR(sha_of(train(a, job, arena_print(a, "other-%d", i), flags[i])), sha);
+    for (int i = 0; i < 4; i++)
+        CHECK_STR(sha_of(train(a, job, arena_print(a, "other-%d", i), flags[i])), sha);
     arena_free(a);
 }
 
@@ -138,9 +139,9 @@ TEST(steps_of_fp16_that_overflow_are_skipped_and_counted) {
         CHECK(loss[i] > 0);
     }
     /* a scale that may not fall ends the run, and says where */
-    const char *e = command_refused(a, 5, "step 1: ",
-                                    "train \"%s\" --quiet --output_dir \"%s\" --min_loss_scale 4194304", job,
-                                    here(a, "floor"));
+    const char *e =
+        command_refused(a, 5, "step 1: ", "train \"%s\" --quiet --output_dir \"%s\" --min_loss_scale 4194304",
+                        job, here(a, "floor"));
     CHECK(strstr(e, " in the head is infinite; sample "));
     arena_free(a);
 }

@@ -56,7 +56,7 @@ TEST(a_batch_is_played_at_the_least_rung_that_holds_it) {
         int64_t tok, seq;
         int rung;
         int64_t played_tok, played_seq;
-    } is[] = {{0, 0, 0, 256, 64},      {256, 64, 0, 256, 64},     {257, 1, 1, 512, 64},
+    } is[] = {{0, 0, 0, 256, 64},     {256, 64, 0, 256, 64},      {257, 1, 1, 512, 64},
               {256, 65, 2, 768, 128}, {4096, 500, 15, 4096, 500}, {3841, 1, 15, 4096, 500}};
     for (size_t i = 0; i < sizeof is / sizeof *is; i++) {
         rows[1] = is[i].tok, rows[2] = is[i].seq;
