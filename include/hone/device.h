@@ -109,8 +109,10 @@ typedef struct {
      * operand and extent in why. work_bytes must not shrink when row extents grow. */
     int (*can)(const hone_query *query, char *why, size_t why_bytes);
     size_t (*work_bytes)(const hone_query *query);
-    /* Attention's work lists: bytes of operand "list" (0: none), and its filling by the batcher. A list serves every
-     * call whose query is the same but for site, p, scale and strides. rows: played, of queries and of keys. */
+    /* Attention's work lists: bytes of operand "list" (0: none), and its filling by the batcher. Pure too. Ranges ascend
+     * and do not overlap; rows: of queries and of keys that are played (those of no sequence are in the list, too); key: of
+     * the query rows, NULL without dropout. A list serves every call whose query is the same but for site, scale, and p
+     * where neither is 0: a forward and its backward have the same one. */
     size_t (*list_bytes)(const hone_query *query);
     void (*list_fill)(const hone_query *query, const hone_range *q_at, const hone_range *k_at, const hone_key *key,
                       const int64_t rows[2], void *out);

@@ -1,7 +1,7 @@
 /* attention.c - lengths, masks, heads, dropout, and five traps:
  *   1 all scores about -200 (keys beyond the end would count e^200 times), 2 scores of thousands, 3 equal
- * scores, 4 masks that leave rows without keys, 5 query rows whose keys are not places 0, 1, 2 .... Backward takes o and lse from ref's forward, rounded as the
- * device keeps them. */
+ * scores, 4 masks that leave rows without keys, 5 query rows whose keys are not places 0, 1, 2 ....
+ * Backward takes o and lse from ref's forward, rounded as the device keeps them. */
 #include "harness.h"
 
 static void set_heads(cases_case *k, int H, int G, int K) {

@@ -5,7 +5,8 @@
  *
  *   counts   one record of 32 bytes
  *   bins     4 units of 32 rows (128 bytes): sequences of at most 128 queries and keys, several to a block
- *   tiles    queries of one longer sequence (or of one whose queries were picked), tile_rows at most: forward, and dq where it is not made with dk and dv
+ *   tiles    queries of one longer sequence (or of one whose queries were picked), tile_rows at most: forward, and
+ *            dq where it is not made with dk and dv
  *   blocks   keys of one longer sequence, block_rows at most: dk and dv
  *
  * Rows of no sequence are pieces too: queries without keys (o = 0, lse = +inf, dq = 0), keys without queries (dk = dv = 0).

@@ -1,4 +1,5 @@
-/* attention_short.cuh - attention of sequences of at most 128 queries and keys, several to a block (a bin of 4 units of 32 rows).
+/* attention_short.cuh - attention of sequences of at most 128 queries and keys, several to a block: a bin of 4 units of
+ * 32 rows.
  *   fwd_bin   o [N,H,K] and lse [H,N] of q [N,H,K], k and v [M,G,K]
  *   bwd_bin   dq, dk, dv of do, o, lse, q, k, v, in one pass: 5 products
  * A block owns a bin in one head, with every row of it in shared memory, read once and written once: the floor, 8 N D

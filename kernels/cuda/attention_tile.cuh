@@ -130,7 +130,8 @@ template <typename T> __device__ __forceinline__ uint4 numbers_by_query(const Vi
     uint32_t word[4];
     for (int r = 0; r < 2; r++) {
         const hone_key key = w.a->key[w.s.q_row + min(i0 + lane_id() / 4 + 8 * r, w.s.q_len - 1)];
-        const uint4 u = philox(c0 + (key.position & 7) * 4 + lane_id() % 4, key.position >> 4 | c1, key.sample, 0, w.key0, w.key1);
+        const uint32_t lane = (key.position & 7) * 4 + lane_id() % 4;
+        const uint4 u = philox(c0 + lane, key.position >> 4 | c1, key.sample, 0, w.key0, w.key1);
         word[r] = key.position & 8 ? u.y : u.x;
         word[r + 2] = key.position & 8 ? u.w : u.z;
     }
@@ -412,7 +413,8 @@ __device__ __forceinline__ void query_gradient(float dq[2 * N][4], const uint4 *
 
 /* dk and dv through the warp's own rows of two tiles that nobody reads any more. */
 template <typename T, int K, int MT>
-__device__ __forceinline__ void finish_owned(Owned<K, MT> &x, const View<T> &w, uint4 *k, uint4 *v, int slot, int j0, int head) {
+__device__ __forceinline__ void finish_owned(Owned<K, MT> &x, const View<T> &w, uint4 *k, uint4 *v, int slot, int j0,
+                                             int head) {
     const auto where = [&](int r) { return j0 + r < w.s.k_len ? (int64_t)w.s.k_row + j0 + r : (int64_t)-1; };
 #pragma unroll
     for (int m = 0; m < MT; m++) {
