@@ -60,8 +60,8 @@ static hone_status play_micro_batches(training *t, given_step *g, hone_err *err)
     return HONE_OK;
 }
 
-/* What may allocate before the next step is played: the order of a new epoch, graphs of rungs that are new. Micro-batch
- * m goes into the slot that the carry counter says: the number of bits set in m. */
+/* What may allocate before the next step is played: the order of a new epoch, graphs of rungs that are new.
+ * Micro-batch m goes into the slot that the carry counter says: the number of bits set in m. */
 static void prepare_step(training *t) {
     int64_t n;
     const int64_t *sample;
@@ -253,7 +253,8 @@ static hone_status hear_step(training *t, hone_err *err) {
     return after_step(t, err);
 }
 
-/* May the next step be given before this one has been answered for? Not where somebody looks at the weights. */
+/* May the next step be given before this one has been answered for? Not where somebody looks at the
+ * weights. */
 static int goes_on_after(const training *t, int64_t step) {
     return run_is_late(t->s->run) && step < t->steps.total && !evaluates_after(t, step) &&
            !saves_after(t, step) && sig_wished() == SIG_NOTHING;
