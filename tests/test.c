@@ -204,6 +204,10 @@ static int is_wanted(const test_case *t, int n, char **parts) {
 int main(int argc, char **argv) {
     int counts[3] = {0};
     setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc == 2 && !strcmp(argv[1], "--list")) {
+        for (const test_case *t = first; t; t = t->next) puts(t->name);
+        return 0;
+    }
     for (const test_case *t = first; t; t = t->next)
         if (is_wanted(t, argc - 1, argv + 1)) counts[run_test(t)]++;
     printf("%d passed, %d failed, %d skipped\n", counts[PASSED], counts[FAILED], counts[SKIPPED]);

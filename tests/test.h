@@ -4,7 +4,7 @@
  *
  * Every .c of a tests/ folder goes into one program, test_<folder>. Each test runs in a process of its own, so that a
  * crash fails one test. Output: "ok NAME", "FAIL NAME: file:line: what", "skip NAME: why", and at the end
- * "N passed, N failed, N skipped". Arguments are parts of names: only tests holding one of them run. */
+ * "N passed, N failed, N skipped". Arguments are parts of names: only tests holding one of them run; --list prints all. */
 #ifndef TEST_H
 #define TEST_H
 #include <stdio.h>

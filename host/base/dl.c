@@ -75,7 +75,7 @@ const hone_device_v1 *device_load(const char *name, hone_err *err) {
     int found = 0;
     char shown[64];
     if (!*name || strlen(name) > 32 || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")]) {
-        hone_fail(err, HONE_EUSAGE, "device \"%s\" is no name of a device; expected ref, cpu or cuda",
+        hone_fail(err, HONE_EUSAGE, "device \"%s\" is no name of a device; expected ref, cpu, cuda or emu",
                   text_escape(shown, sizeof shown, name, strlen(name)));
         return NULL;
     }
@@ -102,4 +102,41 @@ const hone_device_v1 *device_load(const char *name, hone_err *err) {
     text_free(&looked);
     text_free(&path);
     return table;
+}
+
+const void *device_symbol(const hone_device_v1 *table, const char *symbol) {
+    Dl_info info;
+    if (!dladdr(table, &info) || !info.dli_fname) return NULL;
+    void *handle = dlopen(info.dli_fname, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+    const void *found = handle ? dlsym(handle, symbol) : NULL;
+    if (handle) dlclose(handle); /* device_load keeps it open */
+    return found;
+}
+
+int program_share(text *path, const char *file) {
+    static const char *const places[] = {"/../..", "/../share/hone"};
+    char folder[4096];
+    for (size_t i = 0; i < sizeof places / sizeof *places && find_own_folder(folder, 1); i++) {
+        text_clear(path);
+        text_printf(path, "%s%s/%s", folder, places[i], file);
+        if (file_is_regular(path->p)) return 1;
+    }
+    return 0;
+}
+
+const hone_device_v1 *device_try(const char *name, hone_err *err) {
+    const hone_device_v1 *table = device_load(name, err);
+    if (!table) return NULL;
+    pool *alone = pool_new(1);
+    hone_device *device;
+    const hone_status status = table->open(&device, pool_host(alone), 0, err);
+    if (!status) table->close(device);
+    pool_free(alone);
+    return status ? NULL : table;
+}
+
+const hone_device_v1 *device_pick(const char *name, hone_err *err) {
+    if (strcmp(name, "auto")) return device_load(name, err);
+    const hone_device_v1 *table = device_try("cuda", NULL);
+    return table ? table : device_load("cpu", err);
 }

@@ -42,8 +42,7 @@ hone_status file_fail(const char *path, const char *doing, int error, hone_statu
     }
 }
 
-/* Open a regular file and nothing else: a pipe or device must not make us wait. */
-static hone_status open_regular(int *fd, struct stat *st, const char *path, hone_status kind, hone_err *err) {
+hone_status file_open_regular(int *fd, struct stat *st, const char *path, hone_status kind, hone_err *err) {
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (*fd < 0 && (errno == ENXIO || errno == ENODEV))
         return hone_fail(err, kind, "%s: is no regular file; expected one", path);
@@ -61,19 +60,13 @@ hone_status file_map(file_view *out, const char *path, hone_status kind, hone_er
     int fd;
     struct stat st;
     *out = (file_view){0};
-    HONE_TRY(open_regular(&fd, &st, path, kind, err));
+    HONE_TRY(file_open_regular(&fd, &st, path, kind, err));
     void *p = st.st_size > 0 ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
     const int error = errno;
     close(fd);
     if (p == MAP_FAILED) return file_fail(path, "mapping", error, kind, err);
     *out = (file_view){.p = p, .n = (size_t)st.st_size, .owner = p};
     return HONE_OK;
-}
-
-void file_view_forget(const file_view *v, size_t n) {
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    n = n < v->n ? n / page * page : v->n;
-    if (v->owner && n) madvise(v->owner, n, MADV_DONTNEED);
 }
 
 void file_unmap(file_view *v) {
@@ -135,7 +128,7 @@ static hone_status read_whole(str *out, arena *a, const reading *how, hone_err *
         input.path = "standard input";
         return read_stream(out, a, STDIN_FILENO, &input, err);
     }
-    HONE_TRY(open_regular(&fd, &st, how->path, how->kind, err));
+    HONE_TRY(file_open_regular(&fd, &st, how->path, how->kind, err));
     hone_status status = HONE_OK;
     if ((uint64_t)st.st_size > how->max_bytes) status = refuse_large(how, err);
     else if (st.st_size == 0) status = read_stream(out, a, fd, how, err);

@@ -16,8 +16,12 @@ typedef struct {
 /* Map a regular file read-only. */
 hone_status file_map(file_view *out, const char *path, hone_status kind, hone_err *err);
 void file_unmap(file_view *v); /* of a zeroed view: fine */
-/* The first n bytes are not needed for now: their pages need not stay in memory (reading them again is fine). */
-void file_view_forget(const file_view *v, size_t n);
+/* A regular file read at places: what may become shorter meanwhile is better read than mapped. */
+typedef struct file_reader file_reader;
+hone_status file_reader_open(file_reader **out, const char *path, hone_status kind, hone_err *err);
+size_t file_reader_bytes(const file_reader *r); /* when it was opened */
+hone_status file_reader_get(const file_reader *r, size_t at, void *to, size_t n, hone_err *err); /* all n, or kind */
+void file_reader_close(file_reader *r); /* NULL is fine */
 /* Whole file into an arena, at most max_bytes. path "-" reads standard input. A NUL is added after the end. */
 hone_status file_read(str *out, arena *a, const char *path, size_t max_bytes, hone_status kind, hone_err *err);
 /* The same for what may be large: a signal ends it (sig_check). */

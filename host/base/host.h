@@ -2,6 +2,7 @@
 #ifndef BASE_HOST_H
 #define BASE_HOST_H
 #include <stdint.h>
+#include "base/str.h"
 #include "hone/device.h"
 
 /* clock.c */
@@ -19,6 +20,12 @@ const char *env_cache_folder(void); /* HONE_CACHE, else XDG_CACHE_HOME/hone, els
 typedef enum { SIG_NOTHING, SIG_SAVE, SIG_INTERRUPT } sig_wish; /* SIGTERM, SIGUSR1: SAVE (exit 75). SIGINT: INTERRUPT (130) */
 void sig_install(void);
 sig_wish sig_wished(void);
+void sig_wish_for(sig_wish wished); /* as if a signal had come; the first wish counts */
+/* Ranks end at the same step: once shared, sig_wished and sig_check tell what was agreed on, and sig_heard what this
+ * process has heard by itself. */
+void sig_share(int on);
+sig_wish sig_heard(void);
+void sig_agree(sig_wish agreed);
 /* Asked inside long work that nothing needs to be saved of: HONE_EPREEMPTED or HONE_EINTERRUPTED once a signal came. */
 hone_status sig_check(hone_err *err);
 
@@ -41,6 +48,7 @@ void log_debug(const char *fmt, ...) HONE_PRINTF(1, 2);
 void log_error(const hone_err *err);                     /* "error: ...", "hint: ..." */
 void log_bar(const char *fmt, ...) HONE_PRINTF(1, 2);    /* a progress line: overwritten in place; only on a terminal */
 int log_is_terminal(void);
+void stderr_add(const char *p, size_t n); /* bytes of another process, as they are */
 
 /* rss.c: peak resident bytes of this process, and now. */
 int64_t rss_peak_bytes(void);
@@ -49,4 +57,13 @@ int64_t rss_now_bytes(void);
 /* dl.c: find and open a device's shared object: HONE_PLUGINS, then beside the program (../lib/hone, .), then the
  * install folder. NULL and err: not there, or another version of the table; err says where it was looked for. */
 const hone_device_v1 *device_load(const char *name, hone_err *err);
+/* The same, opened and closed once: NULL and err also where this machine is not ready for it. */
+const hone_device_v1 *device_try(const char *name, hone_err *err);
+/* By name; "auto": cuda where this machine is ready for it, else cpu. */
+const hone_device_v1 *device_pick(const char *name, hone_err *err);
+/* What the shared object of a loaded device exports beside its table; NULL: nothing of that name. */
+const void *device_symbol(const hone_device_v1 *table, const char *symbol);
+/* Set path to where a file of hone's own (configs/...) lies: in the checkout around the build folder, or installed
+ * beside the program. 0: in neither. */
+int program_share(text *path, const char *file);
 #endif

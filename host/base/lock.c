@@ -17,8 +17,8 @@ struct file_lock {
     int fd;
 };
 
-/* Who holds it, for the message of whoever comes second. Only words: the lock is the kernel's, and failing to write
- * them is no error. */
+/* Who holds it, for the message of whoever comes second. Only words: the lock is the kernel's, and failing to
+ * write them is no error. */
 static void note_holder(int fd) {
     char host[64] = "unknown", line[128];
     gethostname(host, sizeof host - 1);

@@ -28,6 +28,12 @@ static void write_all(const char *p, size_t n) {
     }
 }
 
+void stderr_add(const char *p, size_t n) {
+    pthread_mutex_lock(&lock);
+    write_all(p, n);
+    pthread_mutex_unlock(&lock);
+}
+
 /* before, message, and a newline, or, for a bar, what erases the rest of the line. */
 static void write_line(const char *before, int is_bar, const char *fmt, va_list args) {
     char line[4096];

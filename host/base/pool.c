@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/host.h"
 #include "base/mem.h"
+#include "base/memo.h"
 
 #define OPEN ((uint64_t)1)
 #define WORKER ((uint64_t)2)
@@ -98,6 +99,14 @@ static uint64_t read_clock(void *context) {
     (void)context;
     return clock_ns();
 }
+static int recall(void *context, const char *key, void *bytes, size_t n_bytes) {
+    (void)context;
+    return memo_get(key, bytes, n_bytes);
+}
+static void remember(void *context, const char *key, const void *bytes, size_t n_bytes) {
+    (void)context;
+    memo_put(key, bytes, n_bytes);
+}
 static void note_line(void *context, const char *line) {
     (void)context;
     log_note("%s", line);
@@ -126,7 +135,9 @@ pool *pool_new(int n_threads) {
                              .n_threads = p->n_threads,
                              .parallel_for = run_in_pool,
                              .clock_ns = read_clock,
-                             .log = note_line};
+                             .log = note_line,
+                             .recall = recall,
+                             .remember = remember};
     return p;
 }
 

@@ -44,10 +44,18 @@ static void add_blocks_plain(uint32_t h[8], const uint8_t *p, size_t n_blocks) {
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>
+#include <stdatomic.h>
 
+/* Asked once: the question costs as much as hashing some kilobytes, in a virtual machine hundreds of them. */
 static int has_sha_instructions(void) {
+    static atomic_int known; /* 0: not asked yet, 1: no, 2: yes */
+    int now = atomic_load_explicit(&known, memory_order_relaxed);
+    if (now) return now == 2;
     unsigned a, b, c, d;
-    return __builtin_cpu_supports("sse4.1") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1);
+    now =
+        __builtin_cpu_supports("sse4.1") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1) ? 2 : 1;
+    atomic_store_explicit(&known, now, memory_order_relaxed);
+    return now == 2;
 }
 
 /* The instructions keep the state as ABEF and CDGH and do two rounds each; w[i] holds four words of the

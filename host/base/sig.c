@@ -1,5 +1,5 @@
-/* sig.c - the one door to signals: a flag, read between steps, batches of an evaluation, rows that are read or
- * tokenised. */
+/* sig.c - the one door to signals: a flag, read between steps, batches of an evaluation, rows that are read
+ * or tokenised. */
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "base/host.h"
 
-static atomic_int wish;
+static atomic_int wish, agreed_on, is_shared;
 
 /* Whoever asks twice does not want to wait: the process ends here, with the code that it would have ended
  * with. */
@@ -31,7 +31,20 @@ void sig_install(void) {
     sigaction(SIGPIPE, &action, NULL);
 }
 
-sig_wish sig_wished(void) { return (sig_wish)atomic_load_explicit(&wish, memory_order_relaxed); }
+sig_wish sig_heard(void) { return (sig_wish)atomic_load_explicit(&wish, memory_order_relaxed); }
+
+sig_wish sig_wished(void) {
+    if (!atomic_load_explicit(&is_shared, memory_order_relaxed)) return sig_heard();
+    return (sig_wish)atomic_load_explicit(&agreed_on, memory_order_relaxed);
+}
+
+void sig_share(int on) { atomic_store(&is_shared, on); }
+void sig_agree(sig_wish agreed) { atomic_store(&agreed_on, (int)agreed); }
+
+void sig_wish_for(sig_wish wished) {
+    int nothing = SIG_NOTHING;
+    atomic_compare_exchange_strong(&wish, &nothing, (int)wished);
+}
 
 hone_status sig_check(hone_err *err) {
     const sig_wish wanted = sig_wished();

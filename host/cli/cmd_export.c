@@ -14,6 +14,7 @@
 #include "model/family.h"
 #include "model/inspect.h"
 #include "run/checkpoint.h"
+#include "train/probe.h"
 
 const option export_flags[] = {
     {"check", 1, "Judge the folder by the rules that transformers loads by; write nothing."}};
@@ -21,6 +22,10 @@ const int n_export_flags = sizeof export_flags / sizeof *export_flags;
 
 static hone_status judge(const char *folder, int as_json, hone_err *err) {
     check *c = check_folder(folder);
+    char found[200];
+    hone_err why = {0};
+    const int same = probe_replay(folder, found, &why) == HONE_OK;
+    check_add(c, 9, same, same ? found : why.text);
     text out = {0};
     if (as_json) {
         text_printf(&out, "{\"passed\":%d,\"failed\":%d,\"findings\":[", c->n - c->n_failed, c->n_failed);
@@ -45,21 +50,19 @@ typedef struct {
 } source;
 
 static hone_status get_stored(void *from, int i, float *to, hone_err *err) {
-    const stored_tensor *t = params_source(((const source *)from)->params, i);
-    (void)err;
-    stored_to_float(to, t, 0, t->n);
-    return HONE_OK;
+    const params *p = ((const source *)from)->params;
+    return params_read(p, i, 0, params_source(p, i)->n, to, err);
 }
 
-/* What the source says about itself is kept. */
-static hone_status copy_card(const char *from, const char *to, hone_err *err) {
-    arena *a = arena_new("card");
-    const char *path = path_join(a, from, "README.md");
+/* What the source says about itself, and the probe of its run, are kept. */
+static hone_status copy_file(const char *from, const char *to, const char *name, hone_err *err) {
+    arena *a = arena_new("copy");
+    const char *path = path_join(a, from, name);
     str s;
     hone_status status = HONE_OK;
     if (file_is_regular(path)) {
         status = file_read(&s, a, path, (size_t)16 << 20, HONE_EDAMAGED, err);
-        if (!status) status = file_write(path_join(a, to, "README.md"), s.p, s.n, err);
+        if (!status) status = file_write(path_join(a, to, name), s.p, s.n, err);
     }
     arena_free(a);
     return status;
@@ -107,7 +110,8 @@ static hone_status write_copy(const char *from, const char *to, hone_err *err) {
                                 .from = &(source){p},
                                 .tokenizer_folder = from};
         status = export_write(&m, to, NULL, err);
-        if (!status) status = copy_card(from, to, err);
+        if (!status) status = copy_file(from, to, "README.md", err);
+        if (!status) status = copy_file(from, to, "probe.json", err);
     }
     params_close(p);
     mem_free(want);

@@ -2,6 +2,7 @@
 #include "cli/cmd.h"
 #include "base/file.h"
 #include "base/host.h"
+#include "run/rendezvous.h"
 #include "train/train.h"
 
 const option train_flags[] = {
@@ -23,9 +24,15 @@ hone_status cmd_train(const args *a, hone_err *err) {
     HONE_TRY(args_words(a, 1, 1, "hone train JOB.json", err));
     HONE_TRY(job_of_args(&j, a, a->word[0], err));
     pool *p = pool_new((int)j->threads);
+    comm *c = NULL;
+    rank_place place;
     sig_install();
-    const hone_status status = train_job(j, p, &summary, &people, err);
-    if (!status) {
+    hone_status status = rank_find(&place, NULL, NULL, err);
+    if (!status && place.rank) log_set(LOG_WARN); /* rank 0 speaks for all */
+    if (!status) status = ranks_open(&c, &place, (double)j->ddp_timeout, err);
+    if (!status) status = train_job(j, p, c, &summary, &people, err);
+    comm_close(c);
+    if (!status && !place.rank) {
         const text *out = a->json ? &summary : &people;
         stdout_add(out->p, out->n);
         if (a->json) stdout_add("\n", 1);

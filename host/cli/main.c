@@ -39,6 +39,8 @@ static const command commands[] = {
      cmd_bench, bench_flags, &n_bench_flags, 1},
     {"init", "hone init [TASK] [FILE]", "Write a job file to start from.", cmd_init, init_flags,
      &n_init_flags, 0},
+    {"doctor", "hone doctor ranks", "What of this machine was detected, and why.", cmd_doctor, doctor_flags,
+     &n_doctor_flags, 0},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
@@ -46,6 +48,7 @@ static void print_overview(text *t) {
     text_printf(t, "hone %s: trains transformers. Commands:\n\n", HONE_VERSION);
     for (int i = 0; i < N_COMMANDS; i++)
         text_printf(t, "  %-9s %s\n            %s\n", commands[i].name, commands[i].help, commands[i].usage);
+    text_str(t, "  launch    Run a command as several ranks of this machine.\n            hone launch -n N COMMAND ...\n");
     text_str(t,
              "\nOf every command: --json (one JSON object on stdout), --quiet, --threads N (0: all cores),\n"
              "--device auto|ref|cpu|cuda|emu, --help.   hone --version [--json]\n");
@@ -60,7 +63,7 @@ static void print_help(const command *c, text *t) {
 }
 
 static void print_version(int as_json, text *t) {
-    static const char *const devices[] = {"ref", "cpu", "cuda"};
+    static const char *const devices[] = {"ref", "cpu", "cuda", "emu"};
     if (as_json)
         text_printf(t,
                     "{\"version\":\"%s\",\"commit\":\"%s\",\"compiler\":\"%s\",\"build_type\":\"%s\","
@@ -75,14 +78,15 @@ static void print_version(int as_json, text *t) {
     for (int i = 0, n = 0; i < 4; i++)
         if (has[i]) text_printf(t, as_json ? "%s\"%s\"" : "%s %s", as_json && n++ ? "," : "", sets[i]);
     text_str(t, as_json ? "],\"devices\":{" : "\n");
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         hone_err err = {0};
-        const hone_device_v1 *d = device_load(devices[i], &err);
+        const hone_device_v1 *d = device_try(devices[i], &err);
         if (as_json) {
             text_printf(t, "%s\"%s\":", i ? "," : "", devices[i]);
             if (d) text_str(t, "\"found\"");
             else text_json(t, err.text, strlen(err.text));
-        } else text_printf(t, "device %s: %s\n", devices[i], d ? "found" : err.text);
+        } else if (d) text_printf(t, "device %s: found\n", devices[i]);
+        else text_printf(t, "%s\n", err.text);
     }
     if (as_json) text_str(t, "}}\n");
 }
@@ -98,23 +102,26 @@ static int finish(hone_status status, hone_err *err) {
 }
 
 static hone_status unknown_command(const char *name, hone_err *err) {
-    const char *names[N_COMMANDS];
+    const char *names[N_COMMANDS + 1];
     char safe[96];
     for (int i = 0; i < N_COMMANDS; i++) names[i] = commands[i].name;
-    const char *near = nearest_word(name, names, N_COMMANDS);
+    names[N_COMMANDS] = "launch";
+    const char *near = nearest_word(name, names, N_COMMANDS + 1);
     text_escape(safe, sizeof safe, name, strlen(name));
     if (near) return hone_fail(err, HONE_EUSAGE, "%s: unknown command; did you mean \"%s\"?", safe, near);
     hone_fail(err, HONE_EUSAGE, "%s: unknown command", safe);
     return hone_hint(err, "hone --help lists them");
 }
 
-static hone_status run_command(int argc, char **argv, hone_err *err) {
+static hone_status run_command(int argc, char **argv, int *exit_code, hone_err *err) {
     text t = {0};
     hone_status status = HONE_OK;
     if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         print_overview(&t);
     } else if (!strcmp(argv[1], "--version")) {
         print_version(argc > 2 && !strcmp(argv[2], "--json"), &t);
+    } else if (!strcmp(argv[1], "launch")) {
+        return cmd_launch(argc - 2, argv + 2, exit_code, err);
     } else {
         const command *c = commands;
         while (c < commands + N_COMMANDS && strcmp(c->name, argv[1])) c++;
@@ -132,5 +139,7 @@ static hone_status run_command(int argc, char **argv, hone_err *err) {
 
 int main(int argc, char **argv) {
     hone_err err = {0};
-    return finish(run_command(argc, argv, &err), &err);
+    int exit_code = 0; /* of the ranks of hone launch */
+    const int own = finish(run_command(argc, argv, &exit_code, &err), &err);
+    return own ? own : exit_code;
 }

@@ -24,8 +24,8 @@ hone_status csv_read(reader *in, hone_err *err);   /* CSV and TSV */
 hone_status jsonl_read(reader *in, hone_err *err); /* JSON and JSONL */
 hone_status lines_read(reader *in, hone_err *err);
 
-/* D7: a field or row beyond its bound, with the name of the option. Every row is checked; that is where a signal
- * ends the reading. */
+/* D7: a field or row beyond its bound, with the name of the option. Every row is checked; that is where a
+ * signal ends the reading. */
 hone_status reader_check_field(const reader *in, size_t n, int64_t line, hone_err *err);
 hone_status reader_check_row(const reader *in, size_t n, int64_t line, hone_err *err);
 

@@ -90,7 +90,7 @@ static void judge_header(judging *j) {
         if (!format || strcmp(format, "pt"))
             note(j, 2, 0, "%s: no \"format\": \"pt\" in its metadata: several releases refuse it",
                  path_name(s->path));
-        else if (s->view.p[8] != '{' || s->data_at % 8)
+        else if (s->head[8] != '{' || s->data_at % 8)
             note(j, 2, 0, "%s: its data do not start on 8 bytes, or its header not with '{'",
                  path_name(s->path));
         else note(j, 2, 1, "%s: header of %zu bytes, format pt", path_name(s->path), s->header_bytes);
@@ -182,17 +182,18 @@ static void judge_types(judging *j) {
     else note(j, 6, 1, "float32");
 }
 
-static int64_t count_not_finite(const stored_tensor *t, int64_t *first) {
+static hone_status count_not_finite(int64_t *bad, int64_t *first, const safetensors *s,
+                                    const stored_tensor *t, hone_err *err) {
     enum { BLOCK = 16384 };
     float x[BLOCK];
-    int64_t bad = 0;
+    *bad = *first = 0;
     for (int64_t at = 0; at < t->n; at += BLOCK) {
         const int64_t n = t->n - at < BLOCK ? t->n - at : BLOCK;
-        stored_to_float(x, t, at, n);
+        HONE_TRY(safetensors_floats(s, t, at, n, x, err));
         for (int64_t i = 0; i < n; i++)
-            if (!isfinite(x[i]) && !bad++) *first = at + i;
+            if (!isfinite(x[i]) && !(*bad)++) *first = at + i;
     }
-    return bad;
+    return HONE_OK;
 }
 
 static void judge_finite(judging *j) {
@@ -200,9 +201,13 @@ static void judge_finite(judging *j) {
     const char *name = "";
     char shown[120];
     for (int i = 0; i < j->w->n; i++) {
-        int64_t at = 0;
-        const int64_t here =
-            stored_type_is_float(j->w->tensor[i]->type) ? count_not_finite(j->w->tensor[i], &at) : 0;
+        int64_t at, here;
+        hone_err err = {0};
+        if (!stored_type_is_float(j->w->tensor[i]->type)) continue;
+        if (count_not_finite(&here, &at, j->w->of[i], j->w->tensor[i], &err)) {
+            note(j, 8, 0, "%s", err.text);
+            return;
+        }
         if (here && !bad) name = j->w->tensor[i]->name, place = at;
         bad += here;
     }
@@ -286,13 +291,22 @@ check *check_folder(const char *folder) {
     return c;
 }
 
+void check_add(check *c, int item, int passed, const char *what) {
+    finding *all = ARENA_ARRAY(c->a, (size_t)c->n + 1, finding);
+    memcpy(all, c->finding, (size_t)c->n * sizeof *all);
+    all[c->n++] = (finding){item, passed, arena_copy(c->a, what, strlen(what))};
+    qsort(all, (size_t)c->n, sizeof *all, compare_findings);
+    c->finding = all;
+    c->n_failed += !passed;
+}
+
 void check_free(check *c) {
     if (c) arena_free(c->a);
 }
 
 void check_print(const check *c, text *out) {
-    static const char *const names[] = {"tensors",   "header",    "config", "labels",
-                                        "tokenizer", "precision", "card",   "values"};
+    static const char *const names[] = {"tensors",   "header", "config", "labels", "tokenizer",
+                                        "precision", "card",   "values", "probe"};
     for (int i = 0; i < c->n; i++)
         text_printf(out, "%-6s %d %-10s %s\n", c->finding[i].passed ? "ok" : "FAILED", c->finding[i].item,
                     names[c->finding[i].item - 1], c->finding[i].text);

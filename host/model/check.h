@@ -7,6 +7,7 @@
  *   6 weights in float32
  *   7 the card's YAML
  *   8 no NaN, no infinity
+ *   9 the probe of a run gives the logits that are stored with it (train/probe.h, which adds the finding)
  */
 #ifndef MODEL_CHECK_H
 #define MODEL_CHECK_H
@@ -29,6 +30,8 @@ typedef struct {
 
 /* Judge a folder. Whatever is wrong with it, down to its not being there, is a finding. */
 check *check_folder(const char *folder);
+/* A finding of somebody who can do more than read. */
+void check_add(check *c, int item, int passed, const char *what);
 void check_free(check *c); /* NULL is fine */
 /* "ok      1 tensors: ..." a line; the last one counts. */
 void check_print(const check *c, text *out);

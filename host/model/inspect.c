@@ -7,16 +7,24 @@
 #include "model/inspect.h"
 #include "model/tokenizer_files.h"
 
-static void hash_tensor(inspected_tensor *x) {
+static hone_status hash_tensor(inspected_tensor *x, const safetensors *f, hone_err *err) {
+    enum { PART = 65536 };
+    char part[PART];
     sha256 s;
     uint8_t digest[32];
+    const size_t all = x->tensor->end - x->tensor->begin;
     sha256_begin(&s);
-    sha256_add(&s, x->tensor->p, x->tensor->end - x->tensor->begin);
+    for (size_t at = 0, n; at < all; at += n) {
+        n = all - at < PART ? all - at : PART;
+        HONE_TRY(safetensors_read(f, x->tensor, at, part, n, err));
+        sha256_add(&s, part, n);
+    }
     sha256_end(&s, digest);
     sha256_hex(digest, x->sha256);
+    return HONE_OK;
 }
 
-static void take_tensors(inspection *x, int with_sha256) {
+static hone_status take_tensors(inspection *x, int with_sha256, hone_err *err) {
     const weights *w = x->weights;
     x->n_tensors = w->n;
     x->tensor = ARENA_ARRAY(x->a, (size_t)w->n, inspected_tensor);
@@ -25,11 +33,12 @@ static void take_tensors(inspection *x, int with_sha256) {
         x->tensor[i] = (inspected_tensor){.tensor = t, .file = path_name(w->of[i]->path)};
         x->bytes += t->end - t->begin;
         x->n_elements += t->n;
-        if (with_sha256) hash_tensor(&x->tensor[i]);
+        if (with_sha256) HONE_TRY(hash_tensor(&x->tensor[i], w->of[i], err));
         if (!stored_type_is_float(t->type)) continue;
         const char *type = stored_type_name(t->type);
         x->dtype = !x->dtype || !strcmp(x->dtype, type) ? type : "mixed";
     }
+    return HONE_OK;
 }
 
 /* A folder with labels is asked for all its head; a bare body for a classifier, which would be new. */
@@ -101,8 +110,8 @@ hone_status inspect_folder(inspection **out, const char *folder, int with_sha256
     x->a = a;
     hone_status status = config_load(&x->config, folder, err);
     if (!status) status = weights_open(&x->weights, folder, err);
+    if (!status) status = take_tensors(x, with_sha256, err);
     if (!status) {
-        take_tensors(x, with_sha256);
         take_use(x, folder);
         status = take_tokenizer(x, folder, err);
     }

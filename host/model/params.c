@@ -9,6 +9,8 @@
 #include "model/family.h"
 #include "model/params.h"
 
+#define PART ((int64_t)1 << 17) /* elements that are read, checked and put while they lie in the cache */
+
 struct params {
     arena *a;
     const family *family;
@@ -18,6 +20,8 @@ struct params {
     int n, n_new;
     weights *w;
     int *source; /* tensor of each want, -1: new */
+    int padded;  /* the want whose row pad_id is zero where it is new (torch: padding_idx), -1: none */
+    int pad_id;
     const char *new_names;
     const char **ignored, **unexpected;
     int n_ignored, n_unexpected;
@@ -234,6 +238,11 @@ hone_status params_open(params **out, const model_config *c, const char *folder,
     p->want = copy;
     p->n = n;
     p->source = ARENA_ARRAY(a, (size_t)n, int);
+    p->padded = -1;
+    p->pad_id = c->pad_id;
+    const char *word = family_tensor(a, c->family, ROLE_WORD, 0, "weight");
+    for (int i = 0; i < n && c->pad_id >= 0; i++)
+        if (!strcmp(copy[i].name, word)) p->padded = i;
     const hone_status status = match_folder(p, err);
     if (status) {
         params_close(p);
@@ -273,16 +282,13 @@ typedef struct {
     const char *name;
 } not_finite;
 
-/* Exponent bits all set: infinity or NaN. The sum of such bits over a block is one pass without a branch. */
-static void count_not_finite(not_finite *found, const char *name, const float *x, int64_t n) {
-    for (int64_t first = 0; first < n; first += 4096) {
-        const int64_t end = n - first < 4096 ? n : first + 4096;
-        int bad = 0;
-        for (int64_t i = first; i < end; i++) bad |= !(fabsf(x[i]) <= 3.402823466e38f);
-        for (int64_t i = first; bad && i < end; i++) {
-            if (isfinite(x[i])) continue;
-            if (!found->n++) found->index = i, found->name = name;
-        }
+/* Infinity or NaN. Whether there is any is one pass without a branch. */
+static void count_not_finite(not_finite *found, const char *name, const float *x, int64_t first, int64_t n) {
+    int bad = 0;
+    for (int64_t i = 0; i < n; i++) bad |= !(fabsf(x[i]) <= 3.402823466e38f);
+    for (int64_t i = 0; bad && i < n; i++) {
+        if (isfinite(x[i])) continue;
+        if (!found->n++) found->index = first + i, found->name = name;
     }
 }
 
@@ -296,30 +302,44 @@ static hone_status report_not_finite(const params *p, const not_finite *found, h
     return HONE_OK;
 }
 
+hone_status params_read(const params *p, int i, int64_t first, int64_t n, float *to, hone_err *err) {
+    const int at = p->source[i];
+    return safetensors_floats(p->w->of[at], p->w->tensor[at], first, n, to, err);
+}
+
+static void init_part(const params *p, int i, int64_t first, int64_t n, float *to) {
+    const param_want *w = &p->want[i];
+    param_init(to, first, n, w, p->options.seed);
+    if (i != p->padded) return;
+    const int64_t row = p->pad_id * w->dim[1];
+    for (int64_t k = row > first ? row : first; k < row + w->dim[1] && k < first + n; k++) to[k - first] = 0;
+}
+
+static hone_status fill_one(const params *p, int i, float *part, not_finite *found, params_put *put, void *to,
+                            hone_err *err) {
+    const param_want *w = &p->want[i];
+    const int64_t all = param_elements(w);
+    for (int64_t first = 0, n; first < all; first += n) {
+        n = all - first < PART ? all - first : PART;
+        if (p->source[i] < 0) init_part(p, i, first, n, part);
+        else {
+            HONE_TRY(params_read(p, i, first, n, part, err));
+            count_not_finite(found, w->name, part, first, n);
+        }
+        HONE_TRY(put(to, i, first, n, part, err));
+    }
+    return HONE_OK;
+}
+
 hone_status params_fill(params *p, params_put *put, void *to, hone_err *err) {
-    int64_t largest = 0;
     not_finite found = {0};
     hone_status status = HONE_OK;
-    for (int i = 0; i < p->n; i++)
-        if (p->source[i] < 0 || !stored_as_float(p->w->tensor[p->source[i]])) {
-            const int64_t n = param_elements(&p->want[i]);
-            largest = n > largest ? n : largest;
-        }
-    float *copy = largest ? mem_new((size_t)largest * sizeof *copy, "a parameter being loaded") : NULL;
+    float *part = mem_new(PART * sizeof *part, "a part of a parameter being loaded");
     for (int i = 0; i < p->n && !status; i++) {
-        const param_want *w = &p->want[i];
-        const stored_tensor *t = params_source(p, i);
-        const float *values = t ? stored_as_float(t) : NULL;
-        const int64_t n = param_elements(w);
-        if (t) status = safetensors_unchanged(p->w->of[p->source[i]], err);
-        if (status) break;
-        if (!t) param_init(copy, n, w->name, w->init, w->init_std, p->options.seed);
-        else if (!values) stored_to_float(copy, t, 0, n);
-        if (!values) values = copy;
-        if (t) count_not_finite(&found, w->name, values, n);
-        status = put(to, i, values, err);
+        if (p->source[i] >= 0) status = safetensors_unchanged(p->w->of[p->source[i]], err);
+        if (!status) status = fill_one(p, i, part, &found, put, to, err);
     }
-    mem_free(copy);
+    mem_free(part);
     if (!status && p->w) status = weights_unchanged(p->w, err);
     return status ? status : report_not_finite(p, &found, err);
 }

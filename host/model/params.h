@@ -51,17 +51,19 @@ const char *const *params_unexpected(const params *p, int *n);
 /* Where want[i] comes from; NULL: new. */
 const stored_tensor *params_source(const params *p, int i);
 
-/* Hand every parameter to put, in the order of want: values [product of dim] fp32, straight from the mapped
- * file where it holds fp32, else converted; valid during the call. Non-finite values: a warning, with strict
- * HONE_ENOTFINITE. */
-typedef hone_status params_put(void *to, int i, const float *values, hone_err *err);
+/* Numbers first .. first + n - 1 of want[i], which is not new, as fp32. */
+hone_status params_read(const params *p, int i, int64_t first, int64_t n, float *to, hone_err *err);
+
+/* Hand every parameter to put, in the order of want and part after part: its fp32 numbers first .. first + n
+ * - 1, valid during the call. Non-finite values: a warning, with strict HONE_ENOTFINITE. */
+typedef hone_status params_put(void *to, int i, int64_t first, int64_t n, const float *values, hone_err *err);
 hone_status params_fill(params *p, params_put *put, void *to, hone_err *err);
 
 /* The wants of a plan: want[k] is plan->param[k + 1]. */
 param_want *params_of_plan(arena *a, const hone_plan *plan);
 int64_t param_elements(const param_want *w);
 
-/* init.c: n new values of the parameter called name: normal with standard deviation init_std, 0 or 1. The
- * same for a seed, name and place, whatever else the model has. */
-void param_init(float *to, int64_t n, const char *name, hone_init init, float init_std, uint64_t seed);
+/* init.c: new values first .. first + n - 1 of a parameter: normal with standard deviation init_std, 0 or 1.
+ * The same for a seed, name and place, whatever else the model has. */
+void param_init(float *to, int64_t first, int64_t n, const param_want *w, uint64_t seed);
 #endif

@@ -8,6 +8,8 @@
 #include "base/table.h"
 #include "model/safetensors_header.h"
 
+#define HEAD_BYTES ((size_t)1024) /* by which another kind of file is told */
+
 static int starts_with(const char *p, size_t n, const char *want) {
     const size_t length = strlen(want);
     if (n < length) return 0;
@@ -135,15 +137,20 @@ static hone_status check_tiles(safetensors *s, size_t data_bytes, hone_err *err)
     return HONE_OK;
 }
 
-hone_status safetensors_check(safetensors *s, hone_err *err) {
-    const char *p = s->view.p;
-    const size_t n = s->view.n;
+static uint64_t header_length(const char *p) {
     uint64_t length = 0;
+    for (int i = 7; i >= 0; i--) length = length << 8 | (unsigned char)p[i];
+    return length;
+}
+
+hone_status safetensors_check(safetensors *s, hone_err *err) {
+    const char *p = s->head;
+    const size_t n = s->bytes;
     if (n < 8)
         return hone_fail(err, HONE_EDAMAGED, "%s: byte 0: file has %zu bytes, a header needs at least 8",
                          s->path, n);
-    HONE_TRY(safetensors_recognise(s->path, p, n, err));
-    for (int i = 7; i >= 0; i--) length = length << 8 | (unsigned char)p[i];
+    HONE_TRY(safetensors_recognise(s->path, p, n < HEAD_BYTES ? n : HEAD_BYTES, err));
+    const uint64_t length = header_length(p);
     if (length > SAFETENSORS_MAX_HEADER)
         return hone_fail(err, HONE_EDAMAGED, "%s: byte 0: header length %llu above the limit %u", s->path,
                          (unsigned long long)length, SAFETENSORS_MAX_HEADER);
@@ -155,9 +162,21 @@ hone_status safetensors_check(safetensors *s, hone_err *err) {
     s->data_at = 8 + s->header_bytes;
     HONE_TRY(header_read(s, p + 8, s->header_bytes, err));
     for (int i = 0; i < s->n; i++) HONE_TRY(check_extent(s, &s->tensor[i], err));
-    HONE_TRY(check_tiles(s, n - s->data_at, err));
-    for (int i = 0; i < s->n; i++) s->tensor[i].p = p + s->data_at + s->tensor[i].begin;
-    return HONE_OK;
+    return check_tiles(s, n - s->data_at, err);
+}
+
+/* The header, and at least as much as tells what else the file may be. */
+static hone_status read_head(safetensors *s, hone_err *err) {
+    char first[8] = {0};
+    s->bytes = file_reader_bytes(s->reader);
+    size_t n = s->bytes < HEAD_BYTES ? s->bytes : HEAD_BYTES;
+    HONE_TRY(file_reader_get(s->reader, 0, first, n < 8 ? n : 8, err));
+    const uint64_t length = header_length(first);
+    if (length <= SAFETENSORS_MAX_HEADER && s->bytes >= 8 && length <= s->bytes - 8 && n < 8 + length)
+        n = 8 + (size_t)length;
+    char *head = arena_alloc(s->a, n + 1);
+    s->head = head;
+    return file_reader_get(s->reader, 0, head, n, err);
 }
 
 hone_status safetensors_open(safetensors **out, const char *path, hone_err *err) {
@@ -166,7 +185,8 @@ hone_status safetensors_open(safetensors **out, const char *path, hone_err *err)
     s->a = a;
     s->path = arena_copy(a, path, strlen(path));
     file_stamp_get(&s->stamp, path);
-    hone_status status = file_map(&s->view, path, HONE_EDAMAGED, err);
+    hone_status status = file_reader_open(&s->reader, path, HONE_EDAMAGED, err);
+    if (!status) status = read_head(s, err);
     if (!status) status = safetensors_check(s, err);
     if (status) {
         safetensors_close(s);
@@ -178,7 +198,7 @@ hone_status safetensors_open(safetensors **out, const char *path, hone_err *err)
 
 void safetensors_close(safetensors *s) {
     if (!s) return;
-    file_unmap(&s->view);
+    file_reader_close(s->reader);
     arena_free(s->a);
 }
 
@@ -198,4 +218,31 @@ hone_status safetensors_unchanged(const safetensors *s, hone_err *err) {
     bytes_text(is, (double)now.bytes);
     if (!there) return hone_fail(err, HONE_EDAMAGED, "%s: vanished during load", s->path);
     return hone_fail(err, HONE_EDAMAGED, "%s: changed during load (size %s, now %s)", s->path, was, is);
+}
+
+hone_status safetensors_read(const safetensors *s, const stored_tensor *t, size_t at, void *to, size_t n,
+                             hone_err *err) {
+    HONE_ASSERT(at <= t->end - t->begin && n <= t->end - t->begin - at);
+    const hone_status status = file_reader_get(s->reader, s->data_at + t->begin + at, to, n, err);
+    if (status != HONE_EDAMAGED) return status;
+    const hone_status why = safetensors_unchanged(s, err); /* says from how many bytes to how many */
+    return why ? why : status;
+}
+
+hone_status safetensors_floats(const safetensors *s, const stored_tensor *t, int64_t first, int64_t n,
+                               float *to, hone_err *err) {
+    enum { PIECE = 32768 };
+    _Alignas(8) char raw[PIECE];
+    const size_t size = stored_type_bytes(t->type);
+    HONE_ASSERT(first >= 0 && n >= 0 && first <= t->n && n <= t->n - first);
+    if (t->type == STORED_F32) return safetensors_read(s, t, (size_t)first * 4, to, (size_t)n * 4, err);
+    while (n > 0) {
+        const int64_t k = n < PIECE / (int64_t)size ? n : PIECE / (int64_t)size;
+        HONE_TRY(safetensors_read(s, t, (size_t)first * size, raw, (size_t)k * size, err));
+        stored_to_float(to, raw, t->type, k);
+        first += k;
+        to += k;
+        n -= k;
+    }
+    return HONE_OK;
 }

@@ -1,9 +1,9 @@
 /* safetensors.h - the file format of weights: an 8-byte length, a JSON header, the tensors' bytes.
  *
- * The reader maps the file and believes nothing: the header is read by a parser of its own (it names the byte
- * of every fault, and takes time and memory in proportion to the header), spans must tile the data without
+ * The reader believes nothing: the header is read by a parser of its own (it names the byte of every fault, and takes time and memory in proportion to the header), spans must tile the data without
  * hole or overlap, and a tensor's span must be what its shape and type need. Every refusal is HONE_EDAMAGED.
- * Nothing is copied until somebody asks for the numbers. Format:
+ * Nothing but the header is read until somebody asks for the numbers, and then by reads that may come back
+ * short: a mapped file that is cut short would be a signal. Format:
  * https://github.com/huggingface/safetensors#format */
 #ifndef MODEL_SAFETENSORS_H
 #define MODEL_SAFETENSORS_H
@@ -46,7 +46,6 @@ typedef struct {
     const int64_t *dim; /* [n_dims], 0 is legal */
     int64_t n;          /* elements */
     size_t begin, end;  /* bytes from the start of the data */
-    const void *p;      /* in the map, of any alignment; NULL before the file is checked */
 } stored_tensor;
 
 typedef struct {
@@ -56,7 +55,9 @@ typedef struct {
 typedef struct {
     arena *a;
     const char *path;
-    file_view view;
+    file_reader *reader; /* NULL: only bytes in memory to be checked */
+    const char *head;    /* the header's length and the header */
+    size_t bytes;        /* of the file */
     file_stamp stamp;
     size_t header_bytes, data_at; /* data_at = 8 + header_bytes */
     stored_tensor *tensor;        /* in the order of the header */
@@ -69,21 +70,24 @@ typedef struct {
 hone_status safetensors_open(safetensors **out, const char *path, hone_err *err);
 void safetensors_close(safetensors *s); /* NULL is fine */
 const stored_tensor *safetensors_find(const safetensors *s, const char *name);
-/* HONE_EDAMAGED if the file is no longer the one that was opened. To be asked before and after its bytes are
- * used: a mapped file that was cut short cannot be read. */
+/* HONE_EDAMAGED if the file is no longer the one that was opened: to be asked once its numbers were
+ * taken. */
 hone_status safetensors_unchanged(const safetensors *s, hone_err *err);
 
-/* The same checks on bytes in memory: what safetensors_open does after mapping. s->a, s->path, s->view are
- * set. */
+/* The same checks on bytes in memory: what safetensors_open does after reading the header. s->a, s->path,
+ * s->head and s->bytes are set. */
 hone_status safetensors_check(safetensors *s, hone_err *err);
 /* Is this some other kind of file? HONE_OK if the bytes may be safetensors; else a refusal that says what it
  * is. */
 hone_status safetensors_recognise(const char *path, const char *p, size_t n, hone_err *err);
 
+/* n bytes of a tensor of s, from its byte `at` on. */
+hone_status safetensors_read(const safetensors *s, const stored_tensor *t, size_t at, void *to, size_t n,
+                             hone_err *err);
 /* Elements first .. first + n - 1 as fp32: exact from F32, F16, BF16; nearest from F64 and integers. */
-void stored_to_float(float *to, const stored_tensor *t, int64_t first, int64_t n);
-/* The numbers themselves where they are fp32 and aligned in the map, else NULL. */
-const float *stored_as_float(const stored_tensor *t);
+hone_status safetensors_floats(const safetensors *s, const stored_tensor *t, int64_t first, int64_t n,
+                               float *to, hone_err *err);
+void stored_to_float(float *to, const void *from, stored_type type, int64_t n); /* from: of any alignment */
 /* "F32 [30522,768]" */
 char *stored_form(char *out, size_t out_bytes, const stored_tensor *t);
 

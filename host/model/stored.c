@@ -54,11 +54,10 @@ static float half_to_float(uint16_t h) {
     }                                                                                                        \
     break
 
-void stored_to_float(float *to, const stored_tensor *t, int64_t first, int64_t n) {
-    HONE_ASSERT(first >= 0 && n >= 0 && first <= t->n && n <= t->n - first);
-    const char *p = (const char *)t->p + (size_t)first * stored_type_bytes(t->type);
+void stored_to_float(float *to, const void *from, stored_type type, int64_t n) {
+    const char *p = from;
     if (n == 0) return;
-    switch (t->type) {
+    switch (type) {
     case STORED_F32:
         memcpy(to, p, (size_t)n * 4);
         break;
@@ -89,10 +88,6 @@ void stored_to_float(float *to, const stored_tensor *t, int64_t first, int64_t n
     default:
         HONE_ASSERT(!"a stored type");
     }
-}
-
-const float *stored_as_float(const stored_tensor *t) {
-    return t->type == STORED_F32 && (uintptr_t)t->p % _Alignof(float) == 0 ? t->p : NULL;
 }
 
 char *stored_form(char *out, size_t out_bytes, const stored_tensor *t) {

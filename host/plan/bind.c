@@ -3,23 +3,27 @@
 #include <string.h>
 
 #include "plan/passes.h"
+#include "plan/build.h"
 
-static void describe(const graph *g, hone_tensor *t, int v) {
+static void describe(const hone_value *value, hone_tensor *t, int v) {
     if (!v) return;
-    const hone_value *x = &g->value[v];
+    const hone_value *x = &value[v];
     t->n_dims = x->n_dims;
     t->ld = x->ld;
     t->dtype = x->dtype;
     for (int d = 0; d < 3; d++) t->dim[d] = d < x->n_dims ? x->dim[d].n : 1;
 }
 
-void step_query(const graph *g, const hone_step *s, hone_query *q) {
+static void ask(const hone_value *value, const hone_step *s, hone_query *q) {
     memset(q, 0, sizeof *q);
     q->op = s->op;
     q->attr = s->attr;
-    for (int k = 0; k < HONE_MAX_IN; k++) describe(g, &q->in[k], s->in[k]);
-    for (int k = 0; k < HONE_MAX_OUT; k++) describe(g, &q->out[k], s->out[k]);
+    for (int k = 0; k < HONE_MAX_IN; k++) describe(value, &q->in[k], s->in[k]);
+    for (int k = 0; k < HONE_MAX_OUT; k++) describe(value, &q->out[k], s->out[k]);
 }
+
+void step_query(const graph *g, const hone_step *s, hone_query *q) { ask(g->value, s, q); }
+void plan_query(const hone_plan *p, const hone_step *s, hone_query *q) { ask(p->value, s, q); }
 
 hone_status pass_bind(graph *g, const hone_device_v1 *device, size_t *work_bytes, hone_err *err) {
     for (int i = 0; i < g->n_steps; i++) {

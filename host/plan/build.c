@@ -350,7 +350,7 @@ static hone_status build(hone_plan *p, graph *g, const plan_options *o, hone_err
     p->n_groups = 2 * (g->config->layers + 2);
     p->n_slots = 1;
     if (o->training) {
-        for (int64_t a = o->accumulation; a > 1; a /= 2) p->n_slots++;
+        if (o->slots > 1) p->n_slots = o->slots;
         p->slot_bytes = (ALIGN + (size_t)p->n_trained) * hone_dtype_bytes(graph_float(g));
         p->slab_bytes[HONE_GRAD] = p->slot_bytes * (size_t)p->n_slots;
         HONE_TRY(write_update(p, g, &l, o, err));

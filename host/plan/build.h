@@ -13,7 +13,7 @@ typedef struct {
     head_spec head;
     hone_dtype dtype;             /* F32, BF16; F64 for proofs on ref */
     int64_t tokens_max, seqs_max; /* of a micro-batch, or of an evaluation's batch */
-    int64_t accumulation;         /* micro-batches of a step at most: 1 + floor(log2) gradient slots */
+    int slots;                    /* gradients held at once while micro-batches are added (run/tree.h); 0: 1 */
     const char *const *freeze;    /* patterns (* and ?) of parameter names */
     int n_freeze;
     double beta1, beta2, epsilon;    /* AdamW */
@@ -37,6 +37,9 @@ hone_status plan_build(hone_plan **out, const plan_options *o, hone_err *err);
  * and a parameter's name is its gradient, /3 a dropout site. */
 void plan_print_steps(const hone_plan *p, text *out);
 void plan_print_bytes(const hone_plan *p, text *out); /* a line a class */
+
+/* A step as a device is asked about it: capacities, no pointers. */
+void plan_query(const hone_plan *p, const hone_step *s, hone_query *q);
 
 /* cost.c: floating-point operations of a program's products and attentions for so many rows, sequences of
  * equal length. */

@@ -14,7 +14,7 @@
 #define HIDDEN ".checkpoint-"
 #define SHOWN "checkpoint-"
 #define MANIFEST "MANIFEST.json"
-#define HASHED_AT_ONCE ((size_t)4 << 20)
+#define HASHED_AT_ONCE ((size_t)1 << 20)
 #define MANIFEST_MAX_BYTES ((size_t)1 << 20)
 
 struct checkpoint_writer {
@@ -63,21 +63,25 @@ void checkpoint_abort(checkpoint_writer *w) {
 
 static hone_status hash_file(char hex[65], int64_t *bytes, const char *path, hone_status kind,
                              hone_err *err) {
-    file_view v = {0};
-    HONE_TRY(file_map(&v, path, kind, err));
+    file_reader *r;
     sha256 s;
     uint8_t digest[32];
+    HONE_TRY(file_reader_open(&r, path, kind, err));
+    const size_t all = file_reader_bytes(r);
+    char *part = mem_new(HASHED_AT_ONCE, "a part of a file");
+    hone_status status = HONE_OK;
     sha256_begin(&s);
-    for (size_t at = 0; at < v.n;) { /* a checkpoint may be larger than what memory is left */
-        const size_t n = v.n - at < HASHED_AT_ONCE ? v.n - at : HASHED_AT_ONCE;
-        sha256_add(&s, v.p + at, n);
-        file_view_forget(&v, at += n);
+    for (size_t at = 0, n; at < all && !status; at += n) {
+        n = all - at < HASHED_AT_ONCE ? all - at : HASHED_AT_ONCE;
+        status = file_reader_get(r, at, part, n, err);
+        sha256_add(&s, part, n);
     }
     sha256_end(&s, digest);
     sha256_hex(digest, hex);
-    *bytes = (int64_t)v.n;
-    file_unmap(&v);
-    return HONE_OK;
+    *bytes = (int64_t)all;
+    mem_free(part);
+    file_reader_close(r);
+    return status;
 }
 
 static hone_status write_manifest(checkpoint_writer *w, const char *facts, int64_t *total, hone_err *err) {

@@ -53,6 +53,11 @@ struct run {
     run_result *result;           /* pinned [N_RESULTS] */
     hone_event *answered[N_RESULTS];
     int64_t n_asked, n_heard;
+
+    /* Sums over ranks (share.c). Where the device's memory is not ours, slots travel through pinned memory. */
+    tree_sum *sum;
+    float **staged;                     /* [n_slots] */
+    int64_t bound[COMM_RANKS_MAX + 1];  /* elements of a slot that each rank adds */
 };
 
 void *run_address(const run *r, int v, int slot);

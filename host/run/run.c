@@ -150,6 +150,8 @@ void run_close(run *r) {
     run_end(r);
     if (r->device) {
         close_queues(r);
+        for (int s = 0; r->staged && s < r->plan->n_slots; s++)
+            if (r->staged[s]) r->table->slab_free(r->device, r->staged[s]);
         for (int c = 1; c < HONE_N_CLASSES; c++)
             if (r->slab[c]) r->table->slab_free(r->device, r->slab[c]);
         r->table->close(r->device);
@@ -174,9 +176,13 @@ static hone_status waited(run *r, hone_status status, const char *what, int v, h
                   : HONE_OK;
 }
 
+hone_status run_put_part(run *r, int v, size_t at, const void *from, size_t n, hone_err *err) {
+    HONE_ASSERT(at <= value_bytes(r->plan, v) && n <= value_bytes(r->plan, v) - at);
+    return waited(r, r->table->put(r->queue, (char *)run_address(r, v, 0) + at, from, n), "writing", v, err);
+}
+
 hone_status run_put(run *r, int v, const void *from, hone_err *err) {
-    return waited(r, r->table->put(r->queue, run_address(r, v, 0), from, value_bytes(r->plan, v)), "writing",
-                  v, err);
+    return run_put_part(r, v, 0, from, value_bytes(r->plan, v), err);
 }
 
 hone_status run_get(run *r, int v, void *to, hone_err *err) {
@@ -202,15 +208,16 @@ static size_t param_elements(const run *r, int param) {
     return value_bytes(r->plan, v) / hone_dtype_bytes(r->plan->value[v].dtype);
 }
 
-hone_status run_put_param(run *r, int param, const float *from, hone_err *err) {
+hone_status run_put_param(run *r, int param, int64_t first, int64_t n, const float *from, hone_err *err) {
     const hone_param *p = &r->plan->param[param];
-    const size_t n = param_elements(r, param);
-    if (p->master && p->master != p->value) HONE_TRY(run_put(r, p->master, from, err));
+    const size_t at = (size_t)first, many = (size_t)n;
+    if (p->master && p->master != p->value) HONE_TRY(run_put_part(r, p->master, 4 * at, from, 4 * many, err));
     const hone_dtype dtype = r->plan->value[p->value].dtype;
-    if (dtype == HONE_F32) return run_put(r, p->value, from, err);
-    void *copy = mem_new(n * hone_dtype_bytes(dtype), "weights in the compute type");
-    convert_from_float(copy, dtype, from, n);
-    const hone_status status = run_put(r, p->value, copy, err);
+    if (dtype == HONE_F32) return run_put_part(r, p->value, 4 * at, from, 4 * many, err);
+    const size_t size = hone_dtype_bytes(dtype);
+    void *copy = mem_new(many * size, "weights in the compute type");
+    convert_from_float(copy, dtype, from, many);
+    const hone_status status = run_put_part(r, p->value, size * at, copy, size * many, err);
     mem_free(copy);
     return status;
 }

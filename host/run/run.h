@@ -6,6 +6,7 @@
 #define RUN_RUN_H
 #include "base/host.h"
 #include "hone/plan.h"
+#include "run/tree.h"
 
 typedef struct run run;
 
@@ -27,31 +28,31 @@ hone_status run_put(run *r, int value, const void *from, hone_err *err);
 hone_status run_get(run *r, int value, void *to, hone_err *err);
 /* Rows 0 .. n_rows of a value of a floating type, as floats: room for so many. */
 hone_status run_get_rows(run *r, int value, int64_t n_rows, float *to, hone_err *err);
-/* A parameter's fp32 weights (the master, and the compute copy made from it). */
-hone_status run_put_param(run *r, int param, const float *from, hone_err *err);
+/* n bytes from byte `at` of a value's storage on. */
+hone_status run_put_part(run *r, int value, size_t at, const void *from, size_t n, hone_err *err);
+/* A parameter's fp32 weights (the master, and the compute copy made from it); put: n of them, from `first`
+ * on. */
+hone_status run_put_param(run *r, int param, int64_t first, int64_t n, const float *from, hone_err *err);
 hone_status run_get_param(run *r, int param, float *to, hone_err *err);
 
-/* Begin the image of another batch (waits until the device has taken what lies there), and the place of an
- * INPUT value in it. MICRO and EVAL bring the image to the device; the update's rates and clip are those of
- * the last one. */
+/* Begin the image of another batch (waits until the device has taken what lies there), and the place of an INPUT value
+ * in it. MICRO and EVAL bring the image to the device; the update's rates and clip are those of the last one. */
 hone_status run_feed(run *r, hone_err *err);
 void *run_input(run *r, int value);
 
-/* Play a program into gradient slot `slot`. rows[space]: the batch's count in every row space of the plan. A
- * device that is late (run_is_late) goes on by itself: what it does is done when a value is read, or a result
- * heard. */
+/* Play a program into gradient slot `slot`. rows[space]: the batch's count in every row space of the plan. A device
+ * that is late (run_is_late) goes on by itself: what it does is done when a value is read, or a result heard. */
 hone_status run_play(run *r, hone_program_kind program, int slot, const int64_t *rows, hone_err *err);
 int run_is_late(const run *r);
 
-/* Where the device captures graphs: make the one that run_play will launch for such a batch, unless it is
- * there; a program is first played once as it is. Allocates, so it is called outside run_begin and run_end.
- * The bits are the same with graphs and without; run_graphs(r, 0): without. */
+/* Where the device captures graphs: make the one that run_play will launch for such a batch, unless it is there; a
+ * program is first played once as it is. Allocates, so it is called outside run_begin and run_end. The bits are the
+ * same with graphs and without; run_graphs(r, 0): without. */
 void run_prepare(run *r, hone_program_kind program, int slot, const int64_t *rows);
 void run_graphs(run *r, int on);
 
-/* What a training step leaves for the host. run_ask, after UPDATE: have it read; run_hear waits for the
- * reading asked for first. Two may be under way, so that the host need not wait for the step that is being
- * played. */
+/* What a training step leaves for the host. run_ask, after UPDATE: have it read; run_hear waits for the reading asked
+ * for first. Two may be under way, so that the host need not wait for the step that is being played. */
 typedef struct {
     float loss, norm;
     int32_t ok;
@@ -61,9 +62,14 @@ hone_status run_ask(run *r, hone_err *err);
 hone_status run_hear(run *r, run_result *out, hone_err *err);
 int run_is_asked(const run *r); /* a result is still to be heard */
 
-/* MICRO or EVAL step by step, stopping at the first step after which an output holds a value that is not
- * finite: step (-1: none), its operand, and the first such row (space 0: no row). Slow, allocates; for
- * finding the culprit. */
+/* Sums over ranks: slots 0 .. n_nodes - 1 hold this rank's maximal nodes of the step's shards (tree.h); afterwards slot
+ * 0 of every rank holds the gradient (and the loss) of the whole step. run_share, once, before run_begin: make room for
+ * what that needs. */
+hone_status run_share(run *r, tree_sum *t, hone_err *err);
+hone_status run_reduce(run *r, int n_nodes, hone_err *err);
+
+/* MICRO or EVAL step by step, stopping at the first step after which an output holds a value that is not finite: step
+ * (-1: none), its operand, and the first such row (space 0: no row). Slow, allocates; for finding the culprit. */
 typedef struct {
     int step, value;
     int64_t row;
@@ -73,8 +79,8 @@ typedef struct {
 hone_status run_play_probing(run *r, hone_program_kind program, int slot, const int64_t *rows,
                              run_culprit *out, hone_err *err);
 
-/* Seconds spent in each phase since the last call, when asked for by run_time(r, 1); phases are waited for
- * then, and graphs are not used. */
+/* Seconds spent in each phase since the last call, when asked for by run_time(r, 1); phases are waited for then, and
+ * graphs are not used. */
 void run_time(run *r, int on);
 void run_times(run *r, double phase_s[3]);
 #endif

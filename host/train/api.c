@@ -32,7 +32,7 @@ hone_status hone_train(const char *job_file, const char *const *overrides, int n
     mem_free(o);
     if (status) return status;
     pool *p = pool_new((int)j->threads);
-    status = train_job(j, p, &summary, &people, err);
+    status = train_job(j, p, comm_alone(), &summary, &people, err);
     if (json_out && json_bytes) snprintf(json_out, json_bytes, "%s", status ? "" : summary.p);
     text_free(&summary);
     text_free(&people);

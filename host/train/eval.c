@@ -1,7 +1,11 @@
 /* eval.c - cut, feed, play, read back. */
+#include <string.h>
+
 #include "train/eval.h"
 #include "base/err.h"
+#include "base/mem.h"
 
+#define BATCH_MAX 1024
 #define EVAL_TOKENS 4096 /* fills the caches' worth of rows; longer batches gain nothing */
 
 eval_batches eval_batches_of(const job *j, const dataset *d) {
@@ -19,25 +23,73 @@ eval_batches eval_batches_of(const job *j, const dataset *d) {
     return (eval_batches){n_largest, largest > 1 ? largest : 1};
 }
 
-hone_status evaluate(session *s, const dataset *d, eval_batches b, eval_each each, void *arg, hone_err *err) {
+/* The batch that begins with sample `from`: how many samples. */
+static int64_t cut_batch(const dataset *d, eval_batches b, int64_t from, int64_t *sample) {
+    int64_t n = 0, tokens = 0;
+    for (int64_t i = from; i < d->n && n < b.samples && n < BATCH_MAX; i++, n++) {
+        if (tokens + d->at[i + 1] - d->at[i] > b.tokens) break;
+        tokens += d->at[i + 1] - d->at[i];
+        sample[n] = i;
+    }
+    return n;
+}
+
+static hone_status play_batch(session *s, const dataset *d, const int64_t *sample, int64_t n, hone_err *err) {
     const hone_plan *p = s->plan;
-    int64_t sample[1024];
-    HONE_ASSERT(b.samples <= s->batch->seqs_max && b.tokens <= s->batch->tokens_max);
-    for (int64_t i = 0; i < d->n;) {
-        int64_t n = 0, tokens = 0;
-        HONE_TRY(sig_check(err));
-        while (i < d->n && n < b.samples && n < 1024 && tokens + d->at[i + 1] - d->at[i] <= b.tokens) {
-            tokens += d->at[i + 1] - d->at[i];
-            sample[n++] = i++;
+    HONE_ASSERT(n > 0);
+    HONE_TRY(session_feed(s, d, sample, n, 1, err));
+    run_prepare(s->run, HONE_EVAL, 0, s->rows);
+    HONE_TRY(run_play(s->run, HONE_EVAL, 0, s->rows, err));
+    HONE_TRY(run_get_rows(s->run, p->eval_logits, n, s->logits, err));
+    return run_get_rows(s->run, p->eval_loss, n, s->loss, err);
+}
+
+static void hand_on(const session *s, int64_t first, int64_t n, const float *logits, const float *loss, eval_each each,
+                    void *arg) {
+    for (int64_t k = 0; k < n; k++) each(arg, first + k, logits + k * s->n_outputs, (double)loss[k]);
+}
+
+/* Several ranks: each plays one of as many batches, then all have all, in order. */
+static hone_status evaluate_shared(session *s, const dataset *d, eval_batches b, eval_each each, void *arg, hone_err *err) {
+    comm *c = s->comm;
+    const size_t room = (size_t)s->batch->seqs_max * (size_t)(s->n_outputs + 1);
+    float *all = mem_new(room * (size_t)c->n * sizeof(float), "logits of all ranks"), *own = all + room * (size_t)c->rank;
+    int64_t sample[BATCH_MAX], first[COMM_RANKS_MAX], n[COMM_RANKS_MAX];
+    hone_status status = HONE_OK;
+    for (int64_t i = 0; i < d->n && !status;) {
+        for (int r = 0; r < c->n; r++) {
+            first[r] = i;
+            i += n[r] = cut_batch(d, b, i, sample);
         }
-        HONE_ASSERT(n > 0);
-        HONE_TRY(session_feed(s, d, sample, n, 1, err));
-        run_prepare(s->run, HONE_EVAL, 0, s->rows);
-        HONE_TRY(run_play(s->run, HONE_EVAL, 0, s->rows, err));
-        HONE_TRY(run_get_rows(s->run, p->eval_logits, n, s->logits, err));
-        HONE_TRY(run_get_rows(s->run, p->eval_loss, n, s->loss, err));
-        for (int64_t k = 0; k < n; k++)
-            each(arg, sample[k], s->logits + k * s->n_outputs, (double)s->loss[k]);
+        int64_t heard = sig_heard();
+        if (n[c->rank]) {
+            cut_batch(d, b, first[c->rank], sample);
+            status = play_batch(s, d, sample, n[c->rank], err);
+            memcpy(own, s->logits, (size_t)(n[c->rank] * s->n_outputs) * sizeof(float));
+            memcpy(own + s->batch->seqs_max * s->n_outputs, s->loss, (size_t)n[c->rank] * sizeof(float));
+        }
+        if (!status) status = comm_gather(c, own, room * sizeof(float), all, err);
+        if (!status) status = comm_largest(c, &heard, err);
+        for (int r = 0; r < c->n && !status; r++) {
+            const float *logits = all + room * (size_t)r;
+            hand_on(s, first[r], n[r], logits, logits + s->batch->seqs_max * s->n_outputs, each, arg);
+        }
+        sig_agree((sig_wish)heard);
+        if (!status) status = sig_check(err);
+    }
+    mem_free(all);
+    return status;
+}
+
+hone_status evaluate(session *s, const dataset *d, eval_batches b, eval_each each, void *arg, hone_err *err) {
+    int64_t sample[BATCH_MAX];
+    HONE_ASSERT(b.samples <= s->batch->seqs_max && b.tokens <= s->batch->tokens_max);
+    if (s->comm->n > 1) return evaluate_shared(s, d, b, each, arg, err);
+    for (int64_t i = 0, n; i < d->n; i += n) {
+        HONE_TRY(sig_check(err));
+        n = cut_batch(d, b, i, sample);
+        HONE_TRY(play_batch(s, d, sample, n, err));
+        hand_on(s, i, n, s->logits, s->loss, each, arg);
     }
     return HONE_OK;
 }

@@ -40,6 +40,39 @@ static hone_status report(const training *t, const run_culprit *c, hone_err *err
         err, "the weights are those before this step; a lower learning_rate or other data for these samples");
 }
 
+/* This rank's micro-batches of the step, until one of them has a culprit. */
+static hone_status probe_shards(training *t, int64_t n_shards, int64_t weight, hone_err *err) {
+    const comm *c = t->s->comm;
+    int first, end;
+    tree_run_of_rank((int)n_shards, c->rank, c->n, &first, &end);
+    for (int m = first; m < end; m++) {
+        int64_t n;
+        run_culprit culprit;
+        const int64_t *sample = steps_batch(&t->steps, t->step, m, &n);
+        HONE_TRY(session_feed(t->s, t->in->train, sample, n, 1 / (float)weight, err));
+        HONE_TRY(run_play_probing(t->s->run, HONE_MICRO, 0, t->s->rows, &culprit, err));
+        if (culprit.step >= 0) return report(t, &culprit, err);
+    }
+    return HONE_OK;
+}
+
+/* All ranks end with the same words: those of the first that has found something. */
+static hone_status agree_on_culprit(training *t, hone_status found, hone_err *err) {
+    int64_t word = found;
+    int rank;
+    HONE_TRY(found == HONE_OK || found == HONE_ENOTFINITE ? HONE_OK : found);
+    HONE_TRY(comm_first_word(t->s->comm, &word, &rank, err));
+    if (rank >= 0) {
+        HONE_TRY(comm_broadcast(t->s->comm, err, sizeof *err, rank, err));
+        return HONE_ENOTFINITE;
+    }
+    hone_fail(
+        err, HONE_ENOTFINITE,
+        "step %lld: the sum of the step's gradients is not finite, though those of each micro-batch are",
+        (long long)t->step + 1);
+    return hone_hint(err, "a lower learning_rate, or max_grad_norm");
+}
+
 hone_status explain_not_finite(training *t, const hone_tick *before, hone_err *err) {
     const hone_plan *p = t->s->plan;
     int64_t n, weight = 0;
@@ -50,16 +83,7 @@ hone_status explain_not_finite(training *t, const hone_tick *before, hone_err *e
         HONE_TRY(run_hear(t->s->run, &later, err));
     t->given = t->step;
     HONE_TRY(run_put(t->s->run, p->tick, before, err));
-    for (int64_t m = 0; (sample = steps_batch(&t->steps, t->step, m, &n)); m++) weight += n;
-    for (int64_t m = 0; (sample = steps_batch(&t->steps, t->step, m, &n)); m++) {
-        run_culprit c;
-        HONE_TRY(session_feed(t->s, t->in->train, sample, n, 1 / (float)weight, err));
-        HONE_TRY(run_play_probing(t->s->run, HONE_MICRO, 0, t->s->rows, &c, err));
-        if (c.step >= 0) return report(t, &c, err);
-    }
-    hone_fail(
-        err, HONE_ENOTFINITE,
-        "step %lld: the sum of the step's gradients is not finite, though those of each micro-batch are",
-        (long long)t->step + 1);
-    return hone_hint(err, "a lower learning_rate, or max_grad_norm");
+    int64_t n_shards = 0;
+    for (; (sample = steps_batch(&t->steps, t->step, n_shards, &n)); n_shards++) weight += n;
+    return agree_on_culprit(t, probe_shards(t, n_shards, weight, err), err);
 }

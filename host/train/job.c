@@ -443,11 +443,6 @@ static hone_status check_together(job *j, hone_err *err) {
                              (long long)micro, (long long)steps);
         j->gradient_accumulation_steps = steps;
     }
-    if (j->reduce_shards && j->reduce_shards != j->gradient_accumulation_steps)
-        return hone_fail(err, HONE_EUSAGE,
-                         "reduce_shards: %lld, expected %lld (gradient_accumulation_steps): one rank cuts a "
-                         "step into its micro-batches",
-                         (long long)j->reduce_shards, (long long)j->gradient_accumulation_steps);
     if (j->max_steps == 0)
         return hone_fail(err, HONE_EUSAGE, "max_steps: 0, expected -1 (not used) or at least 1");
     if (j->warmup_steps > 0 && j->warmup_ratio > 0)

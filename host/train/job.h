@@ -83,7 +83,7 @@ typedef struct {
     double validation_split_percentage;
     int64_t train_sampling_strategy, truncation; /* in the order of data/order.h and text/tokenizer.h */
     /* run */
-    const char *output_dir, *run_name, *device;
+    const char *output_dir, *run_name, *device, *preempt_notice;
     int overwrite_output_dir, do_train, do_eval, do_predict, full_determinism, graphs;
     int64_t seed, data_seed, threads;
     int64_t per_device_train_batch_size, per_device_eval_batch_size, gradient_accumulation_steps,
@@ -91,7 +91,7 @@ typedef struct {
     double num_train_epochs;
     int64_t max_steps;
     int dataloader_drop_last;
-    int64_t reduce, reduce_shards;
+    int64_t reduce, reduce_shards, ddp_timeout;
     /* optimizer */
     double learning_rate, warmup_steps, warmup_ratio, weight_decay, adam_beta1, adam_beta2, adam_epsilon,
         max_grad_norm;

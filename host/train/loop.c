@@ -7,6 +7,8 @@
 #include "train/train.h"
 #include "base/err.h"
 
+#define COMPARE_STEPS 100 /* between two comparisons of the ranks' weights */
+
 /* Sum of the weights of a step's rows: what the mean is divided by. */
 static double weight_of_rows(const training *t, const int64_t *sample, int64_t n) {
     const double *w = t->in->class_weight;
@@ -37,37 +39,73 @@ static int64_t token_rows(const session *s) {
     return n;
 }
 
-/* Gradients of the step's micro-batches, summed as one balanced tree (split at the largest power of two below
- * the count) by a carry counter: a slot a level. */
-static hone_status play_micro_batches(training *t, given_step *g, hone_err *err) {
-    int64_t n;
-    double weight = 0;
-    const int64_t *sample;
-    for (int64_t m = 0; (sample = steps_batch(&t->steps, t->given, m, &n)); m++) {
-        weight += weight_of_rows(t, sample, n);
-        g->n_samples += n;
-    }
-    int top = 0;
-    for (int64_t m = 0; (sample = steps_batch(&t->steps, t->given, m, &n)); m++) {
-        HONE_TRY(session_feed(t->s, t->in->train, sample, n, (float)(1 / weight), err));
-        set_rates(t, g->rate);
-        g->tokens += t->s->batch->n_tokens;
-        t->rows_played += token_rows(t->s);
-        HONE_TRY(run_play(t->s->run, HONE_MICRO, top++, t->s->rows, err));
-        for (int64_t carry = m + 1; carry % 2 == 0; carry /= 2, top--) HONE_TRY(fold(t, top - 2, err));
-    }
-    for (; top > 1; top--) HONE_TRY(fold(t, top - 2, err));
-    return HONE_OK;
+/* Micro-batches of the step that is given next, and of those the ones that are this rank's: first .. end - 1. */
+static int shards_of_step(training *t, int *first, int *end) {
+    int64_t m = 0, n;
+    while (steps_batch(&t->steps, t->given, m, &n)) m++;
+    tree_run_of_rank((int)m, t->s->comm->rank, t->s->comm->n, first, end);
+    return (int)m;
 }
 
-/* What may allocate before the next step is played: the order of a new epoch, graphs of rungs that are new.
- * Micro-batch m goes into the slot that the carry counter says: the number of bits set in m. */
-static void prepare_step(training *t) {
+/* What the whole step holds, whichever rank computes it: samples, real tokens, and the weight that the mean is divided by. */
+static double count_step(training *t, int n_shards, given_step *g) {
+    double weight = 0;
+    for (int m = 0; m < n_shards; m++) {
+        int64_t n;
+        const int64_t *sample = steps_batch(&t->steps, t->given, m, &n), *at = t->in->train->at;
+        weight += weight_of_rows(t, sample, n);
+        g->n_samples += n;
+        for (int64_t i = 0; i < n; i++) g->tokens += at[sample[i] + 1] - at[sample[i]];
+    }
+    return weight;
+}
+
+static hone_status play_shard(training *t, given_step *g, int m, int slot, double weight, hone_err *err) {
     int64_t n;
-    const int64_t *sample;
-    for (int64_t m = 0; (sample = steps_batch(&t->steps, t->given, m, &n)); m++) {
+    const int64_t *sample = steps_batch(&t->steps, t->given, m, &n);
+    HONE_TRY(session_feed(t->s, t->in->train, sample, n, (float)(1 / weight), err));
+    set_rates(t, g->rate);
+    t->rows_played += token_rows(t->s);
+    return run_play(t->s->run, HONE_MICRO, slot, t->s->rows, err);
+}
+
+/* Gradients of the step's micro-batches, summed as the tree of tree.h: each goes into the next free slot, and two slots
+ * that hold siblings are folded into one. */
+static hone_status play_micro_batches(training *t, given_step *g, hone_err *err) {
+    tree_node held[TREE_NODES_MAX];
+    int first, end, top = 0;
+    const int n_shards = shards_of_step(t, &first, &end);
+    const double weight = count_step(t, n_shards, g);
+    comm *c = t->s->comm;
+    comm_seen(c, t->given + 1, "forward and backward");
+    for (int m = first; m < end; m++) {
+        HONE_TRY(play_shard(t, g, m, top, weight, err));
+        held[top++] = (tree_node){m, 1};
+        for (; top > 1 && tree_are_siblings(n_shards, held[top - 2], held[top - 1]); top--) {
+            HONE_TRY(fold(t, top - 2, err));
+            held[top - 2].n += held[top - 1].n;
+        }
+    }
+    if (c->n == 1) return HONE_OK;
+    if (!top) HONE_TRY(play_shard(t, g, 0, 0, weight, err)); /* nothing of its own to do: the update needs a batch's image */
+    comm_seen(c, t->given + 1, "adding gradients");
+    tree_sum_begin(t->sum, n_shards);
+    return run_reduce(t->s->run, top, err);
+}
+
+/* What may allocate before the next step is played: the order of a new epoch, graphs of rungs that are new. */
+static void prepare_step(training *t) {
+    tree_node held[TREE_NODES_MAX];
+    int first, end, top = 0;
+    const int n_shards = shards_of_step(t, &first, &end);
+    for (int m = first; m < end; m++) {
+        int64_t n;
+        const int64_t *sample = steps_batch(&t->steps, t->given, m, &n);
         session_count(t->s, t->in->train, sample, n);
-        run_prepare(t->s->run, HONE_MICRO, __builtin_popcountll((uint64_t)m), t->s->rows);
+        run_prepare(t->s->run, HONE_MICRO, top, t->s->rows);
+        held[top++] = (tree_node){m, 1};
+        for (; top > 1 && tree_are_siblings(n_shards, held[top - 2], held[top - 1]); top--)
+            held[top - 2].n += held[top - 1].n;
     }
     for (int slot = 0; slot + 1 < t->s->plan->n_slots; slot++)
         run_prepare(t->s->run, HONE_FOLD, slot, t->s->rows);
@@ -177,6 +215,12 @@ static void log_step(training *t, const run_result *r, double rate, double speed
     t->loss_samples = 0;
 }
 
+/* Every so many steps: have all ranks the same bits in their weights? */
+static hone_status compare_ranks(training *t, hone_err *err) {
+    if (t->s->comm->n == 1 || t->step % COMPARE_STEPS) return HONE_OK;
+    return session_compare_ranks(t->s, t->step, err);
+}
+
 static hone_status after_step(training *t, hone_err *err) {
     int is_best = 0;
     if (evaluates_after(t, t->step) && !is_delayed(t)) {
@@ -188,6 +232,7 @@ static hone_status after_step(training *t, hone_err *err) {
     const int wants_best = t->job->save_strategy == STRATEGY_BEST || t->job->load_best_model_at_end;
     if (wants_best && is_best) HONE_TRY(save_checkpoint(t, err));
     else if (saves_after(t, t->step)) HONE_TRY(save_if_room(t, err));
+    HONE_TRY(compare_ranks(t, err));
     return sig_check(err);
 }
 
@@ -253,15 +298,24 @@ static hone_status hear_step(training *t, hone_err *err) {
     return after_step(t, err);
 }
 
-/* May the next step be given before this one has been answered for? Not where somebody looks at the
- * weights. */
+/* May the next step be given before this one has been answered for? Not where somebody looks at the weights. */
 static int goes_on_after(const training *t, int64_t step) {
     return run_is_late(t->s->run) && step < t->steps.total && !evaluates_after(t, step) &&
            !saves_after(t, step) && sig_wished() == SIG_NOTHING;
 }
 
+/* All ranks end at the same step, the one before which one of them has heard a signal. */
+static hone_status agree_on_signals(training *t, hone_err *err) {
+    int64_t heard = sig_heard();
+    if (t->s->comm->n == 1) return HONE_OK;
+    HONE_TRY(comm_largest(t->s->comm, &heard, err));
+    sig_agree((sig_wish)heard);
+    return HONE_OK;
+}
+
 /* A device that is late answers for the step before while it plays this one. */
 static hone_status one_turn(training *t, hone_err *err) {
+    HONE_TRY(agree_on_signals(t, err));
     HONE_TRY(give_step(t, err));
     const int64_t behind = goes_on_after(t, t->given);
     hone_status status = HONE_OK;

@@ -105,12 +105,11 @@ static void print_json(const session *s, const beside *b, text *out) {
     text_str(out, "}\n");
 }
 
-hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json,
-                     text *out, hone_err *err) {
+static hone_status open_plan(session **out, const job *j, pool *p, int64_t tokens, int64_t seqs, beside *b,
+                             hone_err *err) {
     session *s = NULL;
     inputs *in = NULL;
     steps st = {0};
-    beside b = {0};
     session_limits l = {.training = 1, .tokens_max = tokens, .seqs_max = seqs};
     hone_status status = session_open(&s, j, j->model_name_or_path, j->tokenizer_name, p, err);
     if (!status && !tokens) {
@@ -119,20 +118,37 @@ hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int wi
             status = hone_fail(err, HONE_EUSAGE, "%s: no train_file, expected a data file (or --tokens N)",
                                j->file);
         if (!status) {
-            steps_init(&st, s->a, j, in->train);
-            l = training_limits(j, in, &st);
+            step_shards shards;
+            status = steps_shards(&shards, j, 1, 0, err);
+            if (!status) steps_init(&st, s->a, j, shards, in->train);
+            if (!status) l = training_limits(j, in, &st, 1);
         }
     }
-    if (!status) status = plan_levels(s, l, &b, err);
-    if (!status && in) walk_epoch(s, &st, in->train, &b);
-    if (!status && as_json) print_json(s, &b, out);
-    if (!status && !as_json) {
+    if (!status) status = plan_levels(s, l, b, err);
+    if (!status && in) walk_epoch(s, &st, in->train, b);
+    steps_deinit(&st);
+    inputs_close(in);
+    if (status) session_close(s);
+    else *out = s;
+    return status;
+}
+
+hone_status plan_of_job(session **out, const job *j, pool *p, int64_t tokens, int64_t seqs, hone_err *err) {
+    beside b = {0};
+    return open_plan(out, j, p, tokens, seqs, &b, err);
+}
+
+hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json,
+                     text *out, hone_err *err) {
+    session *s;
+    beside b = {0};
+    HONE_TRY(open_plan(&s, j, p, tokens, seqs, &b, err));
+    if (as_json) print_json(s, &b, out);
+    else {
         plan_print_bytes(s->plan, out);
         print_beside(s->plan, &b, out);
         if (with_steps) plan_print_steps(s->plan, out);
     }
-    steps_deinit(&st);
-    inputs_close(in);
     session_close(s);
-    return status;
+    return HONE_OK;
 }

@@ -33,7 +33,11 @@ hone_status record_open(record **out, const job *j, const char *folder, int appe
     record *r = mem_new(sizeof *r, "record");
     char path[4352], host[64] = "host";
     hone_status status;
-    r->quiet = j->disable_tqdm;
+    r->quiet = j->disable_tqdm || !folder;
+    if (!folder) {
+        *out = r;
+        return HONE_OK;
+    }
     snprintf(path, sizeof path, "%s/log.jsonl", folder);
     status = file_log_open(&r->jsonl, path, append, err);
     if (!status && wants(j, "csv")) {

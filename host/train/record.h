@@ -10,7 +10,8 @@
 
 typedef struct record record;
 
-/* append: a resumed run goes on in the same log.jsonl. */
+/* append: a resumed run goes on in the same log.jsonl. folder NULL: nothing is written or shown, only the history is kept
+ * (ranks but the first). */
 hone_status record_open(record **out, const job *j, const char *folder, int append, hone_err *err);
 void record_close(record *r);
 

@@ -5,13 +5,16 @@
 #include "train/train.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/table.h"
 #include "model/safetensors.h"
 
+#define PART_BYTES ((size_t)1 << 19)
+
 /* ---- the job then and now ---- */
 
-/* Fields that decided the steps already taken: with another value these would not have been a part of the same run.
- * Every other field may change; from here on the job's value counts. */
+/* Fields that decided the steps already taken: with another value these would not have been a part of the
+ * same run. Every other field may change; from here on the job's value counts. */
 static int is_fixed(str name) {
     static const char *const names[] = {"model_name_or_path",
                                         "config_name",
@@ -30,7 +33,6 @@ static int is_fixed(str name) {
                                         "max_tokens_per_batch",
                                         "train_sampling_strategy",
                                         "seed",
-                                        "per_device_train_batch_size",
                                         "dataloader_drop_last",
                                         "freeze",
                                         "bf16",
@@ -40,11 +42,14 @@ static int is_fixed(str name) {
     return 0;
 }
 
-/* Fields that say how to begin, not what to do; reduce_shards and data_seed are compared as what follows from them. */
+/* Fields that say how to begin, not what to do; and those that are compared as what follows from them: the shards of a
+ * step and their samples, the seed of the order. */
 static int is_of_the_command(str name) {
     static const char *const names[] = {"resume_from_checkpoint", "overwrite_output_dir",
                                         "accept_data_change",     "accept_tokenizer_change",
-                                        "reduce_shards",          "data_seed"};
+                                        "reduce_shards",          "data_seed",
+                                        "per_device_train_batch_size", "gradient_accumulation_steps",
+                                        "train_batch_size"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (str_is(name, names[i])) return 1;
     return 0;
@@ -150,6 +155,17 @@ static hone_status compare_facts(const training *t, const checkpoint *from, hone
 
 /* ---- the optimizer ---- */
 
+static hone_status put_tensor(run *r, int value, const safetensors *f, const stored_tensor *t, char *part,
+                              hone_err *err) {
+    const size_t all = t->end - t->begin;
+    for (size_t at = 0, n; at < all; at += n) {
+        n = all - at < PART_BYTES ? all - at : PART_BYTES;
+        HONE_TRY(safetensors_read(f, t, at, part, n, err));
+        HONE_TRY(run_put_part(r, value, at, part, n, err));
+    }
+    return HONE_OK;
+}
+
 static hone_status read_optimizer(training *t, const char *folder, hone_err *err) {
     const hone_plan *p = t->s->plan;
     arena *a = arena_new("optimizer");
@@ -163,6 +179,7 @@ static hone_status read_optimizer(training *t, const char *folder, hone_err *err
         return status;
     }
     status = safetensors_open(&f, path, err);
+    char *part = mem_new(PART_BYTES, "a part of a tensor");
     for (int i = 1; i <= p->n_params && !status; i++)
         for (int k = 0; k < 2 && !status; k++) {
             const int v = p->param[i].moment[k];
@@ -175,12 +192,13 @@ static hone_status read_optimizer(training *t, const char *folder, hone_err *err
                                    (long long)n);
                 break;
             }
-            status = run_put(t->s->run, v, s->p, err);
+            status = put_tensor(t->s->run, v, f, s, part, err);
         }
     const stored_tensor *tick = status ? NULL : safetensors_find(f, "tick");
     if (!status && (!tick || tick->type != STORED_I32 || tick->n != 16))
         status = hone_fail(err, HONE_EDAMAGED, "%s: no \"tick\" of 16 I32 numbers", path);
-    if (!status) status = run_put(t->s->run, p->tick, tick->p, err);
+    if (!status) status = put_tensor(t->s->run, p->tick, f, tick, part, err);
+    mem_free(part);
     safetensors_close(f);
     arena_free(a);
     return status;

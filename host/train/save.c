@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/probe.h"
 #include "train/train.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -185,9 +186,9 @@ void print_facts(const training *t, text *out) {
     const job *j = t->job;
     text_printf(out,
                 "{\"data_sha256\": \"%s\", \"tokenizer_sha256\": \"%s\", \"samples\": %lld, \"labels\": %d, "
-                "\"world_size\": 1, \"reduce_shards\": %lld, \"data_seed\": %lld, \"job\": ",
+                "\"reduce_shards\": %lld, \"shard_samples\": %lld, \"data_seed\": %lld, \"job\": ",
                 t->in->train->sha256, tokenizer_sha256(t->s->tok), (long long)t->in->train->n,
-                t->s->n_outputs, (long long)j->gradient_accumulation_steps,
+                t->s->n_outputs, (long long)t->shards.n, (long long)t->shards.samples,
                 (long long)(j->data_seed < 0 ? j->seed : j->data_seed));
     job_print_json(j, out);
     text_str(out, "}");
@@ -215,15 +216,7 @@ static size_t checkpoint_bytes(const training *t) {
     return (size_t)t->s->plan->n_trained * (t->job->save_only_model ? 4 : 12) + ((size_t)1 << 20);
 }
 
-hone_status save_if_room(training *t, hone_err *err) {
-    hone_err full = {0};
-    if (checkpoint_room(t->folder, checkpoint_bytes(t), &full) == HONE_OK) return save_checkpoint(t, err);
-    if (t->saved_step < 0) log_warn("%s; training goes on, nothing is saved yet", full.text);
-    else log_warn("%s; training goes on, last saved step %lld", full.text, (long long)t->saved_step);
-    return HONE_OK;
-}
-
-hone_status save_checkpoint(training *t, hone_err *err) {
+static hone_status write_checkpoint(training *t, hone_err *err) {
     checkpoint_writer *w;
     const uint64_t from = clock_ns();
     HONE_TRY(checkpoint_begin(&w, t->folder, t->step, checkpoint_bytes(t), err));
@@ -251,11 +244,52 @@ hone_status save_checkpoint(training *t, hone_err *err) {
                : HONE_OK;
 }
 
-hone_status save_final(training *t, hone_err *err) {
+/* What rank 0 has saved, all have: they learn its step, and go on when it has. */
+static hone_status learn_saved_step(training *t, hone_err *err) {
+    HONE_TRY(comm_broadcast(t->s->comm, &t->saved_step, sizeof t->saved_step, 0, err));
+    comm_seen(t->s->comm, t->step, "training");
+    return HONE_OK;
+}
+
+hone_status save_checkpoint(training *t, hone_err *err) {
+    comm_seen(t->s->comm, t->step, "saving");
+    if (t->s->comm->rank == 0) HONE_TRY(write_checkpoint(t, err));
+    return learn_saved_step(t, err);
+}
+
+static hone_status write_if_room(training *t, hone_err *err) {
+    hone_err full = {0};
+    if (checkpoint_room(t->folder, checkpoint_bytes(t), &full) == HONE_OK) return write_checkpoint(t, err);
+    if (t->saved_step < 0) log_warn("%s; training goes on, nothing is saved yet", full.text);
+    else log_warn("%s; training goes on, last saved step %lld", full.text, (long long)t->saved_step);
+    return HONE_OK;
+}
+
+hone_status save_if_room(training *t, hone_err *err) {
+    comm_seen(t->s->comm, t->step, "saving");
+    if (t->s->comm->rank == 0) HONE_TRY(write_if_room(t, err));
+    return learn_saved_step(t, err);
+}
+
+static hone_status write_final(training *t, hone_err *err) {
     text trainer = {0};
     print_trainer_state(t, &trainer);
     hone_status status = write_text(t->folder, "trainer_state.json", &trainer, err);
     text_free(&trainer);
+    if (!status)
+        status = probe_write(t->s, t->folder, err); /* before the weights, which make the folder complete */
     if (!status) status = write_model(t, t->folder, 1, err);
     return status;
+}
+
+hone_status save_final(training *t, hone_err *err) {
+    comm *all = t->s->comm;
+    comm_seen(all, t->step, "writing the model folder");
+    if (all->rank == 0) {
+        t->s->comm = comm_alone(); /* the probe is this rank's business */
+        const hone_status status = write_final(t, err);
+        t->s->comm = all;
+        HONE_TRY(status);
+    }
+    return comm_barrier(all, err);
 }

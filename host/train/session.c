@@ -23,6 +23,7 @@ hone_status session_open(session **out, const job *j, const char *model_folder, 
     s->a = a;
     s->job = j;
     s->pool = p;
+    s->comm = comm_alone();
     s->folder = model_folder;
     s->tokenizer_folder = tokenizer_folder ? tokenizer_folder : model_folder;
     hone_status status = config_load(&s->config, model_folder ? model_folder : j->config_name, err);
@@ -137,7 +138,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .dtype = dtype,
                             .tokens_max = l->tokens_max,
                             .seqs_max = l->seqs_max,
-                            .accumulation = j->gradient_accumulation_steps,
+                            .slots = l->n_slots,
                             .freeze = j->freeze.p,
                             .n_freeze = j->freeze.n,
                             .beta1 = j->adam_beta1,
@@ -166,9 +167,10 @@ typedef struct {
     hone_plan *plan;
 } weight_sink;
 
-static hone_status put_weights(void *to, int i, const float *values, hone_err *err) {
+static hone_status put_weights(void *to, int i, int64_t first, int64_t n, const float *values,
+                               hone_err *err) {
     const weight_sink *w = to;
-    return run_put_param(w->run, i + 1, values, err);
+    return run_put_param(w->run, i + 1, first, n, values, err);
 }
 
 hone_status session_load_weights(session *s, const char *folder, hone_err *err) {
@@ -314,6 +316,43 @@ hone_status session_feed(session *s, const dataset *d, const int64_t *samples, i
 
 static int by_name(const void *a, const void *b) {
     return strcmp((*(const hone_param *const *)a)->name, (*(const hone_param *const *)b)->name);
+}
+
+/* The rank whose hash of parameter i stands alone against most of the others; with two ranks nobody can say which. */
+static int odd_rank(const uint64_t *hash, int n_params, int n, int i) {
+    for (int r = 0; r < n; r++) {
+        int same = 0;
+        for (int k = 0; k < n; k++) same += hash[(size_t)k * (size_t)n_params + (size_t)i] == hash[(size_t)r * (size_t)n_params + (size_t)i];
+        if (2 * same < n) return r;
+    }
+    return n - 1;
+}
+
+hone_status session_compare_ranks(session *s, int64_t step, hone_err *err) {
+    const hone_plan *p = s->plan;
+    const int n = s->comm->n;
+    const size_t row = (size_t)p->n_params;
+    uint64_t *all = mem_new((row * (size_t)n + 1) * sizeof *all, "hashes of all ranks"), *own = all + row * (size_t)s->comm->rank;
+    hone_status status = HONE_OK;
+    for (int i = 1; i <= p->n_params && !status; i++) {
+        const hone_value *v = &p->value[p->param[i].value];
+        const size_t elements = (size_t)(v->dim[0].n * (v->n_dims > 1 ? v->dim[1].n : 1));
+        float *w = mem_new(elements * sizeof *w + 1, "a parameter");
+        status = run_get_param(s->run, i, w, err);
+        own[i - 1] = hash64(w, elements * sizeof *w, 0);
+        mem_free(w);
+    }
+    if (!status) status = comm_gather(s->comm, own, row * sizeof *own, all, err);
+    for (int i = 0; i < p->n_params && !status; i++)
+        for (int r = 1; r < n && !status; r++) {
+            if (all[row * (size_t)r + (size_t)i] == all[i]) continue;
+            status = hone_fail(err, HONE_ENOTFINITE,
+                               "step %lld: rank %d has other bits in %s than the others: silent corruption of its memory or processor",
+                               (long long)step, odd_rank(all, p->n_params, n, i), p->param[i + 1].name);
+            hone_hint(err, "take that machine out; resume_from_checkpoint: true goes on from the newest checkpoint");
+        }
+    mem_free(all);
+    return status;
 }
 
 hone_status session_params_sha256(session *s, char hex[65], hone_err *err) {

@@ -5,6 +5,7 @@
 #include "data/batch.h"
 #include "model/config.h"
 #include "plan/build.h"
+#include "run/comm.h"
 #include "run/run.h"
 #include "train/job.h"
 
@@ -22,6 +23,7 @@ typedef struct {
     const char *device;
     hone_plan *plan;
     run *run;
+    comm *comm;               /* the ranks that evaluate and train together; of one process: comm_alone */
     batch *batch;
     int64_t *rows, *played;   /* the batch's count by row space, and what is played */
     float *logits, *loss;     /* of the last evaluated batch: [seqs, n_outputs], [seqs] */
@@ -40,6 +42,7 @@ typedef struct {
     int training;
     int64_t tokens_max, seqs_max;
     const double *class_weight; /* [n_outputs] or NULL */
+    int n_slots;                /* gradients held at once; 0: 1 */
     int recompute;              /* 0: the job's gradient_checkpointing, else 1 + level */
 } session_limits;
 /* s->plan (instead of an earlier one); no device is needed. */
@@ -57,6 +60,9 @@ hone_status session_feed(session *s, const dataset *d, const int64_t *samples, i
 
 /* SHA-256 over the parameters' fp32 bytes in name order. */
 hone_status session_params_sha256(session *s, char hex[65], hone_err *err);
+
+/* The same bits in every rank's weights, or HONE_ENOTFINITE (silent corruption) naming rank and parameter. */
+hone_status session_compare_ranks(session *s, int64_t step, hone_err *err);
 
 /* Options of a data set of this session (columns, truncation, cache) from the job. */
 dataset_options session_dataset_options(const session *s, int64_t max_samples);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "train/steps.h"
+#include "base/err.h"
 
 #define EPOCHS_WALKED 200 /* beyond, capacities are bounded by the longest samples instead */
 
@@ -10,17 +11,38 @@ static int64_t steps_of(const steps *s, int64_t n_batches) {
     return (n_batches + s->accumulation - 1) / s->accumulation;
 }
 
-void steps_init(steps *s, arena *a, const job *j, const dataset *d) {
+hone_status steps_shards(step_shards *out, const job *j, int n_ranks, int64_t kept, hone_err *err) {
+    const int64_t micro = j->per_device_train_batch_size;
+    int64_t accumulation = j->gradient_accumulation_steps;
+    if (j->train_batch_size && j->train_batch_size % (micro * n_ranks))
+        return hone_fail(err, HONE_EUSAGE,
+                         "train_batch_size: %lld cannot be dealt to %d ranks in micro-batches of %lld; expected a multiple of %lld",
+                         (long long)j->train_batch_size, n_ranks, (long long)micro, (long long)(micro * n_ranks));
+    if (j->train_batch_size) accumulation = j->train_batch_size / (micro * n_ranks);
+    const int64_t samples = micro * n_ranks * accumulation;
+    *out = (step_shards){n_ranks * accumulation, micro};
+    if (!j->reduce_shards) {
+        if (kept) out->n = kept;
+        return HONE_OK;
+    }
+    if (samples % j->reduce_shards)
+        return hone_fail(err, HONE_EUSAGE, "reduce_shards: %lld does not divide the %lld samples of a step (%lld x %d ranks x %lld)",
+                         (long long)j->reduce_shards, (long long)samples, (long long)micro, n_ranks, (long long)accumulation);
+    *out = (step_shards){j->reduce_shards, samples / j->reduce_shards};
+    return HONE_OK;
+}
+
+void steps_init(steps *s, arena *a, const job *j, step_shards shards, const dataset *d) {
     memset(s, 0, sizeof *s);
     s->order = (order_options){.kind = (sampling)j->train_sampling_strategy,
                                .seed = (uint64_t)(j->data_seed < 0 ? j->seed : j->data_seed),
-                               .samples_per_batch = j->per_device_train_batch_size,
+                               .samples_per_batch = shards.samples,
                                .max_tokens = j->max_tokens_per_batch,
                                .drop_last = j->dataloader_drop_last,
                                .length_at = d->at,
                                .label = d->label,
                                .n = d->n};
-    s->accumulation = j->gradient_accumulation_steps;
+    s->accumulation = shards.n;
     s->epoch_number = -1;
     const double wanted = j->num_train_epochs;
     const int by_steps = j->max_steps > 0;

@@ -8,9 +8,19 @@
 #include "data/order.h"
 #include "train/job.h"
 
+/* A step's samples are cut into shards, micro-batches whose gradients are added as one tree (run/tree.h), whoever
+ * computes them. */
+typedef struct {
+    int64_t n, samples; /* of a step; of a shard, where batches are not filled by tokens */
+} step_shards;
+
+/* The shards of a job on so many ranks: reduce_shards, else as many as the checkpoint says (kept, 0: there is none), else
+ * ranks times gradient_accumulation_steps. HONE_EUSAGE: the step's samples cannot be cut so. */
+hone_status steps_shards(step_shards *out, const job *j, int n_ranks, int64_t kept, hone_err *err);
+
 typedef struct {
     order_options order;
-    int64_t accumulation; /* A */
+    int64_t accumulation; /* A: shards of a step */
     int n_epochs;         /* begun epochs */
     int64_t *first;       /* [n_epochs + 1] first step of each epoch; first[n_epochs]: of the one after */
     int64_t total;        /* steps of the run: max_steps, or those of num_train_epochs */
@@ -19,7 +29,7 @@ typedef struct {
     int epoch_number;
 } steps;
 
-void steps_init(steps *s, arena *a, const job *j, const dataset *d);
+void steps_init(steps *s, arena *a, const job *j, step_shards shards, const dataset *d);
 void steps_deinit(steps *s);
 /* Micro-batch m (from 0) of step `step` (from 0): its samples and how many; NULL: this step has no such
  * micro-batch. */

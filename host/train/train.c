@@ -6,11 +6,13 @@
 #include "train/predict.h"
 #include "train/train.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/file.h"
 #include "base/stamp.h"
 #include "base/table.h"
 #include "base/version.h"
 #include "run/checkpoint.h"
+#include "run/notice.h"
 
 static hone_status check_job(const job *j, hone_err *err) {
     if (!j->model_name_or_path && !j->config_name) {
@@ -47,6 +49,7 @@ static int is_of_a_run(const char *name) {
                                         "added_tokens.json",
                                         "vocab.txt",
                                         "README.md",
+                                        "probe.json",
                                         "trainer_state.json",
                                         "all_results.json",
                                         "train_results.json",
@@ -144,7 +147,7 @@ static hone_status lock_folder(file_lock **lock, const job *j, hone_err *err) {
 }
 
 /* Which checkpoint to go on from; *found 0: from the beginning. */
-static hone_status find_checkpoint(checkpoint *c, int *found, arena *a, const job *j, hone_err *err) {
+static hone_status choose_checkpoint(checkpoint *c, int *found, arena *a, const job *j, hone_err *err) {
     *found = 0;
     const char *which = j->resume_from_checkpoint;
     if (!strcmp(which, "false")) return HONE_OK;
@@ -159,6 +162,23 @@ static hone_status find_checkpoint(checkpoint *c, int *found, arena *a, const jo
     HONE_TRY(checkpoint_newest(c, found, a, j->output_dir, err));
     if (!*found) log_note("no checkpoint in %s: starting from the beginning", j->output_dir);
     return HONE_OK;
+}
+
+/* Rank 0 chooses, the others open the same one. */
+static hone_status find_checkpoint(checkpoint *c, int *found, arena *a, const job *j, comm *ranks, hone_err *err) {
+    struct {
+        int found;
+        char path[4096];
+    } word = {0};
+    if (ranks->rank == 0) {
+        HONE_TRY(choose_checkpoint(c, found, a, j, err));
+        word.found = *found;
+        if (*found) snprintf(word.path, sizeof word.path, "%s", c->path);
+    }
+    HONE_TRY(comm_broadcast(ranks, &word, sizeof word, 0, err));
+    if (ranks->rank == 0) return HONE_OK;
+    *found = word.found;
+    return *found ? checkpoint_open(c, a, arena_print(a, "%s", word.path), err) : HONE_OK;
 }
 
 /* --- before the first step
@@ -207,8 +227,22 @@ static hone_status choose_best_metric(training *t, hone_err *err) {
 
 static void larger(int64_t *to, int64_t x) { *to = x > *to ? x : *to; }
 
-session_limits training_limits(const job *j, const inputs *in, const steps *st) {
+/* A step may have fewer shards than most have, and then their runs other shapes: what the largest of all needs. */
+static int slots_of(int64_t n_shards, int n_ranks) {
+    int most = 1;
+    for (int64_t n = n_ranks == 1 ? n_shards : 1; n <= n_shards; n++)
+        for (int r = 0; r < n_ranks; r++) {
+            int first, end;
+            tree_run_of_rank((int)n, r, n_ranks, &first, &end);
+            const int slots = tree_slots((int)n, first, end);
+            if (slots > most) most = slots;
+        }
+    return most;
+}
+
+session_limits training_limits(const job *j, const inputs *in, const steps *st, int n_ranks) {
     session_limits l = {.training = 1,
+                        .n_slots = slots_of(st->accumulation, n_ranks),
                         .tokens_max = st->tokens_max,
                         .seqs_max = st->samples_max,
                         .class_weight = in->class_weight};
@@ -254,25 +288,59 @@ static hone_status write_job(training *t, hone_err *err) {
     return status;
 }
 
+/* What the ranks must have in common: job, data, tokenizer, program. */
+static hone_status compare_jobs(training *t, hone_err *err) {
+    uint64_t all[COMM_RANKS_MAX];
+    text facts = {0};
+    print_facts(t, &facts);
+    uint64_t own = hash64(facts.p, facts.n, 0) ^ hash64(HONE_COMMIT, strlen(HONE_COMMIT), 1);
+    text_free(&facts);
+    HONE_TRY(comm_gather(t->s->comm, &own, sizeof own, all, err));
+    for (int r = 1; r < t->s->comm->n; r++)
+        if (all[r] != all[0])
+            return hone_fail(err, HONE_EUSAGE, "rank %d runs another job, other data or another build than rank 0", r);
+    return HONE_OK;
+}
+
+static int64_t shards_kept(const checkpoint *from) {
+    const json *n = from ? json_get(from->facts, "reduce_shards") : NULL;
+    return n && n->is_int ? n->integer : 0;
+}
+
+static hone_status share_sums(training *t, hone_err *err) {
+    if (t->s->comm->n == 1) return HONE_OK;
+    t->sum = tree_sum_new(t->s->comm, (int)t->shards.n, t->s->pool);
+    sig_share(1);
+    return run_share(t->s->run, t->sum, err);
+}
+
 static hone_status start(training *t, const checkpoint *from, hone_err *err) {
+    comm *c = t->s->comm;
+    comm_seen(c, 0, "reading data");
     HONE_TRY(inputs_open(&t->in, t->s, err));
-    steps_init(&t->steps, t->s->a, t->job, t->in->train);
+    HONE_TRY(steps_shards(&t->shards, t->job, c->n, shards_kept(from), err));
+    steps_init(&t->steps, t->s->a, t->job, t->shards, t->in->train);
     t->rate = schedule_of(t->job, t->steps.total);
     HONE_TRY(check_schedule(t, err));
     HONE_TRY(choose_best_metric(t, err));
-    const session_limits limits = training_limits(t->job, t->in, &t->steps);
+    const session_limits limits = training_limits(t->job, t->in, &t->steps, c->n);
+    HONE_TRY(compare_jobs(t, err));
     HONE_TRY(session_start(t->s, &limits, err));
+    HONE_TRY(share_sums(t, err));
     set_groups(t);
     if (t->in->validation) t->batches = eval_batches_of(t->job, t->in->validation);
-    HONE_TRY(clear_folder(t->job, err));
-    HONE_TRY(record_open(&t->record, t->job, t->folder, from != NULL, err));
+    if (c->rank == 0) HONE_TRY(clear_folder(t->job, err));
+    HONE_TRY(record_open(&t->record, t->job, c->rank ? NULL : t->folder, from != NULL, err));
     if (from) HONE_TRY(resume_training(t, from, err));
     t->start_step = t->step;
     t->start_s = clock_process_seconds();
     log_note("%lld samples, %d labels, %lld steps; device %s, %d threads; plan %.1f MiB",
              (long long)t->in->train->n, t->s->n_outputs, (long long)t->steps.total, t->s->device,
              pool_threads(t->s->pool), (double)hone_plan_device_bytes(t->s->plan) / (1 << 20));
-    return write_job(t, err);
+    if (c->n > 1)
+        log_note("%d ranks by %s; %lld shards a step, %.1f MiB for sums over ranks", c->n, c->way->name,
+                 (long long)t->shards.n, (double)tree_sum_bytes(t->sum) / (1 << 20));
+    return c->rank ? HONE_OK : write_job(t, err);
 }
 
 /* --- after the last
@@ -317,7 +385,19 @@ static void write_rows(void *arg, text *out) {
     text_clear(out);
 }
 
+static void drop_rows(void *arg, text *out) {
+    (void)arg;
+    text_clear(out);
+}
+
 static hone_status predict_finally(training *t, hone_err *err) {
+    if (t->s->comm->rank) { /* plays its part of the batches; rank 0 writes them all */
+        text out = {0};
+        const predict_options o = {0};
+        const hone_status status = predict_rows(t->s, t->in->test, &o, &out, drop_rows, NULL, err);
+        text_free(&out);
+        return status;
+    }
     file_writer *w;
     text out = {0};
     const predict_options o = {0};
@@ -341,8 +421,8 @@ static void add_training(training *t, text *out, double runtime) {
     text_json(out, t->folder, strlen(t->folder));
     text_str(out, ",\"device\":");
     text_json(out, t->s->table->name, strlen(t->s->table->name));
-    text_printf(out, ",\"dtype\":\"%s\",\"world_size\":1,\"threads\":%d,\"global_step\":%lld,\"epoch\":",
-                hone_dtype_name(p->dtype), pool_threads(t->s->pool), (long long)t->step);
+    text_printf(out, ",\"dtype\":\"%s\",\"world_size\":%d,\"threads\":%d,\"global_step\":%lld,\"epoch\":",
+                hone_dtype_name(p->dtype), t->s->comm->n, pool_threads(t->s->pool), (long long)t->step);
     text_double(out, steps_epoch(&t->steps, t->step));
     text_printf(out,
                 ",\"train_samples\":%lld,\"train_tokens\":%lld,\"train_loss\":", (long long)t->in->train->n,
@@ -420,7 +500,8 @@ static hone_status finish(training *t, double runtime, results *r, text *summary
     add_training(t, &r->train, runtime);
     text_printf(&r->train, ",\"params_sha256\":\"%s\"", hex);
     add_best(t, &r->train);
-    HONE_TRY(write_results(t, r, err));
+    HONE_TRY(session_compare_ranks(t->s, t->step, err));
+    if (t->s->comm->rank == 0) HONE_TRY(write_results(t, r, err));
     HONE_TRY(save_final(t, err));
     text_add(summary, r->train.p, r->train.n);
     text_add(summary, r->eval.p, r->eval.n);
@@ -443,10 +524,11 @@ static void close_training(training *t) {
     steps_deinit(&t->steps);
     inputs_close(t->in);
     session_close(t->s);
+    tree_sum_free(t->sum);
 }
 
-/* A resumed run reads the job's tokenizer again, to be compared with the one that the checkpoint was made with
- * (bad-inputs F42); the checkpoint's own copy stands in where the job's is gone. */
+/* A resumed run reads the job's tokenizer again, to be compared with the one that the checkpoint was made
+ * with (bad-inputs F42); the checkpoint's own copy stands in where the job's is gone. */
 static const char *tokenizer_of(const job *j, const checkpoint *from) {
     const char *own = j->tokenizer_name ? j->tokenizer_name : j->model_name_or_path;
     if (!from || (own && file_is_folder(own))) return own;
@@ -454,14 +536,15 @@ static const char *tokenizer_of(const job *j, const checkpoint *from) {
     return from->path;
 }
 
-static hone_status run_job(training *t, const job *j, pool *p, text *summary, text *people, arena *a,
+static hone_status run_job(training *t, const job *j, pool *p, comm *c, text *summary, text *people, arena *a,
                            hone_err *err) {
     checkpoint from;
     int found;
     results r = {0};
-    HONE_TRY(find_checkpoint(&from, &found, a, j, err));
+    HONE_TRY(find_checkpoint(&from, &found, a, j, c, err));
     const char *model = found ? from.path : j->model_name_or_path;
     HONE_TRY(session_open(&t->s, j, model, tokenizer_of(j, found ? &from : NULL), p, err));
+    t->s->comm = c;
     HONE_TRY(start(t, found ? &from : NULL, err));
     const uint64_t begun = clock_ns();
     HONE_TRY(train_loop(t, err));
@@ -473,16 +556,25 @@ static hone_status run_job(training *t, const job *j, pool *p, text *summary, te
     return status;
 }
 
-hone_status train_job(const job *j, pool *p, text *summary, text *people, hone_err *err) {
+/* Rank 0 holds the folder. */
+static hone_status take_folder(file_lock **lock, const job *j, hone_err *err) {
+    HONE_TRY(folder_make(j->output_dir, err));
+    HONE_TRY(lock_folder(lock, j, err));
+    return prepare_folder(j, err);
+}
+
+hone_status train_job(const job *j, pool *p, comm *c, text *summary, text *people, hone_err *err) {
     training t = {.job = j, .folder = j->output_dir};
     file_lock *lock = NULL;
+    notice *taken_away = NULL;
     HONE_TRY(check_job(j, err));
-    HONE_TRY(folder_make(j->output_dir, err));
-    HONE_TRY(lock_folder(&lock, j, err));
+    if (j->preempt_notice) HONE_TRY(notice_open(&taken_away, j->preempt_notice, err));
     arena *a = arena_new("train");
-    hone_status status = prepare_folder(j, err);
-    if (!status) status = run_job(&t, j, p, summary, people, a, err);
+    hone_status status = c->rank ? HONE_OK : take_folder(&lock, j, err);
+    if (!status) status = run_job(&t, j, p, c, summary, people, a, err);
+    if (status && status != HONE_EPREEMPTED && status != HONE_EINTERRUPTED) comm_abandon(c);
     close_training(&t);
+    notice_close(taken_away);
     arena_free(a);
     file_lock_close(lock);
     return status;

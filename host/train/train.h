@@ -21,6 +21,8 @@ typedef struct {
     const job *job;
     inputs *in;
     steps steps;
+    step_shards shards;   /* of a step */
+    tree_sum *sum;        /* over ranks; NULL: one process */
     record *record;
     metrics validation;   /* of the last evaluation */
     eval_batches batches; /* how validation is cut */
@@ -58,11 +60,15 @@ typedef struct {
     int64_t saved_step;  /* newest checkpoint, -1: none */
 } training;
 
-/* Train as the job says. summary: one JSON object; people: the same as text. */
-hone_status train_job(const job *j, pool *p, text *summary, text *people, hone_err *err);
+/* Train as the job says, with the other ranks of c (comm_alone: none). summary: one JSON object; people: the same as
+ * text; of all ranks the same. Files are written by rank 0. */
+hone_status train_job(const job *j, pool *p, comm *c, text *summary, text *people, hone_err *err);
 
 /* What the largest batch of training or evaluation needs room for. */
-session_limits training_limits(const job *j, const inputs *in, const steps *st);
+session_limits training_limits(const job *j, const inputs *in, const steps *st, int n_ranks);
+
+/* The session of a job with its plan and no device; session_close ends it. */
+hone_status plan_of_job(session **out, const job *j, pool *p, int64_t tokens, int64_t seqs, hone_err *err);
 
 /* The plan of a job as text (or one JSON object), for batches of its data, or of so many tokens if tokens is
  * not 0. */
@@ -71,8 +77,8 @@ hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int wi
 
 /* loop.c: the steps, with their evaluations and checkpoints. */
 hone_status train_loop(training *t, hone_err *err);
-/* What a status of this kind asks for, outside the loop too: save (if there is anything that is not) and say what
- * was saved and how to go on. Other statuses, HONE_OK among them, come back as they are. */
+/* What a status of this kind asks for, outside the loop too: save (if there is anything that is not) and say
+ * what was saved and how to go on. Other statuses, HONE_OK among them, come back as they are. */
 hone_status obey_signal(training *t, hone_status status, hone_err *err);
 
 /* save.c: checkpoints, the final folder. */
@@ -82,7 +88,8 @@ hone_status save_if_room(training *t, hone_err *err);
 hone_status save_final(training *t, hone_err *err);
 void print_facts(const training *t, text *out);
 
-/* resume.c: prints what differs between the job and the checkpoint's, refuses what may not, takes over the state. */
+/* resume.c: prints what differs between the job and the checkpoint's, refuses what may not, takes over the
+ * state. */
 hone_status resume_training(training *t, const checkpoint *from, hone_err *err);
 
 /* guard.c: after a step that was not finite: plays its micro-batches again and fills err with step, layer and

@@ -85,6 +85,10 @@ typedef struct {
     void (*parallel_for)(void *context, int64_t n, void (*fn)(void *arg, int64_t i, int thread), void *arg);
     uint64_t (*clock_ns)(void *context);
     void (*log)(void *context, const char *line); /* a note, one line without a newline */
+    /* A small memory that outlives the process, for what was measured once: n bytes under a key of printable
+     * characters. recall: 1, or 0: nothing of that key and size. Before a run begins, from one thread. */
+    int (*recall)(void *context, const char *key, void *bytes, size_t n_bytes);
+    void (*remember)(void *context, const char *key, const void *bytes, size_t n_bytes);
 } hone_host_v1;
 
 typedef struct {
@@ -92,6 +96,7 @@ typedef struct {
     size_t memory_bytes;  /* that a slab may use; 0: unknown */
     uint32_t dtypes;      /* bit 1 << dtype: compute types it can play */
     int max_head_width;   /* 0: any */
+    int host_memory;      /* 1: slabs are ordinary memory of this process */
     int fixed_rows;       /* 1: calls are played at rungs (captured graphs); 0: at the batch's count */
 } hone_limits;
 

@@ -66,11 +66,11 @@ XX(BCE, "x[M,C] label[M,C]f weight[C]f? scale[1]f -> loss[M]f gx[M,C]?@x", "dx =
 XX(MSE, "x[M,C] label[M,C]f scale[1]f -> loss[M]f gx[M,C]?@x", "dx = gx") \
 /* start and end of an answer: softmax over the rows at[b], each column apart; loss is the mean of the two. label and best count from the sequence's first row; a label < 0 or beyond the sequence: its column has no loss; best -1: no rows. Rows of no sequence: gx 0 */ \
 XX(SPAN_XENT, "x[N,2] at[B]r label[B,2]i scale[1]f -> loss[B]f best[B,2]i? gx[N,2]?@x", "dx = gx") \
-/* s (+)= sum of x in row order */ \
+/* s (+)= sum of x, in an order that M alone decides; zeros at the end of x change no bit */ \
 XX(SUM, "x[M]f -> s[1]f+", "") \
 /* part[q] = sum over chunk q of (g / loss scale)^2. chunk: first element / 64, n <= 8,192 elements, group */ \
 XX(SQSUM, "g[P]f chunk[Q,3]i -> part[Q]f", "") \
-/* norm = sqrt(sum of part, in order, in fp64); factor = min(1, clip / (norm + 1e-6)) / loss scale, clip 0: no clipping; ok = 1 if norm and loss are finite, else 0. tick: see hone_tick in device.h (T is 16 words). attr.guard: the loss scale's rule */ \
+/* norm = sqrt(sum of part in fp64, in an order that Q alone decides); factor = min(1, clip / (norm + 1e-6)) / loss scale, clip 0: no clipping; ok = 1 if norm and loss are finite, else 0. tick: see hone_tick in device.h (T is 16 words). attr.guard: the loss scale's rule */ \
 XX(GUARD, "part[Q]f loss[1]f clip[1]f -> factor[1]f norm[1]f ok[1]i tick[T]i+", "") \
 /* where ok: g' = factor g; m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2; w = w - rate (m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps)) after w = w - rate decay w (decoupled, as torch's AdamW). rate[g]: rate, decay of group g. copy: w in the compute type. attr.adamw: beta1, beta2, eps */ \
 XX(ADAMW_STEP, "g[P]f chunk[Q,3]i rate[G,2]f factor[1]f ok[1]i -> w[P]f+ m[P]f+ v[P]f+ copy[P]?", "") \

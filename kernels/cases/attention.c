@@ -1,6 +1,6 @@
-/* attention.c - lengths, masks, heads, dropout, and four traps:
+/* attention.c - lengths, masks, heads, dropout, and five traps:
  *   1 all scores about -200 (keys beyond the end would count e^200 times), 2 scores of thousands, 3 equal
- * scores, 4 masks that leave rows without keys. Backward takes o and lse from ref's forward, rounded as the
+ * scores, 4 masks that leave rows without keys, 5 query rows whose keys are not places 0, 1, 2 .... Backward takes o and lse from ref's forward, rounded as the
  * device keeps them. */
 #include "harness.h"
 
@@ -12,14 +12,14 @@ static void set_heads(cases_case *k, int H, int G, int K) {
 static void fill_positions(cases_values *v) {
     operand_values *pos = values_find(v, "q_pos");
     int32_t *key = words_of(v, "key");
-    if (!pos) return;
-    for (int64_t n = 0; n < pos->rows; n++) pos->word[n] = -1;
+    if (!pos && v->k->trap != 5) return;
+    for (int64_t n = 0; pos && n < pos->rows; n++) pos->word[n] = -1;
     for (int b = 0; b < v->k->n_sequences; b++) {
         const hone_range q = sequence_range(v->k->q_len, b);
         for (int i = 0; i < q.n; i++) {
             const int at =
                 (int)((int64_t)(2 * i + 1) * v->k->k_len[b] / (2 * q.n)); /* picked queries, spread */
-            pos->word[q.first + i] = at;
+            if (pos) pos->word[q.first + i] = at;
             if (key) key[2 * (q.first + i) + 1] = at;
         }
     }
@@ -79,13 +79,25 @@ static cases_case base_case(hone_op op) {
     return k;
 }
 
+/* In all types, or the case's own where it has one: HONE_F64 is nobody's. */
+static void emit_as(cases_sink *to, const cases_case *k) {
+    if (k->dtype == HONE_F64) emit_types(to, k);
+    else emit(to, k);
+}
+
 static void emit_both(cases_sink *to, const cases_case *forward) {
     cases_case k = *forward;
     k.op = HONE_OP_ATTENTION_FWD, k.fill = fill_forward;
-    emit_types(to, &k);
+    emit_as(to, &k);
     k.op = HONE_OP_ATTENTION_BWD, k.fill = fill_backward;
+    if (k.bound_narrow == 0x1p-6) {
+        k.bound_narrow = 0x1p-5 / (1 - (double)k.attr.p);
+        k.why = "dS is rounded: P times a sum of K products over 1 - p. With scale 1 / sqrt(K), four "
+                "deviations of it "
+                "leave 4 half ulps (2^-9) over 1 - p in dq and dk, beside a floor of 1/4";
+    }
     bind_operand(&k, "dq dk dv", 1);
-    emit_types(to, &k);
+    emit_as(to, &k);
 }
 
 typedef struct {
@@ -107,6 +119,9 @@ static const lengths length_sets[] = {
     {1, {1}, {-1}},
     {3, {1, 1, 1}, {65, 128, 300}},
     {1, {256}, {-1}},
+    {6, {95, 2, 97, 30, 31, 64}, {-1}},
+    {2, {130, 3}, {40, 270}},
+    {1, {255}, {-1}},
 };
 
 static void set_sequences(cases_case *k, const lengths *l) {
@@ -115,8 +130,8 @@ static void set_sequences(cases_case *k, const lengths *l) {
 }
 
 static void emit_run(cases_sink *to, int i) {
-    static const int heads[][3] = {{2, 2, 32}, {1, 1, 64}, {4, 2, 16}, {3, 3, 20},
-                                   {2, 1, 7},  {1, 1, 1},  {2, 2, 96}};
+    static const int heads[][3] = {{2, 2, 32}, {1, 1, 64},  {4, 2, 32}, {3, 3, 20},
+                                   {2, 1, 64}, {1, 1, 128}, {2, 2, 96}};
     const int r = i % 16;
     cases_case k = base_case(HONE_OP_ATTENTION_FWD);
     set_sequences(&k, &length_sets[(size_t)i % (sizeof length_sets / sizeof *length_sets)]);
@@ -128,19 +143,28 @@ static void emit_run(cases_sink *to, int i) {
     bind_operand(&k, "q_pos", factor(r, 7) && i % 3 != HONE_MASK_FULL);
     bind_operand(&k, "key", k.attr.p > 0);
     k.pad = factor(r, 9) ? 8 : 0;
+    k.no_list = factor(r, 6);
     emit_both(to, &k);
 }
 
 static void emit_traps(cases_sink *to) {
-    static const char *const notes[] = {"", "scores -200", "large scores", "equal scores", "no keys"};
-    static const lengths odd = {3, {100, 37, 5}, {-1}}, fewer_keys = {3, {100, 37, 5}, {60, 1, 4}};
-    for (int trap = 1; trap <= 4; trap++) {
+    static const char *const notes[] = {"",        "scores -200", "large scores", "equal scores",
+                                        "no keys", "picked"};
+    static const lengths sets[] = {{0},
+                                   {3, {100, 37, 5}, {-1}},
+                                   {3, {100, 37, 5}, {-1}},
+                                   {3, {255, 37, 256}, {-1}},
+                                   {3, {100, 37, 5}, {60, 1, 4}},
+                                   {3, {20, 1, 140}, {100, 37, 150}}};
+    for (int trap = 1; trap <= 5; trap++) {
         cases_case k = base_case(HONE_OP_ATTENTION_FWD);
-        set_sequences(&k, trap == 4 ? &fewer_keys : &odd);
+        set_sequences(&k, &sets[trap]);
         set_heads(&k, 2, 2, 32);
         k.trap = trap;
         snprintf(k.note, sizeof k.note, "%s", notes[trap]);
         if (trap == 4) k.attr.attention.mask = HONE_MASK_CAUSAL;
+        if (trap == 5) k.attr.p = 0.1f;
+        bind_operand(&k, "key", trap == 5);
         if (trap == 1)
             k.bound = 1e-4, k.floor = 2, k.why = "an ulp of 200 is 1.5e-5, and probabilities inherit it";
         if (trap == 2)
@@ -164,22 +188,51 @@ static void emit_grads(cases_sink *to) {
     }
 }
 
+/* One sequence a case: longer than a block of keys, or heads of unusual width. */
+static void emit_widths(cases_sink *to) {
+    static const struct {
+        int q, k, H, G, K, mask, left, right;
+        float p;
+    } wide[] = {
+        {300, 300, 1, 1, 96, HONE_MASK_CAUSAL, 0, 0, 0.1f},
+        {530, 530, 1, 1, 96, HONE_MASK_WINDOW, 200, 3, 0.1f},
+        {140, 530, 2, 1, 128, HONE_MASK_CAUSAL, 0, 0, 0.5f},
+        {511, 511, 1, 1, 64, HONE_MASK_WINDOW, 30, 30, 0},
+        {512, 300, 1, 1, 32, HONE_MASK_CAUSAL, 0, 0, 0.1f},
+        {40, 70, 1, 1, 256, HONE_MASK_CAUSAL, 0, 0, 0.1f},
+        {5, 9, 2, 1, 1, HONE_MASK_FULL, 0, 0, 0.1f},
+        {33, 20, 4, 2, 16, HONE_MASK_FULL, 0, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
+        cases_case k = base_case(HONE_OP_ATTENTION_FWD);
+        set_lengths(&k, 'N', &wide[i].q, 1);
+        set_lengths(&k, 'M', &wide[i].k, 1);
+        set_heads(&k, wide[i].H, wide[i].G, wide[i].K);
+        k.attr.attention.mask = wide[i].mask;
+        k.attr.attention.left = wide[i].left, k.attr.attention.right = wide[i].right;
+        k.attr.p = wide[i].p;
+        bind_operand(&k, "key", k.attr.p > 0);
+        emit_both(to, &k);
+    }
+}
+
 static void emit_long(cases_sink *to, int n, int S, unsigned modes) {
     cases_case k = base_case(HONE_OP_ATTENTION_FWD);
+    if (modes == CASES_CHECK) k.dtype = HONE_BF16; /* one will do: 1,025 keys are slow to emulate */
     int all[CASES_MAX_SEQUENCES];
     for (int b = 0; b < n; b++) all[b] = S;
     set_lengths(&k, 'N', all, n);
     set_lengths(&k, 'M', all, n);
     set_heads(&k, modes == CASES_BENCH ? 12 : 1, modes == CASES_BENCH ? 12 : 1, 32);
-    k.attr.p = 0.1f, k.modes = modes;
+    k.attr.p = 0.1f, k.modes = modes, k.row_letter = 0;
     bind_operand(&k, "key", 1);
     emit_both(to, &k);
 }
 
 void attention_cases(cases_sink *to) {
-    for (int i = 0; i < 56; i++) emit_run(to, i);
-    emit_long(to, 1, 511, CASES_CHECK);
-    emit_long(to, 1, 512, CASES_CHECK);
+    for (int i = 0; i < 34; i++) emit_run(to, i);
+    emit_widths(to);
+    emit_long(to, 1, 1025, CASES_CHECK);
     emit_traps(to);
     emit_grads(to);
     emit_long(to, 32, 32, CASES_BENCH);

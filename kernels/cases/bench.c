@@ -16,9 +16,8 @@ static double elements_of(const cases_values *v, int i) {
     return chunks;
 }
 
-/* Bytes that a call must at least read and write: every bound operand once, "+" inputs apart from their
- * results. */
-static double bytes_of(const image *im) {
+/* Every bound operand once, "+" inputs apart from their results. */
+double bytes_of(const image *im) {
     double sum = 0;
     for (int i = 0; i < im->v->op->n_in + im->v->op->n_out; i++)
         if (im->v->v[i].bound) sum += elements_of(im->v, i) * (double)type_bytes(im->dtype[i]);
@@ -42,8 +41,7 @@ static double living_pairs(const cases_case *k) {
     return sum;
 }
 
-/* Multiplications and additions of matrix products; other ops are measured in bytes. */
-static double flops_of(const cases_values *v) {
+double flops_of(const cases_values *v) {
     const double heads = (double)extent_of(v, 'H') * (double)extent_of(v, 'K');
     switch (v->k->op) {
     case HONE_OP_LINEAR_FWD:

@@ -13,6 +13,7 @@
 #ifndef CASES_CASES_H
 #define CASES_CASES_H
 #include "hone/device.h"
+#include "hone/emu.h"
 
 typedef enum { CASES_CHECK = 1, CASES_GRAD = 2, CASES_BENCH = 4 } cases_mode;
 typedef enum {
@@ -37,6 +38,7 @@ typedef struct {
     int same_type;       /* ref plays in the same types: the result is a question of bits */
     int pad;             /* elements between the end of a row and the next row */
     int in_place;        /* results take the storage that their @ offers */
+    int no_list;                 /* attention: "list" stays unbound where the device has lists */
     int n_sequences, q_len[CASES_MAX_SEQUENCES], k_len[CASES_MAX_SEQUENCES];
     int trap; /* which unkind contents; the family says what they are. 0: ordinary */
     char
@@ -60,6 +62,10 @@ void cases_describe(const cases_case *k, char *name, size_t name_bytes);
 /* Set extents from "N=4096,D=384,p=0.1"; lengths of sequences from "S=128" (all). HONE_EUSAGE: unknown
  * letter, bad number. */
 hone_status cases_set_shape(cases_case *k, const char *text, hone_err *err);
+
+/* The case that a call of a plan is: its op, extents, bound operands, attributes and types, the contents of the op's
+ * family, sequences of equal length (CASES_MAX_SEQUENCES of them at most). 0: the op has no case. */
+int cases_planned(cases_case *out, const hone_query *q);
 
 /* What is tested: a device opened once for each number of threads (results must agree), and ref. */
 typedef struct {
@@ -90,4 +96,15 @@ cases_outcome cases_bench(const cases_on *on, const cases_case *k, const hone_ho
  * largest LINEAR_FWD of the list in dtype. 0: it did not pass. */
 void cases_baselines(const cases_on *on, hone_dtype dtype, const hone_host_v1 *host, double seconds,
                      double *copy_gb_per_s, double *gemm_tflops);
+
+/* What the kernels of a case ask of memory, counted by the emulated GPU emu_count. */
+typedef struct {
+    hone_emu_counts sum;             /* over kernels; its name is that of the first */
+    hone_emu_counts kernel[16];      /* by first launch */
+    int n_kernels;                   /* more than 16: the sum holds them */
+    double floor_bytes, floor_flops; /* what the op must at least read, write and compute */
+} cases_counts;
+/* Play the case once on counting->device[0], whose counter is emu. 0 and *why: the device failed. */
+int cases_counted(const cases_on *counting, const hone_emu_v1 *emu, const cases_case *k, cases_counts *out, char *why,
+                  size_t why_bytes);
 #endif

@@ -1,5 +1,5 @@
 /* embed.c - EMBED_FWD: at most three roundings, all but exact. EMBED_BWD: sums over rows of one id.
- * Traps of the backward: 1 all ids equal, 2 all different. */
+ * Traps of the backward: 1 all ids equal, 2 all different, 3 one id in all rows but a few. */
 #include "harness.h"
 
 /* Numbers below n; some rows, the last one always, name none. */
@@ -9,6 +9,7 @@ static void fill_ids(cases_values *v, const char *name, int64_t n, uint64_t stre
         u->word[i] = (int32_t)(noise_uniform(stream, (uint64_t)i) * (double)n);
         if (v->k->trap == 1) u->word[i] = (int32_t)(n - 1);
         if (v->k->trap == 2) u->word[i] = (int32_t)((i * 7 + 3) % n);
+        if (v->k->trap == 3 && i % 100) u->word[i] = (int32_t)(n / 2);
         if ((i % 11 == 5 || i == u->rows - 1) && u->rows > 1 && v->k->trap != 2) u->word[i] = -1;
     }
 }
@@ -44,13 +45,14 @@ static void emit_forward(cases_sink *to, int64_t N, int64_t D, int r, unsigned m
 
 static void emit_backward(cases_sink *to, int64_t N, int64_t D, int64_t V, int r, int trap, unsigned modes) {
     cases_case k = {.op = HONE_OP_EMBED_BWD, .modes = modes, .trap = trap, .fill = fill_backward};
-    static const char *const notes[] = {"", "one id", "all different"};
+    static const char *const notes[] = {"", "one id", "all different", "mostly one id"};
     snprintf(k.note, sizeof k.note, "%s", notes[trap]);
     k.extent[CASES_LETTER('N')] = N, k.extent[CASES_LETTER('D')] = D, k.extent[CASES_LETTER('V')] = V;
     bind_operand(&k, "+dw", factor(r, 1));
     k.pad = factor(r, 2) ? 8 : 0;
-    k.bound = sum_bound(trap == 1 ? N : 20), k.why = "a sum over the rows of one id";
-    k.floor = trap == 1 ? sqrt((double)N) : 1; /* what such a sum is, where its terms do not cancel */
+    const int64_t longest = trap % 2 ? N : N / V + 20; /* rows of an id */
+    k.bound = sum_bound(longest), k.why = "a sum over the rows of one id";
+    k.floor = trap % 2 ? sqrt((double)N) : 1; /* what such a sum is, where its terms do not cancel */
     emit_types(to, &k);
 }
 
@@ -62,5 +64,8 @@ void embed_cases(cases_sink *to) {
     for (int i = 0; i < 12; i++)
         emit_backward(to, rows[i % 5], widths[i % 6], i % 2 ? 50 : 999, i, i % 3, CASES_CHECK);
     emit_backward(to, 0, 8, 10, 0, 0, CASES_CHECK);
+    for (int trap = 1; trap < 4; trap++)
+        emit_backward(to, 4096, trap == 2 ? 8 : 20, 4099, trap, trap, CASES_CHECK);
+    for (int V = 2; V < 40; V += 9) emit_backward(to, 500, V % 2 ? 40 : 77, V, V, 0, CASES_CHECK);
     emit_backward(to, 4096, 384, 30522, 0, 0, CASES_BENCH);
 }

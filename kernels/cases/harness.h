@@ -63,6 +63,7 @@ typedef struct {
     hone_dtype compute;
     unsigned char *before, *after; /* the slab as put, and as got back */
     size_t n_bytes, tick_at, work_at, work_bytes;
+    size_t list_at, list_bytes; /* attention's work list, where the device has one; 0: unbound */
     size_t at[N_OPERANDS];
     int64_t ld[N_OPERANDS];
     hone_dtype dtype[N_OPERANDS];
@@ -98,6 +99,11 @@ uint32_t image_bits(const image *im);
 size_t type_bytes(hone_dtype dtype);
 int type_is_float(hone_dtype dtype);
 double type_round(double x, hone_dtype dtype); /* nearest, ties to even */
+
+/* ---- bench.c
+ * ------------------------------------------------------------------------------------------------- */
+double bytes_of(const image *im);       /* that a call must at least read and write */
+double flops_of(const cases_values *v); /* multiplications and additions of matrix products; 0: no product */
 
 /* ---- rows.c
  * -------------------------------------------------------------------------------------------------- */

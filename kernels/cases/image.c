@@ -113,6 +113,16 @@ hone_query image_query(const cases_values *v, hone_dtype compute) {
     return query;
 }
 
+/* As the device is asked: with its work list bound. */
+static hone_query query_here(const image *im) {
+    hone_query query = image_query(im->v, im->compute);
+    const int list = hone_op_operand(im->v->op, "list");
+    if (list >= 0 && im->list_bytes)
+        query.in[list] = (hone_tensor){
+            .dim = {(int64_t)im->list_bytes / 4, 1, 1}, .ld = 1, .n_dims = 1, .dtype = HONE_I32};
+    return query;
+}
+
 static size_t operand_bytes(const image *im, int i) {
     const operand_values *u = &im->v->v[i];
     return u->rows > 0 ? (size_t)((u->rows - 1) * im->ld[i] + u->width) * type_bytes(im->dtype[i]) : 0;
@@ -131,8 +141,12 @@ static void place_operands(image *im) {
         if (lender < 0) end = (end + operand_bytes(im, i) + RED_BYTES + 255) / 256 * 256;
     }
     im->tick_at = end;
-    im->work_at = end + sizeof(hone_tick) + 255 - (end + sizeof(hone_tick) + 255) % 256;
-    im->work_bytes = im->table->work_bytes(&query);
+    im->list_at = end + sizeof(hone_tick) + 255 - (end + sizeof(hone_tick) + 255) % 256;
+    im->list_bytes = v->k->no_list ? 0 : im->table->list_bytes(&query);
+    end = im->list_at + im->list_bytes + RED_BYTES;
+    im->work_at = end + 255 - (end + 255) % 256;
+    const hone_query asked = query_here(im);
+    im->work_bytes = im->table->work_bytes(&asked);
     im->n_bytes = im->work_at + im->work_bytes + RED_BYTES;
 }
 
@@ -177,7 +191,7 @@ int image_init(image *im, const cases_values *v, hone_dtype compute, const hone_
         if (v->v[i].bound && lender_of(v, i) < 0) write_operand(im, i);
     memcpy(im->before + im->tick_at, &v->tick, sizeof v->tick);
     hone_err err = {.text = ""};
-    const hone_query query = image_query(v, compute);
+    const hone_query query = query_here(im);
     void *slab = NULL;
     if (table->slab_new(device, 0, im->n_bytes, &slab, &err))
         return fail_with(why, why_bytes, "slab_new", &err);
@@ -196,7 +210,7 @@ void image_deinit(image *im) {
 
 hone_call image_call(const image *im, slice part) {
     const cases_values *v = im->v;
-    const hone_query query = image_query(v, im->compute);
+    const hone_query query = query_here(im);
     hone_call call = {.op = query.op, .attr = query.attr, .work_bytes = im->work_bytes, .choice = im->choice};
     call.tick = (const hone_tick *)(const void *)(im->slab + im->tick_at);
     call.work = im->slab + im->work_at;
@@ -212,11 +226,33 @@ hone_call image_call(const image *im, slice part) {
         }
         t->p = im->slab + im->at[i] + (size_t)skipped * type_bytes(im->dtype[i]);
     }
+    if (im->list_bytes) {
+        const int list = hone_op_operand(v->op, "list");
+        call.in[list] = query.in[list];
+        call.in[list].p = im->slab + im->list_at;
+    }
     return call;
+}
+
+/* As the batcher does: the list of the sequences that the call plays. */
+static void fill_list(image *im, const hone_call *call) {
+    static const char *const names[] = {"q_at", "k_at", "key"};
+    const void *content[3] = {NULL};
+    for (int i = 0; i < 3; i++) {
+        const void *p = call->in[hone_op_operand(im->v->op, names[i])].p;
+        if (p) content[i] = im->before + ((const unsigned char *)p - im->slab);
+    }
+    hone_query query = {.op = call->op, .attr = call->attr};
+    memcpy(query.in, call->in, sizeof query.in);
+    memcpy(query.out, call->out, sizeof query.out);
+    const int64_t rows[2] = {call->in[hone_op_operand(im->v->op, "q")].dim[0],
+                             call->in[hone_op_operand(im->v->op, "k")].dim[0]};
+    im->table->list_fill(&query, content[0], content[1], content[2], rows, im->before + im->list_at);
 }
 
 int image_play(image *im, slice part, char *why, size_t why_bytes) {
     const hone_call call = image_call(im, part);
+    if (im->list_bytes) fill_list(im, &call);
     hone_status status = im->table->put(im->queue, im->slab, im->before, im->n_bytes);
     if (!status) status = im->table->op[im->v->k->op](im->queue, &call);
     if (!status) status = im->table->get(im->queue, im->after, im->slab, im->n_bytes);
@@ -253,6 +289,7 @@ static const char *name_place(const image *im, size_t byte) {
         if (im->v->v[i].bound && im->at[i] <= byte && im->at[i] >= best)
             best = im->at[i], name = operand_of(im->v, i)->name;
     if (byte >= im->tick_at) name = "tick";
+    if (im->list_bytes && byte >= im->list_at) name = "list";
     return byte >= im->work_at + im->work_bytes ? "work" : name;
 }
 

@@ -59,6 +59,27 @@ static void emit_shape(cases_sink *to, int64_t N, int64_t I, int64_t O, int r, u
     emit_types(to, &k);
 }
 
+/* Every form of a call with its activation, at widths that a library's epilogues take: multiples of 8. */
+static void emit_forms(cases_sink *to, int act) {
+    for (int form = 0; form < 8; form++) {
+        cases_case k = base_case(HONE_OP_LINEAR_FWD, 35, 24, 48);
+        bind_operand(&k, "bias", form & 1);
+        bind_operand(&k, "+y", form & 2);
+        bind_operand(&k, "pre", form & 4);
+        k.attr.linear.act = act;
+        emit_types(to, &k);
+    }
+    for (int form = 0; form < 6; form++) {
+        cases_case k = base_case(HONE_OP_LINEAR_BWD, 35, 48, 24);
+        bind_operand(&k, "pre", 1);
+        bind_operand(&k, "+dx", form & 1);
+        bind_operand(&k, "dbias", form >= 2);
+        bind_operand(&k, "+dbias", form >= 4);
+        k.attr.linear.act = act;
+        emit_types(to, &k);
+    }
+}
+
 static void emit_grads(cases_sink *to) {
     for (int r = 0; r < 4; r++) {
         cases_case k = base_case(HONE_OP_LINEAR_FWD, 5, 4, 3);
@@ -79,6 +100,8 @@ void linear_cases(cases_sink *to) {
     emit_shape(to, 70, 96, 1536, 6, CASES_CHECK);
     emit_shape(to, 1100, 24, 40, 3, CASES_CHECK);
     emit_shape(to, 0, 8, 8, 1, CASES_CHECK);
+    emit_forms(to, HONE_ACT_GELU);
+    emit_forms(to, HONE_ACT_GELU_TANH);
     emit_grads(to);
     static const int64_t bench[][2] = {{384, 384}, {384, 1152}, {384, 1536}, {1536, 384}};
     for (int i = 0; i < 4; i++) emit_shape(to, 1024, bench[i][0], bench[i][1], i < 2 ? 0 : 1, CASES_BENCH);

@@ -112,6 +112,7 @@ void cases_describe(const cases_case *k, char *name, size_t name_bytes) {
     if (!strncmp(op->name, "NORM", 4) && k->attr.norm.kind == HONE_NORM_RMS) append(name, name_bytes, " rms");
     if (k->pad) append(name, name_bytes, " pad=%d", k->pad);
     if (k->in_place) append(name, name_bytes, " in place");
+    if (k->no_list) append(name, name_bytes, " without list");
     if (*k->note) append(name, name_bytes, " (%s)", k->note);
     const hone_dtype type = op->in[0].type == '*' ? k->from : k->dtype;
     append(name, name_bytes, " %s", hone_dtype_name(type));

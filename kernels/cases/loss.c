@@ -1,5 +1,6 @@
-/* loss.c - losses with their gradients; every seventh row is ignored. Traps: 1 logits of tens of thousands, 2
- * every row is ignored, 3 (SPAN_XENT) labels beyond the sequence, 4 classes masked by -inf, the first among them. */
+/* loss.c - losses with their gradients; every seventh row is ignored. Traps: 1 logits of tens of thousands,
+ * 2 every row is ignored, 3 (SPAN_XENT) labels beyond the sequence, 4 classes masked by -inf, the first
+ * among them. */
 #include "harness.h"
 
 static void fill_classes(cases_values *v) {
@@ -52,13 +53,14 @@ static void emit_xent(cases_sink *to, int64_t M, int64_t C, int r, int trap) {
     emit_types(to, &k);
 }
 
-/* Classes for each way a device may share out a row, aligned to 16 bytes and not; GPT-2's vocabulary as it is stored. */
+/* Classes for each way a device may share out a row, aligned to 16 bytes and not; GPT-2's vocabulary as it
+ * is stored. */
 static void emit_wide(cases_sink *to) {
     static const struct {
         int64_t C;
         int pad;
-    } wide[] = {{77, 3},     {600, 0},   {1024, 0},   {1025, 7},  {5001, 7},  {5001, 0},
-                {20000, 0},  {40001, 7}, {50257, 47}, {50257, 0}, {70001, 7}, {70001, 0}};
+    } wide[] = {{77, 3},    {600, 0},   {1024, 0},   {1025, 7},  {5001, 7},  {5001, 0},
+                {20000, 0}, {40001, 7}, {50257, 47}, {50257, 0}, {70001, 7}, {70001, 0}};
     for (int i = 0; i < 27; i++) {
         cases_case k = base_case(HONE_OP_XENT, i < 24 ? 5 : 2, wide[i % 12].C, i < 24 ? 0 : 4);
         k.floor = 1e-4; /* probabilities are small */

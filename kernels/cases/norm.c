@@ -92,13 +92,12 @@ static void emit_traps(cases_sink *to) {
 /* Widths for each way a device may share out a row, and more rows than it has groups of for column sums. */
 static void emit_wide(cases_sink *to) {
     static const int64_t widths[] = {520, 1024, 1600, 2048, 4096, 8192, 8200};
-    for (int i = 0; i < 14; i++) {
-        emit_forward(to, 1 + i % 5, widths[i % 7], (3 * i + 1) % 16);
-        emit_backward(to, 9 + i % 9, widths[i % 7], (5 * i + 7) % 16);
+    for (int i = 0; i < 7; i++) {
+        emit_forward(to, 1 + i % 5, widths[i], (3 * i + 1) % 16);
+        emit_backward(to, 9 + i % 3, widths[i], (5 * i + 7) % 16);
     }
-    emit_backward(to, 2100, 16, 15);
+    emit_backward(to, 1100, 16, 15);
     emit_backward(to, 1100, 3, 13);
-    emit_backward(to, 1033, 264, 14);
 }
 
 static void emit_grads(cases_sink *to) {

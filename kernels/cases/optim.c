@@ -1,6 +1,7 @@
 /* optim.c - the end of a step. Traps of GUARD: 1 no clipping, 2 an infinite part, 3 a loss that is NaN, 4
  * latched, 5 a norm below the limit, 6 a part that is NaN; from 16 on, states of the loss scale. Traps of
- * ADAMW_STEP: 1 not ok, 2 the first step of a run. */
+ * ADAMW_STEP: 1 not ok, 2 the first step of a run, 3 g = 1e20 at a loss scale of 65536, 4 tensors of no, one and
+ * a few elements with room between them, 5 a late step. */
 #include "harness.h"
 
 /* Where the loss scale stands before a step, and the step: every way through the rule of device.h. */
@@ -53,27 +54,35 @@ static void fill_adamw(cases_values *v) {
     double *second = floats_of(v, "+v");
     int64_t at = 0;
     for (int64_t q = 0; q < chunk->rows; q++) {
-        const int64_t n = g->rows - at < 8192 ? g->rows - at : 8192;
+        static const int64_t sizes[] = {0, 1, 65, 637};
+        int64_t n = v->k->trap == 4 ? sizes[q % 4] : 8192;
+        if (n > g->rows - at) n = g->rows - at;
         int32_t *c = chunk->word + 3 * q;
         c[0] = (int32_t)(at / 64), c[1] = (int32_t)n, c[2] = (int32_t)(q % rate->rows);
-        at += n;
+        at += (n + 63) / 64 * 64;
+        if (at > g->rows) at = g->rows / 64 * 64;
     }
-    for (int64_t i = 0; i < g->rows; i++) second[i] = second[i] * second[i] * 0.1;
+    for (int64_t i = 0; i < g->rows; i++) {
+        second[i] = second[i] * second[i] * 0.1;
+        if (v->k->trap == 3) g->x[i] *= 1e20;
+    }
     for (int64_t i = 0; i < rate->rows; i++)
         rate->x[2 * i] = 0.01 / (double)(i + 1), rate->x[2 * i + 1] = i % 2 ? 0 : 0.1;
-    floats_of(v, "factor")[0] = 0.7;
+    floats_of(v, "factor")[0] = v->k->trap == 3 ? 0.25 / 1e20 : 0.7;
     words_of(v, "ok")[0] = v->k->trap != 1;
     if (v->k->trap == 2) v->tick.adam_t = 1;
+    if (v->k->trap == 5) v->tick.adam_t = 3000000;
 }
 
 static void emit_adamw(cases_sink *to, int64_t P, int with_copy, int trap, unsigned modes) {
-    static const char *const notes[] = {"", "not ok", "first step"};
+    static const char *const notes[] = {"", "not ok", "first step", "g = 1e20", "small tensors", "late step"};
     cases_case k = {.op = HONE_OP_ADAMW_STEP, .modes = modes, .fill = fill_adamw, .trap = trap};
     k.extent[CASES_LETTER('P')] = P, k.extent[CASES_LETTER('Q')] = (P + 8191) / 8192,
     k.extent[CASES_LETTER('G')] = 3;
     k.attr.adamw.beta1 = 0.9, k.attr.adamw.beta2 = 0.999, k.attr.adamw.eps = 1e-8;
     snprintf(k.note, sizeof k.note, "%s", notes[trap]);
     bind_operand(&k, "+w +m +v", 1);
+    k.pad = trap % 2 ? 3 : 0;
     bind_operand(&k, "copy", with_copy);
     k.bound = 1e-6, k.why = "a dozen roundings";
     emit_types(to, &k);
@@ -99,6 +108,6 @@ void optim_cases(cases_sink *to) {
     static const int64_t parts[] = {1, 7, 300}, sizes[] = {1, 65, 8192, 20001};
     for (int i = 0; i < 21; i++) emit_guard(to, parts[i / 7], i % 7, notes[i % 7]);
     for (int s = 0; s < N_STATES; s++) emit_guard(to, 9, FIRST_STATE + s, states[s].note);
-    for (int i = 0; i < 12; i++) emit_adamw(to, sizes[i % 4], i % 2, i / 4, CASES_CHECK);
+    for (int i = 0; i < 24; i++) emit_adamw(to, sizes[i % 4], i % 2, i / 4, CASES_CHECK);
     emit_adamw(to, 4 << 20, 0, 0, CASES_BENCH);
 }

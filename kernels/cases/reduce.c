@@ -1,5 +1,5 @@
-/* reduce.c - sums and hashes. SQSUM's trap 1: g = 1e20 at a loss scale of 65536, whose square overflows fp32
- * unless it is unscaled first. HASH is a question of bits: ref plays it on the same type. */
+/* reduce.c - sums and hashes. SQSUM's traps: 1 g = 1e20 at a loss scale of 65536, whose square overflows
+ * fp32 unless it is unscaled first, 2 one infinity, 3 one NaN. HASH is a question of bits: ref plays it on the same type. */
 #include "harness.h"
 
 static void fill_chunks(cases_values *v) {
@@ -15,7 +15,8 @@ static void fill_chunks(cases_values *v) {
         at = (at + n + 63) / 64 * 64;
         if (at > g->rows) at = g->rows / 64 * 64, n = 0;
     }
-    for (int64_t e = 0; v->k->trap && e < g->rows; e++) g->x[e] *= 1e20;
+    for (int64_t e = 0; v->k->trap == 1 && e < g->rows; e++) g->x[e] *= 1e20;
+    if (v->k->trap > 1) g->x[g->rows / 2] = v->k->trap == 2 ? -INFINITY : NAN;
     const float scale = v->k->trap ? 65536 : 1;
     memcpy(&v->tick.loss_scale, &scale, sizeof scale);
 }
@@ -24,7 +25,8 @@ static void emit_sqsum(cases_sink *to, int64_t P, int64_t Q, int trap, unsigned 
     cases_case k = {
         .op = HONE_OP_SQSUM, .modes = modes, .dtype = HONE_F32, .fill = fill_chunks, .trap = trap};
     k.extent[CASES_LETTER('P')] = P, k.extent[CASES_LETTER('Q')] = Q;
-    if (trap) snprintf(k.note, sizeof k.note, "1e20, loss scale 65536");
+    static const char *const notes[] = {"", "1e20, loss scale 65536", "one infinity", "one NaN"};
+    snprintf(k.note, sizeof k.note, "%s", notes[trap]);
     k.bound = 2 * sum_bound(8192), k.why = "a sum of up to 8,192 squares";
     emit(to, &k);
 }
@@ -41,7 +43,8 @@ void reduce_cases(cases_sink *to) {
     }
     emit_sqsum(to, 1, 1, 0, CASES_CHECK);
     emit_sqsum(to, 70000, 13, 0, CASES_CHECK);
-    emit_sqsum(to, 9000, 3, 1, CASES_CHECK);
+    for (int trap = 1; trap < 4; trap++) emit_sqsum(to, 9000, 3, trap, CASES_CHECK);
+    for (int trap = 1; trap < 4; trap++) emit_sqsum(to, 1, 1, trap, CASES_CHECK);
     emit_sqsum(to, 8 << 20, 1024, 0, CASES_BENCH);
     for (int i = 0; i < 5; i++) {
         cases_case k = {.op = HONE_OP_HASH, .modes = CASES_CHECK, .same_type = 1, .why = "bits"};

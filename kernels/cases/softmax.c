@@ -1,5 +1,5 @@
-/* softmax.c - traps: 1 arguments of tens of thousands, 2 a third of the classes masked by -inf, the first among
- * them. */
+/* softmax.c - traps: 1 arguments of tens of thousands, 2 a third of the classes masked by -inf, the first
+ * among them. */
 #include "harness.h"
 
 static void fill(cases_values *v) {
@@ -39,8 +39,8 @@ static void emit_wide(cases_sink *to) {
     static const struct {
         int64_t C;
         int pad;
-    } wide[] = {{77, 3},     {600, 0},   {1024, 0},   {1025, 7},  {5001, 7},  {5001, 0},
-                {20000, 0},  {40001, 7}, {50257, 47}, {50257, 0}, {70001, 7}, {70001, 0}};
+    } wide[] = {{77, 3},    {600, 0},   {1024, 0},   {1025, 7},  {5001, 7},  {5001, 0},
+                {20000, 0}, {40001, 7}, {50257, 47}, {50257, 0}, {70001, 7}, {70001, 0}};
     for (int i = 0; i < 12; i++) emit_padded(to, 3, wide[i].C, i % 2, wide[i].pad, 0, CASES_CHECK);
     for (int i = 0; i < 12; i += 5) emit_padded(to, 2, wide[i].C, 0, wide[i].pad, 2, CASES_CHECK);
 }

@@ -17,6 +17,10 @@
 extern "C" {
 #include "hone/device.h"
 }
+/* MUTANT(n): a seeded bug that tests switch on in the emulated device emu_mutant, to see that they would find it. */
+#ifndef MUTANT
+#define MUTANT(n) false
+#endif
 #include "ptx/convert.cuh"
 #include "ptx/ldst.cuh"
 #include "ptx/math.cuh"
@@ -25,11 +29,13 @@ struct hone_device {
     const hone_host_v1 *host;
     int ordinal;
     cudaDeviceProp properties;
-    struct products *products; /* linear.cu: the library's handle, workspace, chosen algorithms */
+    struct products *products; /* products.cu: the library's handle, chosen algorithms */
 };
 struct hone_queue {
     hone_device *device;
     cudaStream_t stream;
+    hone_op first, last; /* of the calls given since the last wait */
+    int n_calls, captures;
 };
 
 /* ---- elements ------------------------------------------------------------------------------------------------*/
@@ -52,8 +58,8 @@ template <typename T> struct alignas(16) Pack {
 template <typename T> inline bool is_packed(const hone_tensor &t) {
     return (uintptr_t)t.p % 16 == 0 && t.ld * sizeof(T) % 16 == 0 && t.dim[1] * t.dim[2] * sizeof(T) % 16 == 0;
 }
-template <typename T> static inline T *ptr(const hone_tensor &t) { return static_cast<T *>(t.p); }
-static inline int64_t width(const hone_tensor &t) { return t.dim[1] * t.dim[2]; }
+template <typename T> inline T *ptr(const hone_tensor &t) { return static_cast<T *>(t.p); }
+inline int64_t width(const hone_tensor &t) { return t.dim[1] * t.dim[2]; }
 __host__ __device__ constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* fn<T>(...) for a compute type. */

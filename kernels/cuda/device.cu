@@ -8,7 +8,14 @@ extern "C" {
 #include "limits.h"
 #include "ops.h"
 }
+#include "linear.cuh"
 #include "products.cuh"
+#include "ready.cuh"
+
+/* 1: every call is waited for, so that a fault is reported with its op. Builds of type Debug. */
+#ifndef HONE_WAITS
+#define HONE_WAITS 0
+#endif
 
 #define TRY_CUDA(queue, what, call)                                                                          \
     do {                                                                                                     \
@@ -17,51 +24,25 @@ extern "C" {
     } while (0)
 
 hone_status cuda_failed(const hone_queue *q, const char *what, cudaError_t error) {
-    char line[256];
-    snprintf(line, sizeof line, HONE_DEVICE_NAME ": %s failed: %s (%s)", what, cudaGetErrorString(error),
-             cudaGetErrorName(error));
+    char line[512];
+    snprintf(line, sizeof line, HONE_DEVICE_NAME ": %s: %s failed: %s (%s)%s", q->device->properties.name,
+             what, cudaGetErrorString(error), cudaGetErrorName(error),
+             is_device_lost(error) ? "; drain this machine and look at its kernel log (XID)" : "");
     q->device->host->log(q->device->host->context, line);
     (void)cudaGetLastError(); /* or every later call would report it too */
-    return error == cudaErrorMemoryAllocation ? HONE_ENOFIT : HONE_EBUG;
+    return error == cudaErrorMemoryAllocation ? HONE_ENOFIT : is_device_lost(error) ? HONE_ECOMM : HONE_EBUG;
 }
 
 static hone_status open_device(hone_device **out, const hone_host_v1 *host, int ordinal, hone_err *err) {
-    int n = 0, driver = 0, runtime = 0;
-    (void)cudaDriverGetVersion(&driver);
-    (void)cudaRuntimeGetVersion(&runtime);
-    const cudaError_t counted = cudaGetDeviceCount(&n);
-    if (driver == 0) {
-        hone_fail(err, HONE_EUSAGE, HONE_DEVICE_NAME ": this machine has no NVIDIA driver; expected one for CUDA %d.%d",
-                  runtime / 1000, runtime % 1000 / 10);
-        return hone_hint(err, "install the driver, or choose --device cpu");
-    }
-    if (counted == cudaErrorInsufficientDriver) {
-        hone_fail(err, HONE_EUSAGE, HONE_DEVICE_NAME ": the driver is for CUDA %d.%d; expected %d.%d or later", driver / 1000,
-                  driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
-        return hone_hint(err, "update the driver, build hone with an older toolkit, or choose --device cpu");
-    }
-    if (counted != cudaSuccess || ordinal < 0 || ordinal >= n) {
-        hone_fail(err, HONE_EUSAGE, HONE_DEVICE_NAME ": device %d of %d (%s)", ordinal, n, cudaGetErrorString(counted));
-        return hone_hint(err, "nvidia-smi lists the devices; CUDA_VISIBLE_DEVICES hides them");
-    }
     cudaDeviceProp properties;
-    cudaError_t error = cudaSetDevice(ordinal);
-    if (error == cudaSuccess) error = cudaGetDeviceProperties(&properties, ordinal);
-    if (error != cudaSuccess)
-        return hone_fail(err, HONE_EUSAGE, HONE_DEVICE_NAME ": device %d does not answer: %s", ordinal, cudaGetErrorString(error));
-    if (properties.major < 8) {
-        hone_fail(err, HONE_EUSAGE, HONE_DEVICE_NAME ": %s has compute capability %d.%d; expected 8.0 or later", properties.name,
-                  properties.major, properties.minor);
-        return hone_hint(err, "choose --device cpu");
-    }
+    HONE_TRY(machine_ready(&properties, ordinal, err));
     hone_device *d = (hone_device *)calloc(1, sizeof *d);
-    if (!d) return hone_fail(err, HONE_ENOFIT, HONE_DEVICE_NAME ": the system refused %zu bytes of memory", sizeof *d);
+    if (!d)
+        return hone_fail(err, HONE_ENOFIT, HONE_DEVICE_NAME ": the system refused %zu bytes of memory",
+                         sizeof *d);
     d->host = host;
     d->ordinal = ordinal;
     d->properties = properties;
-#ifdef HONE_EMULATED
-    cuemu::set_workers(host->n_threads);
-#endif
     const hone_status status = products_open(d, err);
     if (status) {
         free(d);
@@ -87,17 +68,24 @@ static hone_status tell_limits(hone_device *d, hone_limits *out) {
 }
 
 static hone_status slab_new(hone_device *d, int pinned, size_t bytes, void **out, hone_err *err) {
-    const cudaError_t error =
-        pinned ? cudaHostAlloc(out, bytes ? bytes : 1, cudaHostAllocDefault) : cudaMalloc(out, bytes ? bytes : 1);
+    const cudaError_t error = pinned ? cudaHostAlloc(out, bytes ? bytes : 1, cudaHostAllocDefault)
+                                     : cudaMalloc(out, bytes ? bytes : 1);
     if (error != cudaSuccess) {
         (void)cudaGetLastError();
         size_t free_bytes = 0, all = 0;
         (void)cudaMemGetInfo(&free_bytes, &all);
-        return hone_fail(err, HONE_ENOFIT, HONE_DEVICE_NAME ": %s refused %zu bytes of %s memory: %s; %zu of its %zu bytes are free",
-                         d->properties.name, bytes, pinned ? "pinned host" : "device", cudaGetErrorString(error), free_bytes, all);
+        hone_fail(err, error == cudaErrorMemoryAllocation ? HONE_ENOFIT : HONE_ECOMM,
+                  HONE_DEVICE_NAME ": %s refused %zu bytes of %s memory: %s; %zu of its %zu bytes are free",
+                  d->properties.name, bytes, pinned ? "pinned host" : "device", cudaGetErrorString(error),
+                  free_bytes, all);
+        return hone_hint(err, pinned ? "the system limits locked memory (ulimit -l), or has none left"
+                                     : "another process may hold memory (nvidia-smi names it); a smaller "
+                                       "batch or max_seq_length needs less");
     }
     if (pinned) memset(*out, 0, bytes);
     else (void)cudaMemset(*out, 0, bytes);
+    /* Queues do not wait for the default stream, which has just been given the zeros. */
+    (void)cudaDeviceSynchronize();
     return HONE_OK;
 }
 
@@ -109,6 +97,12 @@ static void slab_free(hone_device *, void *slab) {
     }
 }
 
+#ifdef HONE_EMULATED
+static void tell_emulator(const hone_queue *q) { cuemu::set_workers(q->stream, q->device->host->n_threads); }
+#else
+static void tell_emulator(const hone_queue *) {}
+#endif
+
 static hone_status queue_new(hone_device *d, hone_queue **out) {
     hone_queue *q = (hone_queue *)calloc(1, sizeof *q);
     if (!q) return HONE_ENOFIT;
@@ -119,6 +113,7 @@ static hone_status queue_new(hone_device *d, hone_queue **out) {
         free(q);
         return status;
     }
+    tell_emulator(q);
     *out = q;
     return HONE_OK;
 }
@@ -126,9 +121,27 @@ static void queue_free(hone_queue *q) {
     (void)cudaStreamDestroy(q->stream);
     free(q);
 }
+/* What went wrong on the device since the last wait is seen here: any of the calls given since may have done it. */
 static hone_status queue_wait(hone_queue *q) {
-    TRY_CUDA(q, "playing", cudaStreamSynchronize(q->stream));
-    return HONE_OK;
+    const cudaError_t error = cudaStreamSynchronize(q->stream);
+    const hone_op first = q->first, last = q->last;
+    const int n = q->n_calls;
+    q->n_calls = 0;
+    if (error == cudaSuccess) return HONE_OK;
+    char what[256] = "waiting";
+    if (n == 1) snprintf(what, sizeof what, "%s", hone_op_find(last)->name);
+    else if (n)
+        snprintf(what, sizeof what, "one of %d calls (%s ... %s; a build of type Debug tells which)", n,
+                 hone_op_find(first)->name, hone_op_find(last)->name);
+    return cuda_failed(q, what, error);
+}
+/* An op of the table: its call is noted and, in builds that look for faults, waited for. */
+template <hone_op OP, hone_status (*ENTRY)(hone_queue *, const hone_call *)>
+static hone_status play(hone_queue *q, const hone_call *c) {
+    if (!q->n_calls++) q->first = OP;
+    q->last = OP;
+    const hone_status status = ENTRY(q, c);
+    return status || !HONE_WAITS || q->captures ? status : queue_wait(q);
 }
 static hone_status copy_bytes(hone_queue *q, void *to, const void *from, size_t bytes) {
     if (bytes) TRY_CUDA(q, "a copy", cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, q->stream));
@@ -153,14 +166,17 @@ static void event_free(hone_event *e) {
 }
 static void event_record(hone_queue *q, hone_event *e) { (void)cudaEventRecord(e->event, q->stream); }
 static void event_wait(hone_queue *q, hone_event *e) { (void)cudaStreamWaitEvent(q->stream, e->event, 0); }
-static int event_done(hone_event *e) { return cudaEventQuery(e->event) == cudaSuccess; }
+/* An event that failed is done: the wait that follows reports why. */
+static int event_done(hone_event *e) { return cudaEventQuery(e->event) != cudaErrorNotReady; }
 
 struct hone_exec {
     cudaGraphExec_t graph;
 };
 static hone_status capture(hone_queue *q, int begin, hone_exec **out) {
+    q->captures = begin;
     if (begin) {
-        TRY_CUDA(q, "beginning a capture", cudaStreamBeginCapture(q->stream, cudaStreamCaptureModeThreadLocal));
+        TRY_CUDA(q, "beginning a capture",
+                 cudaStreamBeginCapture(q->stream, cudaStreamCaptureModeThreadLocal));
         return HONE_OK;
     }
     cudaGraph_t graph;
@@ -195,7 +211,7 @@ static hone_device_v1 make_table() {
     t.open = open_device;
     t.close = close_device;
     t.limits = tell_limits;
-    t.choose = products_choose;
+    t.choose = linear_choose;
     t.slab_new = slab_new;
     t.slab_free = slab_free;
     t.queue_new = queue_new;
@@ -211,7 +227,7 @@ static hone_device_v1 make_table() {
     t.capture = capture;
     t.graph_launch = graph_launch;
     t.graph_free = graph_free;
-#define XX(op_name, entry) t.op[HONE_OP_##op_name] = entry;
+#define XX(op_name, entry) t.op[HONE_OP_##op_name] = play<HONE_OP_##op_name, entry>;
     CUDA_OP_MAP(XX)
 #undef XX
     return t;

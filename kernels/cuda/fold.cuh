@@ -1,6 +1,7 @@
-/* fold.cuh - column sums in two stages, in an order that shapes alone decide. First GROUPS groups of rows, group g the
- * eights of rows g, g + GROUPS, ... from the first, each leave a partial row in the call's workspace; then a second
- * launch adds those in a fixed tree. A group without rows counts as zero, so rows that add nothing change no bit. */
+/* fold.cuh - column sums in two stages, in an order that shapes alone decide. First GROUPS groups of rows,
+ * group g the eights of rows g, g + GROUPS, ... from the first, each leave a partial row in the call's
+ * workspace; then a second launch adds those in a fixed tree. A group without rows counts as zero, so rows
+ * that add nothing change no bit. */
 #ifndef CUDA_FOLD_CUH
 #define CUDA_FOLD_CUH
 #include "common.cuh"
@@ -24,7 +25,8 @@ struct Folds {
     int64_t width, ld;
 };
 
-/* A block takes 32 columns of sum blockIdx.y: lane l adds groups l, l + 8, ..., then the lanes meet in a tree. */
+/* A block takes 32 columns of sum blockIdx.y: lane l adds groups l, l + 8, ..., then the lanes meet in a
+ * tree. */
 static __global__ void fold_groups(const __grid_constant__ Folds f) {
     FoldShared &shared = shared_memory<FoldShared>();
     const int column = threadIdx.x % FOLD_COLUMNS, lane = threadIdx.x / FOLD_COLUMNS, k = blockIdx.y;

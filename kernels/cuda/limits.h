@@ -4,6 +4,13 @@
 #define CUDA_LIMITS_H
 #include "hone/device.h"
 
+/* What workspaces are made of. */
+enum {
+    CUDA_ACT_GROUPS = 16,   /* partial sums of a column, act.cu */
+    CUDA_PRODUCT_WORKSPACE = 1 << 20, /* of the library of products: split sums, which would want more, are not taken */
+    CUDA_PRODUCT_WORK = CUDA_PRODUCT_WORKSPACE + 256, /* and to align it */
+    CUDA_EMBED_WINDOW = 32, /* rows of the order that a warp sums, embed.cu */
+};
 /* Column sums of rows (fold.cuh): 128 groups, whatever the GPU, each of eights of rows. */
 #define CUDA_ROW_GROUPS 128
 #define CUDA_GROUP_ROWS 8

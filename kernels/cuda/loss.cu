@@ -1,4 +1,5 @@
-/* loss.cu - losses of rows, each with the gradient of its logits; scale is a row's weight in the global mean.
+/* loss.cu - losses of rows, each with the gradient of its logits; scale is a row's weight in the global
+ * mean.
  *
  *   XENT       t = ((1 - smoothing) onehot + smoothing / C) weight,   loss = scale sum of -t log p,
  *              gx = scale (p sum of t - t)                with p = softmax(x). Focal: see slope_of
@@ -8,10 +9,10 @@
  *   BCE, MSE   in x [M,C], label [M,C] f32, weight [C] f32, scale [1] f32     out  loss [M] f32, gx [M,C]
  *   SPAN_XENT  in x [N,2], at [B] ranges, label [B,2] i32, scale [1] f32      out  loss [B] f32, best [B,2] i32, gx [N,2]
  *
- * XENT: owners and rows as in softmax.cuh, logits read once and gradients written once in their place; rows that nothing
- * holds are read twice, once more each for best and for label smoothing. BCE and MSE: a warp walks a row. SPAN_XENT: a block of 4
- * warps walks a sequence; blocks after those zero the rows of no sequence.
- * Floor: each operand once. Plain version: kernels/ref/loss.inc. Cases: kernels/cases/loss.c. */
+ * XENT: owners and rows as in softmax.cuh, logits read once and gradients written once in their place; rows
+ * that nothing holds are read twice, once more each for best and for label smoothing. BCE and MSE: a warp
+ * walks a row. SPAN_XENT: a block of 4 warps walks a sequence; blocks after those zero the rows of no
+ * sequence. Floor: each operand once. Plain version: kernels/ref/loss.inc. Cases: kernels/cases/loss.c. */
 #include "softmax.cuh"
 
 extern "C" {
@@ -25,8 +26,8 @@ __device__ __forceinline__ float lift_of(float scale, const hone_tick *tick) {
 
 /* ---- XENT ----------------------------------------------------------------------------------------------------*/
 template <typename T> struct Xent {
-    const T *x;          /* [M,C] */
-    const int32_t *label; /* [M] */
+    const T *x;                  /* [M,C] */
+    const int32_t *label;        /* [M] */
     const float *weight, *scale; /* weight [C] may be NULL */
     const hone_tick *tick;
     float *loss;
@@ -41,7 +42,8 @@ template <typename T> __device__ __forceinline__ void write_best(const Xent<T> &
     a.best[m * a.ld_best] = best == NO_CLASS ? 0 : best; /* nothing but NaN: the first */
 }
 
-/* Here a class's t is even, and hot times the label's weight more for the label: no weights where classes share. */
+/* Here a class's t is even, and hot times the label's weight more for the label: no weights where classes
+ * share. */
 template <typename T, int PACKS, int WARPS>
 __global__ void __launch_bounds__(32 * block_warps(WARPS)) xent_packs(const Xent<T> a) {
     SoftmaxShared &shared = shared_memory<SoftmaxShared>();
@@ -68,7 +70,8 @@ __global__ void __launch_bounds__(32 * block_warps(WARPS)) xent_packs(const Xent
         row.each([&](float x, int, bool is_there) { others += is_there ? log_sum - (x - s.top) : 0; });
         others = a.even * owner_sum(o, others, 0, shared.terms).x;
     }
-    if (o.thread == 0) a.loss[m] = lives ? scale * (others + (hot != 0 ? hot * (log_sum - (at_label - s.top)) : 0)) : 0;
+    if (o.thread == 0)
+        a.loss[m] = lives ? scale * (others + (hot != 0 ? hot * (log_sum - (at_label - s.top)) : 0)) : 0;
     if (!a.gx) return;
     const float lift = lift_of(scale, a.tick), share = (a.even * (float)a.shape.classes + hot) / s.sum;
     row.change([&](float x, int c, bool) {
@@ -83,17 +86,18 @@ template <typename T> __device__ __forceinline__ float target_of(const Xent<T> &
     return a.weight && t != 0 ? t * a.weight[c] : t;
 }
 
-/* Focal loss (Lin et al., 2017): a class's term is f = -(1 - p)^gamma log p; this is p f'(p), of which the gradient
- * consists: gx_j = g_j - p_j sum of g, with g = t p f'(p). gamma 0: cross-entropy. */
+/* Focal loss (Lin et al., 2017): a class's term is f = -(1 - p)^gamma log p; this is p f'(p), of which the
+ * gradient consists: gx_j = g_j - p_j sum of g, with g = t p f'(p). gamma 0: cross-entropy. */
 __device__ __forceinline__ float slope_of(float gamma, float p, float log_p) {
     if (gamma == 0) return -1;
     if (p >= 1) return 0;
     return gamma * p * powf(1 - p, gamma - 1) * log_p - powf(1 - p, gamma);
 }
 
-/* Long rows; and any rows of the focal loss, whose powers are too much code to unroll, and with both smoothing and
- * weights. */
-template <typename T> __global__ void __launch_bounds__(32 * WALK_WARPS) xent_walk(const Xent<T> a, int has_room) {
+/* Long rows; and any rows of the focal loss, whose powers are too much code to unroll, and with both
+ * smoothing and weights. */
+template <typename T>
+__global__ void __launch_bounds__(32 * WALK_WARPS) xent_walk(const Xent<T> a, int has_room) {
     WalkShared<T> &memory = shared_memory<WalkShared<T>>();
     SoftmaxShared &shared = memory.sums;
     const Owner<32> o(WALK_WARPS);
@@ -125,8 +129,7 @@ template <typename T> __global__ void __launch_bounds__(32 * WALK_WARPS) xent_wa
     if (a.even != 0) {
         walk_row(o, a.shape, x, add);
         sum = owner_sum(o, sum.x, sum.y, shared.terms);
-    } else
-        add(at_label, label);
+    } else add(at_label, label);
     if (o.thread == 0) a.loss[m] = scale * sum.y;
     const float lift = lift_of(scale, a.tick);
     if (a.gx)
@@ -154,7 +157,8 @@ template <typename T> static hone_status xent_type(hone_queue *q, const hone_cal
     const bool is_rare = a.gamma != 0 || (smoothing != 0 && a.weight);
     if (is_rare || classes > holds<T>(4, 8)) {
         const size_t bytes = walk_bytes<T>(q, classes);
-        return launch(q, xent_walk<T>, (unsigned)a.n_rows, 32 * WALK_WARPS, bytes, a, bytes > sizeof(SoftmaxShared));
+        return launch(q, xent_walk<T>, (unsigned)a.n_rows, 32 * WALK_WARPS, bytes, a,
+                      bytes > sizeof(SoftmaxShared));
     }
     if (classes <= holds<T>(1, 1)) return xent_with<T, 1, 1>(q, a);
     if (classes <= holds<T>(4, 1)) return xent_with<T, 4, 1>(q, a);
@@ -192,7 +196,8 @@ struct SquaredError {
     }
 };
 
-template <typename T, typename LOSS> __global__ void __launch_bounds__(32 * BLOCK_ROWS) columns_warp(const Columns<T> a) {
+template <typename T, typename LOSS>
+__global__ void __launch_bounds__(32 * BLOCK_ROWS) columns_warp(const Columns<T> a) {
     const int64_t m = (int64_t)blockIdx.x * BLOCK_ROWS + threadIdx.x / 32;
     if (m >= a.n_rows) return;
     const float scale = a.scale[0] / (float)a.classes, lift = lift_of(scale, a.tick);
@@ -208,7 +213,8 @@ template <typename T, typename LOSS> __global__ void __launch_bounds__(32 * BLOC
 }
 
 template <typename T, typename LOSS>
-static hone_status play_columns(hone_queue *q, const hone_call *c, const float *weight, const hone_tensor &scale) {
+static hone_status play_columns(hone_queue *q, const hone_call *c, const float *weight,
+                                const hone_tensor &scale) {
     const hone_tensor &x = c->in[0], &label = c->in[1], &gx = c->out[1];
     const Columns<T> a = {ptr<T>(x), ptr<float>(label), weight, ptr<float>(scale), c->tick, ptr<float>(c->out[0]), ptr<T>(gx),
                           x.dim[0],  x.ld,              label.ld, gx.ld,           (int)width(x)};
@@ -227,9 +233,9 @@ hone_status mse(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[0].dty
 constexpr int SPAN_THREADS = 128;
 
 template <typename T> struct Span {
-    const T *x;                   /* [N,2] */
-    const hone_range *at;         /* [B] */
-    const int32_t *label;         /* [B,2], from the sequence's first row */
+    const T *x;           /* [N,2] */
+    const hone_range *at; /* [B] */
+    const int32_t *label; /* [B,2], from the sequence's first row */
     const float *scale;
     const hone_tick *tick;
     float *loss;   /* [B] */
@@ -240,7 +246,8 @@ template <typename T> struct Span {
 
 /* Column k (0: start, 1: end) of a sequence's rows; gives its half of the loss. */
 template <typename T>
-__device__ __forceinline__ float span_column(const Span<T> &a, const Owner<32> &o, hone_range r, int k, SoftmaxShared &shared) {
+__device__ __forceinline__ float span_column(const Span<T> &a, const Owner<32> &o, hone_range r, int k,
+                                             SoftmaxShared &shared) {
     const int64_t b = blockIdx.x;
     const T *x = a.x + r.first * a.ld_x + k;
     const int label = a.label[b * a.ld_label + k];
@@ -297,6 +304,9 @@ template <typename T> static hone_status span_xent_type(hone_queue *q, const hon
     a.n_rows = in[0].dim[0], a.n_sequences = in[1].dim[0];
     a.ld_x = in[0].ld, a.ld_label = in[2].ld, a.ld_best = out[1].ld, a.ld_gx = out[2].ld;
     const int64_t outside = a.gx ? ceil_div(a.n_rows, SPAN_THREADS) : 0;
-    return launch(q, span_block<T>, (unsigned)(a.n_sequences + outside), SPAN_THREADS, sizeof(SoftmaxShared), a);
+    return launch(q, span_block<T>, (unsigned)(a.n_sequences + outside), SPAN_THREADS, sizeof(SoftmaxShared),
+                  a);
 }
-hone_status span_xent(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[0].dtype, span_xent_type, q, c); }
+hone_status span_xent(hone_queue *q, const hone_call *c) {
+    return BY_TYPE(c->in[0].dtype, span_xent_type, q, c);
+}

@@ -1,4 +1,5 @@
-/* norm.cu - layer and root-mean-square norms of rows, with the bias, dropout and residual that stand before them.
+/* norm.cu - layer and root-mean-square norms of rows, with the bias, dropout and residual that stand before
+ * them.
  *
  *   forward    s = res + drop(x + bias),   xhat = (s - mean) rstd,   y = drop_out(gamma xhat + beta)
  *     in   x [N,D], bias [D], key [N], res [N,D], gamma [D], beta [D]
@@ -8,18 +9,19 @@
  *     in   dy [N,D], s [N,D], mean [N] f32, rstd [N] f32, gamma [D], key [N], +ds [N,D]
  *     out  ds [N,D], perhaps in dy's place, dgamma [D] f32, dbeta [D] f32, dx [N,D], dbias [D] f32
  *
- * Where s is stored, its statistics are those of the stored s, so the backward's xhat is the forward's. dx and dbias
- * come from ds before it is rounded.
+ * Where s is stored, its statistics are those of the stored s, so the backward's xhat is the forward's. dx
+ * and dbias come from ds before it is rounded.
  *
- * *_packs: an owner (rows.cuh) keeps its row in registers, PACKS packs of 16 bytes a thread: half a warp, a warp, 2, 4
- * ... warps; the variance is a second pass over registers. Backward: a block of 4 warps (more where a row needs them)
- * takes a group of rows (fold.cuh), keeps its share of the three column sums in registers over all its rows, and has
- * its next two rows on their way to shared memory while it works on one. *_any: any other width or alignment; a warp
- * or a block of 8 walks a row three times (twice), column d always in the same thread, so sharing storage needs no
- * barrier.
+ * *_packs: an owner (rows.cuh) keeps its row in registers, PACKS packs of 16 bytes a thread: half a warp, a
+ * warp, 2, 4 ... warps; the variance is a second pass over registers. Backward: a block of 4 warps (more
+ * where a row needs them) takes a group of rows (fold.cuh), keeps its share of the three column sums in
+ * registers over all its rows, and has its next two rows on their way to shared memory while it works on
+ * one. *_any: any other width or alignment; a warp or a block of 8 walks a row three times (twice), column d
+ * always in the same thread, so sharing storage needs no barrier.
  *
- * Floor: each operand once; dropout's numbers cost no bytes. Partial sums add 2 x 128 x D x 4 bytes for each of dgamma,
- * dbeta, dbias: 2 % of a backward of 20,000 rows. Plain version: kernels/ref/norm.inc. Cases: kernels/cases/norm.c. */
+ * Floor: each operand once; dropout's numbers cost no bytes. Partial sums add 2 x 128 x D x 4 bytes for each
+ * of dgamma, dbeta, dbias: 2 % of a backward of 20,000 rows. Plain version: kernels/ref/norm.inc. Cases:
+ * kernels/cases/norm.c. */
 #include "fold.cuh"
 #include "ptx/async.cuh"
 #include "rng.cuh"
@@ -105,7 +107,8 @@ __global__ void __launch_bounds__(32 * MAX_WARPS<T>) norm_fwd_packs(const NormFo
     Pack<T> x[PACKS], res[PACKS];
 #pragma unroll
     for (int p = 0; p < PACKS; p++)
-        if (p * o.threads + o.thread < n_packs) x[p] = Pack<T>::load(a.x + n * a.ld_x, p * o.threads + o.thread);
+        if (p * o.threads + o.thread < n_packs)
+            x[p] = Pack<T>::load(a.x + n * a.ld_x, p * o.threads + o.thread);
     if (a.res)
 #pragma unroll
         for (int p = 0; p < PACKS; p++)
@@ -140,7 +143,8 @@ __global__ void __launch_bounds__(32 * MAX_WARPS<T>) norm_fwd_packs(const NormFo
 }
 
 /* s of column d, by itself. */
-template <typename T> __device__ __forceinline__ float before_norm_at(const NormForward<T> &a, int64_t n, int d) {
+template <typename T>
+__device__ __forceinline__ float before_norm_at(const NormForward<T> &a, int64_t n, int d) {
     float v = to_float(a.x[n * a.ld_x + d]) + read_or(a.bias, d, 0);
     if (a.drop.threshold) v = drop_column(a.drop, a.key[n], d, v);
     return a.res ? v + to_float(a.res[n * a.ld_res + d]) : v;
@@ -150,7 +154,8 @@ template <typename T> __global__ void __launch_bounds__(32 * ANY_WARPS) norm_fwd
     NormShared &shared = shared_memory<NormShared>();
     const Owner<32> o(a.warps);
     const int64_t n = (int64_t)blockIdx.x * o.count + o.number;
-    if (n >= a.n_rows) return; /* a row of one warp meets nobody; of a whole block, there is none without a row */
+    if (n >= a.n_rows)
+        return; /* a row of one warp meets nobody; of a whole block, there is none without a row */
     T *s = a.s + n * a.ld_s;
     const auto s_at = [&](int d) { return a.s ? to_float(s[d]) : before_norm_at(a, n, d); };
     float sum = 0, square = 0;
@@ -196,17 +201,18 @@ template <typename T> __device__ __forceinline__ RowFacts facts_of(const NormBac
     return f;
 }
 
-/* Shared memory of norm_bwd_packs: rows on their way [stages, 2 or 3 tensors, PACKS, threads] in packs, which each
- * thread copies and reads alone; after the last row, a row of fp32 for the owners to meet in. */
+/* Shared memory of norm_bwd_packs: rows on their way [stages, 2 or 3 tensors, PACKS, threads] in packs,
+ * which each thread copies and reads alone; after the last row, a row of fp32 for the owners to meet in. */
 template <typename T> struct NormBackShared {
     NormShared sums;
     Pack<T> packs[1];
 };
-/* The more warps a row has, the fewer rows are on their way: a stage holds up to 24 KB for 4 warps, 48 for 8. */
+/* The more warps a row has, the fewer rows are on their way: a stage holds up to 24 KB for 4 warps, 48 for
+ * 8. */
 static int stages_of(int warps) { return warps <= 4 ? 3 : warps <= 8 ? 2 : 1; }
 
-/* The row of fp32: the first four elements of all packs before the last four, so that lanes side by side use 16 bytes
- * side by side; the second half begins in other banks than the first. */
+/* The row of fp32: the first four elements of all packs before the last four, so that lanes side by side use
+ * 16 bytes side by side; the second half begins in other banks than the first. */
 template <typename T> __host__ __device__ constexpr int half_row(int n_packs) {
     return Pack<T>::size == 4 ? 0 : (n_packs + 7) / 8 * 8 + 4;
 }
@@ -214,7 +220,8 @@ template <typename T> __host__ __device__ constexpr int half_row(int n_packs) {
 /* The owners of a block add their parts of a column sum, in order; all write it out. */
 template <typename T, int LANES, int PACKS>
 __device__ __forceinline__ void meet_columns(const Owner<LANES> &o, int n_packs,
-                                             const float (&part)[PACKS][Pack<T>::size], float4 *row, float *to) {
+                                             const float (&part)[PACKS][Pack<T>::size], float4 *row,
+                                             float *to) {
     constexpr int QUADS = Pack<T>::size / 4;
     for (int turn = 0; turn < o.count; turn++) {
         __syncthreads();
@@ -252,7 +259,8 @@ __device__ __forceinline__ Pack<T> *stage_of(const NormBackward<T> &a, Pack<T> *
 
 /* Send for the row of turn k; one group of copies, perhaps empty. */
 template <typename T, int LANES, int PACKS>
-__device__ __forceinline__ void send_for(const NormBackward<T> &a, const Owner<LANES> &o, Pack<T> *packs, int k) {
+__device__ __forceinline__ void send_for(const NormBackward<T> &a, const Owner<LANES> &o, Pack<T> *packs,
+                                         int k) {
     const int64_t n = row_of_turn(o, k);
     const int n_packs = n < a.n_rows ? a.width / Pack<T>::size : 0;
 #pragma unroll
@@ -268,8 +276,8 @@ __device__ __forceinline__ void send_for(const NormBackward<T> &a, const Owner<L
 
 /* One pack of dy after dropout on y, and of xhat. */
 template <typename T>
-__device__ __forceinline__ void back_terms(const NormBackward<T> &a, const RowFacts &f, int i, const Pack<T> &dy,
-                                           const Pack<T> &s, float *g, float *xhat) {
+__device__ __forceinline__ void back_terms(const NormBackward<T> &a, const RowFacts &f, int i,
+                                           const Pack<T> &dy, const Pack<T> &s, float *g, float *xhat) {
     unpack(dy, g);
     if (a.drop_out.threshold) drop_pack<T>(a.drop_out, f.key, i, g);
 #pragma unroll
@@ -337,7 +345,8 @@ __global__ void __launch_bounds__(sizeof(T) == 4 ? 512 : 384) norm_bwd_packs(con
 #pragma unroll
             for (int e = 0; e < E; e++) g[e] = f.rstd * (g[e] - average - xhat[e] * along);
             if (a.plus)
-                for (int e = 0; e < E; e++) g[e] += to_float((*stage_of<T, PACKS>(a, shared.packs, k, 2, p))[e]);
+                for (int e = 0; e < E; e++)
+                    g[e] += to_float((*stage_of<T, PACKS>(a, shared.packs, k, 2, p))[e]);
             packed<T>(g).store(a.ds + n * a.ld_ds, i);
             if (a.drop.threshold) drop_pack<T>(a.drop, f.key, i, g);
             if (a.dx) packed<T>(g).store(a.dx + n * a.ld_dx, i);
@@ -358,12 +367,14 @@ __device__ __forceinline__ void add_partial(float *sum, int64_t at, bool is_firs
 }
 
 /* A block walks its group's rows; the partial rows in the workspace are the running sums. */
-template <typename T> __global__ void __launch_bounds__(32 * ANY_WARPS) norm_bwd_any(const NormBackward<T> a) {
+template <typename T>
+__global__ void __launch_bounds__(32 * ANY_WARPS) norm_bwd_any(const NormBackward<T> a) {
     NormShared &shared = shared_memory<NormShared>();
     const Owner<32> o(a.warps);
     const int64_t partial = blockIdx.x * a.ld_sums;
     int k = 0;
-    for (int64_t n = (int64_t)blockIdx.x * EIGHT; n < a.n_rows; n += n % EIGHT == EIGHT - 1 ? (GROUPS - 1) * EIGHT + 1 : 1) {
+    for (int64_t n = (int64_t)blockIdx.x * EIGHT; n < a.n_rows;
+         n += n % EIGHT == EIGHT - 1 ? (GROUPS - 1) * EIGHT + 1 : 1) {
         const RowFacts f = facts_of(a, n);
         float average = 0, along = 0;
         for (int d = o.thread; d < a.width; d += o.threads) {
@@ -410,31 +421,35 @@ template <typename T> static Ownership ownership_of(int64_t width, bool is_packe
 
 template <typename T> static hone_status norm_fwd_type(hone_queue *q, const hone_call *c) {
     const hone_tensor *in = c->in, *out = c->out;
-    const bool can_pack = is_packed<T>(in[0]) && is_packed<T>(in[3]) && is_packed<T>(out[0]) && is_packed<T>(out[3]) &&
-                          is_packed_vector(in[1]) && is_packed_vector(in[4]) && is_packed_vector(in[5]);
+    const bool can_pack = is_packed<T>(in[0]) && is_packed<T>(in[3]) && is_packed<T>(out[0]) &&
+                          is_packed<T>(out[3]) && is_packed_vector(in[1]) && is_packed_vector(in[4]) &&
+                          is_packed_vector(in[5]);
     const Ownership how = ownership_of<T>(width(in[0]), can_pack);
     NormForward<T> a = {};
     a.x = ptr<T>(in[0]), a.bias = ptr<T>(in[1]), a.key = ptr<hone_key>(in[2]), a.res = ptr<T>(in[3]);
     a.gamma = ptr<T>(in[4]), a.beta = ptr<T>(in[5]);
     a.is_rms = c->attr.norm.kind == HONE_NORM_RMS;
-    a.y = ptr<T>(out[0]), a.mean = a.is_rms ? NULL : ptr<float>(out[1]), a.rstd = ptr<float>(out[2]), a.s = ptr<T>(out[3]);
+    a.y = ptr<T>(out[0]), a.mean = a.is_rms ? NULL : ptr<float>(out[1]), a.rstd = ptr<float>(out[2]),
+    a.s = ptr<T>(out[3]);
     a.n_rows = in[0].dim[0], a.ld_x = in[0].ld, a.ld_res = in[3].ld, a.ld_y = out[0].ld, a.ld_s = out[3].ld;
     a.width = (int)width(in[0]), a.warps = how.warps, a.eps = (float)c->attr.norm.eps;
     a.drop = drop_of(c, c->attr.p, c->attr.site), a.drop_out = drop_of(c, c->attr.p_out, c->attr.site_out);
     const int block_warps = how.warps > BLOCK_WARPS ? how.warps : BLOCK_WARPS;
-    const auto kernel = how.packs == 0      ? norm_fwd_any<T>
-                        : how.lanes == 16   ? norm_fwd_packs<T, 16, 3>
-                        : how.packs == 3    ? norm_fwd_packs<T, 32, 3>
-                                            : norm_fwd_packs<T, 32, 4>;
+    const auto kernel = how.packs == 0    ? norm_fwd_any<T>
+                        : how.lanes == 16 ? norm_fwd_packs<T, 16, 3>
+                        : how.packs == 3  ? norm_fwd_packs<T, 32, 3>
+                                          : norm_fwd_packs<T, 32, 4>;
     const int rows = block_warps * 32 / (how.lanes * how.warps);
     return launch(q, kernel, (unsigned)ceil_div(a.n_rows, rows), 32 * block_warps, sizeof(NormShared), a);
 }
-hone_status norm_fwd(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[0].dtype, norm_fwd_type, q, c); }
+hone_status norm_fwd(hone_queue *q, const hone_call *c) {
+    return BY_TYPE(c->in[0].dtype, norm_fwd_type, q, c);
+}
 
 template <typename T> static hone_status norm_bwd_type(hone_queue *q, const hone_call *c) {
     const hone_tensor *in = c->in, *out = c->out;
-    const bool can_pack = is_packed<T>(in[0]) && is_packed<T>(in[1]) && is_packed<T>(out[0]) && is_packed<T>(out[3]) &&
-                          is_packed_vector(in[4]);
+    const bool can_pack = is_packed<T>(in[0]) && is_packed<T>(in[1]) && is_packed<T>(out[0]) &&
+                          is_packed<T>(out[3]) && is_packed_vector(in[4]);
     const Ownership how = ownership_of<T>(width(in[0]), can_pack);
     Folds f = fold_begin(in[0].dim[0], width(in[0]));
     NormBackward<T> a = {};
@@ -449,11 +464,13 @@ template <typename T> static hone_status norm_bwd_type(hone_queue *q, const hone
     hone_status status;
     if (how.packs) {
         a.warps = how.warps, a.stages = stages_of(how.warps);
-        const int block_warps = how.warps > BLOCK_WARPS ? how.warps : BLOCK_WARPS, n_packs = a.width / Pack<T>::size;
-        const auto kernel = how.lanes == 16   ? norm_bwd_packs<T, 16, 3>
-                            : how.packs == 3  ? norm_bwd_packs<T, 32, 3>
-                                              : norm_bwd_packs<T, 32, 4>;
-        const size_t stages = (size_t)a.stages * (a.plus ? 3 : 2) * how.packs * 32 * block_warps * sizeof(Pack<T>);
+        const int block_warps = how.warps > BLOCK_WARPS ? how.warps : BLOCK_WARPS,
+                  n_packs = a.width / Pack<T>::size;
+        const auto kernel = how.lanes == 16  ? norm_bwd_packs<T, 16, 3>
+                            : how.packs == 3 ? norm_bwd_packs<T, 32, 3>
+                                             : norm_bwd_packs<T, 32, 4>;
+        const size_t stages =
+            (size_t)a.stages * (a.plus ? 3 : 2) * how.packs * 32 * block_warps * sizeof(Pack<T>);
         const size_t row = (size_t)(half_row<T>(n_packs) + n_packs) * sizeof(float4);
         status = launch(q, kernel, (unsigned)f.n_groups, 32 * block_warps,
                         sizeof(NormShared) + (stages > row ? stages : row), a);
@@ -463,4 +480,6 @@ template <typename T> static hone_status norm_bwd_type(hone_queue *q, const hone
     }
     return status || f.n == 0 ? status : fold(q, f);
 }
-hone_status norm_bwd(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[0].dtype, norm_bwd_type, q, c); }
+hone_status norm_bwd(hone_queue *q, const hone_call *c) {
+    return BY_TYPE(c->in[0].dtype, norm_bwd_type, q, c);
+}

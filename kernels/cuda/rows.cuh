@@ -1,6 +1,6 @@
-/* rows.cuh - who owns a row: half a warp, a warp, or several warps of a block. An owner of T threads holds its row in
- * packs, thread t the packs t, t + T, ...; sums over a row run in one order that the width alone decides: a thread's
- * own elements, a butterfly over the lanes, then the warps one after the other. */
+/* rows.cuh - who owns a row: half a warp, a warp, or several warps of a block. An owner of T threads holds
+ * its row in packs, thread t the packs t, t + T, ...; sums over a row run in one order that the width alone
+ * decides: a thread's own elements, a butterfly over the lanes, then the warps one after the other. */
 #ifndef CUDA_ROWS_CUH
 #define CUDA_ROWS_CUH
 #include "common.cuh"
@@ -14,8 +14,9 @@ template <int LANES> struct Owner {
           number((int)threadIdx.x / threads), count((int)blockDim.x / threads) {}
 };
 
-/* Every thread of the owner gets both sums. slots [warps of the block], in shared memory, must not be in use: the one
- * barrier inside orders writing before reading, and nothing orders reading before the next writing. */
+/* Every thread of the owner gets both sums. slots [warps of the block], in shared memory, must not be in
+ * use: the one barrier inside orders writing before reading, and nothing orders reading before the next
+ * writing. */
 template <int LANES>
 __device__ __forceinline__ float2 owner_sum(const Owner<LANES> &o, float a, float b, float2 *slots) {
     float2 sum = {warp_sum<LANES>(a), warp_sum<LANES>(b)};

@@ -1,9 +1,8 @@
 /* softmax.cu - probabilities of rows, and their gradient.
  *   forward    y = exp(x - top) / sum of exp(x - top)     in  x [M,C]           out  y [M,C], perhaps in x's place
  *   backward   dx = y (dy - sum of dy y)                  in  dy, y [M,C]       out  dx [M,C], perhaps in dy's place
- * Owners and rows: softmax.cuh; backward walks rows from 32,768 classes (fp32: 16,384) twice in memory. Floor: each
- * operand once.
- * Plain version: kernels/ref/softmax.inc. Cases: kernels/cases/softmax.c. */
+ * Owners and rows: softmax.cuh; backward walks rows from 32,768 classes (fp32: 16,384) twice in memory.
+ * Floor: each operand once. Plain version: kernels/ref/softmax.inc. Cases: kernels/cases/softmax.c. */
 #include "softmax.cuh"
 
 extern "C" {
@@ -30,18 +29,22 @@ __global__ void __launch_bounds__(32 * block_warps(WARPS)) softmax_fwd_packs(con
     row.change([&](float x, int, bool) { return exp_from(x, s.top) * scale; });
     row.store(a.y + m * a.ld_y);
 }
-template <typename T> __global__ void __launch_bounds__(32 * WALK_WARPS) softmax_fwd_walk(const SoftmaxForward<T> a, int has_room) {
+template <typename T>
+__global__ void __launch_bounds__(32 * WALK_WARPS) softmax_fwd_walk(const SoftmaxForward<T> a, int has_room) {
     WalkShared<T> &shared = shared_memory<WalkShared<T>>();
     const Owner<32> o(WALK_WARPS);
     const T *x = copy_row(o, a.shape, a.x + blockIdx.x * a.ld_x, has_room ? shared.row[0].v : (T *)NULL);
     const Softmax s = softmax_walk(o, a.shape, x, shared.sums);
     const float scale = 1 / s.sum;
-    walk_change(o, a.shape, x, a.y + blockIdx.x * a.ld_y, [&](float e, int) { return exp_from(e, s.top) * scale; });
+    walk_change(o, a.shape, x, a.y + blockIdx.x * a.ld_y,
+                [&](float e, int) { return exp_from(e, s.top) * scale; });
 }
 
-template <typename T, int PACKS, int WARPS> static hone_status softmax_fwd_with(hone_queue *q, const SoftmaxForward<T> &a) {
-    return launch(q, softmax_fwd_packs<T, PACKS, WARPS>, (unsigned)ceil_div(a.n_rows, block_warps(WARPS) / WARPS),
-                  32 * block_warps(WARPS), sizeof(SoftmaxShared), a);
+template <typename T, int PACKS, int WARPS>
+static hone_status softmax_fwd_with(hone_queue *q, const SoftmaxForward<T> &a) {
+    return launch(q, softmax_fwd_packs<T, PACKS, WARPS>,
+                  (unsigned)ceil_div(a.n_rows, block_warps(WARPS) / WARPS), 32 * block_warps(WARPS),
+                  sizeof(SoftmaxShared), a);
 }
 template <typename T> static hone_status softmax_fwd_type(hone_queue *q, const hone_call *c) {
     const hone_tensor &x = c->in[0], &y = c->out[0];
@@ -52,9 +55,12 @@ template <typename T> static hone_status softmax_fwd_type(hone_queue *q, const h
     if (classes <= holds<T>(4, 1)) return softmax_fwd_with<T, 4, 1>(q, a);
     if (classes <= holds<T>(4, 8)) return softmax_fwd_with<T, 4, 8>(q, a);
     const size_t bytes = walk_bytes<T>(q, classes);
-    return launch(q, softmax_fwd_walk<T>, (unsigned)a.n_rows, 32 * WALK_WARPS, bytes, a, bytes > sizeof(SoftmaxShared));
+    return launch(q, softmax_fwd_walk<T>, (unsigned)a.n_rows, 32 * WALK_WARPS, bytes, a,
+                  bytes > sizeof(SoftmaxShared));
 }
-hone_status softmax_fwd(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[0].dtype, softmax_fwd_type, q, c); }
+hone_status softmax_fwd(hone_queue *q, const hone_call *c) {
+    return BY_TYPE(c->in[0].dtype, softmax_fwd_type, q, c);
+}
 
 template <typename T> struct SoftmaxBackward {
     const T *dy, *y; /* [M,C] */
@@ -91,7 +97,8 @@ __global__ void __launch_bounds__(32 * block_warps(WARPS)) softmax_bwd_packs(con
     dy.tail = y.tail * (dy.tail - along);
     dy.store(a.dx + m * a.ld_dx);
 }
-template <typename T> __global__ void __launch_bounds__(32 * WALK_WARPS) softmax_bwd_walk(const SoftmaxBackward<T> a) {
+template <typename T>
+__global__ void __launch_bounds__(32 * WALK_WARPS) softmax_bwd_walk(const SoftmaxBackward<T> a) {
     constexpr int E = Pack<T>::size;
     SoftmaxShared &shared = shared_memory<SoftmaxShared>();
     const Owner<32> o(WALK_WARPS);
@@ -117,9 +124,11 @@ template <typename T> __global__ void __launch_bounds__(32 * WALK_WARPS) softmax
         dx[c] = from_float<T>(to_float(y[c]) * (to_float(dy[c]) - along));
 }
 
-template <typename T, int PACKS, int WARPS> static hone_status softmax_bwd_with(hone_queue *q, const SoftmaxBackward<T> &a) {
-    return launch(q, softmax_bwd_packs<T, PACKS, WARPS>, (unsigned)ceil_div(a.n_rows, block_warps(WARPS) / WARPS),
-                  32 * block_warps(WARPS), sizeof(SoftmaxShared), a);
+template <typename T, int PACKS, int WARPS>
+static hone_status softmax_bwd_with(hone_queue *q, const SoftmaxBackward<T> &a) {
+    return launch(q, softmax_bwd_packs<T, PACKS, WARPS>,
+                  (unsigned)ceil_div(a.n_rows, block_warps(WARPS) / WARPS), 32 * block_warps(WARPS),
+                  sizeof(SoftmaxShared), a);
 }
 template <typename T> static hone_status softmax_bwd_type(hone_queue *q, const hone_call *c) {
     const hone_tensor &dy = c->in[0], &y = c->in[1], &dx = c->out[0];
@@ -131,4 +140,6 @@ template <typename T> static hone_status softmax_bwd_type(hone_queue *q, const h
     if (classes <= holds<T>(4, 16)) return softmax_bwd_with<T, 4, 16>(q, a);
     return launch(q, softmax_bwd_walk<T>, (unsigned)a.n_rows, 32 * WALK_WARPS, sizeof(SoftmaxShared), a);
 }
-hone_status softmax_bwd(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[0].dtype, softmax_bwd_type, q, c); }
+hone_status softmax_bwd(hone_queue *q, const hone_call *c) {
+    return BY_TYPE(c->in[0].dtype, softmax_bwd_type, q, c);
+}

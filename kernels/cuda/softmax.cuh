@@ -1,12 +1,14 @@
-/* softmax.cuh - rows of C classes, any C and any alignment, and the steps that softmax and cross-entropy share.
+/* softmax.cuh - rows of C classes, any C and any alignment, and the steps that softmax and cross-entropy
+ * share.
  *
- * Short rows lie in the registers of their owner (ClassRow; owners: rows.cuh): up to 1,024 classes (fp32: 512) of a warp,
- * up to 8,192 (fp32: 4,096) of a block of 256 threads. A block of 512 threads walks a longer row, in a copy of it in
- * shared memory where that fits (227 KB on sm_90: 116,000 classes of 2 bytes), else where it is. So a row is read once
- * and written once, or read twice where nothing holds it, and the result may lie in its place.
+ * Short rows lie in the registers of their owner (ClassRow; owners: rows.cuh): up to 1,024 classes (fp32:
+ * 512) of a warp, up to 8,192 (fp32: 4,096) of a block of 256 threads. A block of 512 threads walks a longer
+ * row, in a copy of it in shared memory where that fits (227 KB on sm_90: 116,000 classes of 2 bytes), else
+ * where it is. So a row is read once and written once, or read twice where nothing holds it, and the result
+ * may lie in its place.
  *
- * Aligned rows are read in packs, and what is left, less than a pack, one element a thread; other rows one element at a
- * time, neighbours by neighbours. The padding behind a row is neither read nor written. */
+ * Aligned rows are read in packs, and what is left, less than a pack, one element a thread; other rows one
+ * element at a time, neighbours by neighbours. The padding behind a row is neither read nor written. */
 #ifndef CUDA_SOFTMAX_CUH
 #define CUDA_SOFTMAX_CUH
 #include "rows.cuh"
@@ -34,7 +36,9 @@ template <typename T> static inline bool is_aligned(const hone_tensor &t) {
 /* One or two elements in a register: an array of 2-byte elements would take a register each. */
 template <typename T> struct Word {
     static constexpr int size = 4 / sizeof(T);
-    static __device__ __forceinline__ float get(uint32_t w, int i) { return i ? high_float<T>(w) : low_float<T>(w); }
+    static __device__ __forceinline__ float get(uint32_t w, int i) {
+        return i ? high_float<T>(w) : low_float<T>(w);
+    }
     static __device__ __forceinline__ uint32_t make(const float *x) { return pack2<T>(x[0], x[1]); }
 };
 template <> struct Word<float> {
@@ -47,8 +51,8 @@ template <typename T, int PACKS> struct ClassRow {
     static constexpr int E = Pack<T>::size, W = Word<T>::size;
     const Owner<32> &o;
     const int classes, n_packs;
-    /* Element e of pack p is class first + e step + p E threads, if that is below end: in packs a thread's elements are
-     * neighbours, else the threads' are. */
+    /* Element e of pack p is class first + e step + p E threads, if that is below end: in packs a thread's
+     * elements are neighbours, else the threads' are. */
     const int first, step, end;
     uint32_t v[PACKS][4];
     float tail; /* of a row in packs: one of its last elements */
@@ -63,7 +67,8 @@ template <typename T, int PACKS> struct ClassRow {
         const float nothing[2] = {beyond, beyond};
 #pragma unroll
         for (int p = 0; p < PACKS; p++) {
-            uint4 words = {Word<T>::make(nothing), Word<T>::make(nothing), Word<T>::make(nothing), Word<T>::make(nothing)};
+            uint4 words = {Word<T>::make(nothing), Word<T>::make(nothing), Word<T>::make(nothing),
+                           Word<T>::make(nothing)};
             if (n_packs && column(p, 0) < end) words = load16(x + column(p, 0));
             v[p][0] = words.x, v[p][1] = words.y, v[p][2] = words.z, v[p][3] = words.w;
         }
@@ -174,14 +179,16 @@ __device__ __forceinline__ Softmax softmax_of(ClassRow<T, PACKS> &row, SoftmaxSh
     Softmax s = {-INFINITY, 0};
     row.each([&](float x, int, bool) { s.top = fmaxf(s.top, x); });
     s.top = owner_max(row.o, s.top, shared.top);
-    /* Beyond the row exp(-inf - top) is 0, but not where top is -inf too: a row of nothing is NaN, as in ref. */
+    /* Beyond the row exp(-inf - top) is 0, but not where top is -inf too: a row of nothing is NaN, as in
+     * ref. */
     row.each([&](float x, int, bool) { s.sum += exp_from(x, s.top); });
     s.sum = owner_sum(row.o, s.sum, 0, shared.sum).x;
     return s;
 }
 /* The same in one walk: a thread's sum is scaled down when it meets a larger x. */
 template <typename T>
-__device__ __forceinline__ Softmax softmax_walk(const Owner<32> &o, ClassShape shape, const T *x, SoftmaxShared &shared) {
+__device__ __forceinline__ Softmax softmax_walk(const Owner<32> &o, ClassShape shape, const T *x,
+                                                SoftmaxShared &shared) {
     float top = -INFINITY, sum = 0;
     walk_row(o, shape, x, [&](float e, int) {
         if (e > top) {
@@ -198,7 +205,9 @@ __device__ __forceinline__ Softmax softmax_walk(const Owner<32> &o, ClassShape s
 
 /* Who owns a short row: WARPS warps that hold PACKS packs a thread. One warp: four rows a block. */
 constexpr int block_warps(int warps) { return warps == 1 ? 4 : warps; }
-template <typename T> constexpr int64_t holds(int packs, int warps) { return (int64_t)packs * 32 * warps * Pack<T>::size; }
+template <typename T> constexpr int64_t holds(int packs, int warps) {
+    return (int64_t)packs * 32 * warps * Pack<T>::size;
+}
 
 /* Who walks a long one, and in what. */
 constexpr int WALK_WARPS = 16;

@@ -15,6 +15,10 @@
 #define __launch_bounds__(...)
 #define __grid_constant__
 
+#ifdef HONE_EMU_MUTANT
+#define MUTANT(n) (cuemu::mutant == (n)) /* in a kernel: its seeded bug number n, if that is switched on */
+#endif
+
 /* threadIdx and its like are objects, not macros: launches have members of these names. */
 namespace cuemu {
 template <const dim3 &(*WHERE)(), unsigned dim3::*AXIS> struct coordinate {
@@ -32,9 +36,9 @@ static const cuemu::coordinates<cuemu::block_extent> blockDim{};
 static const cuemu::coordinates<cuemu::grid_extent> gridDim{};
 
 #define __syncthreads() cuemu::barrier(__LINE__)
-#define __syncwarp(...) cuemu::meet(~0u, 4, __LINE__, "", 1, nullptr)
-#define __shfl_xor_sync(mask, x, o) cuemu::shuffle(mask, x, (unsigned)(cuemu::lane() ^ (o)), 1, __LINE__)
-#define __shfl_sync(mask, x, from) cuemu::shuffle(mask, x, (unsigned)(from), 2, __LINE__)
+#define __syncwarp(...) cuemu::sync_warp(__LINE__, ##__VA_ARGS__)
+#define __shfl_xor_sync(mask, x, o) cuemu::shuffle(mask, x, (unsigned)(cuemu::lane() ^ (o)), cuemu::MEET_SHUFFLE_XOR, __LINE__)
+#define __shfl_sync(mask, x, from) cuemu::shuffle(mask, x, (unsigned)(from), cuemu::MEET_SHUFFLE, __LINE__)
 #define __ballot_sync(mask, predicate) cuemu::ballot(mask, predicate, __LINE__)
 
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
@@ -42,6 +46,7 @@ inline float __fdividef(float a, float b) { return a / b; }
 template <typename T> inline T min(T a, T b) { return b < a ? b : a; }
 template <typename T> inline T max(T a, T b) { return a < b ? b : a; }
 inline float __ldg(const float *p) { return *p; }
+inline int __ffs(int x) { return __builtin_ffs(x); }
 
 /* ---- the runtime ---------------------------------------------------------------------------------------------*/
 typedef enum {
@@ -49,15 +54,27 @@ typedef enum {
     cudaErrorInvalidValue = 1,
     cudaErrorMemoryAllocation = 2,
     cudaErrorInsufficientDriver = 35,
+    cudaErrorDevicesUnavailable = 46,
+    cudaErrorInvalidDeviceFunction = 98,
     cudaErrorNoDevice = 100,
     cudaErrorInvalidDevice = 101,
-    cudaErrorNotReady = 600
+    cudaErrorNoKernelImageForDevice = 209,
+    cudaErrorECCUncorrectable = 214,
+    cudaErrorNvlinkUncorrectable = 220,
+    cudaErrorNotReady = 600,
+    cudaErrorIllegalAddress = 700,
+    cudaErrorSystemNotReady = 802,
+    cudaErrorSystemDriverMismatch = 803,
+    cudaErrorUnknown = 999
 } cudaError_t;
 typedef struct cuemu_stream *cudaStream_t;
 typedef struct cuemu_event *cudaEvent_t;
 typedef struct cuemu_graph *cudaGraph_t;
 typedef struct cuemu_graph_exec *cudaGraphExec_t;
 typedef enum { cudaMemcpyHostToHost, cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice, cudaMemcpyDefault } cudaMemcpyKind;
+typedef struct {
+    int numRegs;
+} cudaFuncAttributes;
 typedef enum { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 } cudaFuncAttribute;
 typedef enum { cudaStreamCaptureModeGlobal, cudaStreamCaptureModeThreadLocal, cudaStreamCaptureModeRelaxed } cudaStreamCaptureMode;
 enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2, cudaHostAllocDefault = 0 };
@@ -90,6 +107,7 @@ cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned flags);
 cudaError_t cudaFreeHost(void *p);
 cudaError_t cudaMemset(void *p, int value, size_t bytes);
 cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t stream);
+cudaError_t cudaMemset2DAsync(void *p, size_t pitch, int value, size_t width, size_t height, cudaStream_t stream);
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
@@ -106,11 +124,18 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph, unsign
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph);
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *out, const void *kernel);
+cudaError_t cudaDeviceSynchronize(void);
 cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute attribute, int value);
 
 namespace cuemu {
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> job); /* at the end of the stream, or of its capture */
 cudaError_t check_launch(const void *kernel, const cudaLaunchConfig_t *config);
+void launch(cudaStream_t stream, grid g, const std::function<void()> &body); /* with the stream's OS threads and order */
+/* Kernels of the stream run on n OS threads, and if n is even the last block and thread begin: a device opened with 1,
+ * 2 and 3 threads must give the same bits. */
+void set_workers(cudaStream_t stream, int n);
+int workers(cudaStream_t stream);
 } // namespace cuemu
 
 template <typename... P, typename... A>
@@ -119,7 +144,9 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(
     if (refused != cudaSuccess) return refused;
     const cudaLaunchConfig_t c = *config;
     return cuemu::enqueue(c.stream, [=] {
-        cuemu::run_grid(c.gridDim, c.blockDim, c.dynamicSmemBytes, [=] { kernel(static_cast<P>(args)...); });
+        cuemu::grid g;
+        g.blocks = c.gridDim, g.threads = c.blockDim, g.shared_bytes = c.dynamicSmemBytes, g.kernel = (const void *)kernel;
+        cuemu::launch(c.stream, g, [=] { kernel(static_cast<P>(args)...); });
     });
 }
 #endif

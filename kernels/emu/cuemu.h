@@ -3,9 +3,9 @@
  *
  * Threads of a block take turns; a turn ends only at a barrier or collective, where divergence is a deadlock that is
  * reported with the place of every thread. Under ThreadSanitizer each CUDA thread is a fiber of its own, ordered only by
- * barriers and collectives, so a missing __syncthreads is a data race at its line. Shared memory begins as NaN; an
- * asynchronous copy arrives when it is waited for, and not before. Blocks run on as many OS threads as the device has
- * been given. x86-64. */
+ * barriers and collectives, so a missing __syncthreads is a data race at its line; blocks are dealt to OS threads in
+ * turn, so a race between neighbouring blocks is seen from two OS threads on. Shared memory begins as NaN and ends where
+ * the launch said; an asynchronous copy arrives when it is waited for, and not before. x86-64. */
 #ifndef CUEMU_H
 #define CUEMU_H
 #include <math.h>
@@ -15,18 +15,44 @@
 
 #include <functional>
 
-struct uint2 {
-    unsigned x, y;
-};
-struct uint4 {
+struct alignas(16) uint4 { /* moved by load16 and store16 */
     unsigned x, y, z, w;
 };
-struct float2 {
-    float x, y;
-};
-struct float4 {
-    float x, y, z, w;
-};
+/* A GPU moves these whole, but the C++ compiler one member at a time: where accesses are counted, copies are calls. */
+#ifdef HONE_EMU_COUNT
+namespace cuemu {
+void copy_counted(void *to, const void *from, unsigned bytes);
+}
+#define VECTOR_COPIES(name)                                                                                  \
+    name() = default;                                                                                        \
+    __attribute__((always_inline)) name(const name &o) { cuemu::copy_counted(this, &o, sizeof o); }          \
+    __attribute__((always_inline)) name &operator=(const name &o) {                                          \
+        cuemu::copy_counted(this, &o, sizeof o);                                                             \
+        return *this;                                                                                        \
+    }
+#define VECTOR2(name, type)                                                                                  \
+    struct alignas(8) name {                                                                                 \
+        type x, y;                                                                                           \
+        VECTOR_COPIES(name) name(type a, type b) : x(a), y(b) {}                                             \
+    };
+#define VECTOR4(name, type)                                                                                  \
+    struct alignas(16) name {                                                                                \
+        type x, y, z, w;                                                                                     \
+        VECTOR_COPIES(name) name(type a, type b, type c, type d) : x(a), y(b), z(c), w(d) {}                 \
+    };
+#else
+#define VECTOR2(name, type)                                                                                  \
+    struct alignas(8) name {                                                                                 \
+        type x, y;                                                                                           \
+    };
+#define VECTOR4(name, type)                                                                                  \
+    struct alignas(16) name {                                                                                \
+        type x, y, z, w;                                                                                     \
+    };
+#endif
+VECTOR2(uint2, unsigned)
+VECTOR2(float2, float)
+VECTOR4(float4, float)
 struct dim3 {
     unsigned x, y, z;
     constexpr dim3(unsigned a = 1, unsigned b = 1, unsigned c = 1) : x(a), y(b), z(c) {}
@@ -34,36 +60,57 @@ struct dim3 {
 
 namespace cuemu {
 /* ---- a launch ------------------------------------------------------------------------------------------------*/
+struct grid {
+    dim3 blocks, threads;
+    size_t shared_bytes = 0;
+    int n_workers = 1;     /* OS threads that run blocks; results must not depend on it */
+    bool reversed = false; /* the last block and thread first; nor on that */
+    const void *kernel = nullptr; /* whose name reports show */
+};
 /* Run body once for every thread of every block; returns when all are done. */
-void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &body);
-void set_workers(int n); /* OS threads that run blocks; results must not depend on it */
+void run_grid(const grid &g, const std::function<void()> &body);
 
 /* ---- where a thread is ---------------------------------------------------------------------------------------*/
-const dim3 &thread_index();
-const dim3 &block_index();
-const dim3 &block_extent();
-const dim3 &grid_extent();
-int lane();
-unsigned char *dynamic_shared();
+/* Constant within a thread, so the compiler may ask once. */
+__attribute__((const)) const dim3 &thread_index();
+__attribute__((const)) const dim3 &block_index();
+__attribute__((const)) const dim3 &block_extent();
+__attribute__((const)) const dim3 &grid_extent();
+__attribute__((const)) int lane();
+__attribute__((const)) unsigned char *dynamic_shared();
 
 /* ---- meeting -------------------------------------------------------------------------------------------------*/
-void barrier(int line);                        /* all threads of the block that have not returned */
-void barrier_named(int id, int threads, int line); /* bar.sync id, threads */
-/* The lanes of mask meet and each leaves n_bytes (at most 64); `lead`, if any, runs once, by the last to come, with the
- * place of lane 0's bytes (64 a lane). Returns that place: valid until this warp meets twice more. */
-typedef void (*lead_fn)(unsigned char *all, void *out);
-unsigned char *meet(unsigned mask, int op, int line, const void *mine, size_t n_bytes, lead_fn lead);
-unsigned char *meet_out(); /* what lead wrote for the latest meeting: 32 bytes a lane */
+struct place { /* of a barrier or collective in the source; made from __LINE__ where it is written */
+    const char *file = "";
+    int line = 0;
+    place() = default;
+    place(int l, const char *f = __builtin_FILE()) : file(f), line(l) {}
+};
+void barrier(place at);                          /* all threads of the block that have not returned */
+void barrier_named(int id, int threads, place at); /* bar.sync id, threads */
+void sync_warp(place at, unsigned mask = ~0u);
 
-template <typename T> T shuffle(unsigned mask, T x, unsigned from, int op, int line) {
-    unsigned char *all = meet(mask, op, line, &x, sizeof x, nullptr);
-    T y;
-    memcpy(&y, all + 64 * (from & 31), sizeof y);
-    return y;
+/* The lanes of mask that have not returned meet, and each leaves up to 4 words; `lead`, if any, runs once, by the last to
+ * come, with lane 0's words (4 a lane) and the place for 32 bytes a lane of results. Returns lane 0's words, which stay
+ * until this thread meets again; words of lanes that did not come are NaN. */
+enum { WORDS = 4 };
+enum { MEET_SHUFFLE_XOR = 1, MEET_SHUFFLE, MEET_MMA, MEET_SYNC, MEET_LDMATRIX, MEET_BALLOT = 7 };
+typedef void (*lead_fn)(const uint64_t *words, unsigned char *out);
+const uint64_t *meet(unsigned mask, int op, place at, const uint64_t *mine, int n_words, lead_fn lead);
+const unsigned char *meet_out(); /* what lead wrote for this thread's latest meeting: 32 bytes a lane */
+
+template <typename T> T shuffle(unsigned mask, T x, unsigned from, int op, place at) {
+    static_assert(sizeof(T) <= 8, "a shuffle moves 4 or 8 bytes");
+    uint64_t word = 0;
+    memcpy(&word, &x, sizeof x);
+    word = meet(mask, op, at, &word, 1, nullptr)[WORDS * (from & 31)];
+    memcpy(&x, &word, sizeof x);
+    return x;
 }
-unsigned ballot(unsigned mask, int predicate, int line);
+unsigned ballot(unsigned mask, int predicate, place at);
 
 /* ---- instructions --------------------------------------------------------------------------------------------*/
+/* Misaligned addresses end the program, as they end a kernel. */
 float bf16_value(uint16_t bits);
 float half_value(uint16_t bits);
 uint16_t bf16_bits(float x);
@@ -76,5 +123,8 @@ void mma16816(float d[4], const uint32_t a[4], const uint32_t b[2], float (*valu
 void async_copy16(void *shared, const void *from, bool is_there);
 void async_commit();
 void async_wait(int newest);
+
+/* ---- seeded bugs ---------------------------------------------------------------------------------------------*/
+extern int mutant; /* which one is on (tests/kernels/mutants.c); 0: none */
 } // namespace cuemu
 #endif

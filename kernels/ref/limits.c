@@ -57,6 +57,6 @@ ref_work_bytes(const hone_query *query) { /* attention keeps a query's probabili
 
 hone_status ref_limits(hone_device *device, hone_limits *out) {
     (void)device;
-    *out = (hone_limits){.name = "plain C, one thread", .dtypes = 1u << HONE_F32 | 1u << HONE_F64};
+    *out = (hone_limits){.name = "plain C, one thread", .dtypes = 1u << HONE_F32 | 1u << HONE_F64, .host_memory = 1};
     return HONE_OK;
 }

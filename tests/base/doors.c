@@ -164,7 +164,7 @@ TEST(device_that_is_not_there_says_where_it_was_looked_for) {
           err.text);
     CHECK(strstr(err.text, "/../lib/hone") && strstr(err.hint, "HONE_PLUGINS"));
     CHECK(device_load("../evil", &err) == NULL);
-    CHECK_STR(err.text, "device \"../evil\" is no name of a device; expected ref, cpu or cuda");
+    CHECK_STR(err.text, "device \"../evil\" is no name of a device; expected ref, cpu, cuda or emu");
     CHECK(device_load("", &err) == NULL && device_load("a/b", NULL) == NULL);
 }
 

@@ -90,6 +90,7 @@ TEST(an_installation_is_whole_and_works_where_it_lies) {
     const json *devices = member(command_json(a, "--version --json"), "devices");
     CHECK_STR(text_of(devices, "ref"), "found");
     CHECK_STR(text_of(devices, "cpu"), "found");
+    CHECK_STR(text_of(devices, "emu"), "found");
     const json *built;
     setenv("HONE_BIN", HONE_BUILD_FOLDER "/bin/hone", 1);
     const said s = command_expect(a, 0, "train --schema");

@@ -198,3 +198,12 @@ long tensor_offset(arena *a, const char *path, const char *name) {
     file_unmap(&f);
     return (long)(8 + (int64_t)n + begin);
 }
+
+int tiny_id(arena *a, const char *word) {
+    const char *vocab = file_text(a, test_fixture("e2e/model/vocab.txt"));
+    const char *at = strstr(vocab, arena_print(a, "\n%s\n", word));
+    CHECK(at);
+    int line = 1;
+    for (const char *p = vocab; p < at; p++) line += *p == '\n';
+    return line;
+}

@@ -42,6 +42,8 @@ const char *put_file(arena *a, const char *name, const char *content);
 const char *tiny_job(arena *a, const char *name, const char *out, const char *more);
 /* A folder of weights that the tiny job made in 2 steps: a model that can be fine-tuned, evaluated, broken. */
 const char *tiny_model(arena *a);
+/* The id of a word of the tiny vocabulary. */
+int tiny_id(arena *a, const char *word);
 /* A path in the test's folder. */
 const char *here(arena *a, const char *name);
 void copy_folder(arena *a, const char *from, const char *to);

@@ -46,7 +46,7 @@ TEST(help_version_and_overview) {
           strstr(s.out, "per_device_train_batch_size"));
     const json *v = command_json(a, "--version --json");
     need(v, "version commit compiler build_type instruction_sets devices");
-    need(member(v, "devices"), "ref cpu cuda");
+    need(member(v, "devices"), "ref cpu cuda emu");
     CHECK(!strncmp(command_expect(a, 0, "--version").out, arena_print(a, "hone %s (", text_of(v, "version")),
                    6));
     arena_free(a);
@@ -210,7 +210,7 @@ TEST(export_copies_and_judges) {
     const char *model = tiny_model(a), *copy = here(a, "copy"), *again = here(a, "again");
     CHECK_STR(command_expect(a, 0, "export \"%s\" \"%s\" --json", model, copy).out,
               arena_print(a, "{\"output_dir\":\"%s\"}\n", copy));
-    CHECK(strstr(command_expect(a, 0, "export --check \"%s\"", copy).out, "8 findings, 0 failed"));
+    CHECK(strstr(command_expect(a, 0, "export --check \"%s\"", copy).out, "9 findings, 0 failed"));
     CHECK_INT(number_of(command_json(a, "export --check \"%s\" --json", copy), "failed"), 0);
     static const char *const same[] = {"model.safetensors", "config.json",           "tokenizer.json",
                                        "vocab.txt",         "tokenizer_config.json", "README.md"};
@@ -227,6 +227,75 @@ TEST(export_copies_and_judges) {
     CHECK(!system(arena_print(a, "sed -i 's/\"vocab_size\": 229/\"vocab_size\": 228/' \"%s\"", config)));
     const said s = command_expect(a, 7, "export --check \"%s\"", again);
     CHECK(strstr(s.out, "FAILED") && strstr(s.err, "checks failed"));
+    arena_free(a);
+}
+
+static const char *probe_finding(arena *a, int code, const char *folder) {
+    const said s = command_expect(a, code, "export --check \"%s\"", folder);
+    const char *line = strstr(s.out, " 9 probe ");
+    if (!line) test_fail(__FILE__, __LINE__, "no finding 9 in: %.600s", s.out);
+    while (line > s.out && line[-1] != '\n') line--;
+    return line;
+}
+
+TEST(a_run_keeps_a_probe_that_its_folder_is_judged_by) {
+    arena *a = command_begin();
+    const char *model = tiny_model(a), *copy = here(a, "copy"), *half = here(a, "half");
+    command_expect(a, 0, "export \"%s\" \"%s\"", model, copy);
+    CHECK(strstr(probe_finding(a, 0, copy), "4 stored rows give identical logits"));
+    command_expect(a, 0, "train \"%s\" --bf16 --output_dir \"%s\"",
+                   tiny_job(a, "half.json", "half", ",\"max_steps\": 2"), half);
+    CHECK(strstr(probe_finding(a, 0, half), "4 stored rows give identical logits"));
+    /* one weight of another value: every other item of the list passes */
+    const char *weights = path_join(a, copy, "model.safetensors");
+    const float other = 0.4f;
+    patch_file(weights, tensor_offset(a, weights, "bert.encoder.layer.0.output.dense.bias") + 8, &other, 4);
+    const char *line = probe_finding(a, 7, copy);
+    CHECK(!strncmp(line, "FAILED", 6) &&
+          strstr(line, "probe.json: the logits of its 4 rows differ by up to "));
+    CHECK(strstr(line, "9 findings, 1 failed"));
+    static const char *const hostile[][2] = {
+        {"{\"rows\":[]}", "expected \"rows\" of 1 to 64 objects"},
+        {"{\"rows\":[{\"ids\":[229],\"type_ids\":[0],\"logits\":[]}]}",
+         "row 0: ids are none of this model's"},
+        {"{\"rows\":[{\"ids\":[-1],\"type_ids\":[0],\"logits\":[]}]}", "row 0: ids are none of this model's"},
+        {"{\"rows\":[{\"ids\":[1,2],\"type_ids\":[0],\"logits\":[]}]}",
+         "row 0: type_ids are not one for each id"},
+        {"{\"rows\":[{\"ids\":[1],\"type_ids\":[9],\"logits\":[]}]}",
+         "row 0: type_ids are not one for each id"},
+        {"{\"rows\":[{\"ids\":[1],\"type_ids\":[0],\"logits\":[1]}]}",
+         "row 0: logits are not one for each label"},
+        {"{\"rows\":[7]}", "row 0: ids are none of this model's"},
+        {"{", "line 1 column 2"}};
+    for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
+        put_file(a, "copy/probe.json", hostile[i][0]);
+        line = probe_finding(a, 7, copy);
+        if (!strstr(line, hostile[i][1]))
+            test_fail(__FILE__, __LINE__, "\"%s\" is not in: %s", hostile[i][1], line);
+    }
+    CHECK_OK(file_remove(path_join(a, copy, "probe.json"), err));
+    CHECK(strstr(probe_finding(a, 0, copy), "no probe.json"));
+    arena_free(a);
+}
+
+/* bf16 keeps three digits of a logit; anything else (half of the bytes, say) is another function. */
+TEST(predictions_in_bf16_are_those_of_fp32_but_for_rounding) {
+    arena *a = command_begin();
+    const char *model = tiny_model(a), *data = test_fixture("e2e/validation.csv");
+    const char *how = "--text_column_names text --logits";
+    const said whole = command_expect(a, 0, "predict \"%s\" \"%s\" %s", model, data, how),
+               half = command_expect(a, 0, "predict \"%s\" \"%s\" %s --bf16", model, data, how);
+    const char *x = whole.out, *y = half.out;
+    int n = 0;
+    while ((x = strstr(x, "\"logits\":[")) && (y = strstr(y, "\"logits\":["))) {
+        x += 10, y += 10;
+        for (int c = 0; c < 4; c++, n++) {
+            char *next_x, *next_y;
+            CHECK_NEAR(strtod(y, &next_y), strtod(x, &next_x), 0.01);
+            x = next_x + 1, y = next_y + 1;
+        }
+    }
+    CHECK(n >= 40);
     arena_free(a);
 }
 
@@ -250,6 +319,14 @@ TEST(bench_times_steps_and_lists_cases) {
         "bf16");
     const said list = command_expect(a, 0, "bench norm --list");
     CHECK(lines_of(&list) >= 2 && strstr(list.out, "NORM_FWD "));
+    const said sweep = command_expect(a, 0, "bench softmax --sweep M=32:128 --list");
+    CHECK(strstr(sweep.out, "M=32") && strstr(sweep.out, "M=64") && strstr(sweep.out, "M=128"));
+    command_refused(a, 2, "expected LETTER=FROM:TO", "bench softmax --sweep M=32");
+    const char *job = tiny_job(a, "job.json", "out", "");
+    const said planned = command_expect(a, 0, "bench norm --shapes-from \"%s\" --list", job);
+    CHECK(strstr(planned.out, "NORM_FWD D=") && strstr(planned.out, "NORM_BWD D=") && strstr(planned.out, "p_out="));
+    const json *rows = member(command_json(a, "bench norm --shapes-from \"%s\" --seconds 1 --json", job), "rows");
+    CHECK(rows && (int)rows->n == lines_of(&planned));
     command_refused(a, 2, "expected", "bench nothing");
     command_refused(a, 3, "nothere: there is no such file",
                     "bench step --model \"%s\" --lengths nothere --steps 1", model);

@@ -1,4 +1,5 @@
-/* signals.c - signals that come where there is no step to end: while data is read, in an evaluation, in the last one. */
+/* signals.c - signals that come where there is no step to end: while data is read, in an evaluation, in the
+ * last one. */
 #include <signal.h>
 #include <unistd.h>
 

@@ -298,15 +298,6 @@ TEST(a_tokenizer_changed_since_the_checkpoint_is_refused) {
 
 /* ---- not finite ---------------------------------------------------------------------------------------------------*/
 
-static int id_of(arena *a, const char *word) {
-    const char *vocab = file_text(a, test_fixture("e2e/model/vocab.txt"));
-    const char *at = strstr(vocab, arena_print(a, "\n%s\n", word));
-    CHECK(at);
-    int line = 1;
-    for (const char *p = vocab; p < at; p++) line += *p == '\n';
-    return line;
-}
-
 TEST(a_poisoned_weight_stops_the_run_before_anything_is_touched) {
     arena *a = command_begin();
     const char *model = tiny_model(a), *weights = path_join(a, model, "model.safetensors");
@@ -314,7 +305,7 @@ TEST(a_poisoned_weight_stops_the_run_before_anything_is_touched) {
     /* one word's embedding: only the sample that holds it, number 71 of the file, in step 9 of batches of 8 in file order */
     patch_file(weights,
                tensor_offset(a, weights, "bert.embeddings.word_embeddings.weight") +
-                   (long)id_of(a, "customer") * 32 * 4,
+                   (long)tiny_id(a, "customer") * 32 * 4,
                &nan_, 4);
     const char *job = tiny_job(
         a, "job.json", "out",
@@ -334,7 +325,7 @@ TEST(a_poisoned_weight_stops_the_run_before_anything_is_touched) {
     weights = path_join(a, second, "model.safetensors");
     patch_file(weights,
                tensor_offset(a, weights, "bert.embeddings.word_embeddings.weight") +
-                   (long)id_of(a, "customer") * 32 * 4,
+                   (long)tiny_id(a, "customer") * 32 * 4,
                "\0\0\0\0", 4);
     patch_file(weights, tensor_offset(a, weights, "bert.encoder.layer.1.intermediate.dense.weight") + 40,
                &infinite, 4);

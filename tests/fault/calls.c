@@ -1,5 +1,5 @@
-/* calls.c - counting, failing, or passing a call on. Of what is written only files that must be new count: those
- * that a save makes. A log that cannot be written is a warning. */
+/* calls.c - counting, failing, or passing a call on. Of what is written only files that must be new count:
+ * those that a save makes. A log that cannot be written is a warning. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -49,7 +49,9 @@ ssize_t __real_write(int fd, const void *p, size_t n);
 ssize_t __wrap_write(int fd, const void *p, size_t n);
 ssize_t __wrap_write(int fd, const void *p, size_t n) {
     if (!is_new[fd]) return __real_write(fd, p, n);
-    if (fails("write")) return -1;
+    static int n_writes;
+    const int counts = !counting || !fault.every_write || n_writes++ % fault.every_write == 0;
+    if (counts && fails("write")) return -1;
     return __real_write(
         fd, p, fault.short_writes && n > (size_t)fault.short_writes ? (size_t)fault.short_writes : n);
 }

@@ -1,11 +1,12 @@
-/* calls.h - the calls by which a save reaches the disk, each of which may be made to fail. The linker puts these
- * wrappers between hone and the C library (CMakeLists.txt, --wrap). */
+/* calls.h - the calls by which a save reaches the disk, each of which may be made to fail. The linker puts
+ * these wrappers between hone and the C library (CMakeLists.txt, --wrap). */
 #ifndef FAULT_CALLS_H
 #define FAULT_CALLS_H
 
 typedef struct {
     const char *from; /* calls count from the mkdir of a path that holds this; NULL: never */
     int fail_at;      /* the number of the call that fails, from 1; 0: none */
+    int every_write;  /* of the writes, hundreds of which are alike, each so-manieth counts; 1: all */
     int for_ever;     /* and every later one */
     int error;        /* the errno that it leaves */
     int short_writes; /* every write takes at most so many bytes; 0: all */

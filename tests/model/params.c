@@ -10,16 +10,22 @@ typedef struct {
     int n;
     float *values[200];
     int got;
+    const char
+        *cut; /* the file is cut to so many bytes as soon as the first part is taken; NULL: it is not */
+    int64_t cut_bytes;
 } taken;
 
-static hone_status take(void *to, int i, const float *values, hone_err *err) {
+static hone_status take(void *to, int i, int64_t first, int64_t n, const float *values, hone_err *err) {
     taken *t = to;
-    const size_t n = (size_t)param_elements(&t->want[i]);
     (void)err;
-    CHECK_INT(i, t->got++);
     if (!t->a) t->a = arena_new("taken");
-    t->values[i] = ARENA_ARRAY(t->a, n, float);
-    memcpy(t->values[i], values, n * sizeof(float));
+    if (first == 0) {
+        CHECK_INT(i, t->got++);
+        t->values[i] = ARENA_ARRAY(t->a, (size_t)param_elements(&t->want[i]), float);
+    }
+    CHECK_INT(i, t->got - 1);
+    memcpy(t->values[i] + first, values, (size_t)n * sizeof(float));
+    if (t->cut) CHECK(!truncate(t->cut, (off_t)t->cut_bytes));
     return HONE_OK;
 }
 
@@ -142,17 +148,41 @@ TEST(params_without_a_folder_are_all_new) {
     for (int i = 0; i < t.n; i++) {
         if (t.want[i].init == HONE_INIT_ONE) CHECK(t.values[i][0] == 1);
         if (t.want[i].init == HONE_INIT_ZERO) CHECK(t.values[i][0] == 0);
-        if (t.want[i].init == HONE_INIT_NORMAL) CHECK(t.values[i][0] != 0 && fabsf(t.values[i][0]) < 0.2f);
+        const float last = t.values[i][param_elements(&t.want[i]) - 1]; /* the first row is that of padding */
+        if (t.want[i].init == HONE_INIT_NORMAL) CHECK(last != 0 && fabsf(last) < 0.2f);
     }
     params_close(p);
     arena_free(t.a);
     config_free(c);
 }
 
+TEST(params_new_word_embeddings_have_a_zero_row_for_padding) {
+    model_config *c = make_config(tiny_bert);
+    for (int pad = -1; pad < 3; pad++) {
+        params *p;
+        int n;
+        c->pad_id = pad;
+        param_want *want = make_wants(c->a, c, 2, &n);
+        taken t = {.want = want, .n = n};
+        CHECK_OK(params_open(&p, c, NULL, want, n, &plain, err));
+        CHECK_OK(params_fill(p, take, &t, err));
+        CHECK_STR(want[0].name, "bert.embeddings.word_embeddings.weight");
+        for (int64_t row = 0; row < want[0].dim[0]; row++)
+            for (int64_t k = 0; k < want[0].dim[1]; k++)
+                CHECK((t.values[0][row * want[0].dim[1] + k] == 0) == (row == pad));
+        CHECK(t.values[1][0] != 0); /* positions have no padding */
+        params_close(p);
+        arena_free(t.a);
+    }
+    config_free(c);
+}
+
 TEST(params_new_values_are_normal) {
     static float x[200000];
     double sum = 0, square = 0, fourth = 0;
-    param_init(x, 200000, "w", HONE_INIT_NORMAL, 2, 1);
+    const param_want w = {.name = "w", .init = HONE_INIT_NORMAL, .init_std = 2};
+    param_init(x, 0, 70000, &w, 1);
+    param_init(x + 70000, 70000, 130000, &w, 1);
     for (int i = 0; i < 200000; i++)
         sum += x[i], square += x[i] * x[i], fourth += (double)x[i] * x[i] * x[i] * x[i];
     CHECK_NEAR(sum / 200000, 0, 0.03);
@@ -305,6 +335,28 @@ TEST(params_a_file_cut_short_during_the_load_is_noticed) {
     CHECK(strstr(err.text, ": changed during load (size "));
     CHECK_INT(t.got, 0);
     params_close(p);
+    config_free(c);
+}
+
+/* At every byte: while a tensor is copied too, where a mapped file would end the process with a signal. */
+TEST(params_a_file_cut_short_while_its_tensors_are_read_is_an_error) {
+    const char *folder = test_folder();
+    model_config *c = make_config(tiny_bert);
+    params *p;
+    int n;
+    param_want *want = make_wants(c->a, c, 2, &n);
+    const char *path = make_path(folder, "model.safetensors");
+    for (int64_t bytes = 0, all = 1; bytes < all; bytes += 4096) {
+        make_weights(folder, want, n, STORED_F32, NULL);
+        all = file_bytes(path);
+        taken t = {.want = want, .n = n, .cut = path, .cut_bytes = bytes};
+        CHECK_OK(params_open(&p, c, folder, want, n, &plain, err));
+        hone_err err = {0};
+        CHECK_INT(params_fill(p, take, &t, &err), HONE_EDAMAGED);
+        CHECK(strstr(err.text, "model.safetensors: changed during load (size "));
+        params_close(p);
+        arena_free(t.a);
+    }
     config_free(c);
 }
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "make.h"
@@ -174,7 +175,10 @@ TEST(safetensors_legal_oddities_are_read) {
     t = safetensors_find(s, "none");
     CHECK(t && t->n == 0 && t->dim[0] == 3 && t->type == STORED_I64);
     t = safetensors_find(s, "");
-    CHECK(t && t->n == 4 && ((const unsigned char *)t->p)[3] == 3);
+    unsigned char last = 0;
+    CHECK(t && t->n == 4);
+    CHECK_OK(safetensors_read(s, t, 3, &last, 1, err));
+    CHECK_INT(last, 3);
     CHECK(!safetensors_find(s, "nones"));
     safetensors_close(s);
 }
@@ -222,7 +226,7 @@ TEST(safetensors_every_changed_byte_of_a_header_is_harmless) {
     static const unsigned char to[] = {0, '"', '{', '}', '[', ']', ',', '9', '-', '\\', 0x80, 0xff};
     for (size_t i = 0; i < whole.n - 16; i++)
         for (size_t k = 0; k < sizeof to; k++) {
-            safetensors s = {.a = arena_new("test"), .path = "x", .view = {.p = copy, .n = whole.n}};
+            safetensors s = {.a = arena_new("test"), .path = "x", .head = copy, .bytes = whole.n};
             hone_err err = {0};
             copy[i] = (char)to[k];
             const hone_status status = safetensors_check(&s, &err);
@@ -261,26 +265,27 @@ TEST(safetensors_written_files_read_back_and_are_ordered_as_the_reference_writer
     CHECK_INT(s->n, 6);
     CHECK_STR(s->metadata[0].value.p, "pt");
     CHECK_STR(s->metadata[1].key.p, "made by");
-    CHECK(!memcmp(stored_as_float(safetensors_find(s, "z")), z, sizeof z));
-    float x[2];
-    stored_to_float(x, safetensors_find(s, "h"), 0, 2);
+    float x[4];
+    CHECK_OK(safetensors_floats(s, safetensors_find(s, "z"), 0, 4, x, err));
+    CHECK(!memcmp(x, z, sizeof z));
+    CHECK_OK(safetensors_floats(s, safetensors_find(s, "z"), 1, 2, x, err));
+    CHECK(!memcmp(x, z + 1, 8));
+    CHECK_OK(safetensors_floats(s, safetensors_find(s, "h"), 0, 2, x, err));
     CHECK(x[0] == 1 && x[1] == -2);
-    stored_to_float(x, safetensors_find(s, "\"q\""), 0, 1);
+    CHECK_OK(safetensors_floats(s, safetensors_find(s, "h"), 1, 1, x, err));
+    CHECK(x[0] == -2);
+    CHECK_OK(safetensors_floats(s, safetensors_find(s, "\"q\""), 0, 1, x, err));
     CHECK(x[0] == 1 + 0x1p-10f);
-    stored_to_float(x, safetensors_find(s, "b"), 0, 1);
+    CHECK_OK(safetensors_floats(s, safetensors_find(s, "b"), 0, 1, x, err));
     CHECK(x[0] == 0x1p40f);
-    CHECK(!stored_as_float(safetensors_find(s, "h")));
     safetensors_close(s);
 }
 
 TEST(safetensors_half_becomes_float_exactly) {
     uint16_t bits[65536];
     static float x[65536];
-    const int64_t dim = 65536;
     for (int i = 0; i < 65536; i++) bits[i] = (uint16_t)i;
-    const stored_tensor t = {
-        .name = "h", .type = STORED_F16, .n_dims = 1, .dim = &dim, .n = 65536, .p = bits};
-    stored_to_float(x, &t, 0, 65536);
+    stored_to_float(x, bits, STORED_F16, 65536);
     for (int i = 0; i < 65536; i++) {
         const int exponent = i >> 10 & 31, mantissa = i & 1023;
         const double size = exponent ? ldexp(1024 + mantissa, exponent - 25) : ldexp(mantissa, -24);
@@ -338,4 +343,25 @@ TEST(safetensors_a_million_tensors_take_two_seconds_at_most) {
     CHECK_INT(open_header(folder, header, 1, &err), HONE_EDAMAGED);
     CHECK(strstr(err.text, ": bytes 0-1 overlap \""));
     free(header);
+}
+
+/* Behind the back of the check before each tensor: cut inside the one that is being read. */
+TEST(safetensors_read_beyond_the_end_of_a_shorter_file_is_an_error) {
+    const char *folder = test_folder(), *path = make_path(folder, "x.safetensors");
+    const int64_t n = 100000;
+    const tensor_form form = {"a", STORED_F32, 1, {n}};
+    float *x = mem_new((size_t)n * 4, "numbers");
+    safetensors_writer *w;
+    safetensors *s;
+    hone_err err = {0};
+    CHECK_OK(safetensors_begin(&w, path, &form, 1, NULL, 0, err));
+    CHECK_OK(safetensors_add(w, x, (size_t)n * 4, err));
+    CHECK_OK(safetensors_end(w, NULL, err));
+    CHECK_OK(safetensors_open(&s, path, err));
+    CHECK_OK(safetensors_floats(s, safetensors_find(s, "a"), 0, n, x, err));
+    CHECK(!truncate(path, 200000));
+    CHECK_INT(safetensors_floats(s, safetensors_find(s, "a"), 0, n, x, &err), HONE_EDAMAGED);
+    CHECK(strstr(err.text, "x.safetensors: changed during load (size 39") && strstr(err.text, ", now 195."));
+    safetensors_close(s);
+    mem_free(x);
 }

@@ -50,6 +50,8 @@ const hone_device_v1 *sample_device(void) {
 }
 
 plan_options sample_options(const sample *s, const model_config *config) {
+    int slots = 1;
+    for (int64_t a = s->accumulation; a > 1; a /= 2) slots++;
     plan_options o = {.config = config,
                       .head = {.kind = s->kind,
                                .n_outputs = s->kind == HEAD_REGRESSION ? 1 : or_else(s->outputs, 5),
@@ -58,7 +60,7 @@ plan_options sample_options(const sample *s, const model_config *config) {
                       .dtype = s->dtype,
                       .tokens_max = or_else(s->tokens, 48),
                       .seqs_max = or_else(s->seqs, 6),
-                      .accumulation = or_else(s->accumulation, 1),
+                      .slots = slots,
                       .freeze = s->freeze ? &s->freeze : NULL,
                       .n_freeze = s->freeze != NULL,
                       .beta1 = 0.9,

@@ -1,4 +1,5 @@
-/* run.c - a plan on a device: its slabs to the byte, its weights in and out, and no memory once it has begun. */
+/* run.c - a plan on a device: its slabs to the byte, its weights in and out, and no memory once it has begun.
+ * */
 #include <math.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -22,12 +23,14 @@ static opened open_run(const char *device, hone_dtype dtype, int accumulation) {
     const hone_device_v1 *table = device_load(device, &err);
     if (!table) test_skip("%s", err.text);
     CHECK_OK(config_load(&o.config, test_fixture("e2e/model"), err));
+    int slots = 1;
+    for (int64_t n = accumulation; n > 1; n /= 2) slots++;
     const plan_options options = {.config = o.config,
                                   .head = {.kind = HEAD_CLASSES, .n_outputs = 3},
                                   .dtype = dtype,
                                   .tokens_max = 40,
                                   .seqs_max = 8,
-                                  .accumulation = accumulation,
+                                  .slots = slots,
                                   .beta1 = 0.9,
                                   .beta2 = 0.999,
                                   .epsilon = 1e-8,
@@ -86,7 +89,8 @@ static void check_weights(hone_dtype dtype) {
             CHECK(n <= sizeof in / sizeof *in);
             for (size_t k = 0; k < n; k++) in[k] = sinf((float)(k + 1) * 0.37f) + (float)i;
             if (!pass) {
-                CHECK_OK(run_put_param(o.run, i, in, err));
+                CHECK_OK(run_put_param(o.run, i, (int64_t)(n / 3), (int64_t)(n - n / 3), in + n / 3, err));
+                CHECK_OK(run_put_param(o.run, i, 0, (int64_t)(n / 3), in, err));
                 continue;
             }
             CHECK_OK(run_get_param(o.run, i, out, err));

@@ -1,4 +1,5 @@
-/* session.c - a live run inside the process: what it allocates, what a poisoned step does to its weights, its rows. */
+/* session.c - a live run inside the process: what it allocates, what a poisoned step does to its weights, its
+ * rows. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -41,9 +42,9 @@ static void begin_in(live *l, const char *device, hone_dtype dtype) {
     log_set(LOG_WARN);
     CHECK_OK(session_open(&t->s, l->job, NULL, l->job->tokenizer_name, l->pool, err));
     CHECK_OK(inputs_open(&t->in, t->s, err));
-    steps_init(&t->steps, t->s->a, l->job, t->in->train);
+    steps_init(&t->steps, t->s->a, l->job, (step_shards){l->job->gradient_accumulation_steps, l->job->per_device_train_batch_size}, t->in->train);
     t->rate = schedule_of(l->job, t->steps.total);
-    const session_limits limits = training_limits(l->job, t->in, &t->steps);
+    const session_limits limits = training_limits(l->job, t->in, &t->steps, 1);
     CHECK_OK(session_start(t->s, &limits, err));
     t->rate_factor = ARENA_ARRAY(t->s->a, (size_t)t->s->plan->n_groups + 1, double);
     t->decay = ARENA_ARRAY(t->s->a, (size_t)t->s->plan->n_groups + 1, double);
@@ -114,7 +115,7 @@ static void check_not_finite(const char *device) {
               other = param_named(p, "classifier.weight");
     CHECK_OK(run_get_param(l.t.s->run, bad, w, err));
     w[17] = HUGE_VALF;
-    CHECK_OK(run_put_param(l.t.s->run, bad, w, err));
+    CHECK_OK(run_put_param(l.t.s->run, bad, 17, 1, w + 17, err));
     char before[65], after[65];
     hone_tick tick[2];
     sha_of(&l, before);

@@ -21,7 +21,7 @@ TEST(steps_take_every_sample_once_an_epoch) {
     job *j = JOB({"per_device_train_batch_size", "4"}, {"gradient_accumulation_steps", "4"},
                  {"num_train_epochs", "3"});
     steps s;
-    steps_init(&s, j->a, j, &data);
+    steps_init(&s, j->a, j, (step_shards){j->gradient_accumulation_steps, j->per_device_train_batch_size}, &data);
     CHECK_INT(s.total, 6); /* 6 micro-batches an epoch: 4, then 2 */
     CHECK_INT(s.samples_max, 4);
     for (int epoch = 0; epoch < 3; epoch++) {
@@ -53,8 +53,8 @@ TEST(steps_asked_in_any_order_are_the_same) {
     job *j = JOB({"per_device_train_batch_size", "5"}, {"num_train_epochs", "4"});
     steps a, b;
     int64_t n, k;
-    steps_init(&a, j->a, j, &data);
-    steps_init(&b, j->a, j, &data);
+    steps_init(&a, j->a, j, (step_shards){j->gradient_accumulation_steps, j->per_device_train_batch_size}, &data);
+    steps_init(&b, j->a, j, (step_shards){j->gradient_accumulation_steps, j->per_device_train_batch_size}, &data);
     CHECK_INT(a.total, 20);
     int64_t copy[20][5];
     for (int64_t step = 0; step < 20; step++)
@@ -82,7 +82,7 @@ TEST(steps_of_parts_of_epochs_and_of_max_steps) {
         job *j = JOB({"per_device_train_batch_size", "4"}, {cases[i].name, cases[i].value});
         steps s;
         int64_t n;
-        steps_init(&s, j->a, j, &data);
+        steps_init(&s, j->a, j, (step_shards){j->gradient_accumulation_steps, j->per_device_train_batch_size}, &data);
         CHECK_INT(s.total, cases[i].total);
         CHECK_INT(s.n_epochs, cases[i].n_epochs);
         CHECK(steps_batch(&s, s.total - 1, 0, &n) != NULL);
@@ -97,7 +97,7 @@ TEST(steps_by_tokens_never_exceed_the_budget) {
         JOB({"max_tokens_per_batch", "17"}, {"num_train_epochs", "300"}); /* more epochs than are walked */
     steps s;
     int64_t n;
-    steps_init(&s, j->a, j, &data);
+    steps_init(&s, j->a, j, (step_shards){j->gradient_accumulation_steps, j->per_device_train_batch_size}, &data);
     CHECK(s.tokens_max <= 17);
     for (int64_t step = 0; step < s.total; step++) {
         const int64_t *sample = steps_batch(&s, step, 0, &n);

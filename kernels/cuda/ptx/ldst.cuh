@@ -18,8 +18,21 @@ __device__ __forceinline__ void store16(void *p, uint4 x) {
 #endif
 }
 
-/* The block's dynamic shared memory as one struct: launch with sizeof(S). */
+/* One access of 8 bytes; p is a multiple of 8. */
+__device__ __forceinline__ void store8(void *p, uint2 x) {
+#ifdef __CUDACC__
+    *static_cast<uint2 *>(p) = x;
+#else
+    memcpy(p, &x, 8);
+#endif
+}
+
+/* The block's dynamic shared memory as one struct: launch with sizeof(S). scripts/kernel-report finds its size as a
+ * comment in the PTX, since ptxas sees none of it. */
 template <typename S> __device__ __forceinline__ S &shared_memory() {
+#ifdef HONE_KERNEL_REPORT
+    asm volatile("// shared bytes: %0" ::"n"((int)sizeof(S)));
+#endif
 #ifdef __CUDACC__
     extern __shared__ __align__(1024) unsigned char hone_dynamic_shared[];
     return *reinterpret_cast<S *>(hone_dynamic_shared);

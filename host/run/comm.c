@@ -1,0 +1,71 @@
+/* comm.c - the collectives that are an exchange with particular pieces. */
+#include <string.h>
+
+#include "run/comm.h"
+#include "base/err.h"
+
+hone_status comm_exchange(comm *c, const comm_piece *to, const comm_piece *from, hone_err *err) {
+    HONE_ASSERT(to[c->rank].bytes == from[c->rank].bytes);
+    if (to[c->rank].bytes && to[c->rank].p != from[c->rank].p)
+        memmove(from[c->rank].p, to[c->rank].p, to[c->rank].bytes);
+    return c->n > 1 ? c->way->exchange(c, to, from, err) : HONE_OK;
+}
+
+hone_status comm_gather(comm *c, const void *mine, size_t bytes, void *all, hone_err *err) {
+    comm_piece to[COMM_RANKS_MAX], from[COMM_RANKS_MAX];
+    for (int r = 0; r < c->n; r++) {
+        to[r] = (comm_piece){(void *)mine, bytes};
+        from[r] = (comm_piece){(char *)all + (size_t)r * bytes, bytes};
+    }
+    return comm_exchange(c, to, from, err);
+}
+
+hone_status comm_broadcast(comm *c, void *p, size_t bytes, int root, hone_err *err) {
+    comm_piece to[COMM_RANKS_MAX] = {{0}}, from[COMM_RANKS_MAX] = {{0}};
+    for (int r = 0; r < c->n; r++)
+        if (c->rank == root && r != root) to[r] = (comm_piece){p, bytes};
+    if (c->rank != root) from[root] = (comm_piece){p, bytes};
+    return comm_exchange(c, to, from, err);
+}
+
+hone_status comm_barrier(comm *c, hone_err *err) {
+    char mine = 0, all[COMM_RANKS_MAX];
+    return comm_gather(c, &mine, 1, all, err);
+}
+
+hone_status comm_largest(comm *c, int64_t *x, hone_err *err) {
+    int64_t all[COMM_RANKS_MAX];
+    HONE_TRY(comm_gather(c, x, sizeof *x, all, err));
+    for (int r = 0; r < c->n; r++)
+        if (all[r] > *x) *x = all[r];
+    return HONE_OK;
+}
+
+hone_status comm_first_word(comm *c, int64_t *word, int *rank, hone_err *err) {
+    int64_t all[COMM_RANKS_MAX];
+    HONE_TRY(comm_gather(c, word, sizeof *word, all, err));
+    *rank = -1;
+    for (int r = c->n - 1; r >= 0; r--)
+        if (all[r]) *rank = r;
+    if (*rank >= 0) *word = all[*rank];
+    return HONE_OK;
+}
+
+static void stay(comm *c) { (void)c; }
+static const comm_way nobody = {.name = "one process", .close = stay};
+comm *comm_alone(void) {
+    static comm alone = {.way = &nobody, .rank = 0, .n = 1};
+    return &alone;
+}
+
+void comm_seen(comm *c, int64_t step, const char *phase) {
+    if (c && c->way->seen) c->way->seen(c, step, phase);
+}
+
+void comm_abandon(comm *c) {
+    if (c && c->way->abandon) c->way->abandon(c);
+}
+
+void comm_close(comm *c) {
+    if (c) c->way->close(c);
+}

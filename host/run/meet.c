@@ -1,0 +1,176 @@
+/* meet.c - from an address and a secret to a communicator. Rank 0 is called by all, hears where each of them is, and
+ * tells all of them; then they talk through shared memory if they are on one machine, else over sockets. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "run/rendezvous.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/host.h"
+#include "base/net.h"
+#include "base/shm.h"
+
+#define MEETING_NS 300000000000u /* for all to come: nodes of a cluster start minutes apart */
+
+hone_status rendezvous_secret(uint8_t out[RENDEZVOUS_SECRET_MAX], size_t *n, hone_err *err) {
+    const char *own = env_get("HONE_SECRET"), *path = env_get("HONE_SECRET_FILE");
+    *n = 0;
+    if (own && *own) {
+        *n = strlen(own) < RENDEZVOUS_SECRET_MAX ? strlen(own) : RENDEZVOUS_SECRET_MAX;
+        memcpy(out, own, *n);
+    } else if (path && *path) {
+        arena *a = arena_new("secret");
+        str s;
+        struct stat mode;
+        hone_status status = file_read(&s, a, path, 4096, HONE_EUSAGE, err);
+        if (!status && (stat(path, &mode) || (mode.st_mode & 077)))
+            status = hone_fail(err, HONE_EUSAGE, "%s: others may read it; expected a file of mode 0600", path);
+        if (!status) {
+            *n = s.n < RENDEZVOUS_SECRET_MAX ? s.n : RENDEZVOUS_SECRET_MAX;
+            memcpy(out, s.p, *n);
+        }
+        arena_free(a);
+        HONE_TRY(status);
+    }
+    if (*n >= 16) return HONE_OK;
+    hone_fail(err, HONE_EUSAGE, "%s: %zu bytes; ranks that meet over the network need a secret of at least 16",
+              own && *own ? "HONE_SECRET" : path && *path ? path : "HONE_SECRET", *n);
+    return hone_hint(err, "on one machine hone launch -n N needs none; else give all ranks the same HONE_SECRET, or a file of "
+                          "mode 0600 in HONE_SECRET_FILE");
+}
+
+/* What rank 0 must know of each, and all of all. */
+typedef struct {
+    char machine[64]; /* boot id and the device of /dev/shm: the same for those that can share memory, and no others */
+    char address[64];
+    int32_t port;
+} card;
+typedef struct {
+    card of[COMM_RANKS_MAX];
+    char shared[256]; /* path of the shared memory; "": sockets */
+} table_of_cards;
+
+static void fill_card(card *c, int fd, int port) {
+    arena *a = arena_new("card");
+    str id;
+    hone_err ignored;
+    memset(c, 0, sizeof *c);
+    struct stat shared = {0};
+    if (file_read(&id, a, "/proc/sys/kernel/random/boot_id", 64, HONE_ECOMM, &ignored)) host_name(c->machine);
+    else if (!stat("/dev/shm", &shared))
+        snprintf(c->machine, sizeof c->machine, "%.36s %llx", id.p, (unsigned long long)shared.st_dev);
+    net_own_address(fd, c->address);
+    c->port = port;
+    arena_free(a);
+}
+
+/* A rank that cannot tell (no machine) shares nothing. */
+static int is_one_machine(const table_of_cards *t, int n) {
+    if (!*t->of[0].machine) return 0;
+    for (int r = 1; r < n; r++)
+        if (memcmp(t->of[r].machine, t->of[0].machine, sizeof t->of[0].machine)) return 0;
+    return 1;
+}
+
+typedef struct {
+    rendezvous_self self;
+    int listener, port; /* where this rank takes calls */
+    table_of_cards cards;
+    rendezvous_peer peer[N_PURPOSES * COMM_RANKS_MAX];
+    uint64_t until_ns;
+} meeting;
+
+static hone_status meet_as_first(meeting *m, const rank_place *place, hone_err *err) {
+    uint8_t wanted[N_PURPOSES][COMM_RANKS_MAX] = {{0}};
+    const int n = m->self.n;
+    m->port = place->port;
+    HONE_TRY(net_listen(&m->listener, place->host, &m->port, err));
+    for (int r = 1; r < n; r++) wanted[PURPOSE_MEET][r] = 1;
+    HONE_TRY(rendezvous_receive(m->peer, &m->self, m->listener, wanted, m->until_ns, err));
+    fill_card(&m->cards.of[0], m->peer[n > 1].fd, m->port);
+    for (int r = 1; r < n; r++) HONE_TRY(rendezvous_read(&m->peer[r], &m->cards.of[r], sizeof(card), m->until_ns, err));
+    if (is_one_machine(&m->cards, n) && !(place->comm && !strcmp(place->comm, "sockets"))) {
+        char path[4096];
+        shm_path(path, "meet");
+        snprintf(m->cards.shared, sizeof m->cards.shared, "%.255s", path);
+        HONE_TRY(comm_shm_make(m->cards.shared, n, err));
+    }
+    for (int r = 1; r < n; r++) HONE_TRY(rendezvous_send(&m->peer[r], &m->cards, sizeof m->cards, m->until_ns, err));
+    return HONE_OK;
+}
+
+static hone_status meet_as_other(meeting *m, const rank_place *place, hone_err *err) {
+    card own;
+    rendezvous_peer *first = &m->peer[0];
+    char address[64];
+    HONE_TRY(rendezvous_call(first, &m->self, place->host ? place->host : "127.0.0.1", place->port, 0, PURPOSE_MEET, m->until_ns, err));
+    net_own_address(first->fd, address);
+    HONE_TRY(net_listen(&m->listener, address, &m->port, err)); /* on the interface that reaches rank 0, on no other */
+    fill_card(&own, first->fd, m->port);
+    HONE_TRY(rendezvous_send(first, &own, sizeof own, m->until_ns, err));
+    return rendezvous_read(first, &m->cards, sizeof m->cards, m->until_ns, err);
+}
+
+/* Everybody calls those before it and is called by those after it, for data and for signs of life. */
+static hone_status connect_all(meeting *m, int *data, int *pulse, hone_err *err) {
+    uint8_t wanted[N_PURPOSES][COMM_RANKS_MAX] = {{0}};
+    const int n = m->self.n, me = m->self.rank;
+    for (int r = 0; r < me; r++)
+        for (int purpose = PURPOSE_DATA; purpose <= PURPOSE_PULSE; purpose++) {
+            rendezvous_peer p;
+            const card *c = &m->cards.of[r];
+            HONE_TRY(rendezvous_call(&p, &m->self, c->address, c->port, r, (rendezvous_purpose)purpose, m->until_ns, err));
+            (purpose == PURPOSE_DATA ? data : pulse)[r] = p.fd;
+        }
+    for (int r = me + 1; r < n; r++) wanted[PURPOSE_DATA][r] = wanted[PURPOSE_PULSE][r] = 1;
+    HONE_TRY(rendezvous_receive(m->peer, &m->self, m->listener, wanted, m->until_ns, err));
+    for (int r = me + 1; r < n; r++) {
+        data[r] = m->peer[PURPOSE_DATA * n + r].fd;
+        pulse[r] = m->peer[PURPOSE_PULSE * n + r].fd;
+    }
+    return HONE_OK;
+}
+
+static hone_status open_shared(comm **out, meeting *m, double limit_s, hone_err *err) {
+    hone_err ignored;
+    hone_status status = comm_shm_open(out, m->cards.shared, m->self.rank, m->self.n, limit_s, err);
+    if (!status) status = comm_barrier(*out, err); /* all have it: its name is not needed any more */
+    if (m->self.rank == 0) file_remove(m->cards.shared, &ignored);
+    return status;
+}
+
+static hone_status open_sockets(comm **out, meeting *m, double limit_s, hone_err *err) {
+    int data[COMM_RANKS_MAX], pulse[COMM_RANKS_MAX];
+    for (int r = 0; r < m->self.n; r++) data[r] = pulse[r] = -1;
+    hone_status status = connect_all(m, data, pulse, err);
+    if (!status) return comm_tcp_open(out, m->self.rank, m->self.n, data, pulse, limit_s, err);
+    for (int r = 0; r < m->self.n; r++) net_close(data[r]), net_close(pulse[r]);
+    return status;
+}
+
+hone_status rendezvous_open(comm **out, const rank_place *place, double limit_s, hone_err *err) {
+    uint8_t secret[RENDEZVOUS_SECRET_MAX];
+    static meeting m; /* a process meets once */
+    m = (meeting){.self = {.secret = secret, .rank = place->rank, .n = place->n}, .listener = -1};
+    m.until_ns = clock_ns() + MEETING_NS;
+    for (int i = 0; i < N_PURPOSES * COMM_RANKS_MAX; i++) m.peer[i].fd = -1;
+    HONE_TRY(rendezvous_secret(secret, &m.self.secret_bytes, err));
+    if (!place->port)
+        return hone_fail(err, HONE_EUSAGE, "rank %d of %d by %s: no port where rank 0 waits; expected MASTER_ADDR and MASTER_PORT",
+                         place->rank, place->n, place->by);
+    hone_status status = place->rank ? meet_as_other(&m, place, err) : meet_as_first(&m, place, err);
+    if (!status) status = (*m.cards.shared ? open_shared : open_sockets)(out, &m, limit_s, err);
+    for (int r = 0; r < m.self.n; r++) net_close(m.peer[r].fd); /* of meeting: data and pulse stand behind these */
+    net_close(m.listener);
+    memset(secret, 0, sizeof secret);
+    return status;
+}
+
+hone_status ranks_open(comm **out, const rank_place *place, double limit_s, hone_err *err) {
+    *out = comm_alone();
+    if (place->n == 1) return HONE_OK;
+    if (place->comm && strcmp(place->comm, "sockets"))
+        return comm_shm_open(out, place->comm, place->rank, place->n, limit_s, err);
+    return rendezvous_open(out, place, limit_s, err);
+}

@@ -1,0 +1,44 @@
+/* tree.h - the one order in which the gradients of a step's shards are added, whoever computed them.
+ *
+ * A step has n shards (a shard is a micro-batch). They are the leaves of a binary tree: a node over k > 1 leaves has a
+ * left child over the largest power of two below k, and a right child over the rest. A node's value is left + right.
+ * Each rank computes a run of neighbouring shards and adds what has both children in its run; what is left over are
+ * the maximal nodes of its run, and the ranks add those together, each a part of the elements. Additions of fp32
+ * commute, so the bits depend on n alone, not on the number of ranks. */
+#ifndef RUN_TREE_H
+#define RUN_TREE_H
+#include "base/host.h"
+#include "run/comm.h"
+
+typedef struct {
+    int first, n; /* leaves first .. first + n - 1 */
+} tree_node;
+
+/* The shards of a rank: first .. end - 1; ranks in order, their numbers differ by at most one. */
+void tree_run_of_rank(int n_leaves, int rank, int n_ranks, int *first, int *end);
+/* Is there a node whose children are left and right? */
+int tree_are_siblings(int n_leaves, tree_node left, tree_node right);
+/* The maximal nodes inside a run, from left to right; how many. out has room for TREE_NODES_MAX. */
+int tree_maximal_nodes(int n_leaves, int first, int end, tree_node *out);
+/* Values that a rank holds at once while it computes its run from left to right and adds siblings as they are complete. */
+int tree_slots(int n_leaves, int first, int end);
+#define TREE_NODES_MAX 64
+
+/* ---- over ranks ----------------------------------------------------------------------------------------------*/
+typedef struct tree_sum tree_sum;
+
+/* Steps of up to most_leaves shards over c's ranks. pool: whose threads add. Allocates all that summing needs. */
+tree_sum *tree_sum_new(comm *c, int most_leaves, pool *p);
+void tree_sum_free(tree_sum *t); /* NULL is fine */
+size_t tree_sum_bytes(const tree_sum *t); /* of its buffers */
+/* The step at hand has so many shards (the last one of an epoch may have fewer). */
+void tree_sum_begin(tree_sum *t, int n_leaves);
+int tree_sum_ranks(const tree_sum *t);
+
+/* Add up: node[i] is the value [bound[n_ranks]] of this rank's i-th maximal node; bound[r] .. bound[r + 1] are the
+ * elements that rank r adds. Afterwards out[bound[rank] .. bound[rank + 1]] holds this rank's part of the root's value;
+ * out may be node[0]. node is read only. */
+hone_status tree_sum_scatter(tree_sum *t, const float *const *node, float *out, const int64_t *bound, hone_err *err);
+/* Everybody's parts for everybody. element_bytes: of x's elements. */
+hone_status tree_sum_gather(tree_sum *t, void *x, size_t element_bytes, const int64_t *bound, hone_err *err);
+#endif

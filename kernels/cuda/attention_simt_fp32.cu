@@ -1,0 +1,4 @@
+/* attention_simt_fp32.cu - attention_simt.cuh for fp32: an instance of its own, that a build may make in parallel. */
+#include "attention_simt.cuh"
+
+ATTENTION_SIMT_OF(float)

@@ -1,0 +1,30 @@
+/* control.h - what a test may ask of the emulated machine: the states of a machine that is not ready, and libraries that
+ * behave otherwise. Beside its table libhone_emu.so exports cuemu_control, for tests to find by name. */
+#ifndef EMU_CONTROL_H
+#define EMU_CONTROL_H
+
+typedef struct {
+    /* the machine */
+    int driver_version; /* 13000: CUDA 13.0; 0: no driver */
+    int runtime_version;
+    int n_devices;
+    int count_error;        /* cudaError_t of cudaGetDeviceCount; 0: none */
+    int set_error;          /* of cudaSetDevice */
+    int image_error;        /* of cudaFuncGetAttributes: 209 is "no kernel image" */
+    int major, minor;       /* compute capability */
+    int work_error;         /* what waiting for work reports, and every call after it; 0: none */
+    long long memory_bytes; /* of the device: cudaMalloc refuses more */
+    /* the library of products */
+    int n_algorithms; /* that sum in one sequence; at least 1 */
+    int tells_rows;   /* 1: the first of them sums in an order that depends on the columns of D */
+    int gelu_is_erf;
+    int has_no_bias, has_no_bgradb; /* 1: it refuses these epilogues */
+    int n_products;                 /* counted: products given to it */
+} cuemu_state;
+
+#ifdef __cplusplus
+extern "C"
+#endif
+    cuemu_state *
+    cuemu_control(void);
+#endif

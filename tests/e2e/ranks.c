@@ -1,0 +1,183 @@
+/* ranks.c - one job as several ranks: the same bits, resumed on other numbers of ranks, stopped, killed, poisoned. */
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/host.h"
+#include "base/net.h"
+#include "command.h"
+#include "golden.h"
+
+static const char *const cut = ",\"train_batch_size\": 48, \"per_device_train_batch_size\": 2, \"reduce_shards\": 24";
+
+static const char *sha_of_ranks(arena *a, int n, const char *job, const char *flags) {
+    return text_of(command_json(a, "launch -n %d train \"%s\" --json --quiet --overwrite_output_dir true %s", n, job, flags),
+                   "params_sha256");
+}
+
+/* 48 samples a step in 24 shards, whatever the ranks. */
+static void same_bits(const char *more) {
+    static const int ranks[] = {2, 3, 4, 8};
+    arena *a = command_begin();
+    const char *job = tiny_job(a, "job.json", "out", arena_print(a, "%s%s", cut, more));
+    const json *alone = command_json(a, "train \"%s\" --json --quiet", job);
+    const char *whole = text_of(alone, "params_sha256");
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++) {
+        const json *run = command_json(a, "launch -n %d train \"%s\" --json --quiet --overwrite_output_dir true", ranks[i], job);
+        CHECK_STR(text_of(run, "params_sha256"), whole);
+        CHECK_INT(number_of(run, "world_size"), ranks[i]);
+        CHECK(number_of(run, "train_loss") == number_of(alone, "train_loss"));
+        CHECK(number_of(run, "train_tokens") == number_of(alone, "train_tokens"));
+        CHECK(number_of(run, "eval_loss") == number_of(alone, "eval_loss"));
+        CHECK(number_of(run, "eval_accuracy") == number_of(alone, "eval_accuracy"));
+    }
+    arena_free(a);
+}
+
+TEST(one_to_eight_ranks_end_in_the_same_bits) { same_bits(",\"num_train_epochs\": 8"); }
+TEST(one_to_eight_ranks_end_in_the_same_bits_in_bf16) { same_bits(",\"num_train_epochs\": 4, \"bf16\": true"); }
+
+TEST(shards_that_do_not_divide_a_step_are_refused) {
+    arena *a = command_begin();
+    const char *job = tiny_job(a, "job.json", "out", ",\"reduce_shards\": 3");
+    command_refused(a, 2, "reduce_shards: 3 does not divide the 8 samples of a step", "train \"%s\"", job);
+    const char *other = tiny_job(a, "other.json", "out", ",\"train_batch_size\": 24");
+    const said s = command_expect(a, 2, "launch -n 2 train \"%s\"", other);
+    CHECK(strstr(s.err, "train_batch_size: 24 cannot be dealt to 2 ranks in micro-batches of 8"));
+    arena_free(a);
+}
+
+TEST(a_run_goes_on_with_another_number_of_ranks) {
+    arena *a = command_begin();
+    const char *more = arena_print(a, "%s,\"max_steps\": 12, \"save_strategy\": \"steps\", \"save_steps\": 3", cut);
+    const char *job = tiny_job(a, "job.json", "out", more), *whole = sha_of_ranks(a, 1, job, "");
+    static const int then[][2] = {{1, 4}, {4, 1}, {3, 8}, {8, 2}};
+    for (size_t i = 0; i < sizeof then / sizeof *then; i++) {
+        sha_of_ranks(a, then[i][0], job, "");
+        const char *keep = path_join(a, here(a, "out"), "checkpoint-6");
+        CHECK(file_is_folder(keep));
+        CHECK(!system(arena_print(a, "cd \"%s\" && rm -rf checkpoint-9 checkpoint-12 model.safetensors", here(a, "out"))));
+        const json *run = command_json(a, "launch -n %d train \"%s\" --json --quiet --resume_from_checkpoint true", then[i][1], job);
+        CHECK_STR(text_of(run, "params_sha256"), whole);
+    }
+    arena_free(a);
+}
+
+TEST(shards_are_kept_when_a_run_goes_on_with_fewer_ranks) {
+    arena *a = command_begin();
+    const char *job = tiny_job(a, "job.json", "out", ",\"per_device_train_batch_size\": 4, \"max_steps\": 8, "
+                                                     "\"save_strategy\": \"steps\", \"save_steps\": 4");
+    const char *whole = sha_of_ranks(a, 4, job, ""); /* four shards of four by default */
+    CHECK(!system(arena_print(a, "cd \"%s\" && rm -rf checkpoint-8 model.safetensors", here(a, "out"))));
+    const json *run = command_json(a, "train \"%s\" --json --quiet --resume_from_checkpoint true", job);
+    CHECK_STR(text_of(run, "params_sha256"), whole);
+    arena_free(a);
+}
+
+/* ---- predictions ----------------------------------------------------------------------------------------------*/
+
+TEST(predictions_of_several_ranks_are_those_of_one) {
+    arena *a = command_begin();
+    const char *test = arena_print(a, "%s,\"max_steps\": 4, \"do_predict\": true, \"test_file\": \"%s\", "
+                                      "\"per_device_eval_batch_size\": 3", cut, test_fixture("e2e/validation.csv"));
+    const char *one = tiny_job(a, "one.json", "one", test), *three = tiny_job(a, "three.json", "three", test);
+    command_expect(a, 0, "train \"%s\" --quiet", one);
+    command_expect(a, 0, "launch -n 3 train \"%s\" --quiet", three);
+    const char *first = file_text(a, path_join(a, here(a, "one"), "predict_results.jsonl")),
+               *second = file_text(a, path_join(a, here(a, "three"), "predict_results.jsonl"));
+    CHECK_STR(second, first);
+    CHECK(strlen(first) > 100);
+    arena_free(a);
+}
+
+/* ---- ends ------------------------------------------------------------------------------------------------------*/
+
+static const char *long_job(arena *a) {
+    return tiny_job(a, "job.json", "out", arena_print(a, "%s,\"max_steps\": 3000, \"logging_steps\": 5, \"save_strategy\": "
+                                                         "\"steps\", \"save_steps\": 1000, \"resume_from_checkpoint\": true", cut));
+}
+
+static void wait_for_step(arena *a) {
+    const char *log = path_join(a, here(a, "out"), "log.jsonl");
+    for (int i = 0; i < 4000; i++, usleep(5000))
+        if (file_is_regular(log) && file_bytes(log) > 0 && strstr(file_text(a, log), "\"step\":10,")) return;
+    test_fail(__FILE__, __LINE__, "no step was logged");
+}
+
+TEST(a_signal_to_the_launcher_saves_one_step_of_all_ranks) {
+    arena *a = command_begin();
+    const pid_t pid = command_start(a, "launch -n 3 train \"%s\"", long_job(a));
+    wait_for_step(a);
+    CHECK(!kill(pid, SIGTERM));
+    CHECK_INT(command_wait(pid), 75);
+    CHECK(strstr(file_text(a, here(a, "started-err")), "error: preempted: saved step "));
+    const json *run = command_json(a, "inspect \"%s\" --json", here(a, "out"));
+    CHECK(number_of(run, "global_step") >= 10);
+    arena_free(a);
+}
+
+/* One of the ranks, by number of the process among the launcher's children. */
+static void signal_rank(arena *a, pid_t launcher, int which, int number) {
+    const char *line = arena_print(a, "kill -%d $(pgrep -P %d | sed -n %dp)", number, (int)launcher, which + 1);
+    CHECK(!system(line));
+}
+
+static void one_is_lost(int number, const char *flags, double bar_s, const char *says) {
+    arena *a = command_begin();
+    const pid_t pid = command_start(a, "launch -n 3 --limit 1 train \"%s\" %s", long_job(a), flags);
+    wait_for_step(a);
+    const uint64_t from = clock_ns();
+    signal_rank(a, pid, 2, number);
+    CHECK_INT(command_wait(pid), 6);
+    if ((double)(clock_ns() - from) * 1e-9 > bar_s) test_fail(__FILE__, __LINE__, "the end took more than %g s", bar_s);
+    const char *reason = file_text(a, here(a, "started-err"));
+    if (!strstr(reason, says)) test_fail(__FILE__, __LINE__, "said: %s", reason);
+    arena_free(a);
+}
+
+TEST(a_rank_that_is_killed_is_named_and_all_end) { one_is_lost(SIGKILL, "", 6, "rank 2 (host "); }
+TEST(a_rank_that_is_stopped_is_named_and_all_end) { one_is_lost(SIGSTOP, "--ddp_timeout 1", 14, "has shown no sign of life"); }
+
+TEST(a_step_that_is_not_finite_ends_all_ranks_with_its_sample) {
+    arena *a = command_begin();
+    const char *model = tiny_model(a), *weights = path_join(a, model, "model.safetensors");
+    const float nan_ = NAN;
+    /* one word's embedding, as in stop.c: sample 71 is in shard 11 of the second step, which is rank 1's */
+    patch_file(weights, tensor_offset(a, weights, "bert.embeddings.word_embeddings.weight") + (long)tiny_id(a, "customer") * 32 * 4,
+               &nan_, 4);
+    const char *job = tiny_job(a, "job.json", "out", arena_print(a, "%s,\"train_sampling_strategy\": \"sequential\"", cut));
+    const said s = command_expect(a, 5, "launch -n 3 train \"%s\" --config_name \"\" --tokenizer_name \"\" --model_name_or_path \"%s\"",
+                                  job, model);
+    const char *first = strstr(s.err, "\nerror: ");
+    CHECK(first && strstr(first, "step 2: ") && strstr(s.err, "in the embeddings is NaN; sample 71; nothing saved yet"));
+    CHECK(strstr(s.err, "[rank 1] error: step 2: ") && strstr(s.err, "[rank 2] error: step 2: "));
+    CHECK(!file_exists(path_join(a, here(a, "out"), "model.safetensors")));
+    arena_free(a);
+}
+
+/* ---- other launchers ------------------------------------------------------------------------------------------*/
+
+TEST(ranks_that_torchrun_would_start_meet_by_address_and_secret) {
+    arena *a = command_begin();
+    const char *job = tiny_job(a, "job.json", "out", arena_print(a, "%s,\"max_steps\": 6", cut));
+    const char *whole = sha_of_ranks(a, 1, job, "");
+    for (int w = 0; w < 2; w++) {
+        int listener, port = 0;
+        CHECK_OK(net_listen(&listener, NULL, &port, err));
+        net_close(listener);
+        setenv("MASTER_ADDR", "127.0.0.1", 1);
+        setenv("MASTER_PORT", arena_print(a, "%d", port), 1);
+        setenv("WORLD_SIZE", "2", 1);
+        setenv("HONE_SECRET", "known to both ranks of it", 1);
+        setenv("HONE_COMM", w ? "sockets" : "", 1);
+        setenv("RANK", "1", 1);
+        const pid_t other = command_start(a, "train \"%s\" --quiet --overwrite_output_dir true", job);
+        setenv("RANK", "0", 1);
+        const json *run = command_json(a, "train \"%s\" --json --quiet --overwrite_output_dir true", job);
+        CHECK_INT(command_wait(other), 0);
+        CHECK_STR(text_of(run, "params_sha256"), whole);
+        CHECK_INT(number_of(run, "world_size"), 2);
+    }
+    arena_free(a);
+}

@@ -1,0 +1,63 @@
+/* rank.c - which launcher is believed. */
+#include <stdlib.h>
+
+#include "run/rank.h"
+#include "test.h"
+
+static void set(const char *pairs) { /* "A=1 B=2" */
+    static char words[512];
+    snprintf(words, sizeof words, "%s", pairs);
+    for (char *w = strtok(words, " "); w; w = strtok(NULL, " ")) {
+        *strchr(w, '=') = 0;
+        setenv(w, w + strlen(w) + 1, 1);
+    }
+}
+
+static void expect(const char *pairs, int rank, int n, const char *by) {
+    rank_place p;
+    clearenv();
+    set(pairs);
+    CHECK_OK(rank_find(&p, NULL, NULL, err));
+    CHECK_INT(p.rank, rank);
+    CHECK_INT(p.n, n);
+    CHECK_STR(p.by, by);
+}
+
+TEST(the_first_launcher_that_has_spoken_is_believed) {
+    expect("", 0, 1, "one process");
+    expect("RANK=2 WORLD_SIZE=4 LOCAL_RANK=0", 2, 4, "torchrun");
+    expect("RANK=2 WORLD_SIZE=4 HONE_RANK=1 HONE_WORLD_SIZE=3", 1, 3, "hone launch");
+    expect("RANK=2 OMPI_COMM_WORLD_RANK=5 OMPI_COMM_WORLD_SIZE=6", 5, 6, "Open MPI");
+    expect("PMI_RANK=1 PMI_SIZE=2 SLURM_PROCID=0 SLURM_NTASKS=2 SLURM_STEP_ID=0", 1, 2, "PMI");
+    expect("SKYPILOT_NODE_RANK=1 SKYPILOT_NUM_NODES=2", 1, 2, "SkyPilot");
+}
+
+TEST(a_slurm_batch_script_is_one_process_and_an_srun_step_is_not) {
+    expect("SLURM_PROCID=0 SLURM_NTASKS=8", 0, 1, "one process");
+    expect("SLURM_PROCID=0 SLURM_NTASKS=8 SLURM_STEP_ID=4294967291", 0, 1, "one process");
+    expect("SLURM_PROCID=3 SLURM_NTASKS=8 SLURM_STEP_ID=0", 3, 8, "Slurm");
+}
+
+TEST(ranks_that_are_no_numbers_are_refused_by_name) {
+    rank_place p;
+    hone_err err = {0};
+    clearenv();
+    set("RANK=4 WORLD_SIZE=4");
+    CHECK_INT(rank_find(&p, NULL, NULL, &err), HONE_EUSAGE);
+    CHECK_STR(err.text, "RANK: \"4\", expected an integer from 0 to 3");
+    CHECK_INT(rank_find(&p, "1", NULL, &err), HONE_EUSAGE);
+    CHECK_OK(rank_find(&p, "1", "2", err));
+    CHECK_STR(p.by, "flags");
+    set("RANK=x");
+    CHECK_INT(rank_find(&p, NULL, NULL, &err), HONE_EUSAGE);
+}
+
+TEST(doctor_names_the_launcher_that_won) {
+    text out = {0};
+    clearenv();
+    set("RANK=1 WORLD_SIZE=2 PMI_RANK=0 PMI_SIZE=1");
+    CHECK_OK(rank_explain(&out, err));
+    CHECK(strstr(out.p, "torchrun       RANK=1 WORLD_SIZE=2  <- taken"));
+    CHECK(strstr(out.p, "(an earlier one was taken)") && strstr(out.p, "rank 1 of 2, by torchrun"));
+    text_free(&out);
+}
