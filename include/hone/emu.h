@@ -1,8 +1,8 @@
 /* emu.h - what the emulated GPU offers beside its device table: counts of what kernels did, and seeded bugs.
  *
- * The CUDA sources are built four times: by nvcc (device cuda), and as plain C++ for a CPU as emu, as emu_count, which
- * counts every access to memory, and as emu_mutant, in which the seeded bugs of the kernels can be switched on. The last
- * two export HONE_EMU_SYMBOL beside the table. Counts are of what a GPU's memory system would see: accesses of a warp
+ * The CUDA sources are built three times: by nvcc (device cuda), and as plain C++ for a CPU as emu and as emu_count, which
+ * counts every access to memory, and in which the seeded bugs of the kernels can be switched on. Builds with sanitizers
+ * have emu_mutant instead, without counts. Both export HONE_EMU_SYMBOL beside the table. Counts are of what a GPU's memory system would see: accesses of a warp
  * by one instruction are one request. They are exact, repeatable, and say nothing about time. */
 #ifndef HONE_EMU_H
 #define HONE_EMU_H
@@ -29,7 +29,7 @@ typedef struct {
     void (*begin)(void);
     int (*end)(void);
     void (*read)(int i, hone_emu_counts *out);
-    /* emu_mutant; NULL in others. Switch on seeded bug n (numbers as in tests/kernels/mutants.c); 0: none. */
+    /* Switch on seeded bug n (numbers as in tests/kernels/mutants.c); 0: none. */
     void (*set_mutant)(int n);
 } hone_emu_v1;
 #endif

@@ -74,7 +74,7 @@ template <typename T, int K> __device__ __forceinline__ void load_bin_statistics
 #pragma unroll
         for (int n = 0; n < CHUNKS; n++)
             o[p][n] = row >= 0 && c + 8 * n < K / 8 ? load16(a.o.at(row, (int64_t)head * K + 8 * (c + 8 * n))) : uint4{};
-        if (c == 0) m.lse[r] = row >= 0 ? *a.lse.at(head, row) * LOG2_E : INFINITY;
+        if (c == 0) m.lse[r] = row >= 0 ? (MUTANT(12) ? a.lse.p[head * a.N + row] : *a.lse.at(head, row)) * LOG2_E : INFINITY;
     }
     async_wait<0>();
     __syncthreads();
@@ -104,6 +104,7 @@ __device__ __forceinline__ void bin_query_gradients(BinBackward<K> &m, const Att
         const View<T> w = view_of(a, piece_of(u), head);
         int begin, end;
         w.live_keys(i0, 16, &begin, &end);
+        if (MUTANT(14)) begin = 0, end = u.k_len;
         float dq[2 * N][4];
         query_gradient<T, K, N>(dq, m.v, m.k, u.slot * UNIT_ROWS, i0 / 16 % 4, begin, end, column);
         stage_rows<K, T, N>(m.q, row0, 2 * column, dq, a.scale);
@@ -138,7 +139,7 @@ __global__ void __launch_bounds__(BinBackward<K>::THREADS, K <= 64 ? 2 : 1)
         async_commit();
         load_bin_statistics<T, K>(m, a, unit, head);
         if (head == of_keys * a.group) load_owned(x, m.v, slot);
-        __syncthreads(); /* statistics are there; v has been read: its place is dS' now */
+        if (!MUTANT(1)) __syncthreads(); /* statistics are there; v has been read: its place is dS' now */
         const View<T> w = view_of(a, piece_of(u), head);
         for (int chunk = 0; chunk < n_chunks; chunk++) {
 #pragma unroll 1
@@ -150,9 +151,9 @@ __global__ void __launch_bounds__(BinBackward<K>::THREADS, K <= 64 ? 2 : 1)
                 const Step at = {m.k, m.q, m.d_o, m.v, m.lse + q_slot, m.delta + q_slot, slot, q_slot, i0 / 16 % 4, i0, j0};
                 own_step<T, K, DROP, MT>(x, w, at);
             }
-            __syncthreads();
+            if (!MUTANT(2)) __syncthreads();
             if (a.dq.p) bin_query_gradients<T, K>(m, a, unit, head, chunk);
-            __syncthreads();
+            if (!MUTANT(3)) __syncthreads();
         }
     }
     /* Read again, rather than kept in registers through the loops. */

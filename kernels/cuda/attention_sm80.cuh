@@ -64,12 +64,13 @@ __global__ void __launch_bounds__(TileForward<K>::THREADS, K <= 64 ? 1 : 2)
     for (int j0 = begin, stage = 0; j0 < end; j0 += KEYS, stage ^= 1) {
         const bool is_live = j0 + KEYS > warp_begin && j0 < warp_end;
         float s[MT][KEYS / 8][4];
-        async_wait<1>();
+        if (MUTANT(4)) async_wait<2>();
+        else async_wait<1>();
         __syncthreads(); /* k has come; the other stage has been read */
         if (j0 + KEYS < end) copy_keys<K>(m.stage[stage ^ 1].k, a.k, w, j0 + KEYS, KEYS);
         async_commit();
         if (is_live) {
-            scores<T, K, MT>(s, m.q, slot, m.stage[stage].k, 0);
+            scores<T, K, MT>(s, m.q, slot, m.stage[stage ^ (int)MUTANT(5)].k, 0);
             soften<T, K, DROP, MT>(x, s, w, i0, j0);
         }
         async_wait<1>();
@@ -248,7 +249,7 @@ template <typename T, int K> __device__ void add_parts(const View<T> &w, int fir
         for (int j0 = 0; j0 < w.s.k_len; j0 += BLOCK) {
             int begin, end;
             live_chunks(w, j0, BLOCK, PARTIAL, &begin, &end);
-            if (i < begin || i >= end) continue;
+            if ((i < begin || i >= end) && !MUTANT(20)) continue;
             const float *part = w.a->part + ((int64_t)(j0 / BLOCK) * w.a->N + w.s.q_row + i) * width + column;
             for (int e = 0; e < 8; e += 4) {
                 const Pack<float> p = Pack<float>::load(part + e);

@@ -17,7 +17,7 @@ __device__ __forceinline__ int warp_id() { return threadIdx.x / 32; }
 /* ---- tiles ---------------------------------------------------------------------------------------------------*/
 /* Place of a chunk, in chunks. Rows of 128 bytes and their multiples take three bits of the row, others two. */
 template <int K> __device__ __forceinline__ int place(int row, int chunk) {
-    return row * (K / 8) + (chunk ^ (K % 64 == 0 ? row & 7 : row >> 1 & 3));
+    return row * (K / 8) + (chunk ^ (K % 64 == 0 ? row & (MUTANT(6) ? 3 : 7) : row >> 1 & 3));
 }
 /* Columns 2 t, 2 t + 1 of a chunk. */
 template <int K> __device__ __forceinline__ uint32_t *pair(uint4 *tile, int row, int chunk, int t) {
@@ -45,8 +45,8 @@ template <typename T> __device__ __forceinline__ void multiply_two(float d[2][4]
 }
 /* C tiles n and n + 1 of 16 rows as an A fragment. */
 template <typename T> __device__ __forceinline__ void pack_fragment(uint32_t a[4], const float c[2][4]) {
-    a[0] = pack2<T>(c[0][0], c[0][1]), a[1] = pack2<T>(c[0][2], c[0][3]);
-    a[2] = pack2<T>(c[1][0], c[1][1]), a[3] = pack2<T>(c[1][2], c[1][3]);
+    a[0] = pack2<T>(c[0][0], c[0][1]), a[MUTANT(8) ? 2 : 1] = pack2<T>(c[0][2], c[0][3]);
+    a[MUTANT(8) ? 1 : 2] = pack2<T>(c[1][0], c[1][1]), a[3] = pack2<T>(c[1][2], c[1][3]);
 }
 
 /* Begin to copy n_rows rows into a tile: where(r) is the row of the tensor, or -1 for zeros. */
@@ -91,7 +91,7 @@ template <typename T> struct View {
         return j0 + n_keys > s.k_len || j0 + n_keys - 1 > i0 + off + a->band.right ||
                j0 < i0 + n_queries - 1 + off - a->band.left;
     }
-    __device__ __forceinline__ bool lives(int i, int j) const { return j < s.k_len && sees(a->band, i + off, j); }
+    __device__ __forceinline__ bool lives(int i, int j) const { return (j < s.k_len || MUTANT(10)) && sees(a->band, i + off, j); }
     /* Keys that some query of i0 .. i0 + n - 1 sees; none if there are no such queries. */
     __device__ __forceinline__ void live_keys(int i0, int n, int *begin, int *end) const {
         *begin = *end = 0;
@@ -99,7 +99,7 @@ template <typename T> struct View {
     }
 };
 template <typename T> __device__ View<T> view_of(const Attention<T> &a, const attention_piece &s, int head) {
-    View<T> w = {&a, s, head, s.k_len - s.q_len, 0, 0};
+    View<T> w = {&a, s, head, s.k_len - s.q_len + MUTANT(11), 0, 0};
     if (a.drop.threshold) w.key0 = a.drop.tick->step_key[0] ^ a.drop.site, w.key1 = a.drop.tick->step_key[1];
     return w;
 }
@@ -113,7 +113,7 @@ __device__ __forceinline__ const attention_unit *bin_of(const attention_counts *
 __device__ __forceinline__ int64_t bin_query(const attention_unit *unit, int r) {
     const attention_unit &u = unit[r / UNIT_ROWS];
     const int i = u.first * UNIT_ROWS + r % UNIT_ROWS;
-    return i < u.q_len ? u.q_row + i : -1;
+    return i < u.q_len + MUTANT(26) ? u.q_row + i : -1;
 }
 __device__ __forceinline__ int64_t bin_key(const attention_unit *unit, int r) {
     const attention_unit &u = unit[r / UNIT_ROWS];
@@ -126,7 +126,7 @@ __device__ __forceinline__ int64_t bin_key(const attention_unit *unit, int r) {
  * reads half c of word r + 2 n. Queries at their places 0, 1, 2 ... share one call; picked ones need one each. */
 template <typename T> __device__ __forceinline__ uint4 numbers_by_query(const View<T> &w, int i0, int j0) {
     const uint32_t c0 = ((uint32_t)j0 >> 4) * 32, c1 = (uint32_t)w.head << 20;
-    if (!w.s.is_picked) return philox(c0 + lane_id(), (uint32_t)i0 >> 4 | c1, w.s.sample, 0, w.key0, w.key1);
+    if (!w.s.is_picked) return philox(c0 + lane_id(), (uint32_t)(i0 + (MUTANT(19) ? w.s.q_row : 0)) >> 4 | c1, w.s.sample, 0, w.key0, w.key1);
     uint32_t word[4];
     for (int r = 0; r < 2; r++) {
         const hone_key key = w.a->key[w.s.q_row + min(i0 + lane_id() / 4 + 8 * r, w.s.q_len - 1)];
@@ -145,7 +145,7 @@ template <typename T> __device__ __forceinline__ void numbers_by_key(uint32_t wo
         const uint4 u = philox(c0 + (2 * t + odd) * 4, (uint32_t)i0 >> 4 | c1, w.s.sample, 0, w.key0, w.key1);
         const uint32_t mine = odd ? 0x7632 : 0x5410, other = odd ? 0x5410 : 0x7632;
         const uint32_t keep0 = byte_permute(u.x, u.y, mine), keep1 = byte_permute(u.z, u.w, mine);
-        const uint32_t got0 = __shfl_xor_sync(ALL_LANES, byte_permute(u.x, u.y, other), 4);
+        const uint32_t got0 = __shfl_xor_sync(ALL_LANES, byte_permute(u.x, u.y, other), MUTANT(18) ? 8 : 4);
         const uint32_t got1 = __shfl_xor_sync(ALL_LANES, byte_permute(u.z, u.w, other), 4);
         word[0][0] = odd ? got0 : keep0, word[0][1] = odd ? got1 : keep1;
         word[1][0] = odd ? keep0 : got0, word[1][1] = odd ? keep1 : got1;
@@ -229,7 +229,7 @@ __device__ __forceinline__ void soften(Rising<K, MT> &x, float s[MT][STEP_KEYS<K
 #pragma unroll
             for (int n = 0; n < KEYS / 8; n++) top = fmaxf(top, fmaxf(s[m][n][2 * r], s[m][n][2 * r + 1]));
             top = warp_max<4>(top);
-            base[r] = top == -INFINITY ? 0.0f : top * w.a->log2_scale; /* no key yet: no inf - inf */
+            base[r] = top == -INFINITY && !MUTANT(13) ? 0.0f : top * w.a->log2_scale; /* no key yet: no inf - inf */
             const float shrink = exp2_fast(x.top[m][r] * w.a->log2_scale - base[r]);
             x.top[m][r] = top;
             x.sum[m][r] *= shrink;
@@ -340,7 +340,7 @@ __device__ __forceinline__ void differentiate(float s[2][4], float dp[2][4], con
             const uint32_t number = word[e & 1][e >> 1];
             const bool kept = !DROP || (n ? number : number << 16) >= w.a->limit;
             const float d = kept ? dp[n][e] * w.a->drop.scale : 0.0f;
-            dp[n][e] = p * (d - (e & 1 ? delta.y : delta.x));
+            dp[n][e] = p * (d - (e & 1 ? delta.y : delta.x) / (MUTANT(15) ? w.a->drop.scale : 1));
             s[n][e] = kept ? p : 0.0f;
         }
     }
@@ -374,13 +374,14 @@ __device__ __forceinline__ void own_step(Owned<K, MT> &x, const View<T> &w, cons
         if (at.ds)
 #pragma unroll
             for (int e = 0; e < 4; e++)
-                *pair<64>(at.ds, at.k_slot + 16 * m + g + 8 * (e & 1), 2 * at.ds_column + (e >> 1), t) = ds[m][e];
+                *pair<64>(at.ds, at.k_slot + 16 * m + g + 8 * (e & 1), 2 * at.ds_column + ((e >> 1) ^ (int)MUTANT(7)), t) = ds[m][e];
     }
 #pragma unroll
     for (int d = 0; d < K / 16; d++) {
         uint32_t d_o[4], q[4];
         load_b_transposed<K>(d_o, at.d_o, at.q_slot, d);
-        load_b_transposed<K>(q, at.q, at.q_slot, d);
+        if (MUTANT(9)) load_b<K>(q, at.q, at.q_slot, d);
+        else load_b_transposed<K>(q, at.q, at.q_slot, d);
 #pragma unroll
         for (int m = 0; m < MT; m++) {
             multiply_two<T>(&x.dv[m][2 * d], p[m], d_o);
@@ -415,8 +416,8 @@ __device__ __forceinline__ void finish_owned(Owned<K, MT> &x, const View<T> &w, 
     const auto where = [&](int r) { return j0 + r < w.s.k_len ? (int64_t)w.s.k_row + j0 + r : (int64_t)-1; };
 #pragma unroll
     for (int m = 0; m < MT; m++) {
-        stage_rows<K, T, K / 16>(k, slot + 16 * m, 0, x.dk[m], w.a->scale);
-        stage_rows<K, T, K / 16>(v, slot + 16 * m, 0, x.dv[m], w.a->drop.scale);
+        stage_rows<K, T, K / 16>(k, slot + 16 * m, 0, x.dk[m], MUTANT(17) ? 1 : w.a->scale);
+        stage_rows<K, T, K / 16>(v, slot + 16 * m, 0, x.dv[m], MUTANT(16) ? 1 : w.a->drop.scale);
     }
     __syncwarp();
     if (w.a->dk.p) store_rows<K>(k, slot, 16 * MT, 0, K / 8, w.a->dk, (int64_t)head * K, where);

@@ -1,5 +1,6 @@
-# The CUDA sources, built for a GPU by nvcc (HONE_CUDA), and always as plain C++ against kernels/emu: as emu, as emu_count,
-# which counts what kernels ask of memory, and as emu_mutant, in which seeded bugs can be switched on.
+# The CUDA sources, built for a GPU by nvcc (HONE_CUDA), and always as plain C++ against kernels/emu: as emu, and as emu_count,
+# which counts what kernels ask of memory and in which seeded bugs can be switched on; sanitized builds, which cannot count,
+# have emu_mutant instead.
 file(GLOB FILES_cuda CONFIGURE_DEPENDS kernels/cuda/*.cu)
 file(GLOB LIMITS_cuda CONFIGURE_DEPENDS kernels/cuda/limits*.c)
 file(GLOB FILES_emu CONFIGURE_DEPENDS kernels/emu/*.cpp)
@@ -39,8 +40,9 @@ function(hone_emulated name machine flags)
   add_dependencies(hone_${name} hone_${name}_device)
 endfunction()
 hone_emulated(emu "" "")
-hone_emulated(emu_mutant kernels/emu/mutant.cpp "")
-if(NOT HONE_SANITIZE) # the compiler's calls of ThreadSanitizer go to count.cpp
+if(HONE_SANITIZE)
+  hone_emulated(emu_mutant kernels/emu/mutant.cpp "")
+else() # the compiler's calls of ThreadSanitizer go to count.cpp
   hone_emulated(emu_count kernels/emu/count.cpp "-fsanitize=thread;-Wno-class-memaccess")
 endif()
 

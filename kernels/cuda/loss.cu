@@ -151,7 +151,7 @@ template <typename T> static hone_status xent_type(hone_queue *q, const hone_cal
     a.x = ptr<T>(in[0]), a.label = ptr<int32_t>(in[1]), a.weight = ptr<float>(in[2]), a.scale = ptr<float>(in[3]);
     a.tick = c->tick, a.loss = ptr<float>(out[0]), a.best = ptr<int32_t>(out[1]), a.gx = ptr<T>(out[2]);
     a.n_rows = in[0].dim[0], a.ld_x = in[0].ld, a.ld_gx = out[2].ld, a.ld_label = in[1].ld, a.ld_best = out[1].ld;
-    a.shape = class_shape<T>(classes, is_aligned<T>(in[0]) && is_aligned<T>(out[2]));
+    a.shape = class_shape<T>(MUTANT(23) ? in[0].ld : classes, is_aligned<T>(in[0]) && is_aligned<T>(out[2]));
     a.even = (float)(smoothing / (double)classes), a.hot = (float)(1 - smoothing);
     a.gamma = (float)c->attr.loss.focal_gamma;
     const bool is_rare = a.gamma != 0 || (smoothing != 0 && a.weight);

@@ -225,7 +225,7 @@ __device__ __forceinline__ void meet_columns(const Owner<LANES> &o, int n_packs,
     constexpr int QUADS = Pack<T>::size / 4;
     for (int turn = 0; turn < o.count; turn++) {
         __syncthreads();
-        if (turn != o.number) continue;
+        if (turn != (MUTANT(22) && blockIdx.x % 2 ? o.count - 1 - o.number : o.number)) continue;
 #pragma unroll
         for (int p = 0; p < PACKS; p++) {
             const int i = p * o.threads + o.thread;

@@ -93,7 +93,7 @@ struct AdamWChunk {
         spread; /* factor; 1 - rate decay; rate / (1 - beta1^t); 1 / sqrt(1 - beta2^t) */
 };
 template <typename T> __device__ __forceinline__ AdamWChunk adamw_chunk(const AdamW<T> &a, int group) {
-    const double t = (double)a.tick->adam_t; /* 1 - beta^t without cancelling, and without a power in fp64 */
+    const double t = (double)a.tick->adam_t - MUTANT(24); /* 1 - beta^t without cancelling, and without a power in fp64 */
     const float unbias1 = -expm1f((float)(t * a.log_beta1)), unbias2 = -expm1f((float)(t * a.log_beta2));
     const float rate = a.rate[group * a.rate_ld], decay = a.rate[group * a.rate_ld + 1];
     return {a.factor[0], fmaf(-rate, decay, 1.0f), rate / unbias1, 1.0f / sqrtf(unbias2)};
@@ -115,7 +115,7 @@ template <typename T> __device__ __forceinline__ void store_copy(T *copy, const 
 }
 
 template <typename T> __global__ void __launch_bounds__(BLOCK_THREADS) adamw_chunks(AdamW<T> a) {
-    if (!*a.ok) return;
+    if (!*a.ok && !MUTANT(25)) return;
     const Chunk range = a.chunk.at(blockIdx.x);
     const AdamWChunk k = adamw_chunk(a, range.group);
     a.g += range.first, a.w += range.first, a.m += range.first, a.v += range.first;

@@ -196,6 +196,7 @@ int end() {
     now = nullptr;
     return (int)kernels.size();
 }
+void set_mutant(int n) { mutant = n; }
 void read(int i, hone_emu_counts *out) { *out = kernels[(size_t)i]; }
 void hit(void *p, unsigned bytes, access kind, const void *code) {
     count_access(kind, p, bytes, code);
@@ -256,7 +257,7 @@ void count_memory(const void *p, size_t bytes) {
 } // namespace cuemu
 
 extern "C" __attribute__((visibility("default"))) const hone_emu_v1 hone_emu_v1_table = {
-    sizeof(hone_emu_v1), sizeof(hone_emu_counts), cuemu::begin, cuemu::end, cuemu::read, nullptr};
+    sizeof(hone_emu_v1), sizeof(hone_emu_counts), cuemu::begin, cuemu::end, cuemu::read, cuemu::set_mutant};
 
 /* ---- what the compiler calls ---------------------------------------------------------------------------------*/
 extern "C" {
@@ -281,4 +282,22 @@ void __tsan_func_entry(void *) {}
 void __tsan_func_exit(void) {}
 void __tsan_vptr_update(void **at, void *value) { *at = value; }
 void __tsan_vptr_read(void **) {}
+/* Of the host's code beside the kernels. */
+#define ATOMICS(bits)                                                                                        \
+    uint##bits##_t __tsan_atomic##bits##_load(const volatile uint##bits##_t *p, int) {                       \
+        return __atomic_load_n(p, __ATOMIC_SEQ_CST);                                                         \
+    }                                                                                                        \
+    void __tsan_atomic##bits##_store(volatile uint##bits##_t *p, uint##bits##_t x, int) {                    \
+        __atomic_store_n(p, x, __ATOMIC_SEQ_CST);                                                            \
+    }                                                                                                        \
+    uint##bits##_t __tsan_atomic##bits##_fetch_add(volatile uint##bits##_t *p, uint##bits##_t x, int) {      \
+        return __atomic_fetch_add(p, x, __ATOMIC_SEQ_CST);                                                   \
+    }                                                                                                        \
+    int __tsan_atomic##bits##_compare_exchange_strong(volatile uint##bits##_t *p, uint##bits##_t *found,     \
+                                                      uint##bits##_t x, int, int) {                          \
+        return __atomic_compare_exchange_n(p, found, x, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);          \
+    }
+ATOMICS(8)
+ATOMICS(32)
+ATOMICS(64)
 }

@@ -15,7 +15,7 @@
 #define __launch_bounds__(...)
 #define __grid_constant__
 
-#ifdef HONE_EMU_MUTANT
+#if defined(HONE_EMU_MUTANT) || defined(HONE_EMU_COUNT)
 #define MUTANT(n) (cuemu::mutant == (n)) /* in a kernel: its seeded bug number n, if that is switched on */
 #endif
 

@@ -1,4 +1,4 @@
-/* mutant.cpp - the switch of the seeded bugs, in the device emu_mutant. */
+/* mutant.cpp - the switch of the seeded bugs, in the device emu_mutant, which sanitized builds have instead of emu_count. */
 #include "cuemu.h"
 
 #include "hone/emu.h"

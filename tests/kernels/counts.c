@@ -1,0 +1,87 @@
+/* counts.c - what kernels ask of memory, counted, against the least that they must: bytes between memory and a small cache
+ * over operands read once and results written once, and bank conflicts. Sizes are aligned, and larger than the cache. */
+#include "devices.h"
+#include "test.h"
+
+typedef struct {
+    cases_on on;
+    const hone_emu_v1 *emu;
+    hone_op op;
+    hone_dtype dtype;
+    const char *shape;
+    cases_counts counts;
+    int is_found;
+} count;
+
+static int take_bench_case(void *arg, const cases_case *given) {
+    count *c = arg;
+    cases_case k = *given;
+    hone_err err;
+    char why[256];
+    if (k.op != c->op || k.dtype != c->dtype || !(k.modes & CASES_BENCH)) return 1;
+    CHECK(cases_set_shape(&k, c->shape, &err) == HONE_OK);
+    if (!cases_counted(&c->on, c->emu, &k, &c->counts, why, sizeof why)) test_fail(__FILE__, __LINE__, "%s", why);
+    c->is_found = 1;
+    return 0;
+}
+
+static cases_counts counted(hone_op op, hone_dtype dtype, const char *shape) {
+    count c = {.on = devices_open("emu_count"), .op = op, .dtype = dtype, .shape = shape};
+    c.emu = device_symbol(c.on.table, HONE_EMU_SYMBOL);
+    CHECK(c.emu && c.emu->counts_bytes == sizeof(hone_emu_counts) && c.emu->begin);
+    cases_each(take_bench_case, &c);
+    CHECK(c.is_found && c.counts.n_kernels > 0);
+    return c.counts;
+}
+
+static void stays_within(double bar, hone_op op, hone_dtype dtype, const char *shape) {
+    const cases_counts c = counted(op, dtype, shape);
+    const double moved = 32.0 * (double)(c.sum.memory_read + c.sum.memory_written), of_floor = moved / c.floor_bytes;
+    fprintf(stderr, "  %s %s: %.4f of the least bytes, %llu conflicts of %llu requests, %llu mma\n", hone_op_find(op)->name,
+            shape, of_floor, (unsigned long long)(c.sum.shared_wavefronts - c.sum.shared_requests),
+            (unsigned long long)c.sum.shared_requests, (unsigned long long)c.sum.n_mma);
+    if (!(of_floor <= bar) || !(of_floor > 0.9))
+        test_fail(__FILE__, __LINE__, "%s moves %.4f of the least bytes; expected at most %.2f", hone_op_find(op)->name, of_floor, bar);
+}
+static void has_no_conflicts(hone_op op, hone_dtype dtype, const char *shape) {
+    const cases_counts c = counted(op, dtype, shape);
+    CHECK_INT(c.sum.shared_wavefronts, c.sum.shared_requests);
+}
+
+TEST(count_of_a_copy_is_exact) {
+    const cases_counts c = counted(HONE_OP_COPY, HONE_F32, "P=1048576");
+    CHECK_INT(c.sum.bytes_read, 4194304);
+    CHECK_INT(c.sum.memory_read, 131072);
+    CHECK_INT(c.sum.memory_written, 131072);
+    CHECK_INT(c.n_kernels, 1);
+    CHECK_STR(c.kernel[0].kernel, "copy_flat<float, float>");
+}
+TEST(norm_forward_moves_each_byte_once) {
+    stays_within(1.02, HONE_OP_NORM_FWD, HONE_BF16, "D=768,N=1024");
+    has_no_conflicts(HONE_OP_NORM_FWD, HONE_BF16, "D=768,N=1024");
+}
+/* 128 partial rows of three sums, written and read: 2 x 128 x 3 x 4 bytes a column beside 8 N. */
+TEST(norm_backward_moves_each_byte_once_beside_its_partial_sums) {
+    stays_within(1.02 + 2.0 * 128 * 3 * 4 / (8 * 4096), HONE_OP_NORM_BWD, HONE_BF16, "D=384,N=4096");
+}
+TEST(softmax_moves_each_byte_once) {
+    stays_within(1.02, HONE_OP_SOFTMAX_FWD, HONE_BF16, "C=1024,M=1024");
+    stays_within(1.02, HONE_OP_SOFTMAX_BWD, HONE_BF16, "C=1024,M=1024");
+}
+TEST(cross_entropy_moves_each_byte_once) { stays_within(1.02, HONE_OP_XENT, HONE_BF16, "C=1024,M=1024"); }
+TEST(adamw_moves_each_byte_once) { stays_within(1.02, HONE_OP_ADAMW_STEP, HONE_BF16, "P=1048576"); }
+TEST(activation_moves_each_byte_once) { stays_within(1.02, HONE_OP_ACT_FWD, HONE_BF16, "F=1024,N=512"); }
+TEST(attention_forward_moves_each_byte_once) {
+    static const char *const shapes[] = {"S=128,K=64", "S=256,K=64"};
+    for (int i = 0; i < 2; i++) {
+        stays_within(1.05, HONE_OP_ATTENTION_FWD, HONE_BF16, shapes[i]);
+        has_no_conflicts(HONE_OP_ATTENTION_FWD, HONE_BF16, shapes[i]);
+    }
+}
+TEST(attention_backward_moves_each_byte_once) {
+    static const char *const shapes[] = {"S=128,K=64", "S=256,K=64"};
+    for (int i = 0; i < 2; i++) {
+        stays_within(1.15, HONE_OP_ATTENTION_BWD, HONE_BF16, shapes[i]);
+        has_no_conflicts(HONE_OP_ATTENTION_BWD, HONE_BF16, shapes[i]);
+    }
+}
