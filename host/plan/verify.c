@@ -58,8 +58,9 @@ static hone_status check_list(const check *c, int i) {
     if (list < 0 || !s->in[list]) return HONE_OK;
     const hone_value *x = &c->g->value[s->in[list]];
     if (x->fill != HONE_FILL_LIST) return broken(c, i, "works through what is no list:", s->in[list]);
-    return x->fill_of == s->in[q_at] ? HONE_OK
-                                     : broken(c, i, "works through the list of other sequences:", s->in[list]);
+    return x->fill_of == s->in[q_at]
+               ? HONE_OK
+               : broken(c, i, "works through the list of other sequences:", s->in[list]);
 }
 
 static hone_status check_step(const check *c, int i) {

@@ -54,8 +54,9 @@ hone_status verify_values(const graph *g, const char *after, hone_err *err) {
         if (x->fill == HONE_FILL_ORDER && (x->fill_of < 1 || x->fill_of > g->n_values ||
                                            g->value[x->fill_of].dim[0].space != x->dim[0].space))
             return wrong(g, after, v, "is the order of nothing in its row space", 0, err);
-        if (x->fill == HONE_FILL_LIST && (x->dtype != HONE_I32 || x->fill_of < 1 || x->fill_of > g->n_values ||
-                                          g->value[x->fill_of].fill != HONE_FILL_AT))
+        if (x->fill == HONE_FILL_LIST &&
+            (x->dtype != HONE_I32 || x->fill_of < 1 || x->fill_of > g->n_values ||
+             g->value[x->fill_of].fill != HONE_FILL_AT))
             return wrong(g, after, v, "is the work list of no ranges", 0, err);
     }
     return HONE_OK;

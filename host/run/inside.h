@@ -18,8 +18,8 @@ typedef struct {
     int space;
 } row_extent;
 
-/* A program in a gradient slot. Its calls are ready but for the extents of row spaces, which are set before it is
- * played or captured. */
+/* A program in a gradient slot. Its calls are ready but for the extents of row spaces, which are set before
+ * it is played or captured. */
 typedef struct {
     bound_step *step;
     row_extent *extent;
@@ -42,8 +42,8 @@ struct run {
     int begun, timed, graphs;
     double phase_s[3];
 
-    /* Everything is played on one queue. A device that is late works while the host goes on: batches come in on a
-     * queue of their own, and a third one only ever waits for events, for the host to wait on. */
+    /* Everything is played on one queue. A device that is late works while the host goes on: batches come in
+     * on a queue of their own, and a third one only ever waits for events, for the host to wait on. */
     int is_late;
     hone_queue *queue, *copies, *waiter;
     void *image[N_IMAGES]; /* pinned: the host's INPUT */

@@ -77,8 +77,8 @@ hone_status run_feed(run *r, hone_err *err) {
     return failed(r, wait_for(r, r->copied[r->image_now]), "copying a batch in", err);
 }
 
-/* The image goes to its staging place while the program before is still being played; INPUT itself, whose address
- * graphs know, is written in the order of the programs. */
+/* The image goes to its staging place while the program before is still being played; INPUT itself, whose
+ * address graphs know, is written in the order of the programs. */
 hone_status copy_in(run *r, hone_err *err) {
     const hone_device_v1 *t = r->table;
     const size_t bytes = r->plan->input_bytes;

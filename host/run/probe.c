@@ -1,5 +1,5 @@
-/* probe.c - a program played step by step, each result looked at on the host: slow, for finding the step that made
- * what is not finite. */
+/* probe.c - a program played step by step, each result looked at on the host: slow, for finding the step that
+ * made what is not finite. */
 #include <math.h>
 #include <string.h>
 

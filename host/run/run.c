@@ -190,8 +190,8 @@ hone_status run_get(run *r, int v, void *to, hone_err *err) {
                   err);
 }
 
-/* 2-byte elements are read into the second half of their room and spread from there: element i is read before what
- * replaces it is written. */
+/* 2-byte elements are read into the second half of their room and spread from there: element i is read before
+ * what replaces it is written. */
 hone_status run_get_rows(run *r, int v, int64_t n_rows, float *to, hone_err *err) {
     const hone_value *x = &r->plan->value[v];
     const size_t size = hone_dtype_bytes(x->dtype);

@@ -79,7 +79,8 @@ hone_status explain_not_finite(training *t, const hone_tick *before, hone_err *e
     const int64_t *sample;
     run_result later;
     run_end(t->s->run);
-    while (run_is_asked(t->s->run)) HONE_TRY(run_hear(t->s->run, &later, err)); /* it idled: the tick is latched */
+    while (run_is_asked(t->s->run)) /* it idled: the tick is latched */
+        HONE_TRY(run_hear(t->s->run, &later, err));
     t->given = t->step;
     HONE_TRY(run_put(t->s->run, p->tick, before, err));
     int64_t n_shards = 0;

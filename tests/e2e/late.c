@@ -1,5 +1,5 @@
-/* late.c - training on the GPU's own code, emulated: queues, rungs, work lists and graphs as on a GPU. A run ends
- * where ref's ends, however it is played. */
+/* late.c - training on the GPU's own code, emulated: queues, rungs, work lists and graphs as on a GPU. A run
+ * ends where ref's ends, however it is played. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -161,7 +161,8 @@ TEST(steps_are_timed_on_a_device_that_is_late) {
     arena_free(a);
 }
 
-/* No GPU, no driver, no library of them: the plan is printed all the same, and it is the emulator's to the byte. */
+/* No GPU, no driver, no library of them: the plan is printed all the same, and it is the emulator's to the
+ * byte. */
 TEST(any_machine_plans_for_a_gpu) {
     arena *a = command_begin();
     const char *job = late_job(a, "job.json", "out", "");

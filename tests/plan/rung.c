@@ -70,8 +70,8 @@ TEST(a_batch_is_played_at_the_least_rung_that_holds_it) {
     CHECK_INT(played[2], 1);
 }
 
-/* Of three layers the last one's queries are narrowed to a row a sequence: two questions forward, two backward; the
- * evaluation drops nothing, so its queries have no keys of samples and are two more. */
+/* Of three layers the last one's queries are narrowed to a row a sequence: two questions forward, two
+ * backward; the evaluation drops nothing, so its queries have no keys of samples and are two more. */
 TEST(equal_questions_share_a_work_list) {
     const sample s = {.layers = 3, .p = 0.1};
     hone_plan *p = plan_of(&s);

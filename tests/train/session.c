@@ -249,13 +249,15 @@ TEST(logits_of_narrow_types_are_read_as_such) {
         const char *device;
         hone_dtype dtype;
         double bound;
-    } runs[] = {{"cpu", HONE_F32, 1e-5}, {"cpu", HONE_BF16, 2e-2}, {"emu", HONE_BF16, 2e-2}, {"emu", HONE_F16, 3e-3}};
+    } runs[] = {
+        {"cpu", HONE_F32, 1e-5}, {"cpu", HONE_BF16, 2e-2}, {"emu", HONE_BF16, 2e-2}, {"emu", HONE_F16, 3e-3}};
     for (int i = 0; i < 4; i++) {
         if (!is_played(runs[i].device)) continue;
         logits_of(runs[i].device, runs[i].dtype, x);
         double worst = 0;
         for (int k = 0; k < 80; k++) worst = fmax(worst, fabs(x[k] - want[k]));
-        printf("  %s, %s: logits off by %.1e at most\n", runs[i].device, hone_dtype_name(runs[i].dtype), worst);
+        printf("  %s, %s: logits off by %.1e at most\n", runs[i].device, hone_dtype_name(runs[i].dtype),
+               worst);
         CHECK(worst <= runs[i].bound);
     }
 }
