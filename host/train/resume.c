@@ -33,6 +33,7 @@ static int is_fixed(str name) {
                                         "max_tokens_per_batch",
                                         "train_sampling_strategy",
                                         "seed",
+                                        "per_device_train_batch_size",
                                         "dataloader_drop_last",
                                         "freeze",
                                         "bf16",
@@ -48,7 +49,7 @@ static int is_of_the_command(str name) {
     static const char *const names[] = {"resume_from_checkpoint", "overwrite_output_dir",
                                         "accept_data_change",     "accept_tokenizer_change",
                                         "reduce_shards",          "data_seed",
-                                        "per_device_train_batch_size", "gradient_accumulation_steps",
+                                        "gradient_accumulation_steps",
                                         "train_batch_size"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (str_is(name, names[i])) return 1;
@@ -134,10 +135,15 @@ static hone_status compare_facts(const training *t, const checkpoint *from, hone
     print_facts(t, &facts);
     HONE_ASSERT(json_parse(&now, a, "facts", facts.p, facts.n, HONE_EBUG, err) == HONE_OK);
     const json *job_was = json_get(from->facts, "job"), *job_is = json_get(now, "job");
+    /* A shard has per_device_train_batch_size samples unless reduce_shards says how many there are: the name that people
+     * know is told. */
+    const char *const of_shards = t->job->reduce_shards ? "per_device_train_batch_size" : "shard_samples";
     for (const json *v = now->child; v; v = v->next)
-        if (v->kind == JSON_NUMBER) compare_value(&d, json_get_str(from->facts, v->key), v, 1);
+        if (v->kind == JSON_NUMBER && !str_is(v->key, of_shards))
+            compare_value(&d, json_get_str(from->facts, v->key), v, 1);
     for (const json *v = job_is->child; v && job_was; v = v->next)
-        if (!is_of_the_command(v->key)) compare_value(&d, json_get_str(job_was, v->key), v, is_fixed(v->key));
+        if (!is_of_the_command(v->key) && !str_is(v->key, of_shards))
+            compare_value(&d, json_get_str(job_was, v->key), v, is_fixed(v->key));
     hone_status status = compare_files(t, from->facts, now, err);
     print_differences(&d, from);
     if (!status && d.fixed.n) {
