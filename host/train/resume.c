@@ -34,6 +34,8 @@ static int is_fixed(str name) {
                                         "train_sampling_strategy",
                                         "seed",
                                         "per_device_train_batch_size",
+                                        "gradient_accumulation_steps",
+                                        "train_batch_size",
                                         "dataloader_drop_last",
                                         "freeze",
                                         "bf16",
@@ -48,13 +50,14 @@ static int is_fixed(str name) {
 static int is_of_the_command(str name) {
     static const char *const names[] = {"resume_from_checkpoint", "overwrite_output_dir",
                                         "accept_data_change",     "accept_tokenizer_change",
-                                        "reduce_shards",          "data_seed",
-                                        "gradient_accumulation_steps",
-                                        "train_batch_size"};
+                                        "reduce_shards",          "data_seed"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (str_is(name, names[i])) return 1;
     return 0;
 }
+
+/* Other values of these, with another number of ranks, may come to the same shards. */
+static int cuts_a_step(str name) { return str_is(name, "gradient_accumulation_steps") || str_is(name, "train_batch_size"); }
 
 /* A value of a job or fact as people write it. */
 static void add_value(text *out, const json *v) {
@@ -138,11 +141,13 @@ static hone_status compare_facts(const training *t, const checkpoint *from, hone
     /* A shard has per_device_train_batch_size samples unless reduce_shards says how many there are: the name that people
      * know is told. */
     const char *const of_shards = t->job->reduce_shards ? "per_device_train_batch_size" : "shard_samples";
+    step_shards anew;
+    const int as_before = steps_shards(&anew, t->job, t->s->comm->n, 0, NULL) == HONE_OK && anew.n == t->shards.n;
     for (const json *v = now->child; v; v = v->next)
         if (v->kind == JSON_NUMBER && !str_is(v->key, of_shards))
             compare_value(&d, json_get_str(from->facts, v->key), v, 1);
     for (const json *v = job_is->child; v && job_was; v = v->next)
-        if (!is_of_the_command(v->key) && !str_is(v->key, of_shards))
+        if (!is_of_the_command(v->key) && !str_is(v->key, of_shards) && !(as_before && cuts_a_step(v->key)))
             compare_value(&d, json_get_str(job_was, v->key), v, is_fixed(v->key));
     hone_status status = compare_files(t, from->facts, now, err);
     print_differences(&d, from);
