@@ -237,7 +237,7 @@ TEST(a_changed_job_is_not_resumed_as_if_it_were_the_same) {
         const char *flags, *part;
     } rows[] = {{"--seed 8", "seed 7 -> 8"},
                 {"--per_device_train_batch_size 4", "per_device_train_batch_size 8 -> 4"},
-                {"--gradient_accumulation_steps 2", "reduce_shards 1 -> 2"},
+                {"--gradient_accumulation_steps 2", "gradient_accumulation_steps 1 -> 2"},
                 {"--max_tokens_per_batch 100", "max_tokens_per_batch 0 -> 100"},
                 {"--data_seed 3", "data_seed 7 -> 3"},
                 {"--max_train_samples 50", "samples 80 -> 50"}};
