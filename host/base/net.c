@@ -30,15 +30,16 @@ static hone_status look_up(struct addrinfo **out, const char *host, int port, in
     snprintf(service, sizeof service, "%d", port);
     const int failed = getaddrinfo(host ? host : "127.0.0.1", service, &hints, out);
     if (!failed) return HONE_OK;
-    return hone_fail(err, HONE_ECOMM, "%.200s: %s; expected the name or address of a machine", host ? host : "127.0.0.1",
-                     gai_strerror(failed));
+    return hone_fail(err, HONE_ECOMM, "%.200s: %s; expected the name or address of a machine",
+                     host ? host : "127.0.0.1", gai_strerror(failed));
 }
 
 static int port_of(int fd) {
     struct sockaddr_storage a = {0};
     socklen_t n = sizeof a;
     if (getsockname(fd, (struct sockaddr *)&a, &n)) return 0;
-    return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port : ((struct sockaddr_in *)&a)->sin_port);
+    return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
+                                         : ((struct sockaddr_in *)&a)->sin_port);
 }
 
 hone_status net_listen(int *out, const char *host, int *port, hone_err *err) {
@@ -85,7 +86,8 @@ hone_status net_connect(int *out, const char *host, int port, uint64_t until_ns,
             const int fd = socket(a->ai_family, SOCK_STREAM, 0);
             if (fd < 0) continue;
             make_ready(fd);
-            if ((!connect(fd, a->ai_addr, a->ai_addrlen) || errno == EINPROGRESS) && is_connected(fd, until_ns)) {
+            if ((!connect(fd, a->ai_addr, a->ai_addrlen) || errno == EINPROGRESS) &&
+                is_connected(fd, until_ns)) {
                 freeaddrinfo(list);
                 *out = fd;
                 return HONE_OK;
@@ -118,7 +120,9 @@ static int move_all(int fd, char *p, size_t n, uint64_t until_ns, int sends) {
     }
     return 1;
 }
-int net_send_all(int fd, const void *p, size_t n, uint64_t until_ns) { return move_all(fd, (char *)p, n, until_ns, 1); }
+int net_send_all(int fd, const void *p, size_t n, uint64_t until_ns) {
+    return move_all(fd, (char *)p, n, until_ns, 1);
+}
 int net_read_all(int fd, void *p, size_t n, uint64_t until_ns) { return move_all(fd, p, n, until_ns, 0); }
 
 void net_wait(const int *fd, const int *writes, int n, int milliseconds) {

@@ -46,7 +46,8 @@ static void become(const process_options *o, int said) {
 hone_status process_start(process *out, const process_options *o, hone_err *err) {
     int said[2];
     *out = (process){.said_fd = -1};
-    if (pipe2(said, O_CLOEXEC)) return hone_fail(err, HONE_ENOFIT, "a pipe: %s; expected one a rank", strerror(errno));
+    if (pipe2(said, O_CLOEXEC))
+        return hone_fail(err, HONE_ENOFIT, "a pipe: %s; expected one a rank", strerror(errno));
     const pid_t pid = fork();
     if (!pid) become(o, said[1]);
     close(said[1]);

@@ -7,9 +7,9 @@
 #include "hone/status.h"
 
 typedef struct {
-    int64_t pid;  /* 0: not running */
-    int said_fd;  /* its standard error, to be read; -1: at its end */
-    int status;   /* once it has ended: exit code, or -N for signal N */
+    int64_t pid; /* 0: not running */
+    int said_fd; /* its standard error, to be read; -1: at its end */
+    int status;  /* once it has ended: exit code, or -N for signal N */
 } process;
 
 typedef struct {

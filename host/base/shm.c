@@ -18,7 +18,8 @@
 #include "base/host.h"
 
 static hone_status failed(const char *path, const char *doing, hone_status status, hone_err *err) {
-    return hone_fail(err, status, "%s: %s: %s; expected shared memory of this run", path, doing, strerror(errno));
+    return hone_fail(err, status, "%s: %s: %s; expected shared memory of this run", path, doing,
+                     strerror(errno));
 }
 
 hone_status shm_make(const char *path, size_t bytes, hone_err *err) {
@@ -38,7 +39,8 @@ hone_status shm_map(void **out, const char *path, size_t bytes, hone_err *err) {
     struct stat s;
     if (fstat(fd, &s) || !S_ISREG(s.st_mode) || s.st_uid != geteuid() || (size_t)s.st_size != bytes) {
         close(fd);
-        return hone_fail(err, HONE_ECOMM, "%s: is not the shared memory of this run; expected %zu bytes of our own", path,
+        return hone_fail(err, HONE_ECOMM,
+                         "%s: is not the shared memory of this run; expected %zu bytes of our own", path,
                          bytes);
     }
     void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -54,7 +56,9 @@ void shm_unmap(void *p, size_t bytes) {
 
 void shm_path(char out[4096], const char *tag) {
     const char *temporary = env_get("TMPDIR");
-    const char *folder = !access("/dev/shm", W_OK) ? "/dev/shm" : temporary && *temporary ? temporary : "/tmp";
+    const char *folder = !access("/dev/shm", W_OK) ? "/dev/shm"
+                         : temporary && *temporary ? temporary
+                                                   : "/tmp";
     snprintf(out, 4096, "%s/hone-%s-%ld-%llx", folder, tag, (long)getpid(), (unsigned long long)clock_ns());
 }
 

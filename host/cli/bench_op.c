@@ -89,11 +89,16 @@ static void add_kernels(text *t, const cases_counts *c) {
         const struct {
             const char *name;
             uint64_t n;
-        } count[] = {{"sectors_read", k->sectors_read},       {"sectors_written", k->sectors_written},
-                     {"bytes_read", k->bytes_read},           {"bytes_written", k->bytes_written},
-                     {"memory_read", k->memory_read},         {"memory_written", k->memory_written},
-                     {"shared_requests", k->shared_requests}, {"shared_wavefronts", k->shared_wavefronts},
-                     {"mma", k->n_mma},                       {"exp", k->n_exp},
+        } count[] = {{"sectors_read", k->sectors_read},
+                     {"sectors_written", k->sectors_written},
+                     {"bytes_read", k->bytes_read},
+                     {"bytes_written", k->bytes_written},
+                     {"memory_read", k->memory_read},
+                     {"memory_written", k->memory_written},
+                     {"shared_requests", k->shared_requests},
+                     {"shared_wavefronts", k->shared_wavefronts},
+                     {"mma", k->n_mma},
+                     {"exp", k->n_exp},
                      {"barriers", k->n_barriers}};
         for (size_t j = 0; j < sizeof count / sizeof *count; j++)
             text_printf(t, ",\"%s\":%llu", count[j].name, (unsigned long long)count[j].n);
@@ -118,10 +123,11 @@ static void add_counts(bench *b, const cases_case *k, int passed) {
     table_cell(b->rows, "%llu", (unsigned long long)c.sum.n_mma);
     table_cell(b->rows, "%.4g", us);
     table_cell(b->rows, "%s", binds);
-    text_printf(&b->json_rows,
-                ",\"floor_bytes\":%.17g,\"of_floor\":%.9g,\"conflicts\":%llu,\"n_mma\":%llu,\"predicted_us\":%.9g,"
-                "\"bound_by\":\"%s\"",
-                c.floor_bytes, ratio, conflicts, (unsigned long long)c.sum.n_mma, us, binds);
+    text_printf(
+        &b->json_rows,
+        ",\"floor_bytes\":%.17g,\"of_floor\":%.9g,\"conflicts\":%llu,\"n_mma\":%llu,\"predicted_us\":%.9g,"
+        "\"bound_by\":\"%s\"",
+        c.floor_bytes, ratio, conflicts, (unsigned long long)c.sum.n_mma, us, binds);
     add_kernels(&b->json_rows, &c);
 }
 
@@ -145,8 +151,8 @@ static void add_row(bench *b, const cases_case *k, const char *name, const cases
     text_printf(t, ",\"dtype\":\"%s\",\"device\":\"%s\",\"passed\":%s", hone_dtype_name(k->dtype), b->device,
                 r->outcome == CASES_PASS ? "true" : "false");
     for (int i = 0; i < 7 && r->n_runs; i++) text_printf(t, ",\"%s\":%.9g", columns_shown[4 + i], number[i]);
-    text_printf(t, ",\"max_error\":%.9g,\"error_bound\":%.9g,\"bits\":\"%08x\"", r->max_error,
-                r->error_bound, r->bits);
+    text_printf(t, ",\"max_error\":%.9g,\"error_bound\":%.9g,\"bits\":\"%08x\"", r->max_error, r->error_bound,
+                r->bits);
     if (b->counting.table) add_counts(b, k, r->outcome == CASES_PASS);
     text_str(t, "}");
     b->n_rows++;
@@ -242,9 +248,10 @@ static hone_status parse_sweep(bench *b, const char *given, hone_err *err) {
     int n = 0;
     b->sweep.from = b->sweep.to = 1;
     if (!given) return HONE_OK;
-    if (sscanf(given, "%c=%lld:%lld%n", &b->sweep.letter, &from, &to, &n) != 3 || given[n] || from < 1 || to < from ||
-        to > (1LL << 32))
-        return hone_fail(err, HONE_EUSAGE, "--sweep: \"%.40s\", expected LETTER=FROM:TO, like S=16:512", given);
+    if (sscanf(given, "%c=%lld:%lld%n", &b->sweep.letter, &from, &to, &n) != 3 || given[n] || from < 1 ||
+        to < from || to > (1LL << 32))
+        return hone_fail(err, HONE_EUSAGE, "--sweep: \"%.40s\", expected LETTER=FROM:TO, like S=16:512",
+                         given);
     b->sweep.from = from, b->sweep.to = to;
     return HONE_OK;
 }
@@ -255,9 +262,11 @@ static hone_status open_counting(bench *b, hone_err *err) {
     b->counting.table = device_load("emu_count", err);
     if (!b->counting.table) return HONE_EUSAGE;
     b->emu = device_symbol(b->counting.table, HONE_EMU_SYMBOL);
-    if (!b->emu || b->emu->struct_bytes != sizeof *b->emu || b->emu->counts_bytes != sizeof(hone_emu_counts)) {
+    if (!b->emu || b->emu->struct_bytes != sizeof *b->emu ||
+        b->emu->counts_bytes != sizeof(hone_emu_counts)) {
         b->counting.table = NULL;
-        return hone_fail(err, HONE_EUSAGE, "device emu_count: belongs to another version of hone; build or install hone again");
+        return hone_fail(err, HONE_EUSAGE,
+                         "device emu_count: belongs to another version of hone; build or install hone again");
     }
     return b->counting.table->open(&b->counting.device[0], b->host, 0, err);
 }
@@ -277,18 +286,21 @@ static hone_status open_devices(bench *b, pool *p, hone_err *err) {
 static void print_rows(const bench *b, const args *a) {
     text out = {0};
     if (a->json)
-        text_printf(&out, "{\"copy_gb_per_s\":%.9g,\"gemm_tflops\":%.9g,%s%s%s\"rows\":[%.*s]}\n", b->copy, b->gemm,
-                    b->counting.table ? "\"predicted_for\":\"" : "", b->gpu.name, b->counting.table ? "\"," : "",
-                    (int)b->json_rows.n, b->json_rows.n ? b->json_rows.p : "");
+        text_printf(&out, "{\"copy_gb_per_s\":%.9g,\"gemm_tflops\":%.9g,%s%s%s\"rows\":[%.*s]}\n", b->copy,
+                    b->gemm, b->counting.table ? "\"predicted_for\":\"" : "", b->gpu.name,
+                    b->counting.table ? "\"," : "", (int)b->json_rows.n,
+                    b->json_rows.n ? b->json_rows.p : "");
     else if (args_value(a, "csv")) table_csv(b->rows, &out);
     else if (args_value(a, "md")) table_markdown(b->rows, &out);
     else {
         if (b->counting.table)
-            text_printf(&out, "# device emu, emulated: no time is measured; predicted_us: the least that %s would need\n",
-                        b->gpu.name);
+            text_printf(
+                &out,
+                "# device emu, emulated: no time is measured; predicted_us: the least that %s would need\n",
+                b->gpu.name);
         else
-            text_printf(&out, "# device %s; copy %.1f GB/s; largest product %.3f TFLOP/s\n", b->device, b->copy,
-                        b->gemm);
+            text_printf(&out, "# device %s; copy %.1f GB/s; largest product %.3f TFLOP/s\n", b->device,
+                        b->copy, b->gemm);
         table_print(b->rows, &out);
     }
     stdout_add(out.p, out.n);
@@ -325,14 +337,16 @@ hone_status bench_op(const args *a, hone_err *err) {
     b.list = args_value(a, "list") || args_value(a, "dry-run");
     const int is_emulated = !strcmp(b.device, "emu");
     const char *gpu = args_value(a, "gpu");
-    if (gpu && !is_emulated) return hone_fail(err, HONE_EUSAGE, "--gpu: predictions go with --device emu alone");
+    if (gpu && !is_emulated)
+        return hone_fail(err, HONE_EUSAGE, "--gpu: predictions go with --device emu alone");
     if (is_emulated) HONE_TRY(gpu_read(&b.gpu, gpu ? gpu : "h100", err));
     b.rows = table_new(N_COLUMNS + (is_emulated ? N_COUNTED : 0));
     for (int i = 0; i < N_COLUMNS; i++) table_cell(b.rows, "%s", columns_shown[i]);
     for (int i = 0; i < N_COUNTED && is_emulated; i++) table_cell(b.rows, "%s", columns_counted[i]);
     pool *p = pool_new(a->threads);
     hone_status status = b.list ? HONE_OK : open_devices(&b, p, err);
-    if (!status && !b.list && !is_emulated) cases_baselines(&b.on, b.dtype, b.host, b.seconds, &b.copy, &b.gemm);
+    if (!status && !b.list && !is_emulated)
+        cases_baselines(&b.on, b.dtype, b.host, b.seconds, &b.copy, &b.gemm);
     const char *file = args_value(a, "shapes-from");
     if (!status && file) status = visit_job(&b, a, file, p);
     else if (!status) cases_each(visit, &b);

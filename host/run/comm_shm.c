@@ -119,15 +119,18 @@ static hone_status lost(shm *s, int rank, const char *how, hone_err *err) {
     if (p->abandoned > 1) { /* a victim: who was lost first is named, as far as is known here */
         rank = (int)p->abandoned - 2;
         p = &s->shared->rank[rank];
-        how = p->abandoned ? "gave up" : p->pid && process_is_gone(p->pid) ? "has died" : "was lost by another rank";
+        how = p->abandoned                        ? "gave up"
+              : p->pid && process_is_gone(p->pid) ? "has died"
+                                                  : "was lost by another rank";
     }
     s->base.lost = rank + 1;
     char phase[sizeof p->phase];
     memcpy(phase, p->phase, sizeof phase);
     phase[sizeof phase - 1] = 0;
-    hone_fail(err, HONE_ECOMM, "rank %d (host %.63s, process %lld) %s; last seen at step %lld in %s", rank, p->host,
-              (long long)p->pid, how, (long long)p->step, *phase ? phase : "its start");
-    return hone_hint(err, "its own last lines say why; the newest checkpoint holds, and resume_from_checkpoint: true goes on from it");
+    hone_fail(err, HONE_ECOMM, "rank %d (host %.63s, process %lld) %s; last seen at step %lld in %s", rank,
+              p->host, (long long)p->pid, how, (long long)p->step, *phase ? phase : "its start");
+    return hone_hint(err, "its own last lines say why; the newest checkpoint holds, and "
+                          "resume_from_checkpoint: true goes on from it");
 }
 
 /* Are those that this rank waits for still there? */
@@ -138,21 +141,24 @@ static hone_status look_around(shm *s, const uint64_t *sent, const uint64_t *got
         const ring *in = ring_of(s, r, s->base.rank);
         if (r == s->base.rank || (sent[r] == to[r].bytes && got[r] == from[r].bytes)) continue;
         /* first whether it has gone, then whether it has left something: it may have done both since */
-        const int gave_up = p->abandoned != 0, left = p->closed != 0, died = !left && p->pid && process_is_gone(p->pid);
+        const int gave_up = p->abandoned != 0, left = p->closed != 0,
+                  died = !left && p->pid && process_is_gone(p->pid);
         if (in->written != in->read) continue;
         if (gave_up) return lost(s, r, "gave up", err);
         if (left) return lost(s, r, "has left", err);
         if (died) return lost(s, r, "has died", err);
         char how[80];
         snprintf(how, sizeof how, "has shown no sign of life for %.0f s", s->limit_s);
-        const uint64_t sign = p->beat_ns ? p->beat_ns : s->opened_ns; /* of one that never came: since we have been waiting */
+        const uint64_t sign =
+            p->beat_ns ? p->beat_ns : s->opened_ns; /* of one that never came: since we have been waiting */
         if ((double)(clock_ns() - sign) * 1e-9 > s->limit_s + 1) return lost(s, r, how, err);
     }
     return HONE_OK;
 }
 
 /* One round over all peers: 1 if bytes moved; *left: peers with bytes to go. */
-static int move_bytes(shm *s, const comm_piece *to, const comm_piece *from, uint64_t *sent, uint64_t *got, int *left) {
+static int move_bytes(shm *s, const comm_piece *to, const comm_piece *from, uint64_t *sent, uint64_t *got,
+                      int *left) {
     int moved = 0;
     *left = 0;
     for (int k = 1; k < s->base.n; k++) { /* everybody begins with another one */
@@ -223,7 +229,8 @@ hone_status comm_shm_open(comm **out, const char *path, int rank, int n, double 
     head *h = p;
     if (h->magic != MAGIC || h->n != n || h->rank[rank].pid) {
         hone_fail(err, HONE_ECOMM, "%s: %s; expected shared memory for rank %d of %d", path,
-                  h->magic == MAGIC && h->n == n ? "that rank is there already" : "belongs to another run", rank, n);
+                  h->magic == MAGIC && h->n == n ? "that rank is there already" : "belongs to another run",
+                  rank, n);
         shm_unmap(p, all_bytes(n));
         return HONE_ECOMM;
     }

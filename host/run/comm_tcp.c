@@ -40,8 +40,8 @@ typedef struct {
 static void hear_signs(tcp *t) {
     for (int r = 0; r < t->base.n; r++) {
         int64_t n;
-        while (t->pulse[r] >= 0 &&
-               (n = net_read(t->pulse[r], (char *)&t->coming[r] + t->heard[r], sizeof(sign) - t->heard[r])) > 0) {
+        while (t->pulse[r] >= 0 && (n = net_read(t->pulse[r], (char *)&t->coming[r] + t->heard[r],
+                                                 sizeof(sign) - t->heard[r])) > 0) {
             t->heard[r] += (size_t)n;
             t->heard_ns[r] = clock_ns();
             if (t->heard[r] < sizeof(sign)) continue;
@@ -54,7 +54,8 @@ static void hear_signs(tcp *t) {
 /* Who does not take a sign at once has not read for minutes: he gets no more, for half a sign may lie on the way. */
 static void give_signs(tcp *t) {
     for (int r = 0; r < t->base.n; r++)
-        if (t->pulse[r] >= 0 && !t->deaf[r]) t->deaf[r] = !net_send_all(t->pulse[r], &t->own, sizeof t->own, clock_ns() + 1000000u);
+        if (t->pulse[r] >= 0 && !t->deaf[r])
+            t->deaf[r] = !net_send_all(t->pulse[r], &t->own, sizeof t->own, clock_ns() + 1000000u);
 }
 
 static void *beat(void *arg) {
@@ -85,9 +86,10 @@ static hone_status lost(tcp *t, int rank, const char *how, hone_err *err) {
     }
     t->base.lost = rank + 1;
     pthread_mutex_unlock(&t->lock);
-    hone_fail(err, HONE_ECOMM, "rank %d (host %.63s, process %lld) %s; last seen at step %lld in %.23s", rank, s.host,
-              (long long)s.pid, how, (long long)s.step, *s.phase ? s.phase : "its start");
-    return hone_hint(err, "its own last lines say why; the newest checkpoint holds, and resume_from_checkpoint: true goes on from it");
+    hone_fail(err, HONE_ECOMM, "rank %d (host %.63s, process %lld) %s; last seen at step %lld in %.23s", rank,
+              s.host, (long long)s.pid, how, (long long)s.step, *s.phase ? s.phase : "its start");
+    return hone_hint(err, "its own last lines say why; the newest checkpoint holds, and "
+                          "resume_from_checkpoint: true goes on from it");
 }
 
 static hone_status look_around(tcp *t, const uint64_t *sent, const uint64_t *got, const comm_piece *to,
@@ -117,8 +119,10 @@ static hone_status exchange(comm *c, const comm_piece *to, const comm_piece *fro
         for (int k = 1; k < c->n; k++) {
             const int r = (c->rank + k) % c->n;
             int64_t out = 0, in = 0;
-            if (sent[r] < to[r].bytes) out = net_send(t->data[r], (char *)to[r].p + sent[r], to[r].bytes - sent[r]);
-            if (got[r] < from[r].bytes) in = net_read(t->data[r], (char *)from[r].p + got[r], from[r].bytes - got[r]);
+            if (sent[r] < to[r].bytes)
+                out = net_send(t->data[r], (char *)to[r].p + sent[r], to[r].bytes - sent[r]);
+            if (got[r] < from[r].bytes)
+                in = net_read(t->data[r], (char *)from[r].p + got[r], from[r].bytes - got[r]);
             if (out < 0 || in < 0) return lost(t, r, "has died", err);
             sent[r] += (uint64_t)out, got[r] += (uint64_t)in;
             moved |= out || in;
@@ -160,7 +164,8 @@ static void close_tcp(comm *c) {
 
 static const comm_way way = {"sockets", exchange, seen, abandon, close_tcp};
 
-hone_status comm_tcp_open(comm **out, int rank, int n, const int *data, const int *pulse, double limit_s, hone_err *err) {
+hone_status comm_tcp_open(comm **out, int rank, int n, const int *data, const int *pulse, double limit_s,
+                          hone_err *err) {
     tcp *t = mem_new(sizeof *t, "communicator");
     t->base = (comm){.way = &way, .rank = rank, .n = n};
     t->limit_s = limit_s;

@@ -33,8 +33,9 @@ static hone_status start_rank(launch *l, int r, const char *shared, char *const 
     snprintf(rank, sizeof rank, "%d", r);
     snprintf(n, sizeof n, "%d", l->n);
     snprintf(threads, sizeof threads, "%d", own);
-    const process_variable variable[] = {{"HONE_RANK", rank},       {"HONE_WORLD_SIZE", n},       {"HONE_LOCAL_RANK", rank},
-                                         {"HONE_LOCAL_WORLD_SIZE", n}, {"HONE_COMM", shared}, {"HONE_THREADS", threads}};
+    const process_variable variable[] = {{"HONE_RANK", rank},       {"HONE_WORLD_SIZE", n},
+                                         {"HONE_LOCAL_RANK", rank}, {"HONE_LOCAL_WORLD_SIZE", n},
+                                         {"HONE_COMM", shared},     {"HONE_THREADS", threads}};
     const int given = env_get("HONE_THREADS") != NULL; /* a person's own word counts */
     const process_options o = {.argv = argv,
                                .variable = variable,
@@ -87,7 +88,8 @@ static void note_end(launch *l, int r) {
                  x->p.status == -SIGKILL ? "; out of memory?" : "");
     /* The first cause counts: a rank that ends with 6 was left alone by another. */
     const int victim = x->p.status == hone_status_exit(HONE_ECOMM);
-    if (x->p.status && (l->guilty < 0 || (!victim && l->rank[l->guilty].p.status == hone_status_exit(HONE_ECOMM))))
+    if (x->p.status &&
+        (l->guilty < 0 || (!victim && l->rank[l->guilty].p.status == hone_status_exit(HONE_ECOMM))))
         l->guilty = r;
     if (x->p.status && !l->failed_ns) l->failed_ns = clock_ns();
 }

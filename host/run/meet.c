@@ -25,7 +25,8 @@ hone_status rendezvous_secret(uint8_t out[RENDEZVOUS_SECRET_MAX], size_t *n, hon
         struct stat mode;
         hone_status status = file_read(&s, a, path, 4096, HONE_EUSAGE, err);
         if (!status && (stat(path, &mode) || (mode.st_mode & 077)))
-            status = hone_fail(err, HONE_EUSAGE, "%s: others may read it; expected a file of mode 0600", path);
+            status =
+                hone_fail(err, HONE_EUSAGE, "%s: others may read it; expected a file of mode 0600", path);
         if (!status) {
             *n = s.n < RENDEZVOUS_SECRET_MAX ? s.n : RENDEZVOUS_SECRET_MAX;
             memcpy(out, s.p, *n);
@@ -34,15 +35,22 @@ hone_status rendezvous_secret(uint8_t out[RENDEZVOUS_SECRET_MAX], size_t *n, hon
         HONE_TRY(status);
     }
     if (*n >= 16) return HONE_OK;
-    hone_fail(err, HONE_EUSAGE, "%s: %zu bytes; ranks that meet over the network need a secret of at least 16",
-              own && *own ? "HONE_SECRET" : path && *path ? path : "HONE_SECRET", *n);
-    return hone_hint(err, "on one machine hone launch -n N needs none; else give all ranks the same HONE_SECRET, or a file of "
-                          "mode 0600 in HONE_SECRET_FILE");
+    hone_fail(err, HONE_EUSAGE,
+              "%s: %zu bytes; ranks that meet over the network need a secret of at least 16",
+              own && *own     ? "HONE_SECRET"
+              : path && *path ? path
+                              : "HONE_SECRET",
+              *n);
+    return hone_hint(
+        err,
+        "on one machine hone launch -n N needs none; else give all ranks the same HONE_SECRET, or a file of "
+        "mode 0600 in HONE_SECRET_FILE");
 }
 
 /* What rank 0 must know of each, and all of all. */
 typedef struct {
-    char machine[64]; /* boot id and the device of /dev/shm: the same for those that can share memory, and no others */
+    char machine
+        [64]; /* boot id and the device of /dev/shm: the same for those that can share memory, and no others */
     char address[64];
     int32_t port;
 } card;
@@ -89,14 +97,16 @@ static hone_status meet_as_first(meeting *m, const rank_place *place, hone_err *
     for (int r = 1; r < n; r++) wanted[PURPOSE_MEET][r] = 1;
     HONE_TRY(rendezvous_receive(m->peer, &m->self, m->listener, wanted, m->until_ns, err));
     fill_card(&m->cards.of[0], m->peer[n > 1].fd, m->port);
-    for (int r = 1; r < n; r++) HONE_TRY(rendezvous_read(&m->peer[r], &m->cards.of[r], sizeof(card), m->until_ns, err));
+    for (int r = 1; r < n; r++)
+        HONE_TRY(rendezvous_read(&m->peer[r], &m->cards.of[r], sizeof(card), m->until_ns, err));
     if (is_one_machine(&m->cards, n) && !(place->comm && !strcmp(place->comm, "sockets"))) {
         char path[4096];
         shm_path(path, "meet");
         snprintf(m->cards.shared, sizeof m->cards.shared, "%.255s", path);
         HONE_TRY(comm_shm_make(m->cards.shared, n, err));
     }
-    for (int r = 1; r < n; r++) HONE_TRY(rendezvous_send(&m->peer[r], &m->cards, sizeof m->cards, m->until_ns, err));
+    for (int r = 1; r < n; r++)
+        HONE_TRY(rendezvous_send(&m->peer[r], &m->cards, sizeof m->cards, m->until_ns, err));
     return HONE_OK;
 }
 
@@ -104,9 +114,11 @@ static hone_status meet_as_other(meeting *m, const rank_place *place, hone_err *
     card own;
     rendezvous_peer *first = &m->peer[0];
     char address[64];
-    HONE_TRY(rendezvous_call(first, &m->self, place->host ? place->host : "127.0.0.1", place->port, 0, PURPOSE_MEET, m->until_ns, err));
+    HONE_TRY(rendezvous_call(first, &m->self, place->host ? place->host : "127.0.0.1", place->port, 0,
+                             PURPOSE_MEET, m->until_ns, err));
     net_own_address(first->fd, address);
-    HONE_TRY(net_listen(&m->listener, address, &m->port, err)); /* on the interface that reaches rank 0, on no other */
+    HONE_TRY(net_listen(&m->listener, address, &m->port,
+                        err)); /* on the interface that reaches rank 0, on no other */
     fill_card(&own, first->fd, m->port);
     HONE_TRY(rendezvous_send(first, &own, sizeof own, m->until_ns, err));
     return rendezvous_read(first, &m->cards, sizeof m->cards, m->until_ns, err);
@@ -120,7 +132,8 @@ static hone_status connect_all(meeting *m, int *data, int *pulse, hone_err *err)
         for (int purpose = PURPOSE_DATA; purpose <= PURPOSE_PULSE; purpose++) {
             rendezvous_peer p;
             const card *c = &m->cards.of[r];
-            HONE_TRY(rendezvous_call(&p, &m->self, c->address, c->port, r, (rendezvous_purpose)purpose, m->until_ns, err));
+            HONE_TRY(rendezvous_call(&p, &m->self, c->address, c->port, r, (rendezvous_purpose)purpose,
+                                     m->until_ns, err));
             (purpose == PURPOSE_DATA ? data : pulse)[r] = p.fd;
         }
     for (int r = me + 1; r < n; r++) wanted[PURPOSE_DATA][r] = wanted[PURPOSE_PULSE][r] = 1;
@@ -157,11 +170,14 @@ hone_status rendezvous_open(comm **out, const rank_place *place, double limit_s,
     for (int i = 0; i < N_PURPOSES * COMM_RANKS_MAX; i++) m.peer[i].fd = -1;
     HONE_TRY(rendezvous_secret(secret, &m.self.secret_bytes, err));
     if (!place->port)
-        return hone_fail(err, HONE_EUSAGE, "rank %d of %d by %s: no port where rank 0 waits; expected MASTER_ADDR and MASTER_PORT",
-                         place->rank, place->n, place->by);
+        return hone_fail(
+            err, HONE_EUSAGE,
+            "rank %d of %d by %s: no port where rank 0 waits; expected MASTER_ADDR and MASTER_PORT",
+            place->rank, place->n, place->by);
     hone_status status = place->rank ? meet_as_other(&m, place, err) : meet_as_first(&m, place, err);
     if (!status) status = (*m.cards.shared ? open_shared : open_sockets)(out, &m, limit_s, err);
-    for (int r = 0; r < m.self.n; r++) net_close(m.peer[r].fd); /* of meeting: data and pulse stand behind these */
+    for (int r = 0; r < m.self.n; r++)
+        net_close(m.peer[r].fd); /* of meeting: data and pulse stand behind these */
     net_close(m.listener);
     memset(secret, 0, sizeof secret);
     return status;

@@ -20,7 +20,9 @@ struct notice {
     atomic_int ending;
 };
 
-static int was_given(const notice *n) { return n->path ? file_exists(n->path) : process_shell(n->command) == 0; }
+static int was_given(const notice *n) {
+    return n->path ? file_exists(n->path) : process_shell(n->command) == 0;
+}
 
 static void *look(void *arg) {
     notice *n = arg;
@@ -29,7 +31,8 @@ static void *look(void *arg) {
         if (clock_ns() < next) continue;
         next = clock_ns() + (n->path ? FILE_NS : COMMAND_NS);
         if (!was_given(n)) continue;
-        log_note("preempt_notice: %s says that this machine will be taken away", n->path ? n->path : n->command);
+        log_note("preempt_notice: %s says that this machine will be taken away",
+                 n->path ? n->path : n->command);
         sig_wish_for(SIG_SAVE);
         return NULL;
     }
@@ -41,7 +44,8 @@ hone_status notice_open(notice **out, const char *what, hone_err *err) {
     const int is_command = !strncmp(what, "command:", 8);
     const char *rest = is_command ? what + 8 : !strncmp(what, "file:", 5) ? what + 5 : what;
     if (!*rest)
-        return hone_fail(err, HONE_EUSAGE, "preempt_notice: \"%.40s\", expected file:PATH or command:WORDS", what);
+        return hone_fail(err, HONE_EUSAGE, "preempt_notice: \"%.40s\", expected file:PATH or command:WORDS",
+                         what);
     notice *n = mem_new(sizeof *n, "preemption notice");
     *n = (notice){.path = is_command ? NULL : rest, .command = is_command ? rest : NULL};
     if (pthread_create(&n->thread, NULL, look, n)) {

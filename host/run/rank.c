@@ -13,15 +13,18 @@ typedef struct {
 } launcher;
 
 static const launcher launchers[] = {
-    {"hone launch", "HONE_RANK", "HONE_WORLD_SIZE", "HONE_LOCAL_RANK", "HONE_LOCAL_WORLD_SIZE", NULL, NULL, NULL, NULL},
-    {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", NULL, NULL},
-    {"torchelastic", "PET_NODE_RANK", "PET_NNODES", NULL, NULL, "PET_MASTER_ADDR", "PET_MASTER_PORT", NULL, NULL},
-    {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE",
-     NULL, NULL, NULL, NULL},
+    {"hone launch", "HONE_RANK", "HONE_WORLD_SIZE", "HONE_LOCAL_RANK", "HONE_LOCAL_WORLD_SIZE", NULL, NULL,
+     NULL, NULL},
+    {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", NULL,
+     NULL},
+    {"torchelastic", "PET_NODE_RANK", "PET_NNODES", NULL, NULL, "PET_MASTER_ADDR", "PET_MASTER_PORT", NULL,
+     NULL},
+    {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK",
+     "OMPI_COMM_WORLD_LOCAL_SIZE", NULL, NULL, NULL, NULL},
     {"PMIx", "PMIX_RANK", "PMIX_SIZE", NULL, NULL, NULL, NULL, NULL, NULL},
     {"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS", NULL, NULL, NULL, NULL},
-    {"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", NULL, "SLURM_LAUNCH_NODE_IPADDR", NULL, "SLURM_STEP_ID",
-     "the batch script, not an srun step"},
+    {"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", NULL, "SLURM_LAUNCH_NODE_IPADDR", NULL,
+     "SLURM_STEP_ID", "the batch script, not an srun step"},
     {"SkyPilot", "SKYPILOT_NODE_RANK", "SKYPILOT_NUM_NODES", NULL, NULL, NULL, NULL, NULL, NULL},
 };
 enum { N_LAUNCHERS = sizeof launchers / sizeof *launchers };
@@ -42,10 +45,12 @@ static int has_spoken(const launcher *l, const char **why) {
     return !l->needs || (step && strcmp(step, "4294967291"));
 }
 
-static hone_status read_number(int *out, const char *name, const char *given, int least, int most, hone_err *err) {
+static hone_status read_number(int *out, const char *name, const char *given, int least, int most,
+                               hone_err *err) {
     int64_t n;
     if (!str_to_int64((str){given, strlen(given)}, &n) || n < least || n > most)
-        return hone_fail(err, HONE_EUSAGE, "%s: \"%.40s\", expected an integer from %d to %d", name, given, least, most);
+        return hone_fail(err, HONE_EUSAGE, "%s: \"%.40s\", expected an integer from %d to %d", name, given,
+                         least, most);
     *out = (int)n;
     return HONE_OK;
 }
@@ -55,8 +60,10 @@ static hone_status read_place(rank_place *out, const launcher *l, hone_err *err)
     HONE_TRY(read_number(&out->n, l->n, filled(l->n), 1, COMM_RANKS_MAX, err));
     HONE_TRY(read_number(&out->rank, l->rank, filled(l->rank), 0, out->n - 1, err));
     out->local_rank = out->rank;
-    if (filled(l->local_rank)) HONE_TRY(read_number(&out->local_rank, l->local_rank, filled(l->local_rank), 0, out->n - 1, err));
-    if (filled(l->local_n)) HONE_TRY(read_number(&out->local_n, l->local_n, filled(l->local_n), 1, out->n, err));
+    if (filled(l->local_rank))
+        HONE_TRY(read_number(&out->local_rank, l->local_rank, filled(l->local_rank), 0, out->n - 1, err));
+    if (filled(l->local_n))
+        HONE_TRY(read_number(&out->local_n, l->local_n, filled(l->local_n), 1, out->n, err));
     /* mpirun and srun name no meeting place: then MASTER_ADDR and MASTER_PORT do, as people set them for torch */
     if (!out->host) out->host = filled("MASTER_ADDR");
     const char *port = filled(l->port) ? l->port : filled("MASTER_PORT") ? "MASTER_PORT" : NULL;
@@ -68,8 +75,8 @@ hone_status rank_find(rank_place *out, const char *rank, const char *world_size,
     *out = (rank_place){.n = 1, .by = "one process"};
     if (rank || world_size) {
         if (!rank || !world_size)
-            return hone_fail(err, HONE_EUSAGE, "--%s without --%s, expected both", rank ? "rank" : "world_size",
-                             rank ? "world_size" : "rank");
+            return hone_fail(err, HONE_EUSAGE, "--%s without --%s, expected both",
+                             rank ? "rank" : "world_size", rank ? "world_size" : "rank");
         out->by = "flags";
         HONE_TRY(read_number(&out->n, "--world_size", world_size, 1, COMM_RANKS_MAX, err));
         HONE_TRY(read_number(&out->rank, "--rank", rank, 0, out->n - 1, err));
@@ -89,8 +96,11 @@ hone_status rank_explain(text *out, hone_err *err) {
         const launcher *l = &launchers[i];
         const char *why;
         const int spoke = has_spoken(l, &why), wins = spoke && !won;
-        text_printf(out, "%-14s %s=%s %s=%s  %s\n", l->by, l->rank, filled(l->rank) ? filled(l->rank) : "-", l->n,
-                    filled(l->n) ? filled(l->n) : "-", wins ? "<- taken" : spoke ? "(an earlier one was taken)" : why);
+        text_printf(out, "%-14s %s=%s %s=%s  %s\n", l->by, l->rank, filled(l->rank) ? filled(l->rank) : "-",
+                    l->n, filled(l->n) ? filled(l->n) : "-",
+                    wins    ? "<- taken"
+                    : spoke ? "(an earlier one was taken)"
+                            : why);
         won |= spoke;
     }
     text_printf(out, "rank %d of %d, by %s\n", p.rank, p.n, p.by);

@@ -9,7 +9,7 @@
 #include "base/net.h"
 #include "base/version.h"
 
-#define PENDING 64                /* calls that have not proved themselves */
+#define PENDING 64               /* calls that have not proved themselves */
 #define PATIENCE_NS 10000000000u /* for one that says nothing */
 
 typedef struct {
@@ -23,7 +23,8 @@ typedef struct {
 } challenge;
 _Static_assert(sizeof(hello) == 96 && sizeof(challenge) == 64, "frames have fixed sizes");
 
-static void prove(const rendezvous_self *self, const char *as, const hello *h, const uint8_t nonce[32], uint8_t out[32]) {
+static void prove(const rendezvous_self *self, const char *as, const hello *h, const uint8_t nonce[32],
+                  uint8_t out[32]) {
     hmac m;
     hmac_begin(&m, self->secret, self->secret_bytes);
     hmac_add(&m, as, strlen(as));
@@ -39,15 +40,16 @@ static hello hello_of(const rendezvous_self *self, rendezvous_purpose purpose) {
     return h;
 }
 
-hone_status rendezvous_call(rendezvous_peer *out, const rendezvous_self *self, const char *host, int port, int its_rank,
-                            rendezvous_purpose purpose, uint64_t until_ns, hone_err *err) {
+hone_status rendezvous_call(rendezvous_peer *out, const rendezvous_self *self, const char *host, int port,
+                            int its_rank, rendezvous_purpose purpose, uint64_t until_ns, hone_err *err) {
     hello h = hello_of(self, purpose);
     challenge c;
     uint8_t proof[32];
     *out = (rendezvous_peer){.fd = -1, .rank = its_rank, .purpose = purpose};
     random_bytes(h.nonce, sizeof h.nonce);
     HONE_TRY(net_connect(&out->fd, host, port, until_ns, err));
-    int known = net_send_all(out->fd, &h, sizeof h, until_ns) && net_read_all(out->fd, &c, sizeof c, until_ns);
+    int known =
+        net_send_all(out->fd, &h, sizeof h, until_ns) && net_read_all(out->fd, &c, sizeof c, until_ns);
     prove(self, "server", &h, c.nonce, proof);
     known = known && hmac_equal(proof, c.proof);
     prove(self, "client", &h, c.nonce, proof);
@@ -55,8 +57,10 @@ hone_status rendezvous_call(rendezvous_peer *out, const rendezvous_self *self, c
     if (known && net_send_all(out->fd, proof, sizeof proof, until_ns)) return HONE_OK;
     net_close(out->fd);
     out->fd = -1;
-    hone_fail(err, HONE_ECOMM, "%.200s:%d: who answers does not know this run's secret, or runs another hone; expected rank %d",
-              host, port, its_rank);
+    hone_fail(
+        err, HONE_ECOMM,
+        "%.200s:%d: who answers does not know this run's secret, or runs another hone; expected rank %d",
+        host, port, its_rank);
     return hone_hint(err, "give all ranks the same HONE_SECRET or HONE_SECRET_FILE, and the same build");
 }
 
@@ -79,9 +83,10 @@ typedef struct {
 
 static int is_wanted(const reception *r, const hello *h) {
     const hello own = hello_of(r->self, 0);
-    return !memcmp(h->magic, own.magic, 8) && h->n == r->self->n && h->rank >= 0 && h->rank < h->n && h->purpose >= 0 &&
-           h->purpose < N_PURPOSES && !memcmp(h->version, own.version, sizeof own.version) &&
-           r->wanted[h->purpose][h->rank] && r->out[h->purpose * r->self->n + h->rank].fd < 0;
+    return !memcmp(h->magic, own.magic, 8) && h->n == r->self->n && h->rank >= 0 && h->rank < h->n &&
+           h->purpose >= 0 && h->purpose < N_PURPOSES &&
+           !memcmp(h->version, own.version, sizeof own.version) && r->wanted[h->purpose][h->rank] &&
+           r->out[h->purpose * r->self->n + h->rank].fd < 0;
 }
 
 static int answer(const reception *r, pending *p) {
@@ -89,7 +94,8 @@ static int answer(const reception *r, pending *p) {
     random_bytes(p->nonce, sizeof p->nonce);
     memcpy(c.nonce, p->nonce, sizeof c.nonce);
     prove(r->self, "server", &p->h, c.nonce, c.proof);
-    return net_send_all(p->fd, &c, sizeof c, clock_ns() + 100000000u); /* 64 bytes: they fit, or it is no caller of ours */
+    return net_send_all(p->fd, &c, sizeof c,
+                        clock_ns() + 100000000u); /* 64 bytes: they fit, or it is no caller of ours */
 }
 
 /* Once the proof is there and holds, the caller is a peer. */
@@ -109,7 +115,8 @@ static int hear(reception *r, pending *p) {
     const size_t all = sizeof p->h + sizeof p->proof;
     for (;;) {
         const size_t end = p->got < sizeof p->h ? sizeof p->h : all;
-        unsigned char *to = p->got < sizeof p->h ? (unsigned char *)&p->h + p->got : p->proof + (p->got - sizeof p->h);
+        unsigned char *to =
+            p->got < sizeof p->h ? (unsigned char *)&p->h + p->got : p->proof + (p->got - sizeof p->h);
         const int64_t n = net_read(p->fd, to, end - p->got);
         if (n <= 0) return n == 0 && clock_ns() < p->until_ns;
         p->got += (size_t)n;
@@ -186,19 +193,23 @@ static hone_status broken(const rendezvous_peer *p, const char *what, hone_err *
     return hone_fail(err, HONE_ECOMM, "rank %d %s while the ranks were meeting", p->rank, what);
 }
 
-hone_status rendezvous_send(rendezvous_peer *p, const void *bytes, size_t n, uint64_t until_ns, hone_err *err) {
+hone_status rendezvous_send(rendezvous_peer *p, const void *bytes, size_t n, uint64_t until_ns,
+                            hone_err *err) {
     message m = {.bytes = (uint32_t)n, .number = p->n_sent++};
     seal(p, p->rank ? "to" : "from", &m, bytes);
-    return net_send_all(p->fd, &m, sizeof m, until_ns) && net_send_all(p->fd, bytes, n, until_ns) ? HONE_OK
-                                                                                                   : broken(p, "went away", err);
+    return net_send_all(p->fd, &m, sizeof m, until_ns) && net_send_all(p->fd, bytes, n, until_ns)
+               ? HONE_OK
+               : broken(p, "went away", err);
 }
 
 hone_status rendezvous_read(rendezvous_peer *p, void *bytes, size_t n, uint64_t until_ns, hone_err *err) {
     message m, should;
     if (!net_read_all(p->fd, &m, sizeof m, until_ns)) return broken(p, "went away", err);
-    if (m.bytes != n || m.number != p->n_read++) return broken(p, "sent another message than was expected", err);
+    if (m.bytes != n || m.number != p->n_read++)
+        return broken(p, "sent another message than was expected", err);
     if (!net_read_all(p->fd, bytes, n, until_ns)) return broken(p, "went away", err);
     should = m;
     seal(p, p->rank ? "from" : "to", &should, bytes);
-    return hmac_equal(m.mac, should.mac) ? HONE_OK : broken(p, "sent a message that was changed on its way", err);
+    return hmac_equal(m.mac, should.mac) ? HONE_OK
+                                         : broken(p, "sent a message that was changed on its way", err);
 }

@@ -35,14 +35,15 @@ typedef struct {
 } rendezvous_peer;
 
 /* Call the rank that listens at host:port. */
-hone_status rendezvous_call(rendezvous_peer *out, const rendezvous_self *self, const char *host, int port, int its_rank,
-                            rendezvous_purpose purpose, uint64_t until_ns, hone_err *err);
+hone_status rendezvous_call(rendezvous_peer *out, const rendezvous_self *self, const char *host, int port,
+                            int its_rank, rendezvous_purpose purpose, uint64_t until_ns, hone_err *err);
 /* Take calls on a listening socket until wanted[purpose][rank] of them are all in out[purpose * n + rank]; ranks and
  * purposes that are not wanted, or are there already, are refused. */
 hone_status rendezvous_receive(rendezvous_peer *out, const rendezvous_self *self, int listener,
                                const uint8_t (*wanted)[COMM_RANKS_MAX], uint64_t until_ns, hone_err *err);
 /* A message of exactly so many bytes. */
-hone_status rendezvous_send(rendezvous_peer *p, const void *bytes, size_t n, uint64_t until_ns, hone_err *err);
+hone_status rendezvous_send(rendezvous_peer *p, const void *bytes, size_t n, uint64_t until_ns,
+                            hone_err *err);
 hone_status rendezvous_read(rendezvous_peer *p, void *bytes, size_t n, uint64_t until_ns, hone_err *err);
 
 /* The secret: HONE_SECRET, or the file that HONE_SECRET_FILE names, which must be ours alone (mode 0600). */
@@ -58,5 +59,6 @@ hone_status rendezvous_open(comm **out, const rank_place *place, double limit_s,
 
 /* comm_tcp.c: a communicator over connections that have been made: data[r] and pulse[r] of every other rank, owned from
  * now on. */
-hone_status comm_tcp_open(comm **out, int rank, int n, const int *data, const int *pulse, double limit_s, hone_err *err);
+hone_status comm_tcp_open(comm **out, int rank, int n, const int *data, const int *pulse, double limit_s,
+                          hone_err *err);
 #endif

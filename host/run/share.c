@@ -17,7 +17,9 @@ hone_status run_share(run *r, tree_sum *t, hone_err *err) {
     return HONE_OK;
 }
 
-static char *slot_of(const run *r, int s) { return (char *)r->slab[HONE_GRAD] + (size_t)s * r->plan->slot_bytes; }
+static char *slot_of(const run *r, int s) {
+    return (char *)r->slab[HONE_GRAD] + (size_t)s * r->plan->slot_bytes;
+}
 
 static hone_status failed(const run *r, hone_status status, hone_err *err) {
     return status ? hone_fail(err, status, "device %s: reading gradients failed", r->table->name) : HONE_OK;

@@ -56,7 +56,8 @@ int tree_slots(int n_leaves, int first, int end) {
         HONE_ASSERT(n < TREE_NODES_MAX);
         held[n++] = (tree_node){leaf, 1};
         if (n > most) most = n;
-        for (; n > 1 && tree_are_siblings(n_leaves, held[n - 2], held[n - 1]); n--) held[n - 2].n += held[n - 1].n;
+        for (; n > 1 && tree_are_siblings(n_leaves, held[n - 2], held[n - 1]); n--)
+            held[n - 2].n += held[n - 1].n;
     }
     return most;
 }
@@ -74,13 +75,14 @@ struct tree_sum {
     pool *p;
     int n_leaves, n_nodes, n_rounds; /* of this step: nodes of all ranks; most of one rank */
     int most_nodes;
-    int first[COMM_RANKS_MAX + 1];   /* node of a rank in `node` */
+    int first[COMM_RANKS_MAX + 1]; /* node of a rank in `node` */
     received *node;
     float *memory;
 };
 
 /* The nodes of all ranks, into `node` unless that is NULL; *rounds: most of one rank. */
-static int list_nodes(const comm *c, int n_leaves, received *node, int *first_of_rank, int *rounds, float *memory) {
+static int list_nodes(const comm *c, int n_leaves, received *node, int *first_of_rank, int *rounds,
+                      float *memory) {
     tree_node own[TREE_NODES_MAX];
     int n = 0;
     *rounds = 0;
@@ -170,8 +172,8 @@ static int64_t rounds_of(const tree_sum *t, const int64_t *bound) {
 }
 
 /* The i-th node of every rank that has so many, cut for its receivers. */
-static hone_status send_nodes(tree_sum *t, const float *const *node, int i, int64_t round, const int64_t *bound,
-                              hone_err *err) {
+static hone_status send_nodes(tree_sum *t, const float *const *node, int i, int64_t round,
+                              const int64_t *bound, hone_err *err) {
     comm_piece to[COMM_RANKS_MAX] = {{0}}, from[COMM_RANKS_MAX] = {{0}};
     const int me = t->c->rank;
     int64_t mine;
@@ -179,14 +181,16 @@ static hone_status send_nodes(tree_sum *t, const float *const *node, int i, int6
     for (int r = 0; r < t->c->n; r++) {
         int64_t n;
         const int64_t at = slice_of(bound, r, round, &n);
-        if (t->first[me] + i < t->first[me + 1]) to[r] = (comm_piece){(void *)(node[i] + at), (size_t)n * sizeof(float)};
+        if (t->first[me] + i < t->first[me + 1])
+            to[r] = (comm_piece){(void *)(node[i] + at), (size_t)n * sizeof(float)};
         if (t->first[r] + i < t->first[r + 1])
             from[r] = (comm_piece){t->node[t->first[r] + i].part, (size_t)mine * sizeof(float)};
     }
     return comm_exchange(t->c, to, from, err);
 }
 
-hone_status tree_sum_scatter(tree_sum *t, const float *const *node, float *out, const int64_t *bound, hone_err *err) {
+hone_status tree_sum_scatter(tree_sum *t, const float *const *node, float *out, const int64_t *bound,
+                             hone_err *err) {
     for (int64_t round = 0; round < rounds_of(t, bound); round++) {
         int64_t n;
         const int64_t at = slice_of(bound, t->c->rank, round, &n);
@@ -200,8 +204,10 @@ hone_status tree_sum_gather(tree_sum *t, void *x, size_t element_bytes, const in
     comm_piece to[COMM_RANKS_MAX], from[COMM_RANKS_MAX];
     const int me = t->c->rank;
     for (int r = 0; r < t->c->n; r++) {
-        to[r] = (comm_piece){(char *)x + (size_t)bound[me] * element_bytes, (size_t)(bound[me + 1] - bound[me]) * element_bytes};
-        from[r] = (comm_piece){(char *)x + (size_t)bound[r] * element_bytes, (size_t)(bound[r + 1] - bound[r]) * element_bytes};
+        to[r] = (comm_piece){(char *)x + (size_t)bound[me] * element_bytes,
+                             (size_t)(bound[me + 1] - bound[me]) * element_bytes};
+        from[r] = (comm_piece){(char *)x + (size_t)bound[r] * element_bytes,
+                               (size_t)(bound[r + 1] - bound[r]) * element_bytes};
     }
     return comm_exchange(t->c, to, from, err);
 }

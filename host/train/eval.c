@@ -44,16 +44,18 @@ static hone_status play_batch(session *s, const dataset *d, const int64_t *sampl
     return run_get_rows(s->run, p->eval_loss, n, s->loss, err);
 }
 
-static void hand_on(const session *s, int64_t first, int64_t n, const float *logits, const float *loss, eval_each each,
-                    void *arg) {
+static void hand_on(const session *s, int64_t first, int64_t n, const float *logits, const float *loss,
+                    eval_each each, void *arg) {
     for (int64_t k = 0; k < n; k++) each(arg, first + k, logits + k * s->n_outputs, (double)loss[k]);
 }
 
 /* Several ranks: each plays one of as many batches, then all have all, in order. */
-static hone_status evaluate_shared(session *s, const dataset *d, eval_batches b, eval_each each, void *arg, hone_err *err) {
+static hone_status evaluate_shared(session *s, const dataset *d, eval_batches b, eval_each each, void *arg,
+                                   hone_err *err) {
     comm *c = s->comm;
     const size_t room = (size_t)s->batch->seqs_max * (size_t)(s->n_outputs + 1);
-    float *all = mem_new(room * (size_t)c->n * sizeof(float), "logits of all ranks"), *own = all + room * (size_t)c->rank;
+    float *all = mem_new(room * (size_t)c->n * sizeof(float), "logits of all ranks"),
+          *own = all + room * (size_t)c->rank;
     int64_t sample[BATCH_MAX], first[COMM_RANKS_MAX], n[COMM_RANKS_MAX];
     hone_status status = HONE_OK;
     for (int64_t i = 0; i < d->n && !status;) {

@@ -87,7 +87,9 @@ static hone_status play_micro_batches(training *t, given_step *g, hone_err *err)
         }
     }
     if (c->n == 1) return HONE_OK;
-    if (!top) HONE_TRY(play_shard(t, g, 0, 0, weight, err)); /* nothing of its own to do: the update needs a batch's image */
+    if (!top)
+        HONE_TRY(play_shard(t, g, 0, 0, weight,
+                            err)); /* nothing of its own to do: the update needs a batch's image */
     comm_seen(c, t->given + 1, "adding gradients");
     tree_sum_begin(t->sum, n_shards);
     return run_reduce(t->s->run, top, err);

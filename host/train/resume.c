@@ -57,7 +57,9 @@ static int is_of_the_command(str name) {
 }
 
 /* Other values of these, with another number of ranks, may come to the same shards. */
-static int cuts_a_step(str name) { return str_is(name, "gradient_accumulation_steps") || str_is(name, "train_batch_size"); }
+static int cuts_a_step(str name) {
+    return str_is(name, "gradient_accumulation_steps") || str_is(name, "train_batch_size");
+}
 
 /* A value of a job or fact as people write it. */
 static void add_value(text *out, const json *v) {
@@ -142,7 +144,8 @@ static hone_status compare_facts(const training *t, const checkpoint *from, hone
      * know is told. */
     const char *const of_shards = t->job->reduce_shards ? "per_device_train_batch_size" : "shard_samples";
     step_shards anew;
-    const int as_before = steps_shards(&anew, t->job, t->s->comm->n, 0, NULL) == HONE_OK && anew.n == t->shards.n;
+    const int as_before =
+        steps_shards(&anew, t->job, t->s->comm->n, 0, NULL) == HONE_OK && anew.n == t->shards.n;
     for (const json *v = now->child; v; v = v->next)
         if (v->kind == JSON_NUMBER && !str_is(v->key, of_shards))
             compare_value(&d, json_get_str(from->facts, v->key), v, 1);

@@ -322,7 +322,9 @@ static int by_name(const void *a, const void *b) {
 static int odd_rank(const uint64_t *hash, int n_params, int n, int i) {
     for (int r = 0; r < n; r++) {
         int same = 0;
-        for (int k = 0; k < n; k++) same += hash[(size_t)k * (size_t)n_params + (size_t)i] == hash[(size_t)r * (size_t)n_params + (size_t)i];
+        for (int k = 0; k < n; k++)
+            same += hash[(size_t)k * (size_t)n_params + (size_t)i] ==
+                    hash[(size_t)r * (size_t)n_params + (size_t)i];
         if (2 * same < n) return r;
     }
     return n - 1;
@@ -332,7 +334,8 @@ hone_status session_compare_ranks(session *s, int64_t step, hone_err *err) {
     const hone_plan *p = s->plan;
     const int n = s->comm->n;
     const size_t row = (size_t)p->n_params;
-    uint64_t *all = mem_new((row * (size_t)n + 1) * sizeof *all, "hashes of all ranks"), *own = all + row * (size_t)s->comm->rank;
+    uint64_t *all = mem_new((row * (size_t)n + 1) * sizeof *all, "hashes of all ranks"),
+             *own = all + row * (size_t)s->comm->rank;
     hone_status status = HONE_OK;
     for (int i = 1; i <= p->n_params && !status; i++) {
         const hone_value *v = &p->value[p->param[i].value];
@@ -347,9 +350,12 @@ hone_status session_compare_ranks(session *s, int64_t step, hone_err *err) {
         for (int r = 1; r < n && !status; r++) {
             if (all[row * (size_t)r + (size_t)i] == all[i]) continue;
             status = hone_fail(err, HONE_ENOTFINITE,
-                               "step %lld: rank %d has other bits in %s than the others: silent corruption of its memory or processor",
+                               "step %lld: rank %d has other bits in %s than the others: silent corruption "
+                               "of its memory or processor",
                                (long long)step, odd_rank(all, p->n_params, n, i), p->param[i + 1].name);
-            hone_hint(err, "take that machine out; resume_from_checkpoint: true goes on from the newest checkpoint");
+            hone_hint(
+                err,
+                "take that machine out; resume_from_checkpoint: true goes on from the newest checkpoint");
         }
     mem_free(all);
     return status;

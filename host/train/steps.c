@@ -16,8 +16,10 @@ hone_status steps_shards(step_shards *out, const job *j, int n_ranks, int64_t ke
     int64_t accumulation = j->gradient_accumulation_steps;
     if (j->train_batch_size && j->train_batch_size % (micro * n_ranks))
         return hone_fail(err, HONE_EUSAGE,
-                         "train_batch_size: %lld cannot be dealt to %d ranks in micro-batches of %lld; expected a multiple of %lld",
-                         (long long)j->train_batch_size, n_ranks, (long long)micro, (long long)(micro * n_ranks));
+                         "train_batch_size: %lld cannot be dealt to %d ranks in micro-batches of %lld; "
+                         "expected a multiple of %lld",
+                         (long long)j->train_batch_size, n_ranks, (long long)micro,
+                         (long long)(micro * n_ranks));
     if (j->train_batch_size) accumulation = j->train_batch_size / (micro * n_ranks);
     const int64_t samples = micro * n_ranks * accumulation;
     *out = (step_shards){n_ranks * accumulation, micro};
@@ -26,8 +28,11 @@ hone_status steps_shards(step_shards *out, const job *j, int n_ranks, int64_t ke
         return HONE_OK;
     }
     if (samples % j->reduce_shards)
-        return hone_fail(err, HONE_EUSAGE, "reduce_shards: %lld does not divide the %lld samples of a step (%lld x %d ranks x %lld)",
-                         (long long)j->reduce_shards, (long long)samples, (long long)micro, n_ranks, (long long)accumulation);
+        return hone_fail(
+            err, HONE_EUSAGE,
+            "reduce_shards: %lld does not divide the %lld samples of a step (%lld x %d ranks x %lld)",
+            (long long)j->reduce_shards, (long long)samples, (long long)micro, n_ranks,
+            (long long)accumulation);
     *out = (step_shards){j->reduce_shards, samples / j->reduce_shards};
     return HONE_OK;
 }

@@ -165,7 +165,8 @@ static hone_status choose_checkpoint(checkpoint *c, int *found, arena *a, const 
 }
 
 /* Rank 0 chooses, the others open the same one. */
-static hone_status find_checkpoint(checkpoint *c, int *found, arena *a, const job *j, comm *ranks, hone_err *err) {
+static hone_status find_checkpoint(checkpoint *c, int *found, arena *a, const job *j, comm *ranks,
+                                   hone_err *err) {
     struct {
         int found;
         char path[4096];
@@ -298,7 +299,8 @@ static hone_status compare_jobs(training *t, hone_err *err) {
     HONE_TRY(comm_gather(t->s->comm, &own, sizeof own, all, err));
     for (int r = 1; r < t->s->comm->n; r++)
         if (all[r] != all[0])
-            return hone_fail(err, HONE_EUSAGE, "rank %d runs another job, other data or another build than rank 0", r);
+            return hone_fail(err, HONE_EUSAGE,
+                             "rank %d runs another job, other data or another build than rank 0", r);
     return HONE_OK;
 }
 

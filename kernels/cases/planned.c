@@ -59,6 +59,7 @@ int cases_planned(cases_case *out, const hone_query *q) {
             if (o->dim[d] >= 'A') out->extent[CASES_LETTER(o->dim[d])] = t->dim[d];
     }
     out->n_sequences = 0;
-    if (sequences) deal_lengths(out, out->extent[CASES_LETTER('N')], out->extent[CASES_LETTER('M')], sequences);
+    if (sequences)
+        deal_lengths(out, out->extent[CASES_LETTER('N')], out->extent[CASES_LETTER('M')], sequences);
     return 1;
 }

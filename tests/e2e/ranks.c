@@ -9,10 +9,12 @@
 #include "command.h"
 #include "golden.h"
 
-static const char *const cut = ",\"train_batch_size\": 48, \"per_device_train_batch_size\": 2, \"reduce_shards\": 24";
+static const char *const cut =
+    ",\"train_batch_size\": 48, \"per_device_train_batch_size\": 2, \"reduce_shards\": 24";
 
 static const char *sha_of_ranks(arena *a, int n, const char *job, const char *flags) {
-    return text_of(command_json(a, "launch -n %d train \"%s\" --json --quiet --overwrite_output_dir true %s", n, job, flags),
+    return text_of(command_json(a, "launch -n %d train \"%s\" --json --quiet --overwrite_output_dir true %s",
+                                n, job, flags),
                    "params_sha256");
 }
 
@@ -24,7 +26,8 @@ static void same_bits(const char *more) {
     const json *alone = command_json(a, "train \"%s\" --json --quiet", job);
     const char *whole = text_of(alone, "params_sha256");
     for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++) {
-        const json *run = command_json(a, "launch -n %d train \"%s\" --json --quiet --overwrite_output_dir true", ranks[i], job);
+        const json *run = command_json(
+            a, "launch -n %d train \"%s\" --json --quiet --overwrite_output_dir true", ranks[i], job);
         CHECK_STR(text_of(run, "params_sha256"), whole);
         CHECK_INT(number_of(run, "world_size"), ranks[i]);
         CHECK(number_of(run, "train_loss") == number_of(alone, "train_loss"));
@@ -36,7 +39,9 @@ static void same_bits(const char *more) {
 }
 
 TEST(one_to_eight_ranks_end_in_the_same_bits) { same_bits(",\"num_train_epochs\": 8"); }
-TEST(one_to_eight_ranks_end_in_the_same_bits_in_bf16) { same_bits(",\"num_train_epochs\": 4, \"bf16\": true"); }
+TEST(one_to_eight_ranks_end_in_the_same_bits_in_bf16) {
+    same_bits(",\"num_train_epochs\": 4, \"bf16\": true");
+}
 
 TEST(shards_that_do_not_divide_a_step_are_refused) {
     arena *a = command_begin();
@@ -50,15 +55,18 @@ TEST(shards_that_do_not_divide_a_step_are_refused) {
 
 TEST(a_run_goes_on_with_another_number_of_ranks) {
     arena *a = command_begin();
-    const char *more = arena_print(a, "%s,\"max_steps\": 12, \"save_strategy\": \"steps\", \"save_steps\": 3", cut);
+    const char *more =
+        arena_print(a, "%s,\"max_steps\": 12, \"save_strategy\": \"steps\", \"save_steps\": 3", cut);
     const char *job = tiny_job(a, "job.json", "out", more), *whole = sha_of_ranks(a, 1, job, "");
     static const int then[][2] = {{1, 4}, {4, 1}, {3, 8}, {8, 2}};
     for (size_t i = 0; i < sizeof then / sizeof *then; i++) {
         sha_of_ranks(a, then[i][0], job, "");
         const char *keep = path_join(a, here(a, "out"), "checkpoint-6");
         CHECK(file_is_folder(keep));
-        CHECK(!system(arena_print(a, "cd \"%s\" && rm -rf checkpoint-9 checkpoint-12 model.safetensors", here(a, "out"))));
-        const json *run = command_json(a, "launch -n %d train \"%s\" --json --quiet --resume_from_checkpoint true", then[i][1], job);
+        CHECK(!system(arena_print(a, "cd \"%s\" && rm -rf checkpoint-9 checkpoint-12 model.safetensors",
+                                  here(a, "out"))));
+        const json *run = command_json(
+            a, "launch -n %d train \"%s\" --json --quiet --resume_from_checkpoint true", then[i][1], job);
         CHECK_STR(text_of(run, "params_sha256"), whole);
     }
     arena_free(a);
@@ -66,8 +74,9 @@ TEST(a_run_goes_on_with_another_number_of_ranks) {
 
 TEST(shards_are_kept_when_a_run_goes_on_with_fewer_ranks) {
     arena *a = command_begin();
-    const char *job = tiny_job(a, "job.json", "out", ",\"per_device_train_batch_size\": 4, \"max_steps\": 8, "
-                                                     "\"save_strategy\": \"steps\", \"save_steps\": 4");
+    const char *job = tiny_job(a, "job.json", "out",
+                               ",\"per_device_train_batch_size\": 4, \"max_steps\": 8, "
+                               "\"save_strategy\": \"steps\", \"save_steps\": 4");
     const char *whole = sha_of_ranks(a, 4, job, ""); /* four shards of four by default */
     CHECK(!system(arena_print(a, "cd \"%s\" && rm -rf checkpoint-8 model.safetensors", here(a, "out"))));
     const json *run = command_json(a, "train \"%s\" --json --quiet --resume_from_checkpoint true", job);
@@ -79,8 +88,10 @@ TEST(shards_are_kept_when_a_run_goes_on_with_fewer_ranks) {
 
 TEST(predictions_of_several_ranks_are_those_of_one) {
     arena *a = command_begin();
-    const char *test = arena_print(a, "%s,\"max_steps\": 4, \"do_predict\": true, \"test_file\": \"%s\", "
-                                      "\"per_device_eval_batch_size\": 3", cut, test_fixture("e2e/validation.csv"));
+    const char *test = arena_print(a,
+                                   "%s,\"max_steps\": 4, \"do_predict\": true, \"test_file\": \"%s\", "
+                                   "\"per_device_eval_batch_size\": 3",
+                                   cut, test_fixture("e2e/validation.csv"));
     const char *one = tiny_job(a, "one.json", "one", test), *three = tiny_job(a, "three.json", "three", test);
     command_expect(a, 0, "train \"%s\" --quiet", one);
     command_expect(a, 0, "launch -n 3 train \"%s\" --quiet", three);
@@ -94,8 +105,11 @@ TEST(predictions_of_several_ranks_are_those_of_one) {
 /* ---- ends ------------------------------------------------------------------------------------------------------*/
 
 static const char *long_job(arena *a) {
-    return tiny_job(a, "job.json", "out", arena_print(a, "%s,\"max_steps\": 3000, \"logging_steps\": 5, \"save_strategy\": "
-                                                         "\"steps\", \"save_steps\": 1000, \"resume_from_checkpoint\": true", cut));
+    return tiny_job(a, "job.json", "out",
+                    arena_print(a,
+                                "%s,\"max_steps\": 3000, \"logging_steps\": 5, \"save_strategy\": "
+                                "\"steps\", \"save_steps\": 1000, \"resume_from_checkpoint\": true",
+                                cut));
 }
 
 static void wait_for_step(arena *a) {
@@ -119,7 +133,8 @@ TEST(a_signal_to_the_launcher_saves_one_step_of_all_ranks) {
 
 /* One of the ranks, by number of the process among the launcher's children. */
 static void signal_rank(arena *a, pid_t launcher, int which, int number) {
-    const char *line = arena_print(a, "kill -%d $(pgrep -P %d | sed -n %dp)", number, (int)launcher, which + 1);
+    const char *line =
+        arena_print(a, "kill -%d $(pgrep -P %d | sed -n %dp)", number, (int)launcher, which + 1);
     CHECK(!system(line));
 }
 
@@ -130,27 +145,35 @@ static void one_is_lost(int number, const char *flags, double bar_s, const char 
     const uint64_t from = clock_ns();
     signal_rank(a, pid, 2, number);
     CHECK_INT(command_wait(pid), 6);
-    if ((double)(clock_ns() - from) * 1e-9 > bar_s) test_fail(__FILE__, __LINE__, "the end took more than %g s", bar_s);
+    if ((double)(clock_ns() - from) * 1e-9 > bar_s)
+        test_fail(__FILE__, __LINE__, "the end took more than %g s", bar_s);
     const char *reason = file_text(a, here(a, "started-err"));
     if (!strstr(reason, says)) test_fail(__FILE__, __LINE__, "said: %s", reason);
     arena_free(a);
 }
 
 TEST(a_rank_that_is_killed_is_named_and_all_end) { one_is_lost(SIGKILL, "", 6, "rank 2 (host "); }
-TEST(a_rank_that_is_stopped_is_named_and_all_end) { one_is_lost(SIGSTOP, "--ddp_timeout 1", 14, "has shown no sign of life"); }
+TEST(a_rank_that_is_stopped_is_named_and_all_end) {
+    one_is_lost(SIGSTOP, "--ddp_timeout 1", 14, "has shown no sign of life");
+}
 
 TEST(a_step_that_is_not_finite_ends_all_ranks_with_its_sample) {
     arena *a = command_begin();
     const char *model = tiny_model(a), *weights = path_join(a, model, "model.safetensors");
     const float nan_ = NAN;
     /* one word's embedding, as in stop.c: sample 71 is in shard 11 of the second step, which is rank 1's */
-    patch_file(weights, tensor_offset(a, weights, "bert.embeddings.word_embeddings.weight") + (long)tiny_id(a, "customer") * 32 * 4,
+    patch_file(weights,
+               tensor_offset(a, weights, "bert.embeddings.word_embeddings.weight") +
+                   (long)tiny_id(a, "customer") * 32 * 4,
                &nan_, 4);
-    const char *job = tiny_job(a, "job.json", "out", arena_print(a, "%s,\"train_sampling_strategy\": \"sequential\"", cut));
-    const said s = command_expect(a, 5, "launch -n 3 train \"%s\" --config_name \"\" --tokenizer_name \"\" --model_name_or_path \"%s\"",
-                                  job, model);
+    const char *job =
+        tiny_job(a, "job.json", "out", arena_print(a, "%s,\"train_sampling_strategy\": \"sequential\"", cut));
+    const said s = command_expect(
+        a, 5, "launch -n 3 train \"%s\" --config_name \"\" --tokenizer_name \"\" --model_name_or_path \"%s\"",
+        job, model);
     const char *first = strstr(s.err, "\nerror: ");
-    CHECK(first && strstr(first, "step 2: ") && strstr(s.err, "in the embeddings is NaN; sample 71; nothing saved yet"));
+    CHECK(first && strstr(first, "step 2: ") &&
+          strstr(s.err, "in the embeddings is NaN; sample 71; nothing saved yet"));
     CHECK(strstr(s.err, "[rank 1] error: step 2: ") && strstr(s.err, "[rank 2] error: step 2: "));
     CHECK(!file_exists(path_join(a, here(a, "out"), "model.safetensors")));
     arena_free(a);

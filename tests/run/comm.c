@@ -17,7 +17,8 @@ typedef hone_status rank_fn(comm *c, void *arg, hone_err *err);
 static int next;
 static void start_ranks(int n, double limit_s, rank_fn *fn, void *arg, pid_t *pid) {
     char path[4096], said[4200];
-    snprintf(path, sizeof path, "%s/shared-%d-%d", test_folder(), n, next++); /* goes with the test's folder */
+    snprintf(path, sizeof path, "%s/shared-%d-%d", test_folder(), n,
+             next++); /* goes with the test's folder */
     snprintf(said, sizeof said, "%s", test_folder());
     CHECK_OK(comm_shm_make(path, n, err));
     for (int r = 0; r < n; r++) {
@@ -63,7 +64,9 @@ static void all_end_well(int n, rank_fn *fn, void *arg) {
 }
 
 /* Pieces of unlike sizes, larger than a ring too: what rank a sends to b is known by both. */
-static unsigned char byte_of(int from, int to, size_t i) { return (unsigned char)(i * 31 + (size_t)from * 7 + (size_t)to * 131); }
+static unsigned char byte_of(int from, int to, size_t i) {
+    return (unsigned char)(i * 31 + (size_t)from * 7 + (size_t)to * 131);
+}
 static size_t bytes_of(int from, int to) { return (size_t)((from * 5 + to * 3) % 7) * 150001; }
 
 static hone_status trade(comm *c, void *arg, hone_err *err) {
@@ -77,11 +80,14 @@ static hone_status trade(comm *c, void *arg, hone_err *err) {
     for (int round = 0; round < 3; round++) HONE_TRY(comm_exchange(c, to, from, err));
     for (int r = 0; r < c->n; r++)
         for (size_t i = 0; i < from[r].bytes; i++)
-            if (((unsigned char *)from[r].p)[i] != byte_of(r, c->rank, i)) return hone_fail(err, HONE_EBUG, "byte %zu of %d", i, r);
+            if (((unsigned char *)from[r].p)[i] != byte_of(r, c->rank, i))
+                return hone_fail(err, HONE_EBUG, "byte %zu of %d", i, r);
     int64_t x = 100 + c->rank * (c->rank == 1 ? 50 : 1), word = c->rank == c->n - 1 ? 77 : 0;
     HONE_TRY(comm_largest(c, &x, err));
     HONE_TRY(comm_broadcast(c, &word, sizeof word, c->n - 1, err));
-    return x == 150 && word == 77 ? HONE_OK : hone_fail(err, HONE_EBUG, "largest %lld, broadcast %lld", (long long)x, (long long)word);
+    return x == 150 && word == 77
+               ? HONE_OK
+               : hone_fail(err, HONE_EBUG, "largest %lld, broadcast %lld", (long long)x, (long long)word);
 }
 
 TEST(every_byte_reaches_the_rank_it_was_for) {
@@ -92,7 +98,8 @@ TEST(every_byte_reaches_the_rank_it_was_for) {
 /* Shards with numbers whose sum depends on the order. */
 enum { ELEMENTS = 150007 };
 static float shard_element(int shard, int64_t e) {
-    const uint64_t x = ((uint64_t)shard * 0x9E3779B97F4A7C15u + (uint64_t)e * 0xBF58476D1CE4E5B9u) * 0x94D049BB133111EBu;
+    const uint64_t x =
+        ((uint64_t)shard * 0x9E3779B97F4A7C15u + (uint64_t)e * 0xBF58476D1CE4E5B9u) * 0x94D049BB133111EBu;
     return (float)((double)(int64_t)x * 0x1p-63 * (double)(1 << (x % 23)));
 }
 
@@ -132,7 +139,8 @@ static hone_status sum_shards(comm *c, void *arg, hone_err *err) {
     tree_run_of_rank(n_leaves, c->rank, c->n, &first, &end);
     const int n = tree_maximal_nodes(n_leaves, first, end, node);
     for (int i = 0; i < n; i++)
-        if (!(value[i] = sum_of_run(n_leaves, node[i]))) return hone_fail(err, HONE_EBUG, "node %d is not one sum", i);
+        if (!(value[i] = sum_of_run(n_leaves, node[i])))
+            return hone_fail(err, HONE_EBUG, "node %d is not one sum", i);
     for (int r = 0; r <= c->n; r++) bound[r] = (int64_t)ELEMENTS * r / c->n;
     mem_refuse(1); /* as in a run: nothing is allocated any more */
     tree_sum_begin(t, n_leaves);
@@ -140,7 +148,8 @@ static hone_status sum_shards(comm *c, void *arg, hone_err *err) {
     HONE_TRY(tree_sum_gather(t, out, sizeof *out, bound, err));
     mem_refuse(0);
     for (int64_t e = 0; e < ELEMENTS; e++)
-        if (out[e] != tree_value(0, n_leaves, e)) return hone_fail(err, HONE_EBUG, "element %lld differs", (long long)e);
+        if (out[e] != tree_value(0, n_leaves, e))
+            return hone_fail(err, HONE_EBUG, "element %lld differs", (long long)e);
     tree_sum_free(t);
     pool_free(p);
     return HONE_OK;
@@ -196,8 +205,10 @@ static void one_is_named(int signal, double limit_s, double bar_s, const char *s
     start_ranks(3, limit_s, one_goes, &signal, pid);
     CHECK_INT(end_of(pid[0]), 6);
     CHECK_INT(end_of(pid[2]), 6);
-    if ((double)(clock_ns() - from) * 1e-9 > bar_s) test_fail(__FILE__, __LINE__, "noticed after more than %g s", bar_s);
-    if (!strstr(said_by(0), "rank 1 (host ") || !strstr(said_by(2), says) || !strstr(said_by(0), "step 41 in backward"))
+    if ((double)(clock_ns() - from) * 1e-9 > bar_s)
+        test_fail(__FILE__, __LINE__, "noticed after more than %g s", bar_s);
+    if (!strstr(said_by(0), "rank 1 (host ") || !strstr(said_by(2), says) ||
+        !strstr(said_by(0), "step 41 in backward"))
         test_fail(__FILE__, __LINE__, "rank 0 says: %s", said_by(0));
     kill(pid[1], SIGKILL);
     end_of(pid[1]);

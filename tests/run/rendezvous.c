@@ -45,16 +45,17 @@ static hone_status add_ranks(comm *c, hone_err *err) {
     for (int round = 0; round < 3; round++) HONE_TRY(comm_gather(c, big, sizeof big, all, err));
     for (int r = 0; r < c->n; r++)
         for (size_t i = 0; i < sizeof big; i += 997)
-            if (all[(size_t)r * sizeof big + i] != 'a' + r) return hone_fail(err, HONE_EBUG, "rank %d's bytes", r);
+            if (all[(size_t)r * sizeof big + i] != 'a' + r)
+                return hone_fail(err, HONE_EBUG, "rank %d's bytes", r);
     HONE_TRY(comm_largest(c, &x, err));
     return x == c->n - 1 ? HONE_OK : hone_fail(err, HONE_EBUG, "largest %lld", (long long)x);
 }
 
 typedef struct {
     int n, port;
-    const char *how;         /* "sockets", or NULL: as they find */
-    const char *way;         /* what it must come to */
-    int odd_rank;            /* this one has another secret, or dies; -1: none */
+    const char *how; /* "sockets", or NULL: as they find */
+    const char *way; /* what it must come to */
+    int odd_rank;    /* this one has another secret, or dies; -1: none */
     int dies;
 } scene;
 
@@ -62,7 +63,8 @@ static int act(const scene *s, int rank) {
     hone_err err = {0};
     comm *c;
     const rank_place place = {.rank = rank, .n = s->n, .by = "test", .comm = s->how, .port = s->port};
-    setenv("HONE_SECRET", rank == s->odd_rank && !s->dies ? "another secret, long enough" : "the secret of this test", 1);
+    setenv("HONE_SECRET",
+           rank == s->odd_rank && !s->dies ? "another secret, long enough" : "the secret of this test", 1);
     hone_status status = rendezvous_open(&c, &place, 60, &err);
     if (!status) {
         if (strcmp(c->way->name, s->way)) status = hone_fail(&err, HONE_EBUG, "came to %s", c->way->name);
@@ -104,7 +106,8 @@ TEST(ranks_that_meet_on_one_machine_share_memory) {
 TEST(a_rank_that_dies_is_noticed_over_sockets) {
     int code[8];
     const uint64_t from = clock_ns();
-    play(&(scene){.n = 3, .port = free_port(), .how = "sockets", .way = "sockets", .odd_rank = 2, .dies = 1}, code);
+    play(&(scene){.n = 3, .port = free_port(), .how = "sockets", .way = "sockets", .odd_rank = 2, .dies = 1},
+         code);
     CHECK_INT(code[0], 6);
     CHECK_INT(code[1], 6);
     CHECK_INT(code[2], -SIGKILL);
@@ -122,9 +125,9 @@ static void bother(int port, int n_frames, const uint8_t *recorded, size_t n_rec
         uint8_t frame[256];
         if (net_connect(&fd, "127.0.0.1", port, clock_ns() + 2000000000u, &err)) return;
         for (size_t k = 0; k < sizeof frame; k++) frame[k] = (uint8_t)rng_bits(5, RNG_TEST, (uint64_t)i, k);
-        if (i % 3 == 0) memcpy(frame, recorded, n_recorded);         /* a true hello, and a wrong proof */
-        if (i % 3 == 1) memcpy(frame, recorded, 8);                  /* the right first word */
-        if (i % 5 == 4) frame[8 + i % 88] ^= 1;                      /* one bit */
+        if (i % 3 == 0) memcpy(frame, recorded, n_recorded); /* a true hello, and a wrong proof */
+        if (i % 3 == 1) memcpy(frame, recorded, 8);          /* the right first word */
+        if (i % 5 == 4) frame[8 + i % 88] ^= 1;              /* one bit */
         const size_t bytes = i % 7 == 6 ? (size_t)i % 95 + 1 : 128 + (size_t)i % 128;
         net_send_all(fd, frame, bytes, clock_ns() + 200000000u);
         if (i % 97 == 0 && n_silent < 40) silent[n_silent++] = fd; /* stays and says no more */
@@ -166,14 +169,16 @@ TEST(strangers_get_nothing_and_hurt_nobody) {
         hone_err err = {0};
         int word = 0;
         usleep(200000);
-        hone_status status = rendezvous_call(&p, &second, "127.0.0.1", port, 0, PURPOSE_MEET, clock_ns() + 60000000000u, &err);
+        hone_status status =
+            rendezvous_call(&p, &second, "127.0.0.1", port, 0, PURPOSE_MEET, clock_ns() + 60000000000u, &err);
         if (!status) status = rendezvous_read(&p, &word, sizeof word, clock_ns() + 60000000000u, &err);
         if (status) fprintf(stderr, "  rank 1: %s\n", err.text);
         _exit(status || word != 4711);
     }
     uint8_t wanted[N_PURPOSES][COMM_RANKS_MAX] = {{0, 1}};
     rendezvous_peer peer[N_PURPOSES * 2];
-    CHECK_OK(rendezvous_receive(peer, &first, listener, (const uint8_t(*)[COMM_RANKS_MAX])wanted, clock_ns() + 60000000000u, err));
+    CHECK_OK(rendezvous_receive(peer, &first, listener, (const uint8_t(*)[COMM_RANKS_MAX])wanted,
+                                clock_ns() + 60000000000u, err));
     int word = 4711, status;
     CHECK_OK(rendezvous_send(&peer[1], &word, sizeof word, clock_ns() + 1000000000u, err));
     CHECK(waitpid(rank1, &status, 0) == rank1 && WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -181,7 +186,9 @@ TEST(strangers_get_nothing_and_hurt_nobody) {
     hone_err err = {0};
     wanted[PURPOSE_DATA][1] = 1, wanted[PURPOSE_MEET][1] = 0;
     CHECK_INT(rendezvous_receive(peer, &first, listener, (const uint8_t(*)[COMM_RANKS_MAX])wanted,
-                                 clock_ns() + (getenv("HONE_LONG_TESTS") ? 120000000000u : 3000000000u), &err), HONE_ECOMM);
+                                 clock_ns() + (getenv("HONE_LONG_TESTS") ? 120000000000u : 3000000000u),
+                                 &err),
+              HONE_ECOMM);
     CHECK_STR(err.text, "rank 1 did not come; expected 2 ranks");
     net_close(listener);
     kill(stranger, SIGKILL);
@@ -204,7 +211,9 @@ TEST(a_wrong_secret_is_told_to_the_rank_that_has_it) {
     uint8_t wanted[N_PURPOSES][COMM_RANKS_MAX] = {{0, 1}};
     rendezvous_peer peer[N_PURPOSES * 2];
     hone_err err = {0};
-    CHECK_INT(rendezvous_receive(peer, &first, listener, (const uint8_t(*)[COMM_RANKS_MAX])wanted, clock_ns() + 1000000000u, &err), HONE_ECOMM);
+    CHECK_INT(rendezvous_receive(peer, &first, listener, (const uint8_t(*)[COMM_RANKS_MAX])wanted,
+                                 clock_ns() + 1000000000u, &err),
+              HONE_ECOMM);
     CHECK(waitpid(other, &status, 0) == other && WIFEXITED(status) && WEXITSTATUS(status) == 0);
     net_close(listener);
 }
