@@ -86,12 +86,15 @@ template <typename T> __device__ __forceinline__ float target_of(const Xent<T> &
     return a.weight && t != 0 ? t * a.weight[c] : t;
 }
 
+/* x^y, x in [0, 1]: by the special function unit; a call of powf would spill registers. */
+__device__ __forceinline__ float power(float x, float y) { return y == 0 ? 1.0f : exp2_fast(y * log2_fast(x)); }
+
 /* Focal loss (Lin et al., 2017): a class's term is f = -(1 - p)^gamma log p; this is p f'(p), of which the
  * gradient consists: gx_j = g_j - p_j sum of g, with g = t p f'(p). gamma 0: cross-entropy. */
 __device__ __forceinline__ float slope_of(float gamma, float p, float log_p) {
     if (gamma == 0) return -1;
     if (p >= 1) return 0;
-    return gamma * p * powf(1 - p, gamma - 1) * log_p - powf(1 - p, gamma);
+    return gamma * p * power(1 - p, gamma - 1) * log_p - power(1 - p, gamma);
 }
 
 /* Long rows; and any rows of the focal loss, whose powers are too much code to unroll, and with both
@@ -124,7 +127,7 @@ __global__ void __launch_bounds__(32 * WALK_WARPS) xent_walk(const Xent<T> a, in
         const float t = target_of(a, label, c), log_p = e - s.top - log_sum, p = exp_from(e, s.top) / s.sum;
         if (t == 0) return; /* a class of probability 0 without a target is no loss */
         sum.x += t * slope_of(a.gamma, p, log_p);
-        sum.y -= t * (a.gamma == 0 ? log_p : powf(1 - p, a.gamma) * log_p);
+        sum.y -= t * (a.gamma == 0 ? log_p : power(1 - p, a.gamma) * log_p);
     };
     if (a.even != 0) {
         walk_row(o, a.shape, x, add);
