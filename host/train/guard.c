@@ -41,7 +41,7 @@ static hone_status report(const training *t, const run_culprit *c, hone_err *err
 }
 
 /* This rank's micro-batches of the step, until one of them has a culprit. */
-static hone_status probe_shards(training *t, int64_t n_shards, int64_t weight, hone_err *err) {
+static hone_status probe_shards(training *t, int64_t n_shards, double weight, hone_err *err) {
     const comm *c = t->s->comm;
     int first, end;
     tree_run_of_rank((int)n_shards, c->rank, c->n, &first, &end);
@@ -49,7 +49,7 @@ static hone_status probe_shards(training *t, int64_t n_shards, int64_t weight, h
         int64_t n;
         run_culprit culprit;
         const int64_t *sample = steps_batch(&t->steps, t->step, m, &n);
-        HONE_TRY(session_feed(t->s, t->in->train, sample, n, 1 / (float)weight, err));
+        HONE_TRY(session_feed(t->s, t->in->train, sample, n, (float)(1 / weight), err));
         HONE_TRY(run_play_probing(t->s->run, HONE_MICRO, 0, t->s->rows, &culprit, err));
         if (culprit.step >= 0) return report(t, &culprit, err);
     }
@@ -75,7 +75,8 @@ static hone_status agree_on_culprit(training *t, hone_status found, hone_err *er
 
 hone_status explain_not_finite(training *t, const hone_tick *before, hone_err *err) {
     const hone_plan *p = t->s->plan;
-    int64_t n, weight = 0;
+    int64_t n;
+    double weight = 0;
     const int64_t *sample;
     run_result later;
     run_end(t->s->run);
@@ -84,6 +85,7 @@ hone_status explain_not_finite(training *t, const hone_tick *before, hone_err *e
     t->given = t->step;
     HONE_TRY(run_put(t->s->run, p->tick, before, err));
     int64_t n_shards = 0;
-    for (; (sample = steps_batch(&t->steps, t->step, n_shards, &n)); n_shards++) weight += n;
+    for (; (sample = steps_batch(&t->steps, t->step, n_shards, &n)); n_shards++)
+        weight += weight_of_rows(t, sample, n);
     return agree_on_culprit(t, probe_shards(t, n_shards, weight, err), err);
 }

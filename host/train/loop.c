@@ -9,8 +9,7 @@
 
 #define COMPARE_STEPS 100 /* between two comparisons of the ranks' weights */
 
-/* Sum of the weights of a step's rows: what the mean is divided by. */
-static double weight_of_rows(const training *t, const int64_t *sample, int64_t n) {
+double weight_of_rows(const training *t, const int64_t *sample, int64_t n) {
     const double *w = t->in->class_weight;
     double sum = 0;
     for (int64_t i = 0; i < n; i++) sum += !w ? 1 : w[t->in->train->label[sample[i]]];

@@ -92,6 +92,9 @@ void print_facts(const training *t, text *out);
  * state. */
 hone_status resume_training(training *t, const checkpoint *from, hone_err *err);
 
+/* loop.c: sum of the weights of n rows of a step, by whose sum over the step the mean is divided. */
+double weight_of_rows(const training *t, const int64_t *sample, int64_t n);
+
 /* guard.c: after a step that was not finite: plays its micro-batches again and fills err with step, layer and
  * samples. */
 hone_status explain_not_finite(training *t, const hone_tick *before, hone_err *err);

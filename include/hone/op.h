@@ -27,11 +27,11 @@
 XX(EMBED_FWD, "id[N]i word[V,D] pos[N]i? posw[S,D]? type[N]i? typew[T,D]? -> y[N,D]", "EMBED_BWD dy id id.order -> dword; EMBED_BWD dy pos pos.order -> dposw; EMBED_BWD dy type type.order -> dtypew") \
 /* dw[v] (+)= sum over rows n with id[n] = v of dy[n], in row order. order: the rows sorted by id, stable, -1 last, made by the host. Rows of dw that no id names are zeroed unless + is bound */ \
 XX(EMBED_BWD, "dy[N,D] id[N]i order[N]i -> dw[V,D]f+", "") \
-/* s = res + drop(x + bias); y = drop_out(gamma (s - mean) rstd + beta). attr.norm: kind, eps, p, site, p_out, site_out. kind rms: mean is not taken off and not written */ \
+/* s = res + drop(x + bias), rounded to its type whether it is bound or not; y = drop_out(gamma (s - mean) rstd + beta). attr.norm: kind, eps, p, site, p_out, site_out. kind rms: mean is not taken off and not written */ \
 XX(NORM_FWD, "x[N,D] bias[D]? key[N]k? res[N,D]? gamma[D]? beta[D]? -> y[N,D] mean[N]f? rstd[N]f s[N,D]?@x", "NORM_BWD dy x mean rstd gamma -> dx dgamma dbeta") \
 /* ds = the norm's gradient at s (+ +ds); dx = drop'(ds); dbias = column sums of dx. With p_out, dy first goes back through that dropout */ \
 XX(NORM_BWD, "dy[N,D] s[N,D] mean[N]f? rstd[N]f gamma[D]? key[N]k? -> ds[N,D]+@dy dgamma[D]f?+ dbeta[D]f?+ dx[N,D]? dbias[D]f?+", "") \
-/* pre = alpha x w' + bias (+ +y), y = act(pre). attr.linear: act, alpha */ \
+/* pre = alpha x w' + bias (+ +y), rounded to its type whether it is bound or not; y = act(pre). attr.linear: act, alpha */ \
 XX(LINEAR_FWD, "x[N,I] w[O,I] bias[O]? -> y[N,O]+ pre[N,O]?", "LINEAR_BWD_W dy x -> dw dbias; LINEAR_BWD dy w -> dx") \
 /* dx = alpha dy w (+ +dx); where pre is bound dx is multiplied by act'(pre) and dbias = column sums of that dx */ \
 XX(LINEAR_BWD, "dy[N,O] w[O,I] pre[N,I]? -> dx[N,I]+ dbias[I]f?+", "") \

@@ -1,6 +1,8 @@
 /* norm.c - traps: 1 constant rows (variance 0), 2 mean 10,000 and deviation 1.
  * Bound: a mean and a variance of D terms, whose relative errors y and ds inherit; dgamma, dbeta, dbias: N
- * terms. */
+ * terms. Narrow: s is rounded, bound or not, where it is not x itself; y has that error times gamma beside
+ * its own rounding, and beta may take most of y away. The mean of a few columns, or their deviation, may be much
+ * smaller than s. */
 #include "harness.h"
 
 static void fill_forward(cases_values *v) {
@@ -50,6 +52,7 @@ static void emit_forward(cases_sink *to, int64_t N, int64_t D, int r) {
     bind_operand(&k, "mean", factor(r, 8) && !factor(r, 11));
     bind_operand(&k, "rstd", factor(r, 8));
     k.in_place = factor(r, 9), k.pad = factor(r, 10) ? 8 : 0;
+    if (factor(r, 1) || factor(r, 2) || k.attr.p > 0) k.bound_narrow = D < 16 ? 0x1p-4 : 0x1p-6;
     emit_types(to, &k);
 }
 

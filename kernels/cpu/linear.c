@@ -22,6 +22,7 @@ INLINE void finish_forward(const product *p, const float *tile, int64_t ld, int6
             vf v = vf_load(tile + i) * alpha;
             if (bias) v += ld_n(bias, column + i, n - i, bf);
             if (plus) v += ld_n(plus, i, n - i, bf);
+            if (kind != HONE_ACT_NONE) v = vf_stored(v, bf);
             if (pre) st_n(pre, i, v, n - i, bf);
             st_n(y, i, act(kind, v), n - i, bf);
         }

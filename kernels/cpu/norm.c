@@ -1,8 +1,11 @@
 /* norm.c - layer and root-mean-square norms of rows, with the bias, dropout and residual that stand before
- * them. s = res + drop(x + bias),   xhat = (s - mean) rstd,   y = drop_out(gamma xhat + beta) g = gamma
- * drop_out'(dy),    ds = rstd (g - average of g - xhat average of (g xhat)) (+ +ds),   dx = drop'(ds) A row
- * is read once and stays in the thread's scratch, in fp32, until it is written. The variance is a second pass
- * over scratch. Floor of the traffic: each operand once. Plain version: kernels/ref/norm.inc. */
+ * them.
+ *   s = res + drop(x + bias),   xhat = (s - mean) rstd,   y = drop_out(gamma xhat + beta)
+ *   g = gamma drop_out'(dy),   ds = rstd (g - average of g - xhat average of (g xhat)) (+ +ds),
+ *   dx = drop'(ds)
+ * A row is read once and stays in the thread's scratch, in fp32, until it is written; s in its stored type's
+ * precision, stored or not. The variance is a second pass over scratch. Floor of the traffic: each operand
+ * once. Plain version: kernels/ref/norm.inc. */
 #include "ops.h"
 #include "drop.h"
 #include "fold.h"
@@ -45,6 +48,7 @@ INLINE void norm_row(const norm_job *job, norm_scratch t, int64_t n, int bf) {
         if (bias) v += ld_n(bias, i, D - i, bf);
         if (job->drop.threshold) v = drop(v, t.bits + i, &job->drop);
         if (res) v += ld_n(res, i, D - i, bf);
+        v = vf_stored(v, bf);
         if (s) st_n(s, i, v, D - i, bf);
         vf_store(t.row + i, v);
         sum += v;

@@ -241,6 +241,8 @@ INLINE vu vf_round_bf16(vf v) { return (vu)_mm512_cvtepu16_epi32((__m256i)_mm512
 #else
 INLINE vu vf_round_bf16(vf v) { return vf_narrow(v); }
 #endif
+/* What st and then ld would give. */
+INLINE vf vf_stored(vf v, int bf) { return bf ? vf_widen(vf_round_bf16(v)) : v; }
 INLINE vf ld(const void *p, int64_t i, int bf) {
     return bf ? vf_widen(vu_load16((const uint16_t *)p + i)) : vf_load((const float *)p + i);
 }

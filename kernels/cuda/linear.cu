@@ -3,12 +3,13 @@
  *   LINEAR_BWD    in  dy [N,O], w [O,I], pre [N,I]?, +dx [N,I]?, +dbias?  out  dx [N,I], dbias [I] f32?
  *   LINEAR_BWD_W  in  dy [N,O], x [N,I], +dw [O,I] f32?, +dbias?          out  dw [O,I] f32, dbias [O] f32?
  * The product is the library's (products.cu), with what it can do in the same pass: the bias, beta = 1 where + is bound,
- * tanh GELU and its slope where it computes that form, the bias gradient of weights. What it cannot is done in the same
- * call on the product as it was stored: activation and slope with the bias gradient by the kernels of ACT_FWD and
- * ACT_BWD (act.cu), a bias by add_bias_rows, column sums alone by sum_columns, which reads N*O*sizeof(T) bytes once: a
- * block owns 16 pieces of columns of every 16th 64 rows, whose sums are a partial in the workspace [16,O] that a second
- * launch adds in order. Which rows add up in which order follows from their numbers alone, so rows of zeros at the end
- * change no bit.
+ * tanh GELU's slope where it computes that form, the bias gradient of weights. What it cannot is done in the same call
+ * on the product as it was stored: activation and slope with the bias gradient by the kernels of ACT_FWD and ACT_BWD
+ * (act.cu), a bias by add_bias_pieces, column sums alone by sum_columns, which reads N*O*sizeof(T) bytes once: a block
+ * owns 16 pieces of columns of every 16th 64 rows, whose sums are a partial in the workspace [16,O] that a second launch
+ * adds in order. Which rows add up in which order follows from their numbers alone, so rows of zeros at the end change
+ * no bit. The activation is never the library's: that reads the product before it is rounded, so what ACT_FWD makes
+ * again of pre would have other bits. Ours costs y's bytes once more, to be read.
  * Plain version: kernels/ref/linear.inc. Shapes and error bounds: kernels/cases/linear.c. */
 #include "columns.cuh"
 #include "linear.cuh"
@@ -122,7 +123,7 @@ template <typename Q> static product weight_product(const Q &c) {
     p.bias = c.out[1].p;
     return p;
 }
-/* Where the forward product is stored, if the library does not apply the activation: pre, or y. */
+/* Where the forward product is stored: pre, or y. */
 template <typename Q> static const hone_tensor &forward_result(const Q &c) {
     return c.out[c.out[1].n_dims ? 1 : 0];
 }
@@ -131,31 +132,21 @@ static bool is_aux(const hone_tensor &t) { return t.ld % 8 == 0 && alignment_of(
 
 hone_status linear_choose(hone_device *device, const hone_query *query, void **out, hone_err *err) {
     const hone_query &c = *query;
-    const hone_tensor &pre = c.out[1];
-    const bool is_tanh = c.attr.linear.act == HONE_ACT_GELU_TANH;
-    cublasLtEpilogue_t wanted[3];
+    cublasLtEpilogue_t wanted[2];
     int n = 0;
     product_choice *found = NULL;
     hone_status status = HONE_OK;
     *out = NULL;
     switch (query->op) {
-    case HONE_OP_LINEAR_FWD: {
-        product p = forward_product(c, c.out[0]);
-        const bool has_bias = c.in[2].n_dims,
-                   fits = !pre.n_dims || (is_aux(pre) && alignment_of(c.out[0]) == 16);
-        p.ld_aux = pre.ld;
-        if (pre.n_dims && alignment_of(pre) < p.alignment[3]) p.alignment[3] = alignment_of(pre);
-        if (is_tanh && fits && products_gelu_is_tanh(device, p.type))
-            wanted[n++] = pre.n_dims
-                              ? (has_bias ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX)
-                              : (has_bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU);
-        if (has_bias) wanted[n++] = CUBLASLT_EPILOGUE_BIAS;
+    case HONE_OP_LINEAR_FWD:
+        if (c.in[2].n_dims) wanted[n++] = CUBLASLT_EPILOGUE_BIAS;
         wanted[n++] = CUBLASLT_EPILOGUE_DEFAULT;
-        status = products_find(device, "LINEAR_FWD", p, wanted, n, &found, err);
+        status = products_find(device, "LINEAR_FWD", forward_product(c, forward_result(c)), wanted, n, &found,
+                               err);
         break;
-    }
     case HONE_OP_LINEAR_BWD:
-        if (c.in[2].n_dims && is_tanh && is_aux(c.in[2]) && products_gelu_is_tanh(device, c.in[0].dtype))
+        if (c.in[2].n_dims && c.attr.linear.act == HONE_ACT_GELU_TANH && is_aux(c.in[2]) &&
+            products_gelu_is_tanh(device, c.in[0].dtype))
             wanted[n++] = CUBLASLT_EPILOGUE_DGELU;
         wanted[n++] = CUBLASLT_EPILOGUE_DEFAULT;
         status = products_find(device, "LINEAR_BWD", data_product(c), wanted, n, &found, err);
@@ -181,15 +172,12 @@ static float *partials_of(const hone_call *c) { return (float *)((char *)c->work
 hone_status linear_fwd(hone_queue *q, const hone_call *c) {
     const product_choice &choice = *(const product_choice *)c->choice;
     const hone_tensor &y = c->out[0], &bias = c->in[2];
-    const bool has_act = choice.epilogue & CUBLASLT_EPILOGUE_GELU,
-               has_bias = choice.epilogue & CUBLASLT_EPILOGUE_BIAS;
-    const hone_tensor &into = has_act ? y : forward_result(*c);
+    const hone_tensor &into = forward_result(*c);
     if (y.dim[0] == 0) return HONE_OK;
-    product p = forward_product(*c, into);
-    if (has_act) p.aux = c->out[1].p, p.ld_aux = c->out[1].ld;
-    HONE_TRY(products_play(q, choice, p, c->work));
-    if (bias.p && !has_bias) HONE_TRY(BY_TYPE(y.dtype, add_bias, q, into, bias));
-    if (has_act || (into.p == y.p && c->attr.linear.act == HONE_ACT_NONE)) return HONE_OK;
+    HONE_TRY(products_play(q, choice, forward_product(*c, into), c->work));
+    if (bias.p && choice.epilogue != CUBLASLT_EPILOGUE_BIAS)
+        HONE_TRY(BY_TYPE(y.dtype, add_bias, q, into, bias));
+    if (into.p == y.p && c->attr.linear.act == HONE_ACT_NONE) return HONE_OK;
     hone_call act = {};
     act.op = HONE_OP_ACT_FWD;
     act.attr.act.kind = c->attr.linear.act;

@@ -13,6 +13,7 @@
  * that nothing holds are read twice, once more each for best and for label smoothing. BCE and MSE: a warp
  * walks a row. SPAN_XENT: a block of 4 warps walks a sequence; blocks after those zero the rows of no
  * sequence. Floor: each operand once. Plain version: kernels/ref/loss.inc. Cases: kernels/cases/loss.c. */
+#include "block.cuh"
 #include "softmax.cuh"
 
 extern "C" {
@@ -21,7 +22,7 @@ extern "C" {
 
 /* What a gradient is multiplied by: the row's weight and the loss scale. */
 __device__ __forceinline__ float lift_of(float scale, const hone_tick *tick) {
-    return tick && tick->loss_scale ? scale * bits_float(tick->loss_scale) : scale;
+    return scale * loss_scale_of(tick);
 }
 
 /* ---- XENT ----------------------------------------------------------------------------------------------------*/

@@ -9,8 +9,9 @@
  *     in   dy [N,D], s [N,D], mean [N] f32, rstd [N] f32, gamma [D], key [N], +ds [N,D]
  *     out  ds [N,D], perhaps in dy's place, dgamma [D] f32, dbeta [D] f32, dx [N,D], dbias [D] f32
  *
- * Where s is stored, its statistics are those of the stored s, so the backward's xhat is the forward's. dx
- * and dbias come from ds before it is rounded.
+ * Statistics and y are those of the stored s, so the backward's xhat is the forward's; also where s is not
+ * bound, so that a forward played again has the bits of the first. dx and dbias come from ds before it is
+ * rounded.
  *
  * *_packs: an owner (rows.cuh) keeps its row in registers, PACKS packs of 16 bytes a thread: half a warp, a
  * warp, 2, 4 ... warps; the variance is a second pass over registers. Backward: a block of 4 warps (more
@@ -74,9 +75,8 @@ __device__ __forceinline__ void before_norm(const NormForward<T> &a, int64_t n, 
     if (a.drop.threshold) drop_pack<T>(a.drop, a.key[n], i, v);
     if (a.res)
         for (int e = 0; e < E; e++) v[e] += to_float(res[e]);
-    if (!a.s) return;
     const Pack<T> s = packed<T>(v);
-    s.store(a.s + n * a.ld_s, i);
+    if (a.s) s.store(a.s + n * a.ld_s, i);
     unpack(s, v);
 }
 
@@ -144,10 +144,10 @@ __global__ void __launch_bounds__(32 * MAX_WARPS<T>) norm_fwd_packs(const NormFo
 
 /* s of column d, by itself. */
 template <typename T>
-__device__ __forceinline__ float before_norm_at(const NormForward<T> &a, int64_t n, int d) {
+__device__ __forceinline__ T before_norm_at(const NormForward<T> &a, int64_t n, int d) {
     float v = to_float(a.x[n * a.ld_x + d]) + read_or(a.bias, d, 0);
     if (a.drop.threshold) v = drop_column(a.drop, a.key[n], d, v);
-    return a.res ? v + to_float(a.res[n * a.ld_res + d]) : v;
+    return from_float<T>(a.res ? v + to_float(a.res[n * a.ld_res + d]) : v);
 }
 
 template <typename T> __global__ void __launch_bounds__(32 * ANY_WARPS) norm_fwd_any(const NormForward<T> a) {
@@ -157,10 +157,10 @@ template <typename T> __global__ void __launch_bounds__(32 * ANY_WARPS) norm_fwd
     if (n >= a.n_rows)
         return; /* a row of one warp meets nobody; of a whole block, there is none without a row */
     T *s = a.s + n * a.ld_s;
-    const auto s_at = [&](int d) { return a.s ? to_float(s[d]) : before_norm_at(a, n, d); };
+    const auto s_at = [&](int d) { return to_float(a.s ? s[d] : before_norm_at(a, n, d)); };
     float sum = 0, square = 0;
     for (int d = o.thread; d < a.width; d += o.threads) {
-        if (a.s) s[d] = from_float<T>(before_norm_at(a, n, d));
+        if (a.s) s[d] = before_norm_at(a, n, d);
         sum += s_at(d);
     }
     const float mean = a.is_rms ? 0 : owner_sum(o, sum, 0, shared.slots[0]).x / (float)a.width;

@@ -329,12 +329,6 @@ static const char *epilogue_name(cublasLtEpilogue_t epilogue) {
     switch (epilogue) {
     case CUBLASLT_EPILOGUE_BIAS:
         return "bias";
-    case CUBLASLT_EPILOGUE_GELU:
-    case CUBLASLT_EPILOGUE_GELU_AUX:
-        return epilogue & 128 ? "gelu pre" : "gelu";
-    case CUBLASLT_EPILOGUE_GELU_BIAS:
-    case CUBLASLT_EPILOGUE_GELU_AUX_BIAS:
-        return epilogue & 128 ? "bias gelu pre" : "bias gelu";
     case CUBLASLT_EPILOGUE_DGELU:
         return "dgelu";
     case CUBLASLT_EPILOGUE_BGRADB:
@@ -421,23 +415,20 @@ hone_status products_find(hone_device *device, const char *name, const product &
 }
 
 /* ---- which GELU ------------------------------------------------------------------------------------------------*/
-static double gelu_form(int is_tanh, int is_slope, double x) {
-    if (!is_tanh) {
-        const double share = 0.5 * erfc(-x * 0.70710678118654752);
-        return is_slope ? share + x * 0.39894228040143268 * exp(-0.5 * x * x) : x * share;
-    }
+static double gelu_slope(int is_tanh, double x) {
+    if (!is_tanh) return 0.5 * erfc(-x * 0.70710678118654752) + x * 0.39894228040143268 * exp(-0.5 * x * x);
     const double s = 1 / (1 + exp(-1.59576912160573072 * (x + 0.044715 * x * x * x)));
-    return is_slope ? s + x * s * (1 - s) * 1.59576912160573072 * (1 + 3 * 0.044715 * x * x) : x * s;
+    return s + x * s * (1 - s) * 1.59576912160573072 * (1 + 3 * 0.044715 * x * x);
 }
 template <typename T> static void store_number(void *to, int i, float x) { ((T *)to)[i] = from_float<T>(x); }
 template <typename T> static float load_number(const void *from, int i) {
     return to_float(((const T *)from)[i]);
 }
 
-/* The epilogue on numbers x between -3.5 and 3.5: their product with 1. true: nearer to the tanh form than half the way. */
-static bool is_tanh_form(hone_device *device, hone_dtype type, int is_slope) {
+/* The slopes of numbers x between -3.5 and 3.5, times 1. true: nearer to the tanh form than half the way. */
+static bool is_tanh_form(hone_device *device, hone_dtype type) {
     constexpr int SIDE = 16, N = SIDE * SIDE;
-    const cublasLtEpilogue_t epilogue = is_slope ? CUBLASLT_EPILOGUE_DGELU : CUBLASLT_EPILOGUE_GELU_AUX;
+    const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_DGELU;
     product p = {};
     p.type = p.result = type;
     p.is_a_transposed = true;
@@ -462,8 +453,7 @@ static bool is_tanh_form(hone_device *device, hone_dtype type, int is_slope) {
     const cudaStream_t stream = t.queue.stream;
     bool worked =
         cudaMemcpyAsync((void *)t.p.a, stored[0], bytes, cudaMemcpyDefault, stream) == cudaSuccess &&
-        cudaMemcpyAsync((void *)t.p.b, stored[is_slope ? 2 : 1], bytes, cudaMemcpyDefault, stream) ==
-            cudaSuccess &&
+        cudaMemcpyAsync((void *)t.p.b, stored[2], bytes, cudaMemcpyDefault, stream) == cudaSuccess &&
         cudaMemcpyAsync(t.p.aux, stored[1], bytes, cudaMemcpyDefault, stream) == cudaSuccess &&
         play_trial(&t, algorithm[0], SIDE) &&
         cudaMemcpyAsync(y, t.p.d, bytes, cudaMemcpyDefault, stream) == cudaSuccess &&
@@ -472,7 +462,7 @@ static bool is_tanh_form(hone_device *device, hone_dtype type, int is_slope) {
     for (int i = 0; i < N && worked; i++)
         for (int form = 0; form < 2; form++) {
             const double off = (double)BY_TYPE(type, load_number, (const void *)y, i) -
-                               gelu_form(form, is_slope, (double)x[i]);
+                               gelu_slope(form, (double)x[i]);
             if (x[i] < -2) error[form] += off * off; /* there even bf16 tells them apart */
         }
     trial_end(&t);
@@ -482,10 +472,10 @@ static bool is_tanh_form(hone_device *device, hone_dtype type, int is_slope) {
 bool products_gelu_is_tanh(hone_device *device, hone_dtype type) {
     int8_t *form = &device->products->gelu_form[type];
     if (!*form) {
-        *form = is_tanh_form(device, type, 0) && is_tanh_form(device, type, 1) ? 1 : -1;
+        *form = is_tanh_form(device, type) ? 1 : -1;
         if (*form < 0)
             say(device,
-                HONE_DEVICE_NAME ": the library's GELU in %s is not the tanh form: our own kernel applies it",
+                HONE_DEVICE_NAME ": the library's slope of GELU in %s is not the tanh form's: our own kernel applies it",
                 hone_dtype_name(type));
     }
     return *form > 0;

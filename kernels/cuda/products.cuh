@@ -31,8 +31,8 @@ struct product_choice {
 
 hone_status products_open(hone_device *device, hone_err *err);
 void products_close(hone_device *device);
-/* Does the library's GELU epilogue compute the tanh form, forward and backward, in this type? Asked of the library
- * itself, on 64 numbers, as its manual does not say. */
+/* Is the slope in the library's DGELU epilogue that of the tanh form, in this type? Asked of the library itself, on a
+ * few numbers, as its manual does not say. */
 bool products_gelu_is_tanh(hone_device *device, hone_dtype type);
 /* The algorithm of a product of `name`, for the first of the epilogues that the library has. p has no pointers, and as
  * many rows as you like. */

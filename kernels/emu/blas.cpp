@@ -48,10 +48,6 @@ void set(char *p, int64_t i, int type, float x) {
     memcpy(p + 2 * i, &h, 2);
 }
 
-double gelu(double x) {
-    if (cuemu_control()->gelu_is_erf) return 0.5 * x * erfc(-x * 0.70710678118654752);
-    return x / (1 + exp(-2 * 0.79788456080286536 * (x + 0.044715 * x * x * x)));
-}
 double gelu_slope(double x) {
     if (cuemu_control()->gelu_is_erf)
         return 0.5 * erfc(-x * 0.70710678118654752) + x * 0.39894228040143268 * exp(-0.5 * x * x);
@@ -59,19 +55,15 @@ double gelu_slope(double x) {
     return s + x * s * (1 - s) * 2 * 0.79788456080286536 * (1 + 3 * 0.044715 * x * x);
 }
 
-bool has_bias(int e) { return e & CUBLASLT_EPILOGUE_BIAS; }
+bool has_bias(int e) { return e == CUBLASLT_EPILOGUE_BIAS; }
 bool has_aux(int e) { return e & 128; }
 bool is_known(int e) {
     switch (e) {
     case CUBLASLT_EPILOGUE_BGRADB:
         return !cuemu_control()->has_no_bgradb;
     case CUBLASLT_EPILOGUE_BIAS:
-    case CUBLASLT_EPILOGUE_GELU_BIAS:
-    case CUBLASLT_EPILOGUE_GELU_AUX_BIAS:
         return !cuemu_control()->has_no_bias;
     case CUBLASLT_EPILOGUE_DEFAULT:
-    case CUBLASLT_EPILOGUE_GELU:
-    case CUBLASLT_EPILOGUE_GELU_AUX:
     case CUBLASLT_EPILOGUE_DGELU:
         return true;
     default:
@@ -152,10 +144,6 @@ void finish(const job &w, int64_t i, int64_t j, float x) {
     x *= w.alpha;
     if (w.beta != 0) x += w.beta * get(w.C, i + j * w.c.ld, w.c.type);
     if (has_bias(w.o.epilogue)) x += get(w.o.bias, i, w.d.type);
-    if (w.o.epilogue & CUBLASLT_EPILOGUE_GELU) {
-        if (has_aux(w.o.epilogue)) set(w.o.aux, i + j * w.o.aux_ld, w.d.type, x);
-        x = (float)gelu(x);
-    }
     if (w.o.epilogue == CUBLASLT_EPILOGUE_DGELU)
         x *= (float)gelu_slope(get(w.o.aux, i + j * w.o.aux_ld, w.d.type));
     set(w.D, i + j * w.d.ld, w.d.type, x);

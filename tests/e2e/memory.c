@@ -40,6 +40,24 @@ TEST(planned_bytes_are_those_allocated) {
     arena_free(a);
 }
 
+TEST(recomputed_layers_keep_the_bits) {
+    static const char *const types[] = {"", "--bf16"};
+    arena *a = command_begin();
+    const char *job = tiny_job(a, "job.json", "out", ",\"max_steps\": 8, \"device\": \"cpu\"");
+    for (int i = 0; i < 2; i++) {
+        const char *sha[3];
+        for (int level = 0; level < 3; level++)
+            sha[level] = text_of(command_json(a,
+                                              "train \"%s\" --json --quiet --overwrite_output_dir true "
+                                              "--gradient_checkpointing %d %s",
+                                              job, level, types[i]),
+                                 "params_sha256");
+        CHECK_STR(sha[1], sha[0]);
+        CHECK_STR(sha[2], sha[0]);
+    }
+    arena_free(a);
+}
+
 static double cache_bytes(arena *a, const char *folder) {
     const char **names;
     int n;

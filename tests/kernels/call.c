@@ -38,3 +38,38 @@ void play_on_ref(hone_call *c, const hone_tick *tick) {
     free(c->work);
     c->work = NULL;
 }
+
+static void move(hone_tensor *t, int n, const char *from, char *to) {
+    for (int i = 0; i < n; i++)
+        if (t[i].p) t[i].p = to + ((char *)t[i].p - from);
+}
+
+void play_on(const cases_on *on, hone_call *c, const hone_tick *tick, void *data, size_t n_bytes) {
+    const hone_device_v1 *table = on->table;
+    hone_device *device = on->device[0];
+    hone_query query = {.op = c->op, .attr = c->attr};
+    hone_call there = *c;
+    hone_queue *queue;
+    void *slab;
+    char why[256];
+    memcpy(query.in, c->in, sizeof query.in);
+    memcpy(query.out, c->out, sizeof query.out);
+    for (int i = 0; i < HONE_MAX_IN; i++) query.in[i].p = NULL;
+    for (int i = 0; i < HONE_MAX_OUT; i++) query.out[i].p = NULL;
+    if (!table->can(&query, why, sizeof why)) test_fail(__FILE__, __LINE__, "%s", why);
+    const size_t tick_at = (n_bytes + 255) / 256 * 256, work_at = tick_at + 256;
+    there.work_bytes = table->work_bytes(&query);
+    CHECK_OK(table->slab_new(device, 0, work_at + there.work_bytes, &slab, err));
+    CHECK_OK(table->choose(device, &query, &there.choice, err));
+    move(there.in, HONE_MAX_IN, data, slab), move(there.out, HONE_MAX_OUT, data, slab);
+    there.work = (char *)slab + work_at;
+    CHECK(!table->queue_new(device, &queue) && !table->put(queue, slab, data, n_bytes));
+    if (tick) {
+        there.tick = (const hone_tick *)(void *)((char *)slab + tick_at);
+        CHECK(!table->put(queue, (char *)slab + tick_at, tick, sizeof *tick));
+    }
+    CHECK(!table->op[c->op](queue, &there) && !table->get(queue, data, slab, n_bytes));
+    CHECK(!table->queue_wait(queue));
+    table->queue_free(queue);
+    table->slab_free(device, slab);
+}

@@ -1,6 +1,8 @@
-/* fused.c - a fused form is the plain ops with their values kept: the same bits on ref. */
+/* fused.c - a fused form is the plain ops with their values kept: the same bits on ref. On cpu and emu, in
+ * bf16: what is computed from a value does not depend on whether it is stored. */
 #include "base/rng.h"
 #include "call.h"
+#include "devices.h"
 #include "test.h"
 
 enum { N = 9, D = 13, E = 6 };
@@ -101,3 +103,80 @@ TEST(norm_backward_with_dropout_and_bias_equals_the_plain_ops) {
     for (int i = 0; i < N * D; i++) sum[i % D] += dx2[i];
     CHECK(!memcmp(ds, ds2, sizeof ds) && !memcmp(dx, dx2, sizeof dx) && !memcmp(dbias, sum, sizeof sum));
 }
+
+/* ---- bf16: a value is rounded as if stored, bound or not ---- */
+enum { ROWS = 35, WIDE = 48, OUT = 40 };
+static struct {
+    _Alignas(16) uint16_t x[ROWS * WIDE], w[OUT * WIDE], res[ROWS * WIDE], bias[WIDE], gamma[WIDE],
+        beta[WIDE], y[ROWS * WIDE], bare[ROWS * WIDE], kept[ROWS * WIDE], z[ROWS * WIDE];
+    _Alignas(16) float mean[ROWS + 1], rstd[ROWS + 1], mean2[ROWS + 1], rstd2[ROWS + 1];
+    _Alignas(16) hone_key key[ROWS];
+} now;
+
+static void fill_bf16(uint16_t *x, int n, int stream) {
+    for (int i = 0; i < n; i++) {
+        const float v = (float)rng_normal(3, RNG_TEST, (uint64_t)stream, (uint64_t)i);
+        uint32_t bits;
+        memcpy(&bits, &v, sizeof bits);
+        x[i] = (uint16_t)(bits >> 16);
+    }
+}
+static void fill_now(void) {
+    fill_bf16(now.x, ROWS * WIDE, 1), fill_bf16(now.w, OUT * WIDE, 2), fill_bf16(now.res, ROWS * WIDE, 3);
+    fill_bf16(now.bias, WIDE, 4), fill_bf16(now.gamma, WIDE, 5), fill_bf16(now.beta, WIDE, 6);
+    for (uint32_t n = 0; n < ROWS; n++) now.key[n] = (hone_key){n, 1};
+}
+static hone_tensor halves(uint16_t *p, int rows, int width) { return tensor_of(p, HONE_BF16, rows, width); }
+static void play_now(const cases_on *on, hone_call *c) { play_on(on, c, &tick, &now, sizeof now); }
+
+/* kept: pre. */
+static void check_linear(const char *device, int width) {
+    const cases_on on = devices_open(device);
+    fill_now();
+    for (int kind = HONE_ACT_GELU; kind <= HONE_ACT_TANH; kind++) {
+        hone_call c = {.op = HONE_OP_LINEAR_FWD, .attr.linear.act = kind};
+        bind(&c, "x", halves(now.x, ROWS, width)), bind(&c, "w", halves(now.w, OUT, width));
+        bind(&c, "bias", halves(now.bias, OUT, 0)), bind(&c, "y", halves(now.bare, ROWS, OUT));
+        play_now(&on, &c);
+        bind(&c, "y", halves(now.y, ROWS, OUT)), bind(&c, "pre", halves(now.kept, ROWS, OUT));
+        play_now(&on, &c);
+        hone_call a = {.op = HONE_OP_ACT_FWD, .attr.act.kind = kind};
+        bind(&a, "x", halves(now.kept, ROWS, OUT)), bind(&a, "y", halves(now.z, ROWS, OUT));
+        play_now(&on, &a);
+        const size_t bytes = sizeof(uint16_t) * ROWS * OUT;
+        CHECK(!memcmp(now.bare, now.y, bytes) && !memcmp(now.z, now.y, bytes));
+    }
+}
+
+/* kept: s. */
+static void check_norm(const char *device, int width) {
+    const cases_on on = devices_open(device);
+    fill_now();
+    for (int kind = HONE_NORM_LAYER; kind <= HONE_NORM_RMS; kind++) {
+        hone_call c = {.op = HONE_OP_NORM_FWD, .attr = {.p = 0.1f, .site = 3, .norm = {kind, 1e-5}}};
+        bind(&c, "gamma", halves(now.gamma, width, 0)), bind(&c, "beta", halves(now.beta, width, 0));
+        if (kind == HONE_NORM_LAYER) bind(&c, "mean", tensor_of(now.mean, HONE_F32, ROWS, 0));
+        bind(&c, "rstd", tensor_of(now.rstd, HONE_F32, ROWS, 0));
+        hone_call plain = c;
+        plain.attr.p = 0;
+        bind(&c, "x", halves(now.x, ROWS, width)), bind(&c, "bias", halves(now.bias, width, 0));
+        bind(&c, "res", halves(now.res, ROWS, width)), bind(&c, "key", tensor_of(now.key, HONE_KEY, ROWS, 0));
+        bind(&c, "y", halves(now.bare, ROWS, width));
+        play_now(&on, &c);
+        memcpy(now.mean2, now.mean, sizeof now.mean), memcpy(now.rstd2, now.rstd, sizeof now.rstd);
+        bind(&c, "y", halves(now.y, ROWS, width)), bind(&c, "s", halves(now.kept, ROWS, width));
+        play_now(&on, &c);
+        const size_t bytes = sizeof(uint16_t) * (size_t)(ROWS * width);
+        CHECK(!memcmp(now.bare, now.y, bytes));
+        CHECK(!memcmp(now.mean2, now.mean, sizeof now.mean) && !memcmp(now.rstd2, now.rstd, sizeof now.rstd));
+        bind(&plain, "x", halves(now.kept, ROWS, width)), bind(&plain, "y", halves(now.z, ROWS, width));
+        play_now(&on, &plain);
+        CHECK(!memcmp(now.z, now.y, bytes));
+        CHECK(!memcmp(now.mean2, now.mean, sizeof now.mean) && !memcmp(now.rstd2, now.rstd, sizeof now.rstd));
+    }
+}
+
+TEST(cpu_activations_read_the_stored_sum) { check_linear("cpu", WIDE), check_linear("cpu", 13); }
+TEST(emu_activations_read_the_stored_sum) { check_linear("emu", WIDE), check_linear("emu", 13); }
+TEST(cpu_norms_read_the_stored_sum) { check_norm("cpu", WIDE), check_norm("cpu", 13); }
+TEST(emu_norms_read_the_stored_sum) { check_norm("emu", WIDE), check_norm("emu", 13); }
