@@ -20,6 +20,14 @@ static hone_device *open_with(const hone_device_v1 *table, int n_threads) {
     return opened[n_opened++].device;
 }
 
+static int plays_all(void) {
+#ifdef HONE_SANITIZED
+    return getenv("HONE_LONG_TESTS") != NULL;
+#else
+    return 1;
+#endif
+}
+
 cases_on devices_open(const char *name) {
     char file[512];
     snprintf(file, sizeof file, "%s/lib/hone/libhone_%s.so", HONE_BUILD_FOLDER, name);
@@ -28,8 +36,9 @@ cases_on devices_open(const char *name) {
     cases_on on = {.table = device_load(name, &err), .ref = device_load("ref", &err)};
     if (!on.table || !on.ref) test_fail(__FILE__, __LINE__, "%s", err.text);
     on.ref_device = open_with(on.ref, 1);
-    on.n_devices = strcmp(name, "ref") ? 3 : 1;
+    on.n_devices = strcmp(name, "ref") && plays_all() ? 3 : 1;
     for (int i = 0; i < on.n_devices; i++) on.device[i] = open_with(on.table, i + 1);
+    if (!plays_all()) on.n_devices = 0; /* the one has none to agree with */
     return on;
 }
 
@@ -43,8 +52,7 @@ static int may_refuse(const cases_on *on, const cases_case *k) {
     return k->op == HONE_OP_XENT && k->attr.loss.focal_gamma != 0;
 }
 
-/* Under a sanitizer a case takes some hundred times as long, and what it finds does not depend on values: there, unless
- * HONE_LONG_TESTS is set, a case is played only if it pairs its type with a setting that no case before it did. */
+/* What chosen cases have shown: pairs of a type and a setting. */
 typedef struct {
     uint64_t pair[4096];
     int n;
@@ -92,32 +100,50 @@ static int shows_something(shown *to, const cases_case *k) {
         n += is_new(to, k, '+', hash);
     }
     const int is_loss = k->op >= HONE_OP_XENT && k->op <= HONE_OP_SPAN_XENT;
-    n += is_loss
-             ? is_new(to, k, 'a', (uint64_t)(k->attr.loss.smoothing > 0) * 2 + (k->attr.loss.focal_gamma > 0))
-             : is_new(to, k, 'a',
-                      (uint64_t)k->attr.act.kind); /* of act, norm, linear, attention: the first word */
-    n += is_new(to, k, 'p', (uint64_t)(k->attr.p > 0) * 2 + (k->attr.p_out > 0));
-    n += is_new(to, k, 'm', (uint64_t) !!k->pad * 4 + (uint64_t) !!k->in_place * 2 + (uint64_t) !!k->no_list);
+    const int kind = k->attr.act.kind; /* of a norm, an activation, a mask: the first word */
+    n +=
+        is_new(to, k, 'a',
+               is_loss ? (k->attr.loss.smoothing > 0) + 2u * (k->attr.loss.focal_gamma > 0) : (unsigned)kind);
+    n += is_new(to, k, 'p', (k->attr.p > 0) + 2u * (k->attr.p_out > 0));
+    n += is_new(to, k, 'm', (k->pad > 0) + 2u * (k->in_place > 0) + 4u * (k->no_list > 0));
     return n + is_new(to, k, 't', (uint64_t)k->trap) > 0;
 }
 
 typedef struct {
-    const cases_on *on;
     hone_op first, last;
     cases_mode mode;
-    int n_passed, n_failed, n_refused, n_left; /* left out: they show nothing new */
-    int is_long;
+    cases_visit *visit;
+    void *arg;
+    int n_left;
     shown shown;
+} choice;
+
+static int choose(void *arg, const cases_case *k) {
+    choice *c = arg;
+    if (k->op < c->first || k->op > c->last || !(k->modes & c->mode)) return 1;
+    if (plays_all()) return c->visit(c->arg, k);
+    if (!is_short(k) || !shows_something(&c->shown, k)) return c->n_left++, 1;
+    cases_case whole = *k;
+    whole.row_letter = 0;
+    return c->visit(c->arg, &whole);
+}
+
+void devices_each(hone_op first, hone_op last, cases_mode mode, cases_visit *visit, void *arg) {
+    static choice c;
+    c = (choice){.first = first, .last = last, .mode = mode, .visit = visit, .arg = arg};
+    cases_each(choose, &c);
+    if (c.n_left) fprintf(stderr, "  %d cases left out; HONE_LONG_TESTS=1 plays all\n", c.n_left);
+}
+
+typedef struct {
+    const cases_on *on;
+    cases_mode mode;
+    int n_passed, n_failed, n_refused;
     char said[400];
 } tally;
 
-static int play_one(void *arg, const cases_case *listed) {
+static int play_one(void *arg, const cases_case *k) {
     tally *t = arg;
-    cases_case alone = *listed; /* without parts of its rows, which are for bits */
-    alone.row_letter = 0;
-    const cases_case *k = t->is_long ? listed : &alone;
-    if (k->op < t->first || k->op > t->last || !(k->modes & t->mode)) return 1;
-    if (!t->is_long && (!is_short(k) || !shows_something(&t->shown, k))) return t->n_left++, 1;
     cases_result r;
     const cases_outcome outcome =
         t->mode == CASES_GRAD ? cases_grad(t->on, k, &r) : cases_check(t->on, k, &r);
@@ -134,16 +160,8 @@ static int play_one(void *arg, const cases_case *listed) {
 }
 
 void devices_play(const cases_on *on, hone_op first, hone_op last, cases_mode mode) {
-    static tally t;
-    cases_on once = *on; /* without others to agree with */
-    once.n_devices = 0;
-    t = (tally){.on = on, .first = first, .last = last, .mode = mode, .is_long = 1};
-#ifdef HONE_SANITIZED
-    t.is_long = getenv("HONE_LONG_TESTS") != NULL;
-#endif
-    if (!t.is_long) t.on = &once;
-    cases_each(play_one, &t);
-    if (t.n_left) fprintf(stderr, "  %d cases, %d not played: HONE_LONG_TESTS=1\n", t.n_passed, t.n_left);
+    tally t = {.on = on, .mode = mode};
+    devices_each(first, last, mode, play_one, &t);
     if (t.n_failed)
         test_fail(__FILE__, __LINE__, "%d of %d cases failed, the first: %s", t.n_failed,
                   t.n_failed + t.n_passed, t.said);
