@@ -141,9 +141,11 @@ static void run_in_child(const test_case *t, int to) {
     exit(0); /* not _exit: the leak checker speaks at exit */
 }
 
+static int timeout_s(void) { return getenv("HONE_LONG_TESTS") ? 100 * TIMEOUT_S : TIMEOUT_S; }
+
 /* Read what the child reports until it closes the pipe; 0 if it took too long. */
 static int read_report(int from, char *line, size_t room) {
-    const time_t end = time(NULL) + TIMEOUT_S;
+    const time_t end = time(NULL) + timeout_s();
     size_t n = 0;
     for (;;) {
         struct pollfd wait = {.fd = from, .events = POLLIN};
@@ -183,7 +185,7 @@ static outcome run_test(const test_case *t) {
     kill(-child, SIGKILL); /* what the test started and left behind */
     remove_folder();
 
-    if (!in_time) return printf("FAIL %s: took longer than %d s\n", t->name, TIMEOUT_S), FAILED;
+    if (!in_time) return printf("FAIL %s: took longer than %d s\n", t->name, timeout_s()), FAILED;
     if (line[0] == 'F') return printf("FAIL %s: %s\n", t->name, line + 1), FAILED;
     if (line[0] == 'S') return printf("skip %s: %s\n", t->name, line + 1), SKIPPED;
     if (WIFSIGNALED(status))

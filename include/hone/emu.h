@@ -2,8 +2,9 @@
  *
  * The CUDA sources are built three times: by nvcc (device cuda), and as plain C++ for a CPU as emu and as emu_count, which
  * counts every access to memory, and in which the seeded bugs of the kernels can be switched on. Builds with sanitizers
- * have emu_mutant instead, without counts. Both export HONE_EMU_SYMBOL beside the table. Counts are of what a GPU's memory system would see: accesses of a warp
- * by one instruction are one request. They are exact, repeatable, and say nothing about time. */
+ * have no emu_count; there the bugs are in emu, which cannot count. Both export HONE_EMU_SYMBOL beside the table. Counts
+ * are of what a GPU's memory system would see: accesses of a warp by one instruction are one request. They are exact,
+ * repeatable, and say nothing about time. */
 #ifndef HONE_EMU_H
 #define HONE_EMU_H
 #include <stdint.h>

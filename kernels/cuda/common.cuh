@@ -17,7 +17,7 @@
 extern "C" {
 #include "hone/device.h"
 }
-/* MUTANT(n): a seeded bug that tests switch on in the emulated device emu_mutant, to see that they would find it. */
+/* MUTANT(n): a seeded bug that tests switch on in the emulated device, to see that they would find it. */
 #ifndef MUTANT
 #define MUTANT(n) false
 #endif

@@ -1,6 +1,6 @@
 # The CUDA sources, built for a GPU by nvcc (HONE_CUDA), and always as plain C++ against kernels/emu: as emu, and as emu_count,
 # which counts what kernels ask of memory and in which seeded bugs can be switched on; sanitized builds, which cannot count,
-# have emu_mutant instead.
+# have the switch in emu itself, so that they compile the kernels once.
 file(GLOB FILES_cuda CONFIGURE_DEPENDS kernels/cuda/*.cu)
 file(GLOB LIMITS_cuda CONFIGURE_DEPENDS kernels/cuda/limits*.c)
 file(GLOB FILES_emu CONFIGURE_DEPENDS kernels/emu/*.cpp)
@@ -9,7 +9,7 @@ list(FILTER FILES_emu EXCLUDE REGEX "/(count|mutant)\\.cpp$")
 set(CMAKE_CXX_STANDARD 17)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")
-set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g3")
+set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1")
 set_source_files_properties(${FILES_cuda} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-xc++")
 
 # hone_emulated(NAME MACHINE FLAGS): the device libhone_NAME.so; the file MACHINE beside the machine's others, FLAGS for the
@@ -39,10 +39,11 @@ function(hone_emulated name machine flags)
   add_custom_target(hone_${name})
   add_dependencies(hone_${name} hone_${name}_device)
 endfunction()
-hone_emulated(emu "" "")
 if(HONE_SANITIZE)
-  hone_emulated(emu_mutant kernels/emu/mutant.cpp "")
-else() # the compiler's calls of ThreadSanitizer go to count.cpp
+  hone_emulated(emu kernels/emu/mutant.cpp "-DHONE_EMU_MUTANT")
+else()
+  hone_emulated(emu "" "")
+  # the compiler's calls of ThreadSanitizer go to count.cpp
   hone_emulated(emu_count kernels/emu/count.cpp "-fsanitize=thread;-Wno-class-memaccess")
 endif()
 

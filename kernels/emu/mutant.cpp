@@ -1,4 +1,4 @@
-/* mutant.cpp - the switch of the seeded bugs, in the device emu_mutant, which sanitized builds have instead of emu_count. */
+/* mutant.cpp - the switch of the seeded bugs, in the device emu of sanitized builds, which have no emu_count. */
 #include "cuemu.h"
 
 #include "hone/emu.h"

@@ -5,9 +5,16 @@
 #include "base/host.h"
 #include "cases/cases.h"
 
-/* The device beside ref, opened with 1, 2 and 3 threads; ref itself is opened once. The test is skipped where
- * the device was not built, and fails where it was built but does not open. */
+/* The device beside ref, opened with 1, 2 and 3 threads, under a sanitizer with 1; ref itself is opened
+ * once. The test is skipped where the device was not built, and fails where it was built but does not
+ * open. */
 cases_on devices_open(const char *name);
+
+/* Visit the cases from op `first` to op `last` that take part in mode. A sanitizer makes them slow, and
+ * what it finds does not depend on values: there, unless HONE_LONG_TESTS is set, a case is visited only if
+ * it is short and pairs its type with a setting that no case of its op before it did, and then without
+ * parts of its rows. */
+void devices_each(hone_op first, hone_op last, cases_mode mode, cases_visit *visit, void *arg);
 
 /* Play the cases from op `first` to op `last` in mode and fail the test with the first few that do not pass.
  */

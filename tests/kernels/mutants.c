@@ -23,7 +23,7 @@ enum { HAS_THREAD = 0, HAS_ADDRESS = 0 };
 #endif
 
 #ifdef HONE_SANITIZED
-#define DEVICE "emu_mutant"
+#define DEVICE "emu"
 #else
 #define DEVICE "emu_count"
 #endif
