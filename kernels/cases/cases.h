@@ -46,6 +46,7 @@ typedef struct {
     const char *rule;           /* grad: instead of the op's own rule, for fused forms, which have none */
     double bound, bound_narrow; /* largest error of a result in fp32, and with bf16 storage, relative to */
     double floor;               /*   max(|value|, root mean square of the result, floor) */
+    double bound_ref;           /* instead of bound for ref in fp32, which adds in natural order; 0: bound */
     const char *why;            /* where the bound comes from */
     void (*fill)(struct cases_values *v); /* the family's contents */
 } cases_case;

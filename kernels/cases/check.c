@@ -41,6 +41,7 @@ static double bound_of(const cases_values *v, int operand) {
     const hone_operand *o = &v->op->out[operand - v->op->n_in];
     const int is_narrow = v->k->dtype == HONE_BF16 || v->k->dtype == HONE_F16;
     const int of_rounded = o->type != 'f' || v->k->op == HONE_OP_NORM_FWD || !strcmp(o->name, "dbias");
+    if (v->k->bound_ref && v->on->table == v->on->ref) return v->k->bound_ref;
     return is_narrow && of_rounded ? v->k->bound_narrow : v->k->bound;
 }
 

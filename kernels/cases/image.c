@@ -1,6 +1,6 @@
 /* image.c - a case in a device's memory: one slab with red zones between the operands, so that a write that
- * misses its place is seen. Results begin as NaN: what is not written is seen too. So do the ends of padded rows:
- * what is read there is seen. */
+ * misses its place is seen. Results begin as NaN: what is not written is seen too. So do the ends of padded rows and
+ * the workspace: what is read there is seen. */
 #include "harness.h"
 
 enum { RED_BYTES = 256, CANARY = 0xA5 };
@@ -187,6 +187,7 @@ int image_init(image *im, const cases_values *v, hone_dtype compute, const hone_
     im->after = malloc(im->n_bytes);
     if (!im->before || !im->after) abort();
     memset(im->before, CANARY, im->n_bytes);
+    memset(im->before + im->work_at, 0xff, im->work_bytes);
     for (int i = 0; i < v->op->n_in + v->op->n_out; i++)
         if (v->v[i].bound && lender_of(v, i) < 0) write_operand(im, i);
     memcpy(im->before + im->tick_at, &v->tick, sizeof v->tick);

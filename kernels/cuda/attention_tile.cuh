@@ -58,12 +58,19 @@ __device__ __forceinline__ void copy_rows(uint4 *tile, Rows<const T> from, int64
         async_copy16(tile + place<K>(r, chunk), from.at(row < 0 ? 0 : row, column + 8 * chunk), row >= 0);
     }
 }
-/* A warp stores columns of its rows of a tile: where(r) as above, -1: not stored. */
+/* The j-th row whose half a warp stores: eight lanes meet all banks if rows r and r + 4, which the swizzle sends to other
+ * halves, are neighbours. */
+template <int K> __device__ __forceinline__ int row_of_half(int j) {
+    constexpr int BIT = K == 64 ? 0 : 1;
+    return (j & ~(4 | 1 << BIT)) | (j >> 2 & 1) << BIT | (j >> BIT & 1) << 2;
+}
+/* A warp stores columns of its rows of a tile, a multiple of 8: where(r) as above, -1: not stored. */
 template <int K, typename T, typename F>
 __device__ __forceinline__ void store_rows(const uint4 *tile, int row0, int n_rows, int chunk0, int n_chunks, Rows<T> to,
                                            int64_t column, F where) {
     for (int x = lane_id(); x < n_rows * n_chunks; x += 32) {
-        const int r = x / n_chunks, chunk = chunk0 + x % n_chunks;
+        const bool is_half = K <= 64 && n_chunks == K / 16;
+        const int r = is_half ? row_of_half<K>(x / n_chunks) : x / n_chunks, chunk = chunk0 + x % n_chunks;
         const int64_t row = where(r);
         if (row >= 0) store16(to.at(row, column + 8 * chunk), load16(tile + place<K>(row0 + r, chunk)));
     }
