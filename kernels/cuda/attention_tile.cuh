@@ -120,7 +120,7 @@ __device__ __forceinline__ const attention_unit *bin_of(const attention_counts *
 __device__ __forceinline__ int64_t bin_query(const attention_unit *unit, int r) {
     const attention_unit &u = unit[r / UNIT_ROWS];
     const int i = u.first * UNIT_ROWS + r % UNIT_ROWS;
-    return i < u.q_len + MUTANT(26) ? u.q_row + i : -1;
+    return i < u.q_len + 4 * MUTANT(26) ? u.q_row + i : -1;
 }
 __device__ __forceinline__ int64_t bin_key(const attention_unit *unit, int r) {
     const attention_unit &u = unit[r / UNIT_ROWS];

@@ -166,6 +166,15 @@ static hone_query forward(int64_t N, int64_t I, int64_t O, hone_dtype dtype) {
     return q;
 }
 
+/* The gradient of what an activation saw: where the library's slope of GELU may be taken. */
+static hone_query backward_through_act(int64_t N, int64_t I, int64_t O, hone_dtype dtype) {
+    hone_query q = {.op = HONE_OP_LINEAR_BWD};
+    q.in[0] = (hone_tensor){.dim = {N, O, 1}, .ld = O, .n_dims = 2, .dtype = dtype};
+    q.in[1] = (hone_tensor){.dim = {O, I, 1}, .ld = I, .n_dims = 2, .dtype = dtype};
+    q.in[2] = q.out[0] = (hone_tensor){.dim = {N, I, 1}, .ld = I, .n_dims = 2, .dtype = dtype};
+    return q;
+}
+
 /* Chooses for the product of 7 x 5; how many products the library was given meanwhile. */
 static int choose(const hone_device_v1 *table, hone_device *d, int64_t rows) {
     void *choice = NULL, *again = NULL;
@@ -240,7 +249,7 @@ TEST(emu_gelu_of_the_library_is_taken_in_the_tanh_form_only) {
         machine->gelu_is_erf = is_erf;
         CHECK_OK(open_on(table, &d, 0, err));
         for (hone_dtype dtype = HONE_F32; dtype <= HONE_F16; dtype++) {
-            hone_query q = forward(64, 16, 16, dtype);
+            hone_query q = backward_through_act(64, 16, 16, dtype);
             void *choice;
             q.attr.linear.act = HONE_ACT_GELU_TANH;
             *said = 0;
