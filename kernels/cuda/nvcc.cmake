@@ -131,7 +131,7 @@ cmake_path(GET CUDA_cudart PARENT_PATH cudart_folder)
 cmake_path(GET CUDA_cublasLt PARENT_PATH cublas_folder)
 set(cuda_rpath "$ORIGIN" ${cudart_folder} ${cublas_folder})
 list(REMOVE_DUPLICATES cuda_rpath)
-add_library(hone_cuda_device MODULE ${cuda_objects} kernels/cuda/limits.c)
+add_library(hone_cuda_device MODULE ${cuda_objects} ${LIMITS_cuda})
 set_source_files_properties(${cuda_objects} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
 set_target_properties(hone_cuda_device PROPERTIES OUTPUT_NAME hone_cuda LINKER_LANGUAGE CXX C_VISIBILITY_PRESET hidden
   LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/hone BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "${cuda_rpath}")
