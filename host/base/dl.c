@@ -135,8 +135,12 @@ const hone_device_v1 *device_try(const char *name, hone_err *err) {
     return status ? NULL : table;
 }
 
+/* Has a driver made a GPU known here? Opening the plugin to hear that there is none would take its libraries, and with
+ * them tens of MiB and milliseconds, into every run. */
+static int gpu_is_known(void) { return file_exists("/dev/nvidiactl") || file_exists("/dev/dxg"); }
+
 const hone_device_v1 *device_pick(const char *name, hone_err *err) {
     if (strcmp(name, "auto")) return device_load(name, err);
-    const hone_device_v1 *table = device_try("cuda", NULL);
+    const hone_device_v1 *table = gpu_is_known() ? device_try("cuda", NULL) : NULL;
     return table ? table : device_load("cpu", err);
 }

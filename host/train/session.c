@@ -83,28 +83,12 @@ dataset_options session_dataset_options(const session *s, int64_t max_samples) {
 
 /* ---- planning and starting ---- */
 
-/* auto: the first of these that this machine has. */
-static const hone_device_v1 *find_device(session *s) {
-    static const char *const preferred[] = {"cuda", "cpu"};
-    hone_device *device;
-    hone_err why = {0};
-    for (int i = 0; i < 2; i++) {
-        const hone_device_v1 *table = device_load(preferred[i], &why);
-        if (!table || table->open(&device, pool_host(s->pool), 0, &why)) continue;
-        table->close(device);
-        return table;
-    }
-    return NULL;
-}
-
 /* The pure functions are enough to plan; `live`: the device itself. */
 static hone_status choose_device(session *s, int live, hone_err *err) {
     const char *name = s->job->device;
     if (s->table) return HONE_OK;
-    if (!strcmp(name, "auto")) s->table = find_device(s);
-    if (!s->table && !strcmp(name, "auto")) name = "cpu"; /* says why not */
-    if (!s->table && !live) s->table = plan_device(name);
-    if (!s->table) s->table = device_load(name, err);
+    if (!live && strcmp(name, "auto")) s->table = plan_device(name);
+    if (!s->table) s->table = device_pick(name, err);
     if (!s->table) return HONE_EUSAGE;
     s->device = s->table->name;
     return HONE_OK;

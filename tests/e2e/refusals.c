@@ -85,7 +85,7 @@ TEST(a_job_that_cannot_be_is_refused_before_anything_is_made) { /* C6 - C8, C13 
     } cases[] = {
         {2, "--warmup_ratio 0 --warmup_steps 90", "warmup_steps: 90 of 60 steps in all"},
         {2, "--max_seq_length 1024", "max_seq_length: 1024 > 48, the model's position rows"},
-        {2, "--device cuda", "device cuda"},
+        {2, "--device cuda", "cuda"}, /* not built, or no driver */
         {2, "--device cpu --fp16", "fp16: true, but device cpu computes in fp32, bf16"},
         {2, "--device ref --bf16", "bf16: true, but device ref computes in f64, fp32"},
         {2, "--device gpu", "gpu"},
