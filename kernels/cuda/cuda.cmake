@@ -48,7 +48,7 @@ if(HONE_SANITIZE)
 else()
   hone_emulated(emu "" "")
   # the compiler's calls of ThreadSanitizer go to count.cpp
-  hone_emulated(emu_count kernels/emu/count.cpp "-fsanitize=thread;-Wno-class-memaccess")
+  hone_emulated(emu_count kernels/emu/count.cpp "-fsanitize=thread;$<$<CXX_COMPILER_ID:GNU>:-Wno-class-memaccess>")
 endif()
 
 option(HONE_CUDA "build libhone_cuda.so with nvcc" OFF)
