@@ -296,6 +296,12 @@ void __tsan_vptr_read(void **) {}
     int __tsan_atomic##bits##_compare_exchange_strong(volatile uint##bits##_t *p, uint##bits##_t *found,     \
                                                       uint##bits##_t x, int, int) {                          \
         return __atomic_compare_exchange_n(p, found, x, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);          \
+    }                                                                                                        \
+    uint##bits##_t __tsan_atomic##bits##_compare_exchange_val(volatile uint##bits##_t *p, /* clang's */      \
+                                                              uint##bits##_t found, uint##bits##_t x, int,   \
+                                                              int) {                                         \
+        __atomic_compare_exchange_n(p, &found, x, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                \
+        return found;                                                                                        \
     }
 ATOMICS(8)
 ATOMICS(32)
