@@ -49,13 +49,10 @@ static void close_run(opened *o) {
     config_free(o->config);
 }
 
-/* The emulated GPU, only where all its kernels are there. */
+/* The emulated GPU is not part of every build. */
 static int plays_all(const char *device) {
     hone_err err = {0};
-    const hone_device_v1 *table = device_load(device, &err);
-    hone_query q = {.op = HONE_OP_LINEAR_BWD_W};
-    char why[256];
-    return table && (table->can(&q, why, sizeof why) || !strstr(why, "is not played yet"));
+    return device_load(device, &err) != NULL;
 }
 
 TEST(run_reserves_the_planned_bytes) {

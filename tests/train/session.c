@@ -64,13 +64,10 @@ static void end(live *l) {
     arena_free(l->a);
 }
 
-/* The devices that play the whole model: the emulated GPU only where all its kernels are there. */
+/* The emulated GPU is not part of every build. */
 static int is_played(const char *device) {
     hone_err err = {0};
-    const hone_device_v1 *table = device_load(device, &err);
-    hone_query q = {.op = HONE_OP_LINEAR_BWD_W};
-    char why[256];
-    return table && (table->can(&q, why, sizeof why) || !strstr(why, "is not played yet"));
+    return device_load(device, &err) != NULL;
 }
 static int begin_if_played(live *l, const char *device) {
     if (!is_played(device)) return 0;
