@@ -302,7 +302,7 @@ static int by_name(const void *a, const void *b) {
     return strcmp((*(const hone_param *const *)a)->name, (*(const hone_param *const *)b)->name);
 }
 
-/* The rank whose hash of parameter i stands alone against most of the others; with two ranks nobody can say which. */
+/* The rank whose hash of parameter i stands against most of the others. */
 static int odd_rank(const uint64_t *hash, int n_params, int n, int i) {
     for (int r = 0; r < n; r++) {
         int same = 0;
@@ -333,10 +333,16 @@ hone_status session_compare_ranks(session *s, int64_t step, hone_err *err) {
     for (int i = 0; i < p->n_params && !status; i++)
         for (int r = 1; r < n && !status; r++) {
             if (all[row * (size_t)r + (size_t)i] == all[i]) continue;
-            status = hone_fail(err, HONE_ENOTFINITE,
-                               "step %lld: rank %d has other bits in %s than the others: silent corruption "
-                               "of its memory or processor",
-                               (long long)step, odd_rank(all, p->n_params, n, i), p->param[i + 1].name);
+            if (n == 2) /* nobody can say which of the two is right */
+                status = hone_fail(err, HONE_ENOTFINITE,
+                                   "step %lld: ranks 0 and 1 have unlike bits in %s: silent corruption of a memory "
+                                   "or processor",
+                                   (long long)step, p->param[i + 1].name);
+            else
+                status = hone_fail(err, HONE_ENOTFINITE,
+                                   "step %lld: rank %d has other bits in %s than the others: silent corruption of "
+                                   "its memory or processor",
+                                   (long long)step, odd_rank(all, p->n_params, n, i), p->param[i + 1].name);
             hone_hint(
                 err,
                 "take that machine out; resume_from_checkpoint: true goes on from the newest checkpoint");
