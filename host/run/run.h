@@ -57,8 +57,13 @@ typedef struct {
     float loss, norm;
     int32_t ok;
     hone_tick tick; /* after the step */
+    uint64_t
+        marks; /* a hash of the step's bits: SQSUM's partial sums (one of each 8,192 elements of the gradient), and a
+                      * window of 65,536 elements, another one in each step: their gradients, and weights after it. Over
+                      * the window it is a sum, so parts of it may be hashed apart and added */
 } run_result;
-hone_status run_ask(run *r, hone_err *err);
+hone_status run_ask(run *r, int64_t step,
+                    hone_err *err); /* step: which one it is, from 0: decides the window */
 hone_status run_hear(run *r, run_result *out, hone_err *err);
 int run_is_asked(const run *r); /* a result is still to be heard */
 

@@ -6,6 +6,7 @@
 
 #include "train/train.h"
 #include "base/err.h"
+#include "base/hash.h"
 
 #define COMPARE_STEPS 100 /* between two comparisons of the ranks' weights */
 
@@ -118,7 +119,7 @@ static hone_status give_step(training *t, hone_err *err) {
     *g = (given_step){.rate = schedule_rate(&t->rate, t->given), .from_ns = clock_ns()};
     HONE_TRY(play_micro_batches(t, g, err));
     HONE_TRY(run_play(t->s->run, HONE_UPDATE_WEIGHTS, 0, t->s->rows, err));
-    HONE_TRY(run_ask(t->s->run, err));
+    HONE_TRY(run_ask(t->s->run, t->given, err));
     t->given++;
     return HONE_OK;
 }
@@ -224,6 +225,10 @@ static hone_status compare_ranks(training *t, hone_err *err) {
 
 static hone_status after_step(training *t, hone_err *err) {
     int is_best = 0;
+    if (t->replay) {
+        HONE_TRY(replay_step(t, err));
+        return sig_check(err);
+    }
     if (evaluates_after(t, t->step) && !is_delayed(t)) {
         t->owes_evaluation = 1;
         HONE_TRY(evaluate_now(t, &is_best, err));
@@ -295,14 +300,25 @@ static hone_status hear_step(training *t, hone_err *err) {
                     t->loss_samples ? t->loss_sum / (double)t->loss_samples : (double)r.loss, g->rate,
                     t->smooth_speed, per_step * (double)(t->steps.total - t->step));
     run_end(t->s->run); /* the log, evaluations and checkpoints may allocate; playing may not */
+    t->chain = chain_next(t->chain, &r);
+    record_chain(t->record, t->step, t->chain);
     log_step(t, &r, g->rate, t->smooth_speed);
     return after_step(t, err);
 }
 
+uint64_t chain_next(uint64_t chain, const run_result *r) {
+    uint32_t loss, norm;
+    memcpy(&loss, &r->loss, 4);
+    memcpy(&norm, &r->norm, 4);
+    const uint64_t words[] = {chain, (uint64_t)loss << 32 | norm,
+                              (uint64_t)r->tick.loss_scale << 32 | (uint32_t)r->ok, r->marks};
+    return hash64(words, sizeof words, 0);
+}
+
 /* May the next step be given before this one has been answered for? Not where somebody looks at the weights. */
 static int goes_on_after(const training *t, int64_t step) {
-    return run_is_late(t->s->run) && step < t->steps.total && !evaluates_after(t, step) &&
-           !saves_after(t, step) && sig_wished() == SIG_NOTHING;
+    return run_is_late(t->s->run) && step < t->last && !evaluates_after(t, step) && !saves_after(t, step) &&
+           sig_wished() == SIG_NOTHING;
 }
 
 /* All ranks end at the same step, the one before which one of them has heard a signal. */
@@ -331,11 +347,12 @@ static hone_status one_turn(training *t, hone_err *err) {
 
 static hone_status play_steps(training *t, hone_err *err) {
     int is_best;
-    if (t->job->eval_on_start && t->step == 0 && t->in->validation) HONE_TRY(evaluate_now(t, &is_best, err));
-    if (t->owes_evaluation) HONE_TRY(after_step(t, err));
+    if (t->job->eval_on_start && t->step == 0 && !t->replay && t->in->validation)
+        HONE_TRY(evaluate_now(t, &is_best, err));
+    if (t->owes_evaluation && !t->replay) HONE_TRY(after_step(t, err));
     HONE_TRY(run_get(t->s->run, t->s->plan->tick, &t->tick, err));
     t->given = t->step;
-    while (t->given < t->steps.total && !t->stop) {
+    while (t->given < t->last && !t->stop) {
         prepare_step(t);
         run_begin(t->s->run);
         const hone_status status = one_turn(t, err);
@@ -345,4 +362,7 @@ static hone_status play_steps(training *t, hone_err *err) {
     return HONE_OK;
 }
 
-hone_status train_loop(training *t, hone_err *err) { return obey_signal(t, play_steps(t, err), err); }
+hone_status train_loop(training *t, hone_err *err) {
+    const hone_status status = play_steps(t, err);
+    return t->replay ? status : obey_signal(t, status, err);
+}

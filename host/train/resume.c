@@ -220,10 +220,14 @@ static hone_status read_optimizer(training *t, const char *folder, hone_err *err
 
 /* ---- states ---- */
 
-static double read_hex(const json *root, const char *name) {
+static uint64_t read_bits(const json *root, const char *name) {
     const json *v = json_get(root, name);
+    return v && v->kind == JSON_STRING ? strtoull(v->string.p, NULL, 16) : 0;
+}
+
+static double read_hex(const json *root, const char *name) {
     double x = 0;
-    const uint64_t bits = v && v->kind == JSON_STRING ? strtoull(v->string.p, NULL, 16) : 0;
+    const uint64_t bits = read_bits(root, name);
     memcpy(&x, &bits, 8);
     return x;
 }
@@ -258,6 +262,7 @@ hone_status resume_training(training *t, const checkpoint *from, hone_err *err) 
         t->loss_sum = read_hex(state, "loss_sum");
         t->total_loss = read_hex(state, "total_loss");
         t->best_metric = read_hex(state, "best_metric");
+        t->chain = read_bits(state, "chain");
         t->saved_step = t->step;
         t->tokenizer_is_saved = !strcmp(t->s->tokenizer_folder, from->path);
         t->stop =

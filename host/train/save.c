@@ -178,6 +178,7 @@ static void print_run_state(training *t, text *out) {
     print_hex(out, "loss_sum", t->loss_sum);
     print_hex(out, "total_loss", t->total_loss);
     print_hex(out, "best_metric", t->best_metric);
+    text_printf(out, ",\n  \"chain\": \"%016llx\"", (unsigned long long)t->chain);
     text_str(out, "\n}\n");
 }
 

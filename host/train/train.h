@@ -5,6 +5,7 @@
 #include "train/eval.h"
 #include "train/inputs.h"
 #include "train/record.h"
+#include "train/replay.h"
 #include "train/schedule.h"
 #include "train/steps.h"
 
@@ -21,20 +22,23 @@ typedef struct {
     const job *job;
     inputs *in;
     steps steps;
-    step_shards shards;   /* of a step */
-    tree_sum *sum;        /* over ranks; NULL: one process */
+    step_shards shards; /* of a step */
+    tree_sum *sum;      /* over ranks; NULL: one process */
     record *record;
     metrics validation;   /* of the last evaluation */
     eval_batches batches; /* how validation is cut */
-    const char *folder;   /* output_dir */
+    const char *folder;   /* output_dir; NULL: a replay, which writes nothing */
+    const replay *replay; /* that the steps are compared with; NULL: none */
 
-    int64_t step;                    /* optimizer steps done, as far as the device has answered */
-    int64_t given;                   /* steps given to it: step, or one more on a device that is late */
-    given_step given_step[2];        /* by the parity of the step */
-    hone_tick tick;                  /* before the step that is answered for next */
-    uint64_t heard_ns;               /* when it last answered */
-    int64_t rows_played;             /* token rows in this process, with the tails of rungs */
-    int64_t tokens;                  /* real tokens so far */
+    uint64_t chain;           /* of the steps done: a hash over their bits (chain_next); 0 before the first */
+    int64_t step;             /* optimizer steps done, as far as the device has answered */
+    int64_t last;             /* the step after which the loop ends */
+    int64_t given;            /* steps given to it: step, or one more on a device that is late */
+    given_step given_step[2]; /* by the parity of the step */
+    hone_tick tick;           /* before the step that is answered for next */
+    uint64_t heard_ns;        /* when it last answered */
+    int64_t rows_played;      /* token rows in this process, with the tails of rungs */
+    int64_t tokens;           /* real tokens so far */
     int64_t tokens_now, samples_now; /* in this process */
     double loss_sum;                 /* since the last row of the log: sum over samples */
     int64_t loss_samples;
@@ -53,11 +57,11 @@ typedef struct {
     int n_figures;
     double smooth_speed; /* tokens a second */
     int evaluations_without_gain;
-    int stop;            /* early stopping */
-    int owes_evaluation; /* that of this step was ended by a signal: a resumed run begins with it */
-    int has_best;        /* the weights are no longer those of this step, but the best ones */
+    int stop;               /* early stopping */
+    int owes_evaluation;    /* that of this step was ended by a signal: a resumed run begins with it */
+    int has_best;           /* the weights are no longer those of this step, but the best ones */
     int tokenizer_is_saved; /* its files are those of a checkpoint in the run's folder */
-    int64_t saved_step;  /* newest checkpoint, -1: none */
+    int64_t saved_step;     /* newest checkpoint, -1: none */
 } training;
 
 /* Train as the job says, with the other ranks of c (comm_alone: none). summary: one JSON object; people: the same as
@@ -75,6 +79,15 @@ hone_status plan_of_job(session **out, const job *j, pool *p, int64_t tokens, in
 hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json,
                      text *out, hone_err *err);
 
+/* train.c: from the session on to the first step, from a checkpoint or (NULL) the beginning; and all given back. */
+hone_status training_start(training *t, const checkpoint *from, hone_err *err);
+void training_close(training *t);
+/* The folder of the tokenizer that the run reads. */
+const char *training_tokenizer(const job *j, const checkpoint *from);
+
+/* replay.c: are the bits of the step that was just done those of the log? */
+hone_status replay_step(const training *t, hone_err *err);
+
 /* loop.c: the steps, with their evaluations and checkpoints. */
 hone_status train_loop(training *t, hone_err *err);
 /* What a status of this kind asks for, outside the loop too: save (if there is anything that is not) and say
@@ -91,6 +104,11 @@ void print_facts(const training *t, text *out);
 /* resume.c: prints what differs between the job and the checkpoint's, refuses what may not, takes over the
  * state. */
 hone_status resume_training(training *t, const checkpoint *from, hone_err *err);
+
+/* The chain of step hashes: what it is after a step that left these bits of loss, gradient norm, loss scale and
+ * gradient. Whatever computed the step, the same steps have the same chain; the first step whose chain differs from
+ * another run's is the first whose bits do. */
+uint64_t chain_next(uint64_t chain, const run_result *r);
 
 /* loop.c: sum of the weights of n rows of a step, by whose sum over the step the mean is divided. */
 double weight_of_rows(const training *t, const int64_t *sample, int64_t n);
