@@ -22,23 +22,23 @@ typedef struct {
     const job *job;
     inputs *in;
     steps steps;
-    step_shards shards; /* of a step */
-    tree_sum *sum;      /* over ranks; NULL: one process */
+    step_shards shards;   /* of a step */
+    tree_sum *sum;        /* over ranks; NULL: one process */
     record *record;
     metrics validation;   /* of the last evaluation */
     eval_batches batches; /* how validation is cut */
     const char *folder;   /* output_dir; NULL: a replay, which writes nothing */
     const replay *replay; /* that the steps are compared with; NULL: none */
 
-    uint64_t chain;           /* of the steps done: a hash over their bits (chain_next); 0 before the first */
-    int64_t step;             /* optimizer steps done, as far as the device has answered */
-    int64_t last;             /* the step after which the loop ends */
-    int64_t given;            /* steps given to it: step, or one more on a device that is late */
-    given_step given_step[2]; /* by the parity of the step */
-    hone_tick tick;           /* before the step that is answered for next */
-    uint64_t heard_ns;        /* when it last answered */
-    int64_t rows_played;      /* token rows in this process, with the tails of rungs */
-    int64_t tokens;           /* real tokens so far */
+    uint64_t chain;                  /* of the steps done: a hash over their bits (chain_next); 0 before the first */
+    int64_t step;                    /* optimizer steps done, as far as the device has answered */
+    int64_t last;                    /* the step after which the loop ends */
+    int64_t given;                   /* steps given to it: step, or one more on a device that is late */
+    given_step given_step[2];        /* by the parity of the step */
+    hone_tick tick;                  /* before the step that is answered for next */
+    uint64_t heard_ns;               /* when it last answered */
+    int64_t rows_played;             /* token rows in this process, with the tails of rungs */
+    int64_t tokens;                  /* real tokens so far */
     int64_t tokens_now, samples_now; /* in this process */
     double loss_sum;                 /* since the last row of the log: sum over samples */
     int64_t loss_samples;
@@ -57,11 +57,11 @@ typedef struct {
     int n_figures;
     double smooth_speed; /* tokens a second */
     int evaluations_without_gain;
-    int stop;               /* early stopping */
-    int owes_evaluation;    /* that of this step was ended by a signal: a resumed run begins with it */
-    int has_best;           /* the weights are no longer those of this step, but the best ones */
+    int stop;            /* early stopping */
+    int owes_evaluation; /* that of this step was ended by a signal: a resumed run begins with it */
+    int has_best;        /* the weights are no longer those of this step, but the best ones */
     int tokenizer_is_saved; /* its files are those of a checkpoint in the run's folder */
-    int64_t saved_step;     /* newest checkpoint, -1: none */
+    int64_t saved_step;  /* newest checkpoint, -1: none */
 } training;
 
 /* Train as the job says, with the other ranks of c (comm_alone: none). summary: one JSON object; people: the same as
