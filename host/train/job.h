@@ -110,7 +110,7 @@ typedef struct {
     int64_t eval_strategy, save_strategy;
     double eval_steps, save_steps, logging_steps;
     double eval_delay;
-    int eval_on_start, prediction_loss_only, save_only_model, load_best_model_at_end;
+    int eval_on_start, prediction_loss_only, save_in_background, save_only_model, load_best_model_at_end;
     int64_t save_total_limit, greater_is_better;
     const char *resume_from_checkpoint, *metric_for_best_model;
     int64_t early_stopping_patience;

@@ -183,6 +183,14 @@ static int saves_after(const training *t, int64_t step) {
     return is_due(t->job->save_strategy, t->job->save_steps, t, step);
 }
 
+int saves_at_all(const training *t) {
+    const job *j = t->job;
+    const int64_t n = interval(j->save_steps, t->steps.total);
+    if (!t->folder) return 0;
+    if (j->save_strategy == STRATEGY_BEST || j->load_best_model_at_end) return 1;
+    return j->save_strategy == STRATEGY_EPOCH || (j->save_strategy == STRATEGY_STEPS && n && n <= t->steps.total);
+}
+
 static int is_delayed(const training *t) {
     const double done =
         t->job->eval_strategy == STRATEGY_EPOCH ? steps_epoch(&t->steps, t->step) : (double)t->step;
@@ -266,7 +274,11 @@ static hone_status tell_stopped(const training *t, double seconds, hone_err *err
 hone_status obey_signal(training *t, hone_status status, hone_err *err) {
     if (status != HONE_EPREEMPTED && status != HONE_EINTERRUPTED) return status;
     const uint64_t from = clock_ns();
-    if (t->saved_step != t->step && !t->has_best) HONE_TRY(save_checkpoint(t, err));
+    HONE_TRY(save_wait(t, err));
+    if (t->saved_step != t->step && !t->has_best) {
+        HONE_TRY(save_checkpoint(t, err));
+        HONE_TRY(save_wait(t, err));
+    }
     return tell_stopped(t, (double)(clock_ns() - from) * 1e-9, err);
 }
 
@@ -315,24 +327,43 @@ uint64_t chain_next(uint64_t chain, const run_result *r) {
     return hash64(words, sizeof words, 0);
 }
 
+/* The step after which the loop ends. */
+static int64_t last_step(const training *t) {
+    return t->replay ? t->replay->first + t->replay->n - 1 : t->steps.total;
+}
+
 /* May the next step be given before this one has been answered for? Not where somebody looks at the weights. */
 static int goes_on_after(const training *t, int64_t step) {
-    return run_is_late(t->s->run) && step < t->last && !evaluates_after(t, step) && !saves_after(t, step) &&
+    return run_is_late(t->s->run) && step < last_step(t) && !evaluates_after(t, step) && !saves_after(t, step) &&
            sig_wished() == SIG_NOTHING;
 }
 
-/* All ranks end at the same step, the one before which one of them has heard a signal. */
-static hone_status agree_on_signals(training *t, hone_err *err) {
-    int64_t heard = sig_heard();
-    if (t->s->comm->n == 1) return HONE_OK;
-    HONE_TRY(comm_largest(t->s->comm, &heard, err));
+/* All ranks end at the same step, the one before which one of them has heard a signal; and they fail together where one
+ * could not write its part of a checkpoint. */
+hone_status ranks_agree(training *t, hone_err *err) {
+    comm *c = t->s->comm;
+    const hone_status own = save_look(t, err);
+    if (c->n == 1) return own;
+    int64_t said[3] = {sig_heard(), own, t->saved_step}, all[3 * COMM_RANKS_MAX], heard = 0;
+    hone_err lost = {0};
+    const hone_status status = comm_gather(c, said, sizeof said, all, &lost);
+    if (status) *err = lost;
+    HONE_TRY(status);
+    int failed = -1;
+    for (int r = c->n - 1; r >= 0; r--) {
+        if (all[3 * r] > heard) heard = all[3 * r];
+        if (all[3 * r + 1]) failed = r;
+        if (all[3 * r + 2] > t->saved_step) t->saved_step = all[3 * r + 2];
+    }
     sig_agree((sig_wish)heard);
-    return HONE_OK;
+    if (failed < 0) return HONE_OK;
+    HONE_TRY(comm_broadcast(c, err, sizeof *err, failed, err));
+    return (hone_status)all[3 * failed + 1];
 }
 
 /* A device that is late answers for the step before while it plays this one. */
 static hone_status one_turn(training *t, hone_err *err) {
-    HONE_TRY(agree_on_signals(t, err));
+    HONE_TRY(ranks_agree(t, err));
     HONE_TRY(give_step(t, err));
     const int64_t behind = goes_on_after(t, t->given);
     hone_status status = HONE_OK;
@@ -352,7 +383,7 @@ static hone_status play_steps(training *t, hone_err *err) {
     if (t->owes_evaluation && !t->replay) HONE_TRY(after_step(t, err));
     HONE_TRY(run_get(t->s->run, t->s->plan->tick, &t->tick, err));
     t->given = t->step;
-    while (t->given < t->last && !t->stop) {
+    while (t->given < last_step(t) && !t->stop) {
         prepare_step(t);
         run_begin(t->s->run);
         const hone_status status = one_turn(t, err);
@@ -362,7 +393,15 @@ static hone_status play_steps(training *t, hone_err *err) {
     return HONE_OK;
 }
 
+/* A save that is under way when training ends is ended too, whatever ended it, unless ranks are missing. */
+static hone_status end_saves(training *t, hone_status status, hone_err *err) {
+    hone_err ignored = {0};
+    if (status == HONE_OK) return save_wait(t, err);
+    if (status == HONE_ENOTFINITE && save_wait(t, &ignored)) log_warn("%s", ignored.text);
+    return status;
+}
+
 hone_status train_loop(training *t, hone_err *err) {
     const hone_status status = play_steps(t, err);
-    return t->replay ? status : obey_signal(t, status, err);
+    return t->replay ? status : obey_signal(t, end_saves(t, status, err), err);
 }

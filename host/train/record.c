@@ -191,13 +191,14 @@ void record_eval(record *r, int64_t step, double epoch, const metric *f, int n, 
     if (r->events) add_line(r, r->events, &r->event);
 }
 
-void record_saved(record *r, int64_t step, const char *folder, int64_t bytes, double seconds) {
+void record_saved(record *r, int64_t step, const char *folder, int64_t bytes, double seconds, double held) {
     write_chain(r);
     text_clear(&r->row);
     text_printf(&r->row, "{\"step\":%lld,\"saved\":", (long long)step);
     text_json(&r->row, folder, strlen(folder));
     text_printf(&r->row, ",\"bytes\":%lld", (long long)bytes);
     add_number(&r->row, "seconds", seconds);
+    add_number(&r->row, "held_seconds", held);
     text_str(&r->row, "}\n");
     add_line(r, r->jsonl, &r->row);
 }

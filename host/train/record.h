@@ -29,7 +29,8 @@ void record_step(record *r, const record_train *row);
 void record_chain(record *r, int64_t step, uint64_t chain);
 void record_eval(record *r, int64_t step, double epoch, const metric *figures, int n, double runtime,
                  double samples_per_second);
-void record_saved(record *r, int64_t step, const char *folder, int64_t bytes, double seconds);
+/* seconds: from its step to its being durable; held: of these, those that training waited for it. */
+void record_saved(record *r, int64_t step, const char *folder, int64_t bytes, double seconds, double held);
 /* Progress line on a terminal, else nothing. total: optimizer steps of the run. */
 void record_progress(record *r, int64_t step, int64_t total, double loss, double rate,
                      double tokens_per_second, double seconds_left);

@@ -147,10 +147,7 @@ hone_status replay_play(const replay *r, const checkpoint *from, const job *j, p
     training t = {.job = j, .replay = r};
     hone_status status = session_open(&t.s, j, from->path, training_tokenizer(j, from), p, err);
     if (!status) status = training_start(&t, from, err);
-    if (!status) {
-        t.last = t.step + r->n;
-        status = train_loop(&t, err);
-    }
+    if (!status) status = train_loop(&t, err);
     training_close(&t);
     return status;
 }

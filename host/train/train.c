@@ -334,12 +334,15 @@ hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
     if (c->rank == 0 && t->folder) HONE_TRY(clear_folder(t->job, err));
     HONE_TRY(record_open(&t->record, t->job, c->rank ? NULL : t->folder, from != NULL, err));
     if (from) HONE_TRY(resume_training(t, from, err));
+    t->saver = saver_new(t, saves_at_all(t));
     t->start_step = t->step;
-    t->last = t->steps.total;
     t->start_s = clock_process_seconds();
     log_note("%lld samples, %d labels, %lld steps; device %s, %d threads; plan %.1f MiB",
              (long long)t->in->train->n, t->s->n_outputs, (long long)t->steps.total, t->s->device,
              pool_threads(t->s->pool), (double)hone_plan_device_bytes(t->s->plan) / (1 << 20));
+    if (saves_at_all(t) && t->job->save_in_background)
+        log_note("%.1f MiB hold a copy of each checkpoint while it is written",
+                 (double)saver_copy_bytes(t->s->plan, t->job, c->rank, c->n) / (1 << 20));
     if (c->n > 1)
         log_note("%d ranks by %s; %lld shards a step, %.1f MiB for sums over ranks", c->n, c->way->name,
                  (long long)t->shards.n, (double)tree_sum_bytes(t->sum) / (1 << 20));
@@ -523,6 +526,7 @@ static hone_status finish(training *t, double runtime, results *r, text *summary
 }
 
 void training_close(training *t) {
+    saver_free(t->saver); /* announces what it waited for */
     record_close(t->record);
     steps_deinit(&t->steps);
     inputs_close(t->in);

@@ -1,11 +1,13 @@
 /* train.h - a job from its first byte read to the folder handed back. */
 #ifndef TRAIN_TRAIN_H
 #define TRAIN_TRAIN_H
+#include "model/export.h"
 #include "run/checkpoint.h"
 #include "train/eval.h"
 #include "train/inputs.h"
 #include "train/record.h"
 #include "train/replay.h"
+#include "train/saver.h"
 #include "train/schedule.h"
 #include "train/steps.h"
 
@@ -17,7 +19,7 @@ typedef struct {
 } given_step;
 
 /* Everything a run in training knows. */
-typedef struct {
+struct training {
     session *s;
     const job *job;
     inputs *in;
@@ -32,7 +34,6 @@ typedef struct {
 
     uint64_t chain;                  /* of the steps done: a hash over their bits (chain_next); 0 before the first */
     int64_t step;                    /* optimizer steps done, as far as the device has answered */
-    int64_t last;                    /* the step after which the loop ends */
     int64_t given;                   /* steps given to it: step, or one more on a device that is late */
     given_step given_step[2];        /* by the parity of the step */
     hone_tick tick;                  /* before the step that is answered for next */
@@ -62,7 +63,8 @@ typedef struct {
     int has_best;        /* the weights are no longer those of this step, but the best ones */
     int tokenizer_is_saved; /* its files are those of a checkpoint in the run's folder */
     int64_t saved_step;  /* newest checkpoint, -1: none */
-} training;
+    saver *saver;
+};
 
 /* Train as the job says, with the other ranks of c (comm_alone: none). summary: one JSON object; people: the same as
  * text; of all ranks the same. Files are written by rank 0. */
@@ -94,10 +96,23 @@ hone_status train_loop(training *t, hone_err *err);
  * what was saved and how to go on. Other statuses, HONE_OK among them, come back as they are. */
 hone_status obey_signal(training *t, hone_status status, hone_err *err);
 
-/* save.c: checkpoints, the final folder. */
-hone_status save_checkpoint(training *t, hone_err *err);
-/* The same, but a disk that has no room now ends no training: a warning, and the next save tries again. */
-hone_status save_if_room(training *t, hone_err *err);
+/* loop.c: is a save due before the run ends? */
+int saves_at_all(const training *t);
+/* loop.c: what the ranks tell each other once a step: signals, the step that is saved, a save that has failed. */
+hone_status ranks_agree(training *t, hone_err *err);
+
+/* save.c: what rank 0 writes into a checkpoint, as it was when it was filled; the final folder. */
+typedef struct {
+    arena *a;
+    const training *t; /* for what never changes */
+    const char *tokenizer_folder;
+    card card;
+    text trainer, state, facts;
+} checkpoint_content;
+size_t content_bytes(const training *t);                    /* about; of all ranks */
+void content_fill(checkpoint_content *c, training *t);      /* c->a is there, the rest is empty */
+hone_status content_write(const checkpoint_content *c, const char *folder, params_get *get, void *from, hone_err *err);
+void content_free(checkpoint_content *c);
 hone_status save_final(training *t, hone_err *err);
 void print_facts(const training *t, text *out);
 

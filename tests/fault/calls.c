@@ -58,7 +58,10 @@ ssize_t __wrap_write(int fd, const void *p, size_t n) {
 
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
-int __wrap_fsync(int fd) { return fails("fsync") ? -1 : fault.syncs ? __real_fsync(fd) : 0; }
+int __wrap_fsync(int fd) {
+    if (is_new[fd] && fault.slow_us) usleep((useconds_t)fault.slow_us);
+    return fails("fsync") ? -1 : fault.syncs ? __real_fsync(fd) : 0;
+}
 
 int __real_close(int fd);
 int __wrap_close(int fd);

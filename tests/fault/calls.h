@@ -9,6 +9,8 @@ typedef struct {
     int every_write;  /* of the writes, hundreds of which are alike, each so-manieth counts; 1: all */
     int for_ever;     /* and every later one */
     int error;        /* the errno that it leaves */
+    int slow_us;      /* each fsync of a new file takes so long */
+    int waits;        /* the job says save_in_background: false */
     int short_writes; /* every write takes at most so many bytes; 0: all */
     int syncs;        /* wait for the disk: hundreds of runs need not */
     int no_room;      /* statvfs says that nothing is free */
