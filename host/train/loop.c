@@ -114,10 +114,19 @@ static void prepare_step(training *t) {
     run_prepare(t->s->run, HONE_UPDATE_WEIGHTS, 0, t->s->rows);
 }
 
+/* What a token of this rank's own work costs, since `from_ns` with `spent_ns` in exchanges before. */
+static double token_cost(const training *t, uint64_t from_ns, uint64_t spent_ns, int64_t played) {
+    const double own = (double)(clock_ns() - from_ns) - (double)(t->s->comm->spent_ns - spent_ns);
+    return t->rows_played > played ? own / (double)(t->rows_played - played) : 0;
+}
+
 static hone_status give_step(training *t, hone_err *err) {
+    const uint64_t spent_ns = t->s->comm->spent_ns;
+    const int64_t played = t->rows_played;
     given_step *g = &t->given_step[t->given % 2];
     *g = (given_step){.rate = schedule_rate(&t->rate, t->given), .from_ns = clock_ns()};
     HONE_TRY(play_micro_batches(t, g, err));
+    t->token_cost_ns = token_cost(t, g->from_ns, spent_ns, played);
     HONE_TRY(run_play(t->s->run, HONE_UPDATE_WEIGHTS, 0, t->s->rows, err));
     HONE_TRY(run_ask(t->s->run, t->given, err));
     t->given++;
@@ -338,32 +347,56 @@ static int goes_on_after(const training *t, int64_t step) {
            sig_wished() == SIG_NOTHING;
 }
 
+/* Who is slow is named in the log of rank 0, once. */
+static void name_straggler(training *t, const double *cost) {
+    double own, others;
+    const int r = straggler_look(&t->stragglers, t->s->comm->n, cost, &own, &others);
+    if (r < 0 || t->s->comm->rank) return;
+    log_warn("step %lld: rank %d is slow: a token of its own work takes %.2f times what it takes the others (%.3g us, "
+             "%.3g us), since %d steps",
+             (long long)t->step, r, own / others, own * 1e-3, others * 1e-3, STRAGGLER_IN_A_ROW);
+    record_straggler(t->record, t->step, r, own / others);
+}
+
+/* What a rank tells the others once a step. */
+typedef struct {
+    int64_t heard, failed, saved_step;
+    double token_cost_ns;
+} told;
+
 /* All ranks end at the same step, the one before which one of them has heard a signal; and they fail together where one
  * could not write its part of a checkpoint. */
 hone_status ranks_agree(training *t, hone_err *err) {
     comm *c = t->s->comm;
     const hone_status own = save_look(t, err);
     if (c->n == 1) return own;
-    int64_t said[3] = {sig_heard(), own, t->saved_step}, all[3 * COMM_RANKS_MAX], heard = 0;
+    const told said = {(int64_t)sig_heard(), own, t->saved_step, t->token_cost_ns};
+    told all[COMM_RANKS_MAX];
+    double cost[COMM_RANKS_MAX];
     hone_err lost = {0};
-    const hone_status status = comm_gather(c, said, sizeof said, all, &lost);
+    const hone_status status = comm_gather(c, &said, sizeof said, all, &lost);
     if (status) *err = lost;
     HONE_TRY(status);
     int failed = -1;
+    int64_t heard = 0;
     for (int r = c->n - 1; r >= 0; r--) {
-        if (all[3 * r] > heard) heard = all[3 * r];
-        if (all[3 * r + 1]) failed = r;
-        if (all[3 * r + 2] > t->saved_step) t->saved_step = all[3 * r + 2];
+        if (all[r].heard > heard) heard = all[r].heard;
+        if (all[r].failed) failed = r;
+        if (all[r].saved_step > t->saved_step) t->saved_step = all[r].saved_step;
+        cost[r] = all[r].token_cost_ns;
     }
     sig_agree((sig_wish)heard);
-    if (failed < 0) return HONE_OK;
-    HONE_TRY(comm_broadcast(c, err, sizeof *err, failed, err));
-    return (hone_status)all[3 * failed + 1];
+    if (failed >= 0) {
+        HONE_TRY(comm_broadcast(c, err, sizeof *err, failed, err));
+        return (hone_status)all[failed].failed;
+    }
+    if (t->given > t->costed) name_straggler(t, cost); /* a step once */
+    t->costed = t->given;
+    return HONE_OK;
 }
 
 /* A device that is late answers for the step before while it plays this one. */
 static hone_status one_turn(training *t, hone_err *err) {
-    HONE_TRY(ranks_agree(t, err));
     HONE_TRY(give_step(t, err));
     const int64_t behind = goes_on_after(t, t->given);
     hone_status status = HONE_OK;
@@ -384,6 +417,7 @@ static hone_status play_steps(training *t, hone_err *err) {
     HONE_TRY(run_get(t->s->run, t->s->plan->tick, &t->tick, err));
     t->given = t->step;
     while (t->given < last_step(t) && !t->stop) {
+        HONE_TRY(ranks_agree(t, err));
         prepare_step(t);
         run_begin(t->s->run);
         const hone_status status = one_turn(t, err);

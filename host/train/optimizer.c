@@ -6,14 +6,23 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/vec.h"
 #include "model/safetensors.h"
 #include "run/own.h"
 
 #define PART_BYTES ((size_t)1 << 19)
 
-void optimizer_range(const hone_plan *p, int rank, int n_ranks, int64_t *first, int64_t *n) {
-    *first = own_first(p->n_trained, rank, n_ranks);
-    *n = own_first(p->n_trained, rank + 1, n_ranks) - *first;
+int optimizer_range_of(const hone_plan *p, int rank, int n_ranks, int i, optimizer_range *out) {
+    const int64_t first = own_first(p->n_trained, rank, n_ranks);
+    *out = (optimizer_range){first, own_first(p->n_trained, rank + 1, n_ranks) - first, 0};
+    return i == 0;
+}
+
+int64_t optimizer_elements(const hone_plan *p, int rank, int n_ranks) {
+    int64_t n = 0;
+    optimizer_range r;
+    for (int i = 0; optimizer_range_of(p, rank, n_ranks, i, &r); i++) n += r.n;
+    return n;
 }
 
 void optimizer_moments(const hone_plan *p, int moment[2]) {
@@ -32,48 +41,47 @@ static int64_t elements_of(const hone_value *x) { return x->dim[0].n * (x->n_dim
 
 /* ---- out ---- */
 
-/* A tensor of the file: n elements from `first` on of a moment of a parameter, which are the flat range's from `at` on. */
+/* A tensor of the file: n elements of moment k, which are the flat range's from `flat` on and the copy's from `at` on. */
 typedef struct {
     int k;
-    int64_t first, at, n;
+    int64_t flat, at, n;
 } slice;
 
 typedef struct {
     arena *a;
-    tensor_form *form;
-    slice *slice;
-    metadata_pair *place;
-    int n, n_places;
+    VEC(tensor_form) form;
+    VEC(slice) slice;
 } part_list;
 
-static void add_slice(part_list *l, const optimizer_part *o, int i, int k, int flat) {
+/* What of moment k of parameter i lies in a range. */
+static void add_slice(part_list *l, const optimizer_part *o, const optimizer_range *r, int i, int k,
+                      int flat) {
     const hone_plan *p = o->plan;
     const int v = p->param[i].moment[k];
-    int64_t begin, many;
     if (!v) return;
     const hone_value *x = &p->value[v];
     const int64_t n = elements_of(x), at = (int64_t)((x->offset - p->value[flat].offset) / sizeof(float));
-    optimizer_range(p, o->rank, o->n, &begin, &many);
-    const int64_t from = at > begin ? at : begin, to = at + n < begin + many ? at + n : begin + many;
+    const int64_t from = at > r->first ? at : r->first,
+                  to = at + n < r->first + r->n ? at + n : r->first + r->n;
     if (from >= to) return;
-    slice *s = &l->slice[l->n];
-    *s = (slice){k, from - at, from, to - from};
+    vec_push(&l->slice, (slice){k, from, r->at + from - r->first, to - from});
     if (o->n == 1)
-        l->form[l->n++] = (tensor_form){
-            .name = x->name, .type = STORED_F32, .n_dims = x->n_dims, .dim = {x->dim[0].n, x->dim[1].n}};
-    else {
-        l->form[l->n++] = (tensor_form){.name = x->name, .type = STORED_F32, .n_dims = 1, .dim = {s->n}};
-        l->place[l->n_places++] =
-            (metadata_pair){str_of(x->name), str_of(arena_print(l->a, "%lld", (long long)s->first))};
-    }
+        vec_push(&l->form, (tensor_form){.name = x->name,
+                                         .type = STORED_F32,
+                                         .n_dims = x->n_dims,
+                                         .dim = {x->dim[0].n, x->dim[1].n}});
+    else
+        vec_push(&l->form,
+                 (tensor_form){.name = arena_print(l->a, "%s@%lld", x->name, (long long)(from - at)),
+                               .type = STORED_F32,
+                               .n_dims = 1,
+                               .dim = {to - from}});
 }
 
 static hone_status add_tensor(safetensors_writer *w, const optimizer_part *o, const slice *s,
                               const int moment[2], char *room, hone_err *err) {
-    int64_t begin, many;
-    optimizer_range(o->plan, o->rank, o->n, &begin, &many);
-    const size_t all = (size_t)s->n * sizeof(float), from = (size_t)s->at * sizeof(float);
-    if (o->copy[s->k]) return safetensors_add(w, o->copy[s->k] + (s->at - begin), all, err);
+    const size_t all = (size_t)s->n * sizeof(float), from = (size_t)s->flat * sizeof(float);
+    if (o->copy[s->k]) return safetensors_add(w, o->copy[s->k] + s->at, all, err);
     for (size_t at = 0, n; at < all; at += n) {
         n = all - at < PART_BYTES ? all - at : PART_BYTES;
         HONE_TRY(run_get_part(o->run, moment[s->k], from + at, room, n, err));
@@ -91,31 +99,29 @@ static hone_status add_tick(safetensors_writer *w, const optimizer_part *o, hone
 
 hone_status optimizer_write(const optimizer_part *o, const char *folder, hone_err *err) {
     const hone_plan *p = o->plan;
-    arena *a = arena_new("optimizer");
-    const size_t most = 2 * (size_t)p->n_params + 1;
-    part_list l = {a,
-                   ARENA_ARRAY(a, most, tensor_form),
-                   ARENA_ARRAY(a, most, slice),
-                   ARENA_ARRAY(a, most, metadata_pair),
-                   0,
-                   0};
+    part_list l = {.a = arena_new("optimizer")};
+    optimizer_range r;
     int moment[2] = {0};
     optimizer_moments(p, moment);
-    for (int i = 1; i <= p->n_params; i++)
-        for (int k = 0; k < 2; k++) add_slice(&l, o, i, k, moment[k]);
-    const int tick = o->rank ? -1 : l.n++;
-    if (tick >= 0) l.form[tick] = (tensor_form){.name = "tick", .type = STORED_I32, .n_dims = 1, .dim = {16}};
+    for (int n = 0; optimizer_range_of(p, o->rank, o->n, n, &r); n++)
+        for (int i = 1; i <= p->n_params; i++)
+            for (int k = 0; k < 2; k++) add_slice(&l, o, &r, i, k, moment[k]);
+    const int tick = o->rank ? -1 : (int)l.form.n;
+    if (tick >= 0)
+        vec_push(&l.form, (tensor_form){.name = "tick", .type = STORED_I32, .n_dims = 1, .dim = {16}});
     char *room = mem_new(PART_BYTES, "a part of a tensor");
     safetensors_writer *w;
-    hone_status status = safetensors_begin(&w, optimizer_file(a, folder, o->rank, o->n), l.form, l.n, l.place,
-                                           l.n_places, err);
+    hone_status status = safetensors_begin(&w, optimizer_file(l.a, folder, o->rank, o->n), l.form.p,
+                                           (int)l.form.n, NULL, 0, err);
     const int begun = !status;
     for (int i; !status && (i = safetensors_next(w)) >= 0;)
-        status = i == tick ? add_tick(w, o, err) : add_tensor(w, o, &l.slice[i], moment, room, err);
+        status = i == tick ? add_tick(w, o, err) : add_tensor(w, o, &l.slice.p[i], moment, room, err);
     if (begun && status) safetensors_abort(w);
     else if (begun) status = safetensors_end(w, NULL, err);
     mem_free(room);
-    arena_free(a);
+    vec_free(&l.form);
+    vec_free(&l.slice);
+    arena_free(l.a);
     return status;
 }
 
@@ -157,13 +163,6 @@ static hone_status open_parts(parts *p, const char *folder, hone_err *err) {
     return HONE_OK;
 }
 
-static int64_t place_in(const safetensors *f, const char *name) {
-    int64_t first = -1;
-    for (int i = 0; i < f->n_metadata; i++)
-        if (str_is(f->metadata[i].key, name) && str_to_int64(f->metadata[i].value, &first)) return first;
-    return -1;
-}
-
 static hone_status put_tensor(run *r, const parts *p, const safetensors *f, const stored_tensor *t, int value,
                               size_t to, hone_err *err) {
     const size_t all = t->end - t->begin;
@@ -175,28 +174,34 @@ static hone_status put_tensor(run *r, const parts *p, const safetensors *f, cons
     return HONE_OK;
 }
 
-/* A tensor whose elements follow each other through the parts. */
-static hone_status read_tensor(run *r, const parts *p, const hone_value *x, int value, hone_err *err) {
-    const int64_t all = elements_of(x);
-    int64_t done = 0;
+/* The elements of a moment from `first` on, in whichever file they are; NULL: in none. */
+static const stored_tensor *find_slice(parts *p, const char *name, int64_t first, const safetensors **in) {
+    char wanted[1024];
+    if (p->n == 1) snprintf(wanted, sizeof wanted, "%s", name);
+    else snprintf(wanted, sizeof wanted, "%s@%lld", name, (long long)first);
     for (int i = 0; i < p->n; i++) {
-        const safetensors *f = p->file[i];
-        const stored_tensor *t = safetensors_find(f, x->name);
-        if (!t) continue;
-        const int64_t first = p->n == 1 ? 0 : place_in(f, x->name);
-        if (t->type != STORED_F32 || first != done || t->n > all - done)
-            return hone_fail(err, HONE_EDAMAGED,
-                             "%s: \"%.200s\": expected %lld F32 numbers from element %lld on", f->path,
-                             x->name, (long long)(all - done), (long long)done);
-        HONE_TRY(put_tensor(r, p, f, t, value, (size_t)first * sizeof(float), err));
-        done += t->n;
+        const stored_tensor *t = safetensors_find(p->file[i], wanted);
+        *in = p->file[i];
+        if (t) return t;
     }
-    if (done == all) return HONE_OK;
-    return hone_fail(err, HONE_EDAMAGED, "%s: no \"%.200s\" of %lld F32 numbers", p->file[0]->path, x->name,
-                     (long long)all);
+    return NULL;
 }
 
-static hone_status read_all(run *r, const hone_plan *plan, const parts *p, hone_err *err) {
+static hone_status read_tensor(run *r, parts *p, const hone_value *x, int value, hone_err *err) {
+    const int64_t all = elements_of(x);
+    const safetensors *in;
+    for (int64_t done = 0; done < all;) {
+        const stored_tensor *t = find_slice(p, x->name, done, &in);
+        if (!t || t->type != STORED_F32 || t->n < 1 || t->n > all - done || (p->n == 1 && t->n != all))
+            return hone_fail(err, HONE_EDAMAGED, "%s: no \"%.200s\" of %lld F32 numbers from number %lld on",
+                             p->file[0]->path, x->name, (long long)(all - done), (long long)done);
+        HONE_TRY(put_tensor(r, p, in, t, value, (size_t)done * sizeof(float), err));
+        done += t->n;
+    }
+    return HONE_OK;
+}
+
+static hone_status read_all(run *r, const hone_plan *plan, parts *p, hone_err *err) {
     for (int i = 1; i <= plan->n_params; i++)
         for (int k = 0; k < 2; k++) {
             const int v = plan->param[i].moment[k];

@@ -203,6 +203,14 @@ void record_saved(record *r, int64_t step, const char *folder, int64_t bytes, do
     add_line(r, r->jsonl, &r->row);
 }
 
+void record_straggler(record *r, int64_t step, int rank, double factor) {
+    text_clear(&r->row);
+    text_printf(&r->row, "{\"step\":%lld,\"straggler\":%d", (long long)step, rank);
+    add_number(&r->row, "slower", factor);
+    text_str(&r->row, "}\n");
+    add_line(r, r->jsonl, &r->row);
+}
+
 void record_progress(record *r, int64_t step, int64_t total, double loss, double rate,
                      double tokens_per_second, double left) {
     if (r->quiet || !log_is_terminal()) return;

@@ -31,6 +31,8 @@ void record_eval(record *r, int64_t step, double epoch, const metric *figures, i
                  double samples_per_second);
 /* seconds: from its step to its being durable; held: of these, those that training waited for it. */
 void record_saved(record *r, int64_t step, const char *folder, int64_t bytes, double seconds, double held);
+/* A rank that keeps the others waiting (straggler.h), and how many times the others' cost a token costs it. */
+void record_straggler(record *r, int64_t step, int rank, double factor);
 /* Progress line on a terminal, else nothing. total: optimizer steps of the run. */
 void record_progress(record *r, int64_t step, int64_t total, double loss, double rate,
                      double tokens_per_second, double seconds_left);

@@ -53,9 +53,7 @@ static int64_t all_elements(const hone_plan *p) {
 }
 
 static int64_t moment_elements(const hone_plan *p, const job *j, int rank, int n_ranks) {
-    int64_t first, n;
-    optimizer_range(p, rank, n_ranks, &first, &n);
-    return j->save_only_model ? 0 : n;
+    return j->save_only_model ? 0 : optimizer_elements(p, rank, n_ranks);
 }
 
 size_t saver_copy_bytes(const hone_plan *p, const job *j, int rank, int n_ranks) {
@@ -175,17 +173,17 @@ static void *write_all(void *arg) {
 static hone_status copy_all(saver *s, hone_err *err) {
     const training *t = s->t;
     const hone_plan *p = t->s->plan;
-    int64_t first, n;
     int moment[2];
+    optimizer_range own;
     if (!s->copies) return HONE_OK;
     for (int i = 1; i <= p->n_params && !t->s->comm->rank; i++)
         HONE_TRY(run_get_param(t->s->run, i, s->weights + s->at[i], err));
     HONE_TRY(run_get(t->s->run, p->tick, s->tick, err));
     optimizer_moments(p, moment);
-    optimizer_range(p, t->s->comm->rank, t->s->comm->n, &first, &n);
     for (int k = 0; k < 2 && s->moment[k]; k++)
-        HONE_TRY(run_get_part(t->s->run, moment[k], (size_t)first * sizeof(float), s->moment[k],
-                              (size_t)n * sizeof(float), err));
+        for (int i = 0; optimizer_range_of(p, t->s->comm->rank, t->s->comm->n, i, &own); i++)
+            HONE_TRY(run_get_part(t->s->run, moment[k], (size_t)own.first * sizeof(float),
+                                  s->moment[k] + own.at, (size_t)own.n * sizeof(float), err));
     return HONE_OK;
 }
 

@@ -10,6 +10,7 @@
 #include "train/saver.h"
 #include "train/schedule.h"
 #include "train/steps.h"
+#include "train/straggler.h"
 
 /* An optimizer step that the device was given and has not answered for yet. */
 typedef struct {
@@ -64,6 +65,9 @@ struct training {
     int tokenizer_is_saved; /* its files are those of a checkpoint in the run's folder */
     int64_t saved_step;  /* newest checkpoint, -1: none */
     saver *saver;
+    double token_cost_ns; /* of this rank's own work in the step given last; 0: it had none */
+    int64_t costed; /* steps given that stragglers have seen */
+    stragglers stragglers;
 };
 
 /* Train as the job says, with the other ranks of c (comm_alone: none). summary: one JSON object; people: the same as

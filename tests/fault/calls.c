@@ -38,6 +38,7 @@ int __wrap_open(const char *path, int flags, ...) {
     va_start(args, flags);
     const mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
     va_end(args);
+    if (fault.from && strstr(path, fault.from)) counting = 1;
     const int makes = (flags & O_CREAT) && (flags & O_EXCL);
     if (makes && fails("open")) return -1;
     const int fd = __real_open(path, flags, mode);

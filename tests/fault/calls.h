@@ -4,7 +4,7 @@
 #define FAULT_CALLS_H
 
 typedef struct {
-    const char *from; /* calls count from the mkdir of a path that holds this; NULL: never */
+    const char *from; /* calls count from the mkdir or open of a path that holds this; NULL: never */
     int fail_at;      /* the number of the call that fails, from 1; 0: none */
     int every_write;  /* of the writes, hundreds of which are alike, each so-manieth counts; 1: all */
     int for_ever;     /* and every later one */
