@@ -56,7 +56,10 @@ static hone_status read_number(int *out, const char *name, const char *given, in
 }
 
 static hone_status read_place(rank_place *out, const launcher *l, hone_err *err) {
-    *out = (rank_place){.by = l->by, .comm = filled("HONE_COMM"), .host = filled(l->host)};
+    *out = (rank_place){.by = l->by,
+                        .mpi = !strcmp(l->rank, "OMPI_COMM_WORLD_RANK"),
+                        .comm = filled("HONE_COMM"),
+                        .host = filled(l->host)};
     HONE_TRY(read_number(&out->n, l->n, filled(l->n), 1, COMM_RANKS_MAX, err));
     HONE_TRY(read_number(&out->rank, l->rank, filled(l->rank), 0, out->n - 1, err));
     out->local_rank = out->rank;
