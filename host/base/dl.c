@@ -17,12 +17,16 @@ static void cut_to_folder(char *path) {
     else strcpy(path, ".");
 }
 
+int program_path(char out[4096]) {
+    const ssize_t n = readlink("/proc/self/exe", out, 4095);
+    out[n > 0 ? n : 0] = 0;
+    return n > 0;
+}
+
 /* Where this code lies: the program, or libhone.so in somebody's program. */
 static int find_own_folder(char folder[4096], int of_program) {
     if (of_program) {
-        const ssize_t n = readlink("/proc/self/exe", folder, 4095);
-        if (n <= 0) return 0;
-        folder[n] = 0;
+        if (!program_path(folder)) return 0;
     } else {
         Dl_info info;
         if (!dladdr(&find_own_folder, &info) || !info.dli_fname || strlen(info.dli_fname) >= 4096) return 0;

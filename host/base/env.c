@@ -20,7 +20,7 @@ static const char *const variables[] = {
     "TERM",     /* dumb: no progress line */
     "NO_COLOR", /* set: no colour */
     "COLUMNS",  /* width of the terminal */
-    "CUDA_VISIBLE_DEVICES",
+    "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER",
     "SLURM_JOB_ID", /* named in the record of a run */
     /* what launchers say of ranks (host/run/rank.c) */
     "HONE_RANK", "HONE_WORLD_SIZE", "HONE_LOCAL_RANK", "HONE_LOCAL_WORLD_SIZE", "HONE_COMM",

@@ -31,7 +31,8 @@ typedef struct { /* one direction of the exchange with one rank */
 } transfer;
 
 /* Move on: is all through? -1: MPI has failed. */
-static int advance(const mpi_calls *mpi, transfer *t, const comm_piece *piece, int rank, int sends, int *moved) {
+static int advance(const mpi_calls *mpi, transfer *t, const comm_piece *piece, int rank, int sends,
+                   int *moved) {
     int done = 1;
     if (t->on_way) {
         if (!(sends ? mpi->send_done : mpi->receive_done)(rank, &done)) return -1;

@@ -19,8 +19,8 @@ static hone_status load(const mpi_calls **out, hone_err *err) {
         return hone_hint(err, "build hone where mpi.h is (libopenmpi-dev), or give all ranks MASTER_ADDR, "
                               "MASTER_PORT, HONE_SECRET and HONE_COMM=sockets");
     if (mpi->struct_bytes != sizeof *mpi)
-        return hone_fail(err, HONE_EUSAGE, LIBRARY ": its table has %u bytes; expected %zu", mpi->struct_bytes,
-                         sizeof *mpi);
+        return hone_fail(err, HONE_EUSAGE, LIBRARY ": its table has %u bytes; expected %zu",
+                         mpi->struct_bytes, sizeof *mpi);
     *out = mpi;
     return HONE_OK;
 }

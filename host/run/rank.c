@@ -21,7 +21,7 @@ static const launcher launchers[] = {
      NULL},
     {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK",
      "OMPI_COMM_WORLD_LOCAL_SIZE", NULL, NULL, NULL, NULL},
-    {"PMIx", "PMIX_RANK", "PMIX_SIZE", NULL, NULL, NULL, NULL, NULL, NULL},
+    {"PMIx", "PMIX_RANK", "PMIX_SIZE", "SLURM_LOCALID", NULL, NULL, NULL, NULL, NULL},
     {"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS", NULL, NULL, NULL, NULL},
     {"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", NULL, "SLURM_LAUNCH_NODE_IPADDR", NULL,
      "SLURM_STEP_ID", "the batch script, not an srun step"},
@@ -62,8 +62,7 @@ static hone_status read_place(rank_place *out, const launcher *l, hone_err *err)
                         .host = filled(l->host)};
     HONE_TRY(read_number(&out->n, l->n, filled(l->n), 1, COMM_RANKS_MAX, err));
     HONE_TRY(read_number(&out->rank, l->rank, filled(l->rank), 0, out->n - 1, err));
-    out->local_rank = out->rank;
-    if (filled(l->local_rank))
+    if (filled(l->local_rank)) /* launchers that number nodes start one process on each: its devices begin at 0 */
         HONE_TRY(read_number(&out->local_rank, l->local_rank, filled(l->local_rank), 0, out->n - 1, err));
     if (filled(l->local_n))
         HONE_TRY(read_number(&out->local_n, l->local_n, filled(l->local_n), 1, out->n, err));

@@ -25,10 +25,11 @@ static const char *const cut =
 static void same_bits(const char *way, int n) {
     arena *a = begin_or_skip(way);
     const char *job = tiny_job(a, "job.json", "out", arena_print(a, "%s,\"max_steps\": 6", cut));
-    const char *whole = text_of(command_json(a, "train \"%s\" --json --quiet --overwrite_output_dir true", job), "params_sha256");
-    const said s = command_shell(
-        a, MPIRUN " -n %d \"%s\" train \"%s\" --json --quiet --overwrite_output_dir true", n,
-        command_program(), job);
+    const char *whole = text_of(
+        command_json(a, "train \"%s\" --json --quiet --overwrite_output_dir true", job), "params_sha256");
+    const said s =
+        command_shell(a, MPIRUN " -n %d \"%s\" train \"%s\" --json --quiet --overwrite_output_dir true", n,
+                      command_program(), job);
     const json *run;
     if (s.code) test_fail(__FILE__, __LINE__, "mpirun ended with %d: %.1200s", s.code, s.err);
     CHECK_OK(json_parse(&run, a, "stdout", s.out, s.n_out, HONE_EDATA, err)); /* rank 0's alone */
@@ -48,12 +49,14 @@ TEST(ranks_of_mpirun_that_talk_by_mpi_end_in_the_same_bits) {
 
 /* A job that goes on until it is ended; the pid of its mpirun, when ten steps have been made. */
 static pid_t start_long(arena *a, const char *flags) {
-    const char *job = tiny_job(a, "job.json", "out",
-                               arena_print(a, "%s,\"max_steps\": 100000, \"logging_steps\": 5", cut));
+    const char *job =
+        tiny_job(a, "job.json", "out", arena_print(a, "%s,\"max_steps\": 100000, \"logging_steps\": 5", cut));
     const char *log = path_join(a, here(a, "out"), "log.jsonl");
-    const pid_t pid = command_start_shell(a, MPIRUN " -n 3 \"%s\" train \"%s\" %s", command_program(), job, flags);
+    const pid_t pid =
+        command_start_shell(a, MPIRUN " -n 3 \"%s\" train \"%s\" %s", command_program(), job, flags);
     for (int i = 0; i < 4000; i++, usleep(5000))
-        if (file_is_regular(log) && file_bytes(log) > 0 && strstr(file_text(a, log), "\"step\":10,")) return pid;
+        if (file_is_regular(log) && file_bytes(log) > 0 && strstr(file_text(a, log), "\"step\":10,"))
+            return pid;
     test_fail(__FILE__, __LINE__, "no step was logged: %s", file_text(a, here(a, "started-err")));
 }
 
@@ -93,7 +96,9 @@ static void one_is_lost(const char *way, int number, const char *flags, const ch
 }
 
 /* mpirun ends the survivors at once; one of them at least has said whom it lost. */
-TEST(a_rank_of_mpirun_that_is_killed_is_named) { one_is_lost("mpi", SIGKILL, "", "has died; last seen at step "); }
+TEST(a_rank_of_mpirun_that_is_killed_is_named) {
+    one_is_lost("mpi", SIGKILL, "", "has died; last seen at step ");
+}
 TEST(a_rank_of_mpirun_that_is_stopped_is_named) {
     one_is_lost("mpi", SIGSTOP, "--ddp_timeout 1", "has shown no sign of life for 1 s; last seen at step ");
 }
@@ -110,8 +115,9 @@ TEST(mpirun_passes_usr1_on_and_all_ranks_save_one_step) {
 TEST(what_mpi_says_must_be_what_its_variables_say) {
     arena *a = begin_or_skip("mpi");
     const char *job = tiny_job(a, "job.json", "out", "");
-    const said s = command_shell(
-        a, MPIRUN " -n 1 sh -c 'OMPI_COMM_WORLD_SIZE=2 exec \"%s\" train \"%s\" --quiet'", command_program(), job);
+    const said s =
+        command_shell(a, MPIRUN " -n 1 sh -c 'OMPI_COMM_WORLD_SIZE=2 exec \"%s\" train \"%s\" --quiet'",
+                      command_program(), job);
     CHECK_INT(s.code, 2);
     CHECK(strstr(s.err, "MPI says rank 0 of 1, and Open MPI says 0 of 2; expected the same"));
     arena_free(a);
@@ -123,8 +129,9 @@ TEST(without_the_library_of_mpi_the_remedy_is_named) {
     setenv("OMPI_COMM_WORLD_SIZE", "2", 1);
     unsetenv("MASTER_PORT");
     const char *job = tiny_job(a, "job.json", "out", ""), *alone = here(a, "alone");
-    CHECK(!system(arena_print(a, "mkdir -p \"%s/bin\" \"%s/lib/hone\" && cp \"%s\" \"%s/bin/hone\" && "
-                                 "cp \"%s/lib/hone/libhone_cpu.so\" \"%s/lib/hone\"",
+    CHECK(!system(arena_print(a,
+                              "mkdir -p \"%s/bin\" \"%s/lib/hone\" && cp \"%s\" \"%s/bin/hone\" && "
+                              "cp \"%s/lib/hone/libhone_cpu.so\" \"%s/lib/hone\"",
                               alone, alone, command_program(), alone, HONE_BUILD_FOLDER, alone)));
     const said s = command_shell(a, "\"%s/bin/hone\" train \"%s\"", alone, job);
     CHECK_INT(s.code, 2);

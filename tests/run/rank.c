@@ -32,6 +32,25 @@ TEST(the_first_launcher_that_has_spoken_is_believed) {
     expect("SKYPILOT_NODE_RANK=1 SKYPILOT_NUM_NODES=2", 1, 2, "SkyPilot");
 }
 
+TEST(a_rank_knows_its_number_on_its_machine_where_the_launcher_says_it) {
+    static const struct {
+        const char *pairs;
+        int local;
+    } said[] = {{"RANK=6 WORLD_SIZE=8 LOCAL_RANK=2", 2},
+                {"OMPI_COMM_WORLD_RANK=6 OMPI_COMM_WORLD_SIZE=8 OMPI_COMM_WORLD_LOCAL_RANK=2", 2},
+                {"PMIX_RANK=6 PMIX_SIZE=8 SLURM_LOCALID=2", 2},
+                {"SLURM_PROCID=6 SLURM_NTASKS=8 SLURM_STEP_ID=0 SLURM_LOCALID=2", 2},
+                {"SKYPILOT_NODE_RANK=1 SKYPILOT_NUM_NODES=2", 0},
+                {"PET_NODE_RANK=1 PET_NNODES=2", 0}};
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        rank_place p;
+        clearenv();
+        set(said[i].pairs);
+        CHECK_OK(rank_find(&p, NULL, NULL, err));
+        CHECK_INT(p.local_rank, said[i].local);
+    }
+}
+
 TEST(a_slurm_batch_script_is_one_process_and_an_srun_step_is_not) {
     expect("SLURM_PROCID=0 SLURM_NTASKS=8", 0, 1, "one process");
     expect("SLURM_PROCID=0 SLURM_NTASKS=8 SLURM_STEP_ID=4294967291", 0, 1, "one process");
