@@ -33,6 +33,13 @@ hone_status cuda_failed(const hone_queue *q, const char *what, cudaError_t error
     return error == cudaErrorMemoryAllocation ? HONE_ENOFIT : is_device_lost(error) ? HONE_ECOMM : HONE_EBUG;
 }
 
+static int count_devices() {
+    int n = 0;
+    if (cudaGetDeviceCount(&n) == cudaSuccess) return n;
+    (void)cudaGetLastError();
+    return 0;
+}
+
 static hone_status open_device(hone_device **out, const hone_host_v1 *host, int ordinal, hone_err *err) {
     cudaDeviceProp properties;
     HONE_TRY(machine_ready(&properties, ordinal, err));
@@ -208,6 +215,7 @@ static hone_device_v1 make_table() {
     t.work_bytes = cuda_work_bytes;
     t.list_bytes = cuda_list_bytes;
     t.list_fill = cuda_list_fill;
+    t.count = count_devices;
     t.open = open_device;
     t.close = close_device;
     t.limits = tell_limits;
