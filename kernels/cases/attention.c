@@ -221,6 +221,24 @@ static void emit_widths(cases_sink *to) {
     }
 }
 
+/* Heads of 256 columns, whose keys are shared out among pairs of warps: all kinds of lengths, masks and sharing. */
+static void emit_256(cases_sink *to) {
+    static const lengths sets[] = {{5, {1, 2, 15, 16, 17}, {-1}}, {4, {0, 31, 33, 32}, {-1}},
+                                   {3, {63, 64, 65}, {-1}},       {4, {5, 0, 17, 3}, {9, 4, 0, 40}},
+                                   {3, {40, 31, 2}, {3, 70, 1}},  {2, {127, 129}, {-1}}};
+    for (int i = 0; i < 6; i++) {
+        cases_case k = base_case(HONE_OP_ATTENTION_FWD);
+        set_sequences(&k, &sets[i]);
+        set_heads(&k, 1 + i % 2, 1, 256);
+        k.attr.attention.mask = (i + 1) % 3;
+        k.attr.p = i % 3 == 0 ? 0.1f : i % 3 == 1 ? 0.5f : 0;
+        bind_operand(&k, "key", k.attr.p > 0);
+        k.pad = i % 2 ? 8 : 0, k.no_list = i % 4 == 3;
+        k.dtype = i % 4 == 2 ? HONE_F16 : HONE_BF16;
+        emit_both(to, &k);
+    }
+}
+
 static void emit_long(cases_sink *to, int n, int S, unsigned modes) {
     cases_case k = base_case(HONE_OP_ATTENTION_FWD);
     if (modes == CASES_CHECK)
@@ -238,6 +256,7 @@ static void emit_long(cases_sink *to, int n, int S, unsigned modes) {
 void attention_cases(cases_sink *to) {
     for (int i = 0; i < 34; i++) emit_run(to, i);
     emit_widths(to);
+    emit_256(to);
     emit_long(to, 1, 1025, CASES_CHECK);
     emit_traps(to);
     emit_grads(to);
