@@ -136,7 +136,7 @@ I("optimizer", "initial_scale_power", "fp16.initial_scale_power", initial_scale_
 I("optimizer", "loss_scale_window", "fp16.loss_scale_window", loss_scale_window, "1000", 1, 1e9, "steps", "fp16: sound steps in a row before the loss scale doubles."),
 I("optimizer", "hysteresis", "fp16.hysteresis", hysteresis, "2", 1, 1000, "steps", "fp16: steps that overflow before the loss scale halves; such a step changes no weight, and the schedule goes on."),
 RO("optimizer", "min_loss_scale", "fp16.min_loss_scale", min_loss_scale, "1", 0, 16777216, "", "fp16: a step that overflows at this loss scale ends the run."),
-LATER("optimizer", "tf32", "", "for GPUs"),
+B("optimizer", "tf32", "", tf32, "false", "GPU: matrix products of fp32 round their operands to 10 bits of mantissa; other devices refuse true."),
 LATER("optimizer", "precision", "mixed_precision f w", "use bf16: true"),
 LATER("optimizer", "gradient_checkpointing_kwargs", "", "use gradient_checkpointing: 0, 1 or 2"),
 LATER("optimizer", "focal_gamma", "", "use class_weights or train_sampling_strategy: balanced"),

@@ -102,7 +102,7 @@ typedef struct {
     int64_t class_weights;
     reals class_weight_list;
     int64_t optim;
-    int bf16, bf16_full_eval, fp16;
+    int bf16, bf16_full_eval, fp16, tf32;
     double loss_scale, min_loss_scale; /* fp16 */
     int64_t initial_scale_power, loss_scale_window, hysteresis;
     int64_t gradient_checkpointing;

@@ -101,6 +101,12 @@ static hone_status choose_type(const session *s, hone_dtype *out, hone_err *err)
     hone_limits kind;
     *out = j->fp16 ? HONE_F16 : j->bf16 ? HONE_BF16 : HONE_F32;
     HONE_TRY(s->table->limits(NULL, &kind));
+    if (j->tf32 && !kind.tf32) {
+        hone_fail(err, HONE_EUSAGE, "tf32: true, but device %s has no TF32; expected device cuda", s->device);
+        return hone_hint(err, "without tf32 its products of fp32 are exact to fp32");
+    }
+    if (j->tf32 && *out != HONE_F32)
+        log_note("tf32: true changes nothing: products of %s read no fp32", hone_dtype_name(*out));
     if (kind.dtypes & 1u << *out) return HONE_OK;
     char have[64] = "";
     for (int d = 0; d < HONE_N_DTYPES; d++)
@@ -120,6 +126,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                                      .smoothing = j->label_smoothing_factor,
                                      .class_weight = l->class_weight},
                             .dtype = dtype,
+                            .tf32 = j->tf32,
                             .tokens_max = l->tokens_max,
                             .seqs_max = l->seqs_max,
                             .slots = l->n_slots,

@@ -95,6 +95,7 @@ typedef struct {
     char name[96];        /* "AMD EPYC 9R14, AVX-512 bf16" */
     size_t memory_bytes;  /* that a slab may use; 0: unknown */
     uint32_t dtypes;      /* bit 1 << dtype: compute types it can play */
+    int tf32;             /* 1: it can round operands of fp32 products to TF32 (hone_attr.linear) */
     int max_head_width;   /* 0: any */
     int host_memory;      /* 1: slabs are ordinary memory of this process */
     int fixed_rows;       /* 1: calls are played at rungs (captured graphs); 0: at the batch's count */
