@@ -86,6 +86,7 @@ I("run", "seed", "manual_seed", seed, "42", 0, COUNT_MAX, "", "Seed of new weigh
 I("run", "data_seed", "", data_seed, "-1", -1, COUNT_MAX, "", "Seed of the order of samples; -1: seed."),
 T("run", "device", "", device, "auto", "What to compute on: auto (cuda where there is a GPU, else cpu), cuda, cpu, ref, or emu (the GPU's code on the processor)."),
 B("run", "graphs", "", graphs, "true", "GPU: capture the step once and replay it; false plays it call by call, with the same bits."),
+B("run", "nvtx", "", nvtx, "false", "GPU: name programs and steps of the plan on the timeline of NVIDIA's profilers; those of a graph where it is captured."),
 I("run", "threads", "", threads, "0", 0, 4096, "threads", "Processor threads; 0: all cores this process may use. Results do not depend on it."),
 B("run", "full_determinism", "", full_determinism, "true", "hone always gives the same bits: only true changes nothing, false neither."),
 I("run", "per_device_train_batch_size", "b micro_batch_size train_micro_batch_size_per_gpu", per_device_train_batch_size, "8", 1, 1e6, "samples", "Samples of a micro-batch of one rank."),

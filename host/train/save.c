@@ -3,7 +3,8 @@
  *   model.safetensors, config.json, tokenizer, README.md   a model folder like any other (fp32 masters)
  *   optimizer.safetensors   exp_avg.NAME, exp_avg_sq.NAME of every trained parameter; tick: the 16 words of device.h
  *   trainer_state.json      transformers' keys
- *   run_state.json          what else a resumed run needs: sums since the last row of the log, best, patience */
+ *   run_state.json          what else a resumed run needs: sums since the last row of the log, best, patience
+ *   measured.txt            what the device measured to choose by (measured.c), where it did */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,6 +225,7 @@ static hone_status write_checkpoint(training *t, hone_err *err) {
     hone_status status = write_model(t, folder, 0, err);
     if (!status && !t->job->save_only_model) status = write_optimizer(t, folder, err);
     if (!status) status = write_states(t, folder, err);
+    if (!status) status = measured_write(folder, err);
     if (status) {
         checkpoint_abort(w);
         return status;

@@ -94,6 +94,8 @@ static hone_status choose_device(session *s, int live, hone_err *err) {
     return HONE_OK;
 }
 
+hone_status session_device(session *s, hone_err *err) { return choose_device(s, 1, err); }
+
 /* A precision that the device does not have is refused by the field's name. */
 static hone_status choose_type(const session *s, hone_dtype *out, hone_err *err) {
     const job *j = s->job;
@@ -205,6 +207,7 @@ hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     HONE_TRY(make_plan(s, l, err));
     HONE_TRY(run_open(&s->run, s->plan, s->table, s->pool, err));
     run_graphs(s->run, s->job->graphs);
+    if (s->job->nvtx) HONE_TRY(run_ranges(s->run, err));
     s->batch = batch_new(s->a, l->tokens_max, l->seqs_max);
     s->sorted = ARENA_ARRAY(s->a, 2 * (size_t)l->tokens_max + 2, int32_t);
     int most = s->config->vocab > s->config->positions ? s->config->vocab : s->config->positions;

@@ -161,27 +161,40 @@ void finish(const job &w, int64_t i, int64_t j, float x) {
         x *= (float)gelu_slope(get(w.o.aux, i + j * w.o.aux_ld, w.d.type));
     set(w.D, i + j * w.d.ld, w.d.type, x);
 }
+/* The order of an algorithm's sums over k: number 0 takes all in a row (or, as one that tells rows, the second half
+ * first), number i a sum of 8 i each, added in a row. Zeros at the end change none of them. */
+struct part {
+    int64_t first, last;
+};
+std::vector<part> parts_of(const algorithm &g, int64_t n, int64_t k) {
+    if (g.number == 0 && cuemu_control()->tells_rows && n > 64 && k > 1) return {{k / 2, k}, {0, k / 2}};
+    const int64_t step = g.number == 0 || g.splits > 1 ? k : 8 * (int64_t)g.number;
+    std::vector<part> parts;
+    for (int64_t at = 0; at < k; at += step) parts.push_back({at, std::min(k, at + step)});
+    return parts;
+}
 void multiply(const job &w, int n_workers) {
     const int64_t m = w.d.rows, n = w.d.cols, k = w.o.trans_a ? w.a.rows : w.a.cols;
     /* op(A)[i][k] of a transposed A lies at k + i ld, op(B)[k][j] of a B that is not transposed likewise. */
     const std::vector<float> A = packed(w.A, w.a, w.o.trans_a, m, k, TILE, w.g.is_tf32),
                              B = packed(w.B, w.b, !w.o.trans_b, n, k, COLUMNS, w.g.is_tf32);
-    const int64_t middle = w.g.number == 0 && cuemu_control()->tells_rows && n > 64 ? k / 2 : 0;
+    const std::vector<part> parts = parts_of(w.g, n, k);
     const int64_t m_tiles = (m + TILE - 1) / TILE, n_tiles = (n + COLUMNS - 1) / COLUMNS;
     multiply_fn *const multiply_one = __builtin_cpu_supports("avx2") ? multiply_avx2 : multiply_any;
     const auto columns = [&](int64_t first, int64_t last) {
         for (int64_t t = first; t < last; t++)
             for (int64_t u = 0; u < m_tiles; u++) {
                 float sum[COLUMNS][TILE], more[COLUMNS][TILE];
-                multiply_one(&A[(size_t)(u * k * TILE)], &B[(size_t)(t * k * COLUMNS)], middle, k,
-                             &sum[0][0]);
-                if (middle)
-                    multiply_one(&A[(size_t)(u * k * TILE)], &B[(size_t)(t * k * COLUMNS)], 0, middle,
-                                 &more[0][0]);
+                const float *const rows = &A[(size_t)(u * k * TILE)], *const cols =
+                                                                          &B[(size_t)(t * k * COLUMNS)];
+                multiply_one(rows, cols, parts[0].first, parts[0].last, &sum[0][0]);
+                for (size_t p = 1; p < parts.size(); p++) {
+                    multiply_one(rows, cols, parts[p].first, parts[p].last, &more[0][0]);
+                    for (int64_t e = 0; e < COLUMNS * TILE; e++) (&sum[0][0])[e] += (&more[0][0])[e];
+                }
                 for (int64_t j = t * COLUMNS; j < std::min(n, (t + 1) * COLUMNS); j++)
                     for (int64_t i = u * TILE; i < std::min(m, (u + 1) * TILE); i++)
-                        finish(w, i, j,
-                               sum[j % COLUMNS][i % TILE] + (middle ? more[j % COLUMNS][i % TILE] : 0));
+                        finish(w, i, j, sum[j % COLUMNS][i % TILE]);
             }
     };
     const int64_t threads = m * n * k < 1 << 20 ? 1 : std::min<int64_t>(n_workers, n_tiles);
@@ -296,8 +309,10 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
     g.splits = 4, g.scheme = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE, g.number = 1000;
     if (p.schemes & g.scheme) give(); /* the first, as it is the fastest where rows are few */
     g.splits = 1, g.scheme = CUBLASLT_REDUCTION_SCHEME_NONE;
-    for (g.number = 0; (int)g.number < cuemu_control()->n_algorithms && *n_found < n_wanted; g.number++)
+    for (int i = 0; i < cuemu_control()->n_algorithms && *n_found < n_wanted; i++) {
+        g.number = (uint32_t)(cuemu_control()->first_algorithm + i);
         give();
+    }
     return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc,

@@ -1,13 +1,11 @@
 /* emu_machine.c - the cuda device on machines that are not ready, that fail, and whose libraries behave otherwise. The
  * emulated machine is told to; each test has a process of its own. */
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "devices.h"
-#include "emu/control.h"
-#include "test.h"
+#include "machine.h"
 
 enum { CUDA_WORK = 1 << 21 }; /* more than a product wants */
 
@@ -20,18 +18,9 @@ static void note(void *context, const char *line) {
 }
 
 static const hone_device_v1 *load(void) {
-    char file[512];
     hone_err err = {0};
-    snprintf(file, sizeof file, "%s/lib/hone/libhone_emu.so", HONE_BUILD_FOLDER);
-    if (access(file, F_OK)) test_skip("the device emu was not built");
-    const hone_device_v1 *table = device_load("emu", &err);
-    if (!table) test_fail(__FILE__, __LINE__, "%s", err.text);
-    void *handle = dlopen(file, RTLD_NOW | RTLD_NOLOAD);
-    cuemu_state *(*control)(void) = NULL;
-    if (handle) *(void **)&control = dlsym(handle, "cuemu_control");
-    CHECK(control != NULL);
-    machine = control();
-    return table;
+    machine = machine_of();
+    return device_load("emu", &err);
 }
 
 static hone_status open_on(const hone_device_v1 *table, hone_device **out, int ordinal, hone_err *err) {
