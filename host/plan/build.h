@@ -23,6 +23,7 @@ typedef struct {
         float min_scale;
     } guard; /* the loss scale of fp16, as GUARD's attributes */
     int training;                    /* 0: EVAL alone */
+    int64_t chunk_rows; /* rows whose logits of a vocabulary exist at once; 0: as many as make about 128 MiB */
     int no_narrow, no_pack, no_fuse; /* leave a pass out: for tests and for looking at it */
     int recompute; /* 0: keep all; 1: norms and activations are made again, 2: whole layers (recompute.c) */
     size_t budget_bytes;          /* 0: no limit */

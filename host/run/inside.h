@@ -12,6 +12,7 @@
 typedef struct {
     hone_status (*fn)(hone_queue *, const hone_call *);
     hone_call call;
+    int slice;        /* without rows of this row space it is not played; 0: it always is */
     const char *name; /* its range; NULL: none are made */
 } bound_step;
 

@@ -166,6 +166,7 @@ hone_status run_ranges(run *r, hone_err *err) {
 }
 
 hone_status play_step(run *r, const hone_program *p, const bound *b, int i, hone_err *err) {
+    if (b->step[i].slice && !r->played[b->step[i].slice]) return HONE_OK;
     range_begin(r, b->step[i].name);
     const hone_status status = b->step[i].fn(r->queue, &b->step[i].call);
     range_end(r, b->step[i].name);
