@@ -327,6 +327,19 @@ TEST(bench_times_steps_and_lists_cases) {
     CHECK(strstr(planned.out, "NORM_FWD D=") && strstr(planned.out, "NORM_BWD D=") && strstr(planned.out, "p_out="));
     const json *rows = member(command_json(a, "bench norm --shapes-from \"%s\" --seconds 1 --json", job), "rows");
     CHECK(rows && (int)rows->n == lines_of(&planned));
+    const json *products =
+        member(command_json(a, "bench linear --device cpu --shape N=8,I=8,O=8 --seconds 1 --json"), "rows");
+    CHECK_INT(products->n, 12);
+    for (const json *row = products->child; row; row = row->next) {
+        need(row,
+             "op case dtype device passed median_us p10_us p90_us cold_us gb_per_s tflops percent_of_copy "
+             "percent_of_gemm peer peer_us ratio max_error error_bound bits");
+        CHECK_NEAR(number_of(row, "percent_of_gemm"), 100 * number_of(row, "ratio"),
+                   1e-5 * number_of(row, "percent_of_gemm"));
+    }
+    command_refused(a, 2, "tf32, but device ref has no TF32", "bench linear --device ref --dtype tf32");
+    command_refused(a, 2, "expected fp32, bf16 or fp16", "bench norm --dtype tf32");
+    CHECK(strstr(command_expect(a, 0, "bench linear --dtype tf32 --dry-run").out, " tf32\n"));
     command_refused(a, 2, "expected", "bench nothing");
     command_refused(a, 3, "nothere: there is no such file",
                     "bench step --model \"%s\" --lengths nothere --steps 1", model);
