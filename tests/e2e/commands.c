@@ -299,6 +299,30 @@ TEST(predictions_in_bf16_are_those_of_fp32_but_for_rounding) {
     arena_free(a);
 }
 
+/* Predictions rest on these. */
+TEST(every_figure_of_a_gpu_has_its_source) {
+    static const char *const names[] = {"a100", "b200", "h100", "h200", "l4", "rtx4090"};
+    arena *a = command_begin();
+    for (int i = 0; i < 6; i++) {
+        const char *path = test_source(arena_print(a, "configs/devices/%s.json", names[i]));
+        const json *gpu;
+        str s;
+        CHECK_OK(file_read(&s, a, path, 1 << 16, HONE_EDATA, err));
+        CHECK_OK(json_parse(&gpu, a, path, s.p, s.n, HONE_EDATA, err));
+        const json *sources = member(gpu, "sources");
+        for (const json *v = gpu->child; v; v = v->next) {
+            int found = !strcmp(v->key.p, "name") || v == sources;
+            for (const json *of = sources->child; of && !found; of = of->next) {
+                const char *at = strstr(of->key.p, v->key.p); /* "memory_bytes" begins "memory_bytes_per_s" */
+                while (at && at[v->key.n] && at[v->key.n] != ',') at = strstr(at + 1, v->key.p);
+                found = at && of->kind == JSON_STRING && of->string.n > 10;
+            }
+            if (!found) test_fail(__FILE__, __LINE__, "%s: %s has no source", names[i], v->key.p);
+        }
+    }
+    arena_free(a);
+}
+
 TEST(bench_times_steps_and_lists_cases) {
     arena *a = command_begin();
     const char *model = tiny_model(a), *lengths = put_file(a, "lengths", "3\n9\n5\n");
