@@ -29,6 +29,7 @@ typedef struct graph {
     int n_spans;
     int cap_spaces, cap_values, cap_params, cap_steps, cap_spans;
     const model_config *config;
+    size_t zone_bytes; /* behind every value, as hone_plan has it */
     int layer;    /* of what is being written: -1 embeddings, 0 .. L-1, L head */
     int n_sites;  /* dropout sites so far */
     int training; /* 0: no dropout, losses without gradients */

@@ -345,7 +345,7 @@ static void place_rest(hone_plan *p, graph *g) {
         hone_value *x = &g->value[v];
         if (x->base || (x->cls != HONE_INPUT && x->cls != HONE_CONST && x->cls != HONE_RESULT)) continue;
         x->offset = p->slab_bytes[x->cls];
-        p->slab_bytes[x->cls] += value_bytes(x);
+        p->slab_bytes[x->cls] += value_bytes(x) + p->zone_bytes;
     }
     p->input_bytes = p->slab_bytes[HONE_INPUT];
     if (p->fixed_rows) p->slab_bytes[HONE_INPUT] *= 2;
@@ -391,6 +391,9 @@ static hone_status build(hone_plan *p, graph *g, const plan_options *o, hone_err
         if (p->n_slots > 1) HONE_TRY(write_fold(p, g, o, err));
     }
     place_rest(p, g);
+    const hone_class whole[] = {HONE_PARAM, HONE_STATE, HONE_GRAD, HONE_WORK};
+    for (int i = 0; i < 4; i++)
+        if (p->slab_bytes[whole[i]]) p->slab_bytes[whole[i]] += p->zone_bytes;
     p->space = g->space;
     p->n_spaces = g->n_spaces;
     p->value = g->value;
@@ -409,6 +412,7 @@ hone_status plan_build(hone_plan **out, const plan_options *o, hone_err *err) {
     graph_init(&g, a, o->config, o->dtype, &why);
     p->owner = a;
     p->dtype = o->dtype;
+    p->zone_bytes = g.zone_bytes = o->zone_bytes;
     hone_limits kind;
     hone_status status = o->device->limits(NULL, &kind);
     p->fixed_rows = kind.fixed_rows;

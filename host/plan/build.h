@@ -26,6 +26,7 @@ typedef struct {
     int64_t chunk_rows; /* rows whose logits of a vocabulary exist at once; 0: as many as make about 128 MiB */
     int no_narrow, no_pack, no_fuse; /* leave a pass out: for tests and for looking at it */
     int recompute; /* 0: keep all; 1: norms and activations are made again, 2: whole layers (recompute.c) */
+    size_t zone_bytes;            /* of red zones, 256 or 0: none (run/zones.c looks at them) */
     size_t budget_bytes;          /* 0: no limit */
     const hone_device_v1 *device; /* its pure functions are asked */
 } plan_options;

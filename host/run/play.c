@@ -168,9 +168,10 @@ hone_status run_ranges(run *r, hone_err *err) {
 hone_status play_step(run *r, const hone_program *p, const bound *b, int i, hone_err *err) {
     if (b->step[i].slice && !r->played[b->step[i].slice]) return HONE_OK;
     range_begin(r, b->step[i].name);
-    const hone_status status = b->step[i].fn(r->queue, &b->step[i].call);
+    hone_status status = zones_arm(r, &p->step[i], i);
+    if (!status) status = b->step[i].fn(r->queue, &b->step[i].call);
     range_end(r, b->step[i].name);
-    if (!status) return HONE_OK;
+    if (!status) return zones_check(r, &p->step[i], i, err);
     return hone_fail(err, status, "device %s: step %d, %s of layer %d failed", r->table->name, i,
                      hone_op_find(p->step[i].op)->name, p->step[i].layer);
 }
@@ -194,7 +195,8 @@ void run_prepare(run *r, hone_program_kind kind, int slot, const int64_t *rows) 
     bound *b = &r->program[kind][slot];
     hone_err why = {0};
     hone_exec *graph = NULL;
-    if (!r->graphs || !r->limits.fixed_rows || !r->table->capture || !b->n_played || b->refused) return;
+    if (!r->graphs || r->zones || !r->limits.fixed_rows || !r->table->capture || !b->n_played || b->refused)
+        return;
     const int rung = set_rows(r, b, rows);
     if (b->graph[rung]) return;
     range_begin(r, b->captured);

@@ -121,6 +121,7 @@ hone_status run_open(run **out, const hone_plan *plan, const hone_device_v1 *dev
     if (!status) status = device->limits(r->device, &r->limits);
     if (!status) status = reserve_slabs(r, err);
     if (!status) status = open_queues(r, err);
+    if (!status) status = zones_open(r, err);
     for (int k = 0; k < HONE_N_PROGRAMS && !status; k++) {
         r->program[k] = ARENA_ARRAY(a, (size_t)plan->n_slots, bound);
         const int slots = k == HONE_MICRO ? plan->n_slots : k == HONE_FOLD ? plan->n_slots - 1 : 1;

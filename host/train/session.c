@@ -14,6 +14,10 @@
 #include "plan/device.h"
 #include "plan/rung.h"
 
+#ifndef RED_ZONE_BYTES
+#define RED_ZONE_BYTES 0
+#endif
+
 /* ---- opening ---- */
 
 hone_status session_open(session **out, const job *j, const char *model_folder, const char *tokenizer_folder,
@@ -140,6 +144,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .recompute = l->recompute ? l->recompute - 1 : (int)j->gradient_checkpointing,
                             .guard = {j->fp16 && j->loss_scale == 0, (int32_t)j->loss_scale_window,
                                       (int32_t)j->hysteresis, (float)j->min_loss_scale},
+                            .zone_bytes = l->zone_bytes ? l->zone_bytes : RED_ZONE_BYTES,
                             .device = s->table};
     HONE_TRY(plan_build(&s->plan, &o, err));
     s->rows = ARENA_ARRAY(s->a, (size_t)s->plan->n_spaces + 1, int64_t);

@@ -155,6 +155,7 @@ typedef struct hone_plan {
     hone_list list[HONE_MAX_LISTS];
     int n_lists;
     int n_slots;
+    size_t zone_bytes; /* red zone behind each value that no flat range holds, and behind slabs; 0: none */
     int64_t n_trained; /* P: elements of the flat range of trained parameters (with alignment gaps) */
     int n_groups;
     /* Values that the host knows by meaning; 0: this plan has none. */

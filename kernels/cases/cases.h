@@ -86,18 +86,23 @@ typedef struct {
     char what[256];                /* the first thing that was wrong, or why the device refused */
     /* bench */
     double median_us, p10_us, p90_us, gb_per_s, tflops;
+    double cold_us; /* median, the caches written over before every run; 0: no room for that */
     int n_runs;
 } cases_result;
 
 int cases_can(const hone_device_v1 *table, const cases_case *k, char *why, size_t why_bytes);
 cases_outcome cases_check(const cases_on *on, const cases_case *k, cases_result *out);
 cases_outcome cases_grad(const cases_on *on, const cases_case *k, cases_result *out); /* of ref alone */
-/* Checks first; times are filled in only if that passed. host: whose clock; seconds: how long to measure. */
+/* Checks first; times are filled in only if that passed. By the device's events, where it has them (a captured graph of
+ * a few plays), else by the host's clock; seconds: how long to measure. */
 cases_outcome cases_bench(const cases_on *on, const cases_case *k, const hone_host_v1 *host, double seconds,
                           cases_result *out);
-/* What percent_of_copy and percent_of_gemm relate to: the device's own COPY of 32 MiB of fp32, and its
- * largest LINEAR_FWD of the list in dtype. 0: it did not pass. */
-void cases_baselines(const cases_on *on, hone_dtype dtype, const hone_host_v1 *host, double seconds,
+/* The product of a LINEAR case by itself, without what is fused with it; on a GPU: one call of the library. 0: no
+ * product. */
+int cases_alone(const cases_case *k, cases_case *out);
+/* Yardsticks: the device's own COPY of 32 MiB of fp32, and its largest LINEAR_FWD of the list in dtype (tf32 1: whose
+ * operands are rounded). 0: it did not pass. */
+void cases_baselines(const cases_on *on, hone_dtype dtype, int tf32, const hone_host_v1 *host, double seconds,
                      double *copy_gb_per_s, double *gemm_tflops);
 
 /* What the kernels of a case ask of memory, counted by the emulated GPU emu_count. */

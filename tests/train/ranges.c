@@ -59,9 +59,17 @@ TEST(ranges_name_programs_and_the_steps_in_them) {
     CHECK(!strcmp(heard.p + heard.n - 5, "\nend\n"));
 }
 
+/* Where red zones are looked at after every step, none is captured. */
+#ifdef RED_ZONE_BYTES
+static const int has_graphs = 0;
+#else
+static const int has_graphs = 1;
+#endif
+
 TEST(ranges_of_graphs_are_around_captures_and_launches) {
     cuemu_state *machine = machine_of();
     machine->ranged = note;
+    if (!has_graphs) test_skip("a build of type Debug plays no graphs");
     CHECK_OK(train("emu", "true", "true", err));
     CHECK_INT(times("update 0\n"), 1); /* played once as it is, then captured, then launched */
     CHECK_INT(times("update 0 captured\n"), 1);
