@@ -21,6 +21,8 @@ typedef struct {
         int32_t dynamic, window, hysteresis;
         float min_scale;
     } guard; /* the loss scale of fp16, as GUARD's attributes */
+    hone_engine attention;           /* whose code plays it, on a device that has a choice */
+    int32_t longest;                 /* no sequence has more tokens; 0: unknown */
     int training;                    /* 0: EVAL alone */
     int no_narrow, no_pack, no_fuse; /* leave a pass out: for tests and for looking at it */
     int recompute; /* 0: keep all; 1: norms and activations are made again, 2: whole layers (recompute.c) */
