@@ -236,10 +236,11 @@ int cudnn_plan_make(cudnn_plan *out, cudnn_graph *g, void *handle, dnn::descript
     cudnn_attribute(g, graph, dnn::ATTR_OPERATIONGRAPH_OPS, dnn::TYPE_BACKEND_DESCRIPTOR, (int64_t)g->operations.size(),
                     g->operations.data());
     finish(g, graph, dnn::BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-    *why = g->status == dnn::STATUS_SUCCESS ? "it knows no engine for this graph" : g->what;
-    for (int unordered = 0; unordered < 2 && !out->plan; unordered++)
+    const bool is_written = g->status == dnn::STATUS_SUCCESS;
+    *why = is_written ? "it knows no engine for this graph" : g->what;
+    for (int unordered = 0; is_written && unordered < 2 && !out->plan; unordered++)
         for (int mode : {(int)dnn::HEUR_MODE_A, (int)dnn::HEUR_MODE_FALLBACK}) {
-            if (out->plan || (g->status != dnn::STATUS_SUCCESS && !unordered && mode == dnn::HEUR_MODE_A)) continue;
+            if (out->plan) break;
             const std::vector<dnn::descriptor> all = configurations(g, graph, device, mode);
             if (g->status != dnn::STATUS_SUCCESS) *why = g->what, g->status = dnn::STATUS_SUCCESS;
             for (size_t i = 0; i < all.size() && !out->plan; i++) {

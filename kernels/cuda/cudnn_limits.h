@@ -20,7 +20,7 @@ int cudnn_is_preferred(const hone_query *query);
 
 /* Workspace: numbers a row of every sequence (fp32 {B,H,S}: stats, in backward delta), words a sequence (lengths of queries
  * and keys, offsets of eight operands), the plan's own. Each part is whole 256 bytes. */
-enum { CUDNN_N_WORDS = 10, CUDNN_ROOM = 64 << 10 };
+enum { CUDNN_N_WORDS = 10, CUDNN_ROOM = 64 << 10, CUDNN_NORM_ROOM = 1 << 20 };
 #define CUDNN_UP(bytes) (((size_t)(bytes) + 255) / 256 * 256)
 #define CUDNN_COLUMN_BYTES(e) CUDNN_UP(4 * (e).B * (e).H * (e).S[0])
 #define CUDNN_WORD_BYTES(e) CUDNN_UP(4 * ((e).B + 1))

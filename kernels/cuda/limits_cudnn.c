@@ -64,6 +64,10 @@ static int can_norm(const hone_query *query, char *why, size_t why_bytes) {
     if (query->attr.p > 0 || query->attr.p_out > 0) return refuse(why, why_bytes, "dropout in a norm", 0);
     if (!is_plain || !has_means)
         return refuse(why, why_bytes, "a layer norm with gamma and beta, and nothing beside it", 0);
+    const hone_tensor *const rows[] = {&in[0], &in[is_forward ? 0 : 1], &out[0]};
+    for (int i = 0; i < 3; i++)
+        if (rows[i]->ld != rows[i]->dim[1] * rows[i]->dim[2])
+            return refuse(why, why_bytes, "norms of rows that lie one after another (ld %lld)", rows[i]->ld);
     if (in[0].dim[0] < 1) return refuse(why, why_bytes, "a norm of %lld rows", in[0].dim[0]);
     return 1;
 }
@@ -74,9 +78,11 @@ int cudnn_can(const hone_query *query, char *why, size_t why_bytes) {
 }
 
 /* ---- workspace -------------------------------------------------------------------------------------------------*/
-/* What cuDNN 9.19 and 9.26 ask for on sm_90, and room beside it: all of ds in backward (cudnn_sdpa.cuh). */
+/* What cuDNN 9.19 and 9.26 ask for on sm_90, and room beside it: all of ds in attention's backward (cudnn_sdpa.cuh), 16 bytes
+ * a row in a norm's. */
 size_t cudnn_plan_bytes(const hone_query *query) {
-    if (query->op != HONE_OP_ATTENTION_FWD && query->op != HONE_OP_ATTENTION_BWD) return CUDNN_ROOM;
+    if (query->op != HONE_OP_ATTENTION_FWD && query->op != HONE_OP_ATTENTION_BWD)
+        return CUDNN_NORM_ROOM + 32 * (size_t)query->in[0].dim[0];
     const cudnn_extents e = cudnn_extents_of(query);
     const size_t some = CUDNN_ROOM + 512 * (size_t)e.B;
     return query->op == HONE_OP_ATTENTION_FWD ? some : some + (size_t)(2 * e.B * e.H * up(e.S[0], 64) * up(e.S[1], 128));
