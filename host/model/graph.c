@@ -454,7 +454,8 @@ hone_v g_attend(graph *g, hone_v q, hone_v k, hone_v v, hone_mask mask, double p
     const int64_t H = g->config->heads, K = g->config->head_width;
     const int rows = space_of(g, q), keys = space_of(g, k), site = ++g->n_sites;
     hone_step s = {.op = HONE_OP_ATTENTION_FWD,
-                   .attr.attention = {.mask = mask, .scale = 1 / sqrt((double)K)}};
+                   .attr.engine = (int32_t)g->attention.engine,
+                   .attr.attention = {.mask = mask, .longest = g->attention.longest, .scale = 1 / sqrt((double)K)}};
     if (g->training && p > 0) s.attr.p = (float)p, s.attr.site = site;
     s.in[0] = graph_view(g, graph_name(g, "q.heads"), q, 0, H, K);
     s.in[1] = graph_view(g, graph_name(g, "k.heads"), k, 0, H, K);

@@ -33,6 +33,10 @@ typedef struct graph {
     int layer;    /* of what is being written: -1 embeddings, 0 .. L-1, L head */
     int n_sites;  /* dropout sites so far */
     int training; /* 0: no dropout, losses without gradients */
+    struct {
+        hone_engine engine;
+        int32_t longest;
+    } attention; /* attributes of every one */
     hone_phase phase;
     hone_status status;
     hone_err *err;

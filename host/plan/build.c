@@ -410,6 +410,7 @@ hone_status plan_build(hone_plan **out, const plan_options *o, hone_err *err) {
     graph g;
     hone_err why = {0};
     graph_init(&g, a, o->config, o->dtype, &why);
+    g.attention.engine = o->attention, g.attention.longest = o->longest;
     p->owner = a;
     p->dtype = o->dtype;
     p->zone_bytes = g.zone_bytes = o->zone_bytes;

@@ -101,7 +101,7 @@ I("run", "reduce_shards", "", reduce_shards, "0", 0, 4096, "shards", "Pieces int
 LATER("run", "auto_find_batch_size", "device_train_microbatch_size", "the plan says before the first step whether a batch fits"),
 LATER("run", "max_duration", "", "use num_train_epochs or max_steps"),
 LATER("run", "reduce_dtype", "", "gradients travel as fp32"),
-LATER("run", "attention", "", "the cpu device has one attention"),
+C("run", "attention", "", attention, "auto", "auto hone cudnn", "Who plays attention on a GPU. cudnn: NVIDIA's library, or the run is refused where it cannot (dropout inside attention, fp32, no cuDNN 9.6); hone: the device's own kernels; auto: cuDNN on Hopper for sequences beyond 256 tokens where it can, else hone's. The log says which."),
 T("run", "preempt_notice", "", preempt_notice, "", "file:PATH or command:WORDS: that the file is there, or the command succeeds, counts as SIGTERM."),
 LATER("run", "cross_documents", "", "for text generation"),
 LATER("run", "zero_stage", "z zero_optimization", "every rank holds the whole optimizer"),

@@ -106,6 +106,7 @@ typedef struct {
     double loss_scale, min_loss_scale; /* fp16 */
     int64_t initial_scale_power, loss_scale_window, hysteresis;
     int64_t gradient_checkpointing;
+    int64_t attention; /* hone_engine */
     /* evaluation and saving */
     int64_t eval_strategy, save_strategy;
     double eval_steps, save_steps, logging_steps;

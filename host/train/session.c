@@ -121,10 +121,18 @@ static hone_status choose_type(const session *s, hone_dtype *out, hone_err *err)
     return hone_fail(err, HONE_EUSAGE, "%s: true, but device %s computes in %s", asked, s->device, have);
 }
 
+/* cuDNN is a player of the GPU's device alone, and what it cannot play is the job's to change. */
+static hone_status check_attention(const session *s, hone_err *err) {
+    if (s->job->attention != HONE_ENGINE_CUDNN || !strcmp(s->device, "cuda") || !strcmp(s->device, "emu")) return HONE_OK;
+    hone_fail(err, HONE_EUSAGE, "attention: cudnn, but device %s has one attention, its own", s->device);
+    return hone_hint(err, "leave attention out, or choose a GPU by device: cuda");
+}
+
 static hone_status make_plan(session *s, const session_limits *l, hone_err *err) {
     const job *j = s->job;
     hone_dtype dtype;
     HONE_TRY(choose_type(s, &dtype, err));
+    HONE_TRY(check_attention(s, err));
     const plan_options o = {.config = s->config,
                             .head = {.kind = s->labels.n ? HEAD_CLASSES : HEAD_REGRESSION,
                                      .n_outputs = s->n_outputs,
@@ -140,13 +148,19 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .beta1 = j->adam_beta1,
                             .beta2 = j->adam_beta2,
                             .epsilon = j->adam_epsilon,
+                            .attention = (hone_engine)j->attention,
+                            .longest = l->longest ? l->longest : session_dataset_options(s, 0).encode.max_length,
                             .training = l->training,
                             .recompute = l->recompute ? l->recompute - 1 : (int)j->gradient_checkpointing,
                             .guard = {j->fp16 && j->loss_scale == 0, (int32_t)j->loss_scale_window,
                                       (int32_t)j->hysteresis, (float)j->min_loss_scale},
                             .zone_bytes = l->zone_bytes ? l->zone_bytes : RED_ZONE_BYTES,
                             .device = s->table};
-    HONE_TRY(plan_build(&s->plan, &o, err));
+    const hone_status status = plan_build(&s->plan, &o, err);
+    if (status && o.attention == HONE_ENGINE_CUDNN && strstr(err->text, "cuDNN"))
+        return hone_hint(err, "attention: auto takes cuDNN where it can; dropout inside attention is the model's "
+                              "attention_probs_dropout_prob (config.json), bf16: true or fp16: true the type");
+    HONE_TRY(status);
     s->rows = ARENA_ARRAY(s->a, (size_t)s->plan->n_spaces + 1, int64_t);
     s->played = ARENA_ARRAY(s->a, (size_t)s->plan->n_spaces + 1, int64_t);
     return HONE_OK;

@@ -143,6 +143,9 @@ void launch(cudaStream_t stream, grid g, const std::function<void()> &body); /* 
  * 2 and 3 threads must give the same bits. */
 void set_workers(cudaStream_t stream, int n);
 int workers(cudaStream_t stream);
+/* A function of the emulated cuDNN, by its name; NULL: it has none of that name. */
+void *cudnn_symbol(const char *name);
+bool cudnn_is_there();
 } // namespace cuemu
 
 template <typename... P, typename... A>

@@ -53,6 +53,7 @@ extern "C" __attribute__((visibility("default"))) cuemu_state *cuemu_control(voi
         s.major = 9;
         s.memory_bytes = (long long)4 << 30;
         s.n_algorithms = 1;
+        s.cudnn_version = 91900;
         return s;
     }();
     return &state;
