@@ -15,7 +15,8 @@
 #include "hone/device.h"
 #include "hone/emu.h"
 
-typedef enum { CASES_CHECK = 1, CASES_GRAD = 2, CASES_BENCH = 4 } cases_mode;
+/* LONG: a check that takes its time; tests play it with HONE_LONG_TESTS=1. */
+typedef enum { CASES_CHECK = 1, CASES_GRAD = 2, CASES_BENCH = 4, CASES_LONG = 8 } cases_mode;
 typedef enum {
     CASES_PASS,
     CASES_FAIL,
@@ -40,6 +41,8 @@ typedef struct {
     int in_place;        /* results take the storage that their @ offers */
     int no_list;                 /* attention: "list" stays unbound where the device has lists */
     int n_sequences, q_len[CASES_MAX_SEQUENCES], k_len[CASES_MAX_SEQUENCES];
+    int overflows; /* sums overflow the type: results may be lost to infinity or NaN, some of each must be, and none may
+                    * be finite and wrong */
     int trap; /* which unkind contents; the family says what they are. 0: ordinary */
     char
         row_letter; /* rows of this letter do not depend on each other; 'B': sequences do not; 0: not tried */
