@@ -162,9 +162,11 @@ static void add_row(bench *b, const cases_case *k, const char *name, const cases
     const double number[N_TIMES] = {r->median_us, r->p10_us, r->p90_us, r->cold_us,
                                     r->gb_per_s,  r->tflops, of_copy,   of_gemm};
     text *t = &b->json_rows;
+    char shape[128];
     text_printf(t, "%s{\"op\":\"%s\",\"case\":", b->n_rows ? "," : "", op->name);
     text_json(t, name, strlen(name));
-    text_printf(t, ",\"dtype\":\"%s\",\"device\":\"%s\",\"passed\":%s", type_name(k), b->device,
+    cases_shape(k, shape, sizeof shape);
+    text_printf(t, ",\"shape\":\"%s\",\"dtype\":\"%s\",\"device\":\"%s\",\"pass\":%s", shape, type_name(k), b->device,
                 r->outcome == CASES_PASS ? "true" : "false");
     for (int i = 0; i < N_TIMES && r->n_runs; i++)
         text_printf(t, ",\"%s\":%.9g", columns_shown[FIRST_TIME + i], number[i]);

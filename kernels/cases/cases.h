@@ -60,6 +60,7 @@ int cases_count(hone_op op, unsigned modes); /* cases of op that take part in on
 
 /* "D=384 N=7 with bias key p=0.1 pad=8 fp32": all but the op. */
 void cases_describe(const cases_case *k, char *name, size_t name_bytes);
+void cases_shape(const cases_case *k, char *shape, size_t shape_bytes); /* "D=384,N=7" */
 /* Set extents from "N=4096,D=384,p=0.1"; lengths of sequences from "S=128" (all). HONE_EUSAGE: unknown
  * letter, bad number. */
 hone_status cases_set_shape(cases_case *k, const char *text, hone_err *err);

@@ -356,7 +356,7 @@ TEST(bench_times_steps_and_lists_cases) {
     CHECK_INT(products->n, 12);
     for (const json *row = products->child; row; row = row->next) {
         need(row,
-             "op case dtype device passed median_us p10_us p90_us cold_us gb_per_s tflops percent_of_copy "
+             "op case shape dtype device pass median_us p10_us p90_us cold_us gb_per_s tflops percent_of_copy "
              "percent_of_gemm peer peer_us ratio max_error error_bound bits");
         CHECK_NEAR(number_of(row, "percent_of_gemm"), 100 * number_of(row, "ratio"),
                    1e-5 * number_of(row, "percent_of_gemm"));
