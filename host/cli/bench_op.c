@@ -40,7 +40,7 @@ typedef struct {
         int64_t from, to; /* letter 0: no sweep */
     } sweep;
     hone_dtype dtype;
-    int tf32, as_json, list;
+    int tf32, as_json, list, nvtx;
     cases_on on;
     const hone_host_v1 *host;
     double seconds, copy, gemm;
@@ -214,11 +214,15 @@ static void bench_case(bench *b, const cases_case *k) {
         list_case(k, name);
         return;
     }
-    log_debug("%s %s", hone_op_find(k->op)->name, name);
+    char range[320];
+    snprintf(range, sizeof range, "%s %s", hone_op_find(k->op)->name, name);
+    log_debug("%s", range);
+    if (b->nvtx) b->on.table->range(range);
     /* The emulator's own time says nothing about a GPU's: not measured, not shown. */
     if (b->counting.table) b->n_failed += cases_check(&b->on, k, &r) == CASES_FAIL;
     else if (cases_bench(&b->on, k, b->host, b->seconds, &r) == CASES_PASS) p = time_peer(b, k);
     else b->n_failed += r.outcome == CASES_FAIL;
+    if (b->nvtx) b->on.table->range(NULL);
     add_row(b, k, name, &r, &p);
 }
 
@@ -322,6 +326,9 @@ static hone_status open_devices(bench *b, pool *p, hone_err *err) {
     b->device = b->on.table->name;
     HONE_TRY(b->on.table->open(&b->on.device[0], b->host, 0, err));
     b->on.n_devices = 1;
+    if (b->nvtx && !b->on.table->range)
+        return hone_fail(err, HONE_EUSAGE, "--nvtx, but device %s has no profiler; expected device cuda",
+                         b->device);
     hone_limits limits;
     HONE_TRY(b->on.table->limits(b->on.device[0], &limits));
     if (b->tf32 && !limits.tf32)
@@ -385,6 +392,7 @@ hone_status bench_op(const args *a, hone_err *err) {
         return hone_fail(err, HONE_EUSAGE,
                          "--dtype: \"%.32s\", expected fp32, bf16 or fp16, for linear also tf32", dtype);
     HONE_TRY(parse_sweep(&b, args_value(a, "sweep"), err));
+    b.nvtx = args_value(a, "nvtx") != NULL;
     b.list = args_value(a, "list") || args_value(a, "dry-run");
     const int is_emulated = !strcmp(b.device, "emu");
     const char *gpu = args_value(a, "gpu");

@@ -363,6 +363,9 @@ TEST(bench_times_steps_and_lists_cases) {
     }
     command_refused(a, 2, "tf32, but device ref has no TF32", "bench linear --device ref --dtype tf32");
     command_refused(a, 2, "expected fp32, bf16 or fp16", "bench norm --dtype tf32");
+    command_refused(a, 2, "--nvtx, but device ref has no profiler", "bench norm --device ref --nvtx");
+    command_refused(a, 2, "nvtx: true, but device ref has no profiler",
+                    "bench step --model \"%s\" --device ref --nvtx", model);
     CHECK(strstr(command_expect(a, 0, "bench linear --dtype tf32 --dry-run").out, " tf32\n"));
     command_refused(a, 2, "expected", "bench nothing");
     command_refused(a, 3, "nothere: there is no such file",
