@@ -170,7 +170,7 @@ static hone_status check_programs(const hone_plan *p, uint8_t *made, hone_err *e
             if (s->work_bytes > p->slab_bytes[HONE_WORK])
                 return hone_fail(err, HONE_EBUG, "plan: step %d, %s: wants more workspace than there is", i,
                                  hone_op_find(s->op)->name);
-            for (int o = 0; o < HONE_MAX_OUT; o++) made[s->out[o]] = 1;
+            for (int o = 0; o < HONE_MAX_OUT; o++) made[s->out[o]] = made[p->value[s->out[o]].base] = 1;
         }
     for (int v = 1; v <= p->n_values; v++)
         if (p->value[v].cls == HONE_RESULT && !made[v])

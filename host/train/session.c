@@ -37,9 +37,9 @@ hone_status session_open(session **out, const job *j, const char *model_folder, 
                   tokenizer_size(s->tok), s->config->vocab);
         status = hone_hint(err, "tokenizer_name must be the tokenizer of the model");
     }
-    if (!status && j->max_seq_length > s->config->positions && j->given[field_find("max_seq_length")])
+    if (!status && j->max_seq_length > s->config->longest && j->given[field_find("max_seq_length")])
         status = hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld > %d, the model's position rows",
-                           (long long)j->max_seq_length, s->config->positions);
+                           (long long)j->max_seq_length, s->config->longest);
     if (status) {
         session_close(s);
         return status;
@@ -71,8 +71,7 @@ void session_close(session *s) {
 
 dataset_options session_dataset_options(const session *s, int64_t max_samples) {
     const job *j = s->job;
-    const int64_t longest =
-        j->max_seq_length < s->config->positions ? j->max_seq_length : s->config->positions;
+    const int64_t longest = j->max_seq_length < s->config->longest ? j->max_seq_length : s->config->longest;
     return (dataset_options){.text_columns = j->text_column_names.p,
                              .n_text_columns = j->text_column_names.n,
                              .text_column_delimiter = j->text_column_delimiter,
@@ -122,10 +121,18 @@ static hone_status choose_type(const session *s, hone_dtype *out, hone_err *err)
     return hone_fail(err, HONE_EUSAGE, "%s: true, but device %s computes in %s", asked, s->device, have);
 }
 
+/* cuDNN is a player of the GPU's device alone, and what it cannot play is the job's to change. */
+static hone_status check_attention(const session *s, hone_err *err) {
+    if (s->job->attention != HONE_ENGINE_CUDNN || !strcmp(s->device, "cuda") || !strcmp(s->device, "emu")) return HONE_OK;
+    hone_fail(err, HONE_EUSAGE, "attention: cudnn, but device %s has one attention, its own", s->device);
+    return hone_hint(err, "leave attention out, or choose a GPU by device: cuda");
+}
+
 static hone_status make_plan(session *s, const session_limits *l, hone_err *err) {
     const job *j = s->job;
     hone_dtype dtype;
     HONE_TRY(choose_type(s, &dtype, err));
+    HONE_TRY(check_attention(s, err));
     const plan_options o = {.config = s->config,
                             .head = {.kind = s->labels.n ? HEAD_CLASSES : HEAD_REGRESSION,
                                      .n_outputs = s->n_outputs,
@@ -141,13 +148,19 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .beta1 = j->adam_beta1,
                             .beta2 = j->adam_beta2,
                             .epsilon = j->adam_epsilon,
+                            .attention = (hone_engine)j->attention,
+                            .longest = l->longest ? l->longest : session_dataset_options(s, 0).encode.max_length,
                             .training = l->training,
                             .recompute = l->recompute ? l->recompute - 1 : (int)j->gradient_checkpointing,
                             .guard = {j->fp16 && j->loss_scale == 0, (int32_t)j->loss_scale_window,
                                       (int32_t)j->hysteresis, (float)j->min_loss_scale},
                             .zone_bytes = l->zone_bytes ? l->zone_bytes : RED_ZONE_BYTES,
                             .device = s->table};
-    HONE_TRY(plan_build(&s->plan, &o, err));
+    const hone_status status = plan_build(&s->plan, &o, err);
+    if (status && o.attention == HONE_ENGINE_CUDNN && strstr(err->text, "cuDNN"))
+        return hone_hint(err, "attention: auto takes cuDNN where it can; dropout inside attention is the model's "
+                              "attention_probs_dropout_prob (config.json), bf16: true or fp16: true the type");
+    HONE_TRY(status);
     s->rows = ARENA_ARRAY(s->a, (size_t)s->plan->n_spaces + 1, int64_t);
     s->played = ARENA_ARRAY(s->a, (size_t)s->plan->n_spaces + 1, int64_t);
     return HONE_OK;
@@ -237,6 +250,16 @@ static void sort_rows(session *s, const int32_t *id, int64_t n, int64_t cap, int
     for (int64_t i = n; i < cap; i++) order[i] = (int32_t)i;
 }
 
+/* As RoBERTa counts: padding has the place of its id, in the middle of a text too, and all others the next one. */
+static void count_positions(const model_config *c, const batch *b, int32_t *to) {
+    for (int64_t i = 0; i < b->n_seqs; i++) {
+        int32_t seen = 0;
+        for (int64_t k = b->at[i].first; k < b->at[i].first + b->at[i].n; k++)
+            to[k] = c->pad_id + (b->id[k] == c->pad_id ? 0 : ++seen);
+    }
+    for (int64_t k = b->n_tokens; k < b->tokens_max; k++) to[k] = -1;
+}
+
 /* A companion of the space of tokens, or of the space of sequences whose rows are the first ones of each. */
 static void fill_value(session *s, int v) {
     const hone_value *x = &s->plan->value[v];
@@ -251,9 +274,11 @@ static void fill_value(session *s, int v) {
         break;
     case HONE_FILL_TYPE:
         memcpy(to, b->type, tokens * sizeof *b->type);
+        for (int64_t i = 0; s->config->types == 1 && i < b->n_tokens; i++) ((int32_t *)to)[i] = 0;
         break;
     case HONE_FILL_POS:
-        if (!picked) memcpy(to, b->position, tokens * sizeof *b->position);
+        if (!picked && s->config->first_position) count_positions(s->config, b, to);
+        else if (!picked) memcpy(to, b->position, tokens * sizeof *b->position);
         for (size_t i = 0; picked && i < seqs; i++) ((int32_t *)to)[i] = (int64_t)i < b->n_seqs ? 0 : -1;
         break;
     case HONE_FILL_KEY:

@@ -45,6 +45,7 @@ typedef struct {
     int n_slots;                /* gradients held at once; 0: 1 */
     size_t zone_bytes;          /* of red zones (plan/build.h); 0: none, but in builds of type Debug */
     int recompute;              /* 0: the job's gradient_checkpointing, else 1 + level */
+    int longest;                /* tokens of a sequence; 0: what the job cuts texts at */
 } session_limits;
 /* s->plan (instead of an earlier one); no device is needed. */
 hone_status session_plan_only(session *s, const session_limits *limits, hone_err *err);

@@ -120,6 +120,8 @@ typedef struct {
     void (*list_fill)(const hone_query *query, const hone_range *q_at, const hone_range *k_at, const hone_key *key,
                       const int64_t rows[2], void *out);
 
+    /* How many devices this process sees; 0: none, and open says why. NULL: there is one. */
+    int (*count)(void);
     /* host must outlive the device. ordinal: which of several. */
     hone_status (*open)(hone_device **out, const hone_host_v1 *host, int ordinal, hone_err *err);
     void (*close)(hone_device *device);

@@ -8,6 +8,7 @@ extern "C" {
 #include "limits.h"
 #include "ops.h"
 }
+#include "cudnn.cuh"
 #include "linear.cuh"
 #include "products.cuh"
 #include "ranges.cuh"
@@ -34,6 +35,13 @@ hone_status cuda_failed(const hone_queue *q, const char *what, cudaError_t error
     return error == cudaErrorMemoryAllocation ? HONE_ENOFIT : is_device_lost(error) ? HONE_ECOMM : HONE_EBUG;
 }
 
+static int count_devices() {
+    int n = 0;
+    if (cudaGetDeviceCount(&n) == cudaSuccess) return n;
+    (void)cudaGetLastError();
+    return 0;
+}
+
 static hone_status open_device(hone_device **out, const hone_host_v1 *host, int ordinal, hone_err *err) {
     cudaDeviceProp properties;
     HONE_TRY(machine_ready(&properties, ordinal, err));
@@ -54,6 +62,7 @@ static hone_status open_device(hone_device **out, const hone_host_v1 *host, int 
 }
 
 static void close_device(hone_device *d) {
+    cudnn_close(d);
     products_close(d);
     free(d);
 }
@@ -67,6 +76,18 @@ static hone_status tell_limits(hone_device *d, hone_limits *out) {
     out->memory_bytes = free_bytes;
     out->cache_bytes = d->properties.l2CacheSize > 0 ? (size_t)d->properties.l2CacheSize : 0;
     return status;
+}
+
+static hone_status choose(hone_device *d, const hone_query *query, void **out, hone_err *err) {
+    switch (query->op) {
+    case HONE_OP_ATTENTION_FWD:
+    case HONE_OP_ATTENTION_BWD:
+    case HONE_OP_NORM_FWD:
+    case HONE_OP_NORM_BWD:
+        return cudnn_choose(d, query, out, err);
+    default:
+        return linear_choose(d, query, out, err);
+    }
 }
 
 static hone_status slab_new(hone_device *d, int pinned, size_t bytes, void **out, hone_err *err) {
@@ -218,10 +239,11 @@ static hone_device_v1 make_table() {
     t.work_bytes = cuda_work_bytes;
     t.list_bytes = cuda_list_bytes;
     t.list_fill = cuda_list_fill;
+    t.count = count_devices;
     t.open = open_device;
     t.close = close_device;
     t.limits = tell_limits;
-    t.choose = linear_choose;
+    t.choose = choose;
     t.slab_new = slab_new;
     t.slab_free = slab_free;
     t.queue_new = queue_new;

@@ -23,6 +23,10 @@ typedef struct {
     int gelu_is_erf;
     int has_no_bias, has_no_bgradb; /* 1: it refuses these epilogues */
     int n_products;                 /* counted: products given to it */
+    /* cuDNN */
+    int cudnn_version;       /* 91900: cuDNN 9.19.0; 0: the machine has none */
+    int cudnn_knows_nothing; /* 1: no engine plays any graph */
+    int n_cudnn;             /* counted: plans executed */
 } cuemu_state;
 
 #ifdef __cplusplus

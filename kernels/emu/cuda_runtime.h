@@ -47,6 +47,7 @@ template <typename T> inline T min(T a, T b) { return b < a ? b : a; }
 template <typename T> inline T max(T a, T b) { return a < b ? b : a; }
 inline float __ldg(const float *p) { return *p; }
 inline int __ffs(int x) { return __builtin_ffs(x); }
+inline int __popc(unsigned x) { return __builtin_popcount(x); }
 
 /* ---- the runtime ---------------------------------------------------------------------------------------------*/
 typedef enum {
@@ -142,6 +143,9 @@ void launch(cudaStream_t stream, grid g, const std::function<void()> &body); /* 
  * 2 and 3 threads must give the same bits. */
 void set_workers(cudaStream_t stream, int n);
 int workers(cudaStream_t stream);
+/* A function of the emulated cuDNN, by its name; NULL: it has none of that name. */
+void *cudnn_symbol(const char *name);
+bool cudnn_is_there();
 } // namespace cuemu
 
 template <typename... P, typename... A>

@@ -124,6 +124,32 @@ TEST(tf32_changes_products_of_fp32_alone) {
     arena_free(a);
 }
 
+/* The library's graphs in place of hone's own kernels, captured like these. Without dropout inside attention. */
+TEST(attention_by_cudnn_ends_where_ref_ends) {
+    arena *a = command_begin();
+    const char *job = late_job(a, "job.json", "out", ",\"max_steps\": 8, \"attention\": \"cudnn\"");
+    said s = command_run(a, "train \"%s\" --quiet --device emu --bf16 --output_dir \"%s\"", job, here(a, "refused"));
+    CHECK(s.code == 2 && strstr(s.err, "layer 0: cuDNN: dropout inside attention") && strstr(s.err, "attention_probs_dropout_prob"));
+    const char *config = file_text(a, here(a, "model/config.json")), *p = strstr(config, "\"attention_probs_dropout_prob\": 0.1");
+    CHECK(p != NULL);
+    put_file(a, "model/config.json",
+             arena_print(a, "%.*s\"attention_probs_dropout_prob\": 0.0%s", (int)(p - config), config, p + 35));
+    s = command_run(a, "train \"%s\" --quiet --device emu --output_dir \"%s\"", job, here(a, "refused"));
+    CHECK(s.code == 2 && strstr(s.err, "cuDNN: attention in bf16 and fp16 alone"));
+    s = command_run(a, "train \"%s\" --quiet --device cpu --output_dir \"%s\"", job, here(a, "refused"));
+    CHECK(s.code == 2 && strstr(s.err, "attention: cudnn, but device cpu has one attention"));
+    train(a, job, "ref", "--device ref --attention auto");
+    const char *sha = sha_of(train(a, job, "cudnn", "--device emu --bf16"));
+    CHECK(loss_distance(a, "cudnn", "ref", 8) <= 2e-2);
+    s = command_run(a, "train \"%s\" --device emu --bf16 --graphs false --output_dir \"%s\"", job, here(a, "calls"));
+    CHECK(s.code == 0 && strstr(s.err, "ATTENTION_BWD, bf16: cuDNN 9.19.0 plays, as asked for"));
+    CHECK_STR(sha_of(train(a, job, "again", "--device emu --bf16 --graphs false")), sha);
+    CHECK(strcmp(sha_of(train(a, job, "hone", "--device emu --bf16 --attention hone")), sha)); /* or it would not have played */
+    train(a, job, "fp16", "--device emu --fp16");
+    CHECK(loss_distance(a, "fp16", "ref", 8) <= 2e-3);
+    arena_free(a);
+}
+
 /* Slots and folds; the micro-batches of a step are under way together. */
 TEST(accumulated_steps_end_where_refs_do) {
     arena *a = command_begin();
