@@ -58,9 +58,18 @@ static const char *const columns_shown[] = {
     "op",       "case",   "dtype",           "device",          "median_us", "p10_us",      "p90_us",
     "gb_per_s", "tflops", "percent_of_copy", "percent_of_gemm", "max_error", "error_bound", "bits"};
 enum { N_COLUMNS = sizeof columns_shown / sizeof *columns_shown };
+/* Where the device has a library that plays the op: its name, its time in the same run, and how often ours fits into it. */
+static const char *const columns_peer[] = {"peer", "peer_us", "ratio"};
+enum { N_PEER = sizeof columns_peer / sizeof *columns_peer };
 /* Emulated: bytes moved / floor, bank conflicts, tensor core instructions, and what they mean for the GPU named. */
 static const char *const columns_counted[] = {"of_floor", "conflicts", "n_mma", "predicted_us", "bound_by"};
 enum { N_COUNTED = sizeof columns_counted / sizeof *columns_counted };
+
+/* Attention and norms of a GPU, real or emulated. */
+static int has_peer(const bench *b) {
+    const int is_gpu = !strcmp(b->device, "cuda") || !strcmp(b->device, "emu");
+    return is_gpu && (!strcmp(b->family->name, "attention") || !strcmp(b->family->name, "norm"));
+}
 
 static int is_of_family(const op_family *f, hone_op op) {
     for (int i = 0; i < f->n; i++)
@@ -131,6 +140,21 @@ static void add_counts(bench *b, const cases_case *k, int passed) {
     add_kernels(&b->json_rows, &c);
 }
 
+static void add_peer(bench *b, const cases_result *r) {
+    const double ratio = r->peer_us > 0 && r->median_us > 0 ? r->peer_us / r->median_us : 0;
+    table_cell(b->rows, "%s", r->peer ? r->peer : "-");
+    table_cell(b->rows, ratio > 0 ? "%.4g" : "-", r->peer_us);
+    table_cell(b->rows, ratio > 0 ? "%.3g" : "-", ratio);
+    text *t = &b->json_rows;
+    if (!r->peer) {
+        text_str(t, ",\"peer\":null,\"peer_why\":");
+        text_json(t, r->peer_what, strlen(r->peer_what));
+        return;
+    }
+    text_printf(t, ",\"peer\":\"%s\"", r->peer);
+    if (ratio > 0) text_printf(t, ",\"peer_us\":%.9g,\"ratio\":%.9g", r->peer_us, ratio);
+}
+
 static void add_row(bench *b, const cases_case *k, const char *name, const cases_result *r) {
     const hone_op_info *op = hone_op_find(k->op);
     const double of_copy = b->copy > 0 ? 100 * r->gb_per_s / b->copy : 0,
@@ -153,6 +177,7 @@ static void add_row(bench *b, const cases_case *k, const char *name, const cases
     for (int i = 0; i < 7 && r->n_runs; i++) text_printf(t, ",\"%s\":%.9g", columns_shown[4 + i], number[i]);
     text_printf(t, ",\"max_error\":%.9g,\"error_bound\":%.9g,\"bits\":\"%08x\"", r->max_error, r->error_bound,
                 r->bits);
+    if (has_peer(b)) add_peer(b, r);
     if (b->counting.table) add_counts(b, k, r->outcome == CASES_PASS);
     text_str(t, "}");
     b->n_rows++;
@@ -177,6 +202,7 @@ static void bench_case(bench *b, const cases_case *k) {
     /* The emulator's own time says nothing about a GPU's: not measured, not shown. */
     if (b->counting.table) b->n_failed += cases_check(&b->on, k, &r) == CASES_FAIL;
     else b->n_failed += cases_bench(&b->on, k, b->host, b->seconds, &r) == CASES_FAIL;
+    if (has_peer(b) && r.outcome == CASES_PASS) cases_peer(&b->on, k, b->counting.table ? NULL : b->host, b->seconds, &r);
     add_row(b, k, name, &r);
 }
 
@@ -340,11 +366,13 @@ hone_status bench_op(const args *a, hone_err *err) {
     if (gpu && !is_emulated)
         return hone_fail(err, HONE_EUSAGE, "--gpu: predictions go with --device emu alone");
     if (is_emulated) HONE_TRY(gpu_read(&b.gpu, gpu ? gpu : "h100", err));
-    b.rows = table_new(N_COLUMNS + (is_emulated ? N_COUNTED : 0));
-    for (int i = 0; i < N_COLUMNS; i++) table_cell(b.rows, "%s", columns_shown[i]);
-    for (int i = 0; i < N_COUNTED && is_emulated; i++) table_cell(b.rows, "%s", columns_counted[i]);
     pool *p = pool_new(a->threads);
     hone_status status = b.list ? HONE_OK : open_devices(&b, p, err);
+    const int n_peer = has_peer(&b) ? N_PEER : 0;
+    b.rows = table_new(N_COLUMNS + n_peer + (is_emulated ? N_COUNTED : 0));
+    for (int i = 0; i < N_COLUMNS; i++) table_cell(b.rows, "%s", columns_shown[i]);
+    for (int i = 0; i < n_peer; i++) table_cell(b.rows, "%s", columns_peer[i]);
+    for (int i = 0; i < N_COUNTED && is_emulated; i++) table_cell(b.rows, "%s", columns_counted[i]);
     if (!status && !b.list && !is_emulated)
         cases_baselines(&b.on, b.dtype, b.host, b.seconds, &b.copy, &b.gemm);
     const char *file = args_value(a, "shapes-from");

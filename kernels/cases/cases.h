@@ -85,6 +85,9 @@ typedef struct {
     /* bench */
     double median_us, p10_us, p90_us, gb_per_s, tflops;
     int n_runs;
+    const char *peer; /* the library that played the same case beside a check of its own; NULL: none, why in peer_what */
+    double peer_us;   /* its median; 0: not timed */
+    char peer_what[160];
 } cases_result;
 
 int cases_can(const hone_device_v1 *table, const cases_case *k, char *why, size_t why_bytes);
@@ -93,6 +96,9 @@ cases_outcome cases_grad(const cases_on *on, const cases_case *k, cases_result *
 /* Checks first; times are filled in only if that passed. host: whose clock; seconds: how long to measure. */
 cases_outcome cases_bench(const cases_on *on, const cases_case *k, const hone_host_v1 *host, double seconds,
                           cases_result *out);
+/* The same case by the device's library (cuda, emu: attention and norms by cuDNN, engine cudnn of op.h): fills in the peer.
+ * host NULL: checked, not timed. */
+void cases_peer(const cases_on *on, const cases_case *k, const hone_host_v1 *host, double seconds, cases_result *out);
 /* What percent_of_copy and percent_of_gemm relate to: the device's own COPY of 32 MiB of fp32, and its
  * largest LINEAR_FWD of the list in dtype. 0: it did not pass. */
 void cases_baselines(const cases_on *on, hone_dtype dtype, const hone_host_v1 *host, double seconds,

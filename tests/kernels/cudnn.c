@@ -38,6 +38,11 @@ static cases_case plain_case(const cases_case *k) {
     if (k->op == HONE_OP_ATTENTION_BWD) c.bound_narrow *= 1 - (double)k->attr.p; /* was made wider for it */
     c.attr.p = c.attr.p_out = 0;
     c.attr.engine = HONE_ENGINE_CUDNN;
+    if (k->n_sequences % 2) /* else unknown, as many as there are rows */
+        for (int b = 0; b < k->n_sequences; b++) {
+            const int n = k->q_len[b] > k->k_len[b] ? k->q_len[b] : k->k_len[b];
+            if (n > c.attr.attention.longest) c.attr.attention.longest = n;
+        }
     if (k->op == HONE_OP_NORM_FWD || k->op == HONE_OP_NORM_BWD) c.row_letter = 0; /* a plan has its rows */
     return c;
 }
