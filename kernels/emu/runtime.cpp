@@ -135,7 +135,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device) {
     out->sharedMemPerBlockOptin = 227 * 1024;
     out->major = s->major;
     out->minor = s->minor;
-    out->multiProcessorCount = 4;
+    static int n_asked;
+    out->multiProcessorCount = 40 + 30 * (n_asked++ % 3); /* another size at each opening: bits that depend on it differ */
     return cudaSuccess;
 }
 cudaError_t cudaDriverGetVersion(int *version) { return *version = cuemu_control()->driver_version, cudaSuccess; }
