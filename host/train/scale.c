@@ -10,13 +10,14 @@
 #include "base/table.h"
 
 #define STEPS_PLAYED 16
+#define TOKENS_MOST ((int64_t)1 << 24)
 
 typedef struct {
     int n_gpus, halving, n_buckets, micro_batches; /* micro-batches of a GPU in a step */
     double compute_s, update_s, sum_s, exposed_s;  /* sum_s: all communication, were nothing beside it */
     double straggler_s, step_s;
     double memory_bytes, tokens, flops, gradient_bytes; /* tokens and flops: of a step, of all GPUs */
-    int64_t steps;
+    int64_t steps, largest_tokens; /* of a micro-batch that fits a GPU; 0: not asked for, or none does */
 } prediction;
 
 static int by_ready(const void *a, const void *b) {
@@ -109,8 +110,30 @@ static void predict(prediction *out, const session *s, const plan_facts *f, cons
     mem_free(count);
 }
 
+/* Would a plan for micro-batches of so many tokens, of sequences of this length, fit? */
+static int fits(session *s, int64_t tokens, double length, double memory_bytes) {
+    const session_limits l = {
+        .training = 1, .tokens_max = tokens, .seqs_max = (int64_t)((double)tokens / length) + 1};
+    hone_err ignored = {0};
+    return session_plan_only(s, &l, &ignored) == HONE_OK &&
+           (double)hone_plan_device_bytes(s->plan) <= memory_bytes;
+}
+
+/* To one in 64; s->plan is then another one. */
+static int64_t largest_tokens(session *s, const plan_facts *f, double memory_bytes) {
+    const double length = f->seqs > 0 && f->tokens > f->seqs ? f->tokens / f->seqs : 1;
+    int64_t low = 0, high = 64;
+    while (high < TOKENS_MOST && fits(s, high, length, memory_bytes)) low = high, high *= 2;
+    while (low && high - low > low / 64 + 1) {
+        const int64_t middle = low + (high - low) / 2;
+        if (fits(s, middle, length, memory_bytes)) low = middle;
+        else high = middle;
+    }
+    return low;
+}
+
 static hone_status predict_count(prediction *out, const job *j, pool *p, const scale_question *q, int n_gpus,
-                                 hone_err *err) {
+                                 int with_largest, hone_err *err) {
     session *s;
     plan_facts facts;
     if (n_gpus > q->links.per_node && n_gpus % q->links.per_node)
@@ -120,6 +143,7 @@ static hone_status predict_count(prediction *out, const job *j, pool *p, const s
     HONE_TRY(plan_of_job(&s, &facts, j, p, q->tokens, q->seqs, n_gpus, err));
     *out = (prediction){.n_gpus = n_gpus, .micro_batches = (int)((facts.shards + n_gpus - 1) / n_gpus)};
     predict(out, s, &facts, q);
+    out->largest_tokens = with_largest ? largest_tokens(s, &facts, q->machine.memory_bytes) : 0;
     session_close(s);
     return HONE_OK;
 }
@@ -140,7 +164,7 @@ static void print_json(const prediction *x, int n, const scale_question *q, text
     member(out, "product_share", q->machine.product_share);
     member(out, "memory_share", q->machine.memory_share);
     member(out, "jitter", q->jitter);
-    text_str(out, ",\"scale\":[");
+    text_printf(out, ",\"largest_micro_batch_tokens\":%lld,\"scale\":[", (long long)x->largest_tokens);
     for (int i = 0; i < n; i++, x++) {
         text_printf(out, "%s{\"gpus\":%d,\"links\":\"%s\",\"micro_batches\":%d,\"buckets\":%d", i ? "," : "",
                     x->n_gpus, x->halving ? "halving" : "ring", x->micro_batches, x->n_buckets);
@@ -174,6 +198,7 @@ static void print_people(const prediction *x, int n, const scale_question *q, te
                                        "exposed", "stragglers",     "sums",    "tokens/s", "of 1 GPU %",
                                        "a GPU",   "$ a 1e9 tokens", "$ a run"};
     const int columns = q->price > 0 ? 13 : 11;
+    const int64_t largest = x->largest_tokens;
     const double alone = x->tokens / x->step_s / x->n_gpus;
     char size[24];
     text_printf(out,
@@ -201,13 +226,14 @@ static void print_people(const prediction *x, int n, const scale_question *q, te
     }
     table_print(t, out);
     table_free(t);
+    text_printf(out, "a micro-batch of %lld tokens would just fit a GPU\n", (long long)largest);
     if (x[-1].n_gpus > COMM_RANKS_MAX)
         text_printf(out, "hone starts %d ranks at most today\n", COMM_RANKS_MAX);
 }
 
 hone_status scale_job(const job *j, pool *p, const scale_question *q, int as_json, text *out, hone_err *err) {
     prediction x[SCALE_COUNTS_MAX];
-    for (int i = 0; i < q->n_counts; i++) HONE_TRY(predict_count(&x[i], j, p, q, q->n_gpus[i], err));
+    for (int i = 0; i < q->n_counts; i++) HONE_TRY(predict_count(&x[i], j, p, q, q->n_gpus[i], i == 0, err));
     (as_json ? print_json : print_people)(x, q->n_counts, q, out);
     return HONE_OK;
 }

@@ -48,9 +48,8 @@ TEST(a_prediction_adds_up) {
 
 TEST(a_prediction_knows_accumulation_buckets_and_a_divided_optimizer) {
     arena *a = command_begin();
-    const char *job = tiny_job(
-        a, "job.json", "out",
-        ",\"train_batch_size\": 64, \"per_device_train_batch_size\": 2");
+    const char *job =
+        tiny_job(a, "job.json", "out", ",\"train_batch_size\": 64, \"per_device_train_batch_size\": 2");
     const json *p = predicted(a, job, "--gpu h100 --gpus 1,8,32 --network roce-100");
     CHECK(number_of(count_of(p, 0), "micro_batches") == 32 &&
           number_of(count_of(p, 1), "micro_batches") == 4 && number_of(count_of(p, 2), "micro_batches") == 1);
@@ -68,6 +67,25 @@ TEST(a_prediction_knows_accumulation_buckets_and_a_divided_optimizer) {
     CHECK(number_of(small, "buckets") > 3 * number_of(whole, "buckets"));
     CHECK(number_of(zero, "memory_bytes_per_gpu") < number_of(whole, "memory_bytes_per_gpu"));
     CHECK_NEAR(number_of(zero, "optimizer_s") * 8, number_of(whole, "optimizer_s"), 1e-9);
+    arena_free(a);
+}
+
+TEST(the_largest_micro_batch_just_fits) {
+    arena *a = command_begin();
+    const char *job = tiny_job(a, "job.json", "out", "");
+    const char *small =
+        put_file(a, "small.json",
+                 "{\"name\": \"small\", \"memory_bytes\": 64e6, \"memory_bytes_per_s\": 1e11, "
+                 "\"multiprocessors\": 1, \"clock_hz\": 1e9, \"bf16_flops\": 1e12, "
+                 "\"fp16_flops\": 1e12, \"fp32_flops\": 1e12}");
+    const int64_t n =
+        (int64_t)number_of(predicted(a, job, arena_print(a, "--gpu \"%s\" --tokens 640 --seqs 64", small)),
+                           "largest_micro_batch_tokens");
+    const json *at = command_json(a, "plan \"%s\" --device cuda --json --quiet --tokens %lld --seqs %lld",
+                                  job, (long long)n, (long long)n / 10 + 1),
+               *above = command_json(a, "plan \"%s\" --device cuda --json --quiet --tokens %lld --seqs %lld",
+                                     job, (long long)n * 21 / 20, (long long)n * 21 / 200 + 1);
+    CHECK(number_of(at, "planned_device_bytes") <= 64e6 && number_of(above, "planned_device_bytes") > 64e6);
     arena_free(a);
 }
 
