@@ -290,7 +290,7 @@ static hone_status visit_job(bench *b, const args *a, const char *file, pool *th
     session *s;
     HONE_TRY(job_of_args(&j, a, file, b->err));
     j->device = b->device;
-    hone_status status = plan_of_job(&s, j, threads, 0, 0, b->err);
+    hone_status status = plan_of_job(&s, NULL, j, threads, 0, 0, 1, b->err);
     if (!status) {
         status = visit_plan(b, s->plan);
         session_close(s);

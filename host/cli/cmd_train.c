@@ -11,6 +11,8 @@
 
 const option train_flags[] = {
     {"strict", 0, "BOOL: false makes unknown job fields warnings (default true)."},
+    {"rank", 0, "N: this process is rank N of --world_size, whatever launchers say; they meet at MASTER_ADDR, MASTER_PORT."},
+    {"world_size", 0, "N: ranks of the run; each is started by hand."},
     {"schema", 1, "Print the JSON Schema of job files and end."},
     {"reference", 1, "Print the reference page of job fields and end."},
 };
@@ -51,7 +53,7 @@ hone_status cmd_train(const args *a, hone_err *err) {
     comm *c = NULL;
     rank_place place;
     sig_install();
-    hone_status status = rank_find(&place, NULL, NULL, err);
+    hone_status status = rank_find(&place, args_value(a, "rank"), args_value(a, "world_size"), err);
     if (!status) status = share_devices(a, j, &place, err);
     if (!status && place.rank) log_set(LOG_WARN); /* rank 0 speaks for all */
     if (!status) status = ranks_open(&c, &place, (double)j->ddp_timeout, err);

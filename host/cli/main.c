@@ -42,8 +42,8 @@ static const command commands[] = {
      cmd_bench, bench_flags, &n_bench_flags, 1},
     {"init", "hone init [TASK] [FILE]", "Write a job file to start from.", cmd_init, init_flags,
      &n_init_flags, 0},
-    {"doctor", "hone doctor ranks", "What of this machine was detected, and why.", cmd_doctor, doctor_flags,
-     &n_doctor_flags, 0},
+    {"doctor", "hone doctor [machine|devices|ranks|disk] [--burn SECONDS]",
+     "What of this machine was detected, and why.", cmd_doctor, doctor_flags, &n_doctor_flags, 0},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 

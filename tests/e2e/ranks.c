@@ -245,3 +245,22 @@ TEST(ranks_that_torchrun_would_start_meet_by_address_and_secret) {
     }
     arena_free(a);
 }
+
+TEST(ranks_started_by_hand_say_by_flags_which_they_are) {
+    arena *a = command_begin();
+    const char *job = tiny_job(a, "job.json", "out", arena_print(a, "%s,\"max_steps\": 6", cut));
+    const char *whole = sha_of_ranks(a, 1, job, "");
+    int listener, port = 0;
+    CHECK_OK(net_listen(&listener, NULL, &port, err));
+    net_close(listener);
+    setenv("MASTER_PORT", arena_print(a, "%d", port), 1);
+    setenv("HONE_SECRET", "known to both ranks of it", 1);
+    const char *flags = "--overwrite_output_dir true --quiet --world_size 2 --rank";
+    const pid_t other = command_start(a, "train \"%s\" %s 1", job, flags);
+    const json *run = command_json(a, "train \"%s\" --json %s 0", job, flags);
+    CHECK_INT(command_wait(other), 0);
+    CHECK_STR(text_of(run, "params_sha256"), whole);
+    CHECK_INT(number_of(run, "world_size"), 2);
+    command_refused(a, 2, "--rank without --world_size, expected both", "train \"%s\" --rank 0", job);
+    arena_free(a);
+}
