@@ -394,6 +394,21 @@ def make_merges():
     return rows
 
 
+TRAINED_TEXT = ["aaaa aaa aa a\n", "low lower lowest newest widest\n", "the quick brown fox, the lazy dog\n", "Caf\u00e9 caf\u00e9 \u4e2d\u56fd \u4e2d\n", "abab abab ab ba baba  x\n"] * 3 + ["once only zzz\n", "no newline"]
+
+
+def make_trained():
+    """What BpeTrainer learns from a small text: ties, runs of one letter, words seen once."""
+    rows = []
+    for size, least in ((300, 1), (290, 2), (1000, 3)):
+        t = Tokenizer(models.BPE())
+        t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        t.train_from_iterator(TRAINED_TEXT, trainers.BpeTrainer(vocab_size=size, min_frequency=least, special_tokens=["<|endoftext|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+        model = json.loads(t.to_str())["model"]
+        rows.append({"size": size, "least": least, "text": "".join(TRAINED_TEXT), "vocab": sorted(model["vocab"], key=model["vocab"].get), "merges": [" ".join(m) for m in model["merges"]]})
+    return rows
+
+
 def make_gpt2_sums(data):
     """GPT-2's own files over random texts, and over lines (with their newlines) of some of the data."""
     vocab = json.load(open(data + "/tokenizer/gpt2-encoder.json"))
@@ -419,7 +434,7 @@ def main():
         os.makedirs(f"{a.out}/{name}", exist_ok=True)
         t.save(f"{a.out}/{name}/tokenizer.json", pretty=False)
     rows, decoded = make_cases()
-    for name, value in (("cases", rows), ("decoded", decoded), ("configs", make_configs()), ("merges", make_merges())):
+    for name, value in (("cases", rows), ("decoded", decoded), ("configs", make_configs()), ("merges", make_merges()), ("trained", make_trained())):
         # U+0000 is no text for hone's reader of JSON: it stands there as U+F8FF.
         with open(f"{a.out}/{name}.json", "w") as f:
             f.write("[\n" + ",\n".join(json.dumps(x, separators=(",", ":")).replace("\\u0000", "\\uf8ff") for x in value) + "\n]\n")
