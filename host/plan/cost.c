@@ -1,9 +1,12 @@
 /* cost.c - what a program costs: operations of its products and attentions, bytes of its operands, and from both what
  * a machine would need. */
 #include "plan/cost.h"
+#include "plan/rung.h"
 
 static double rows_of(const hone_plan *p, int v, const int64_t *rows) {
     const hone_dim d = p->value[v].dim[0];
+    const hone_space *s = &p->space[d.space];
+    if (d.space && s->slice_of) return (double)plan_slice_rows(s, rows[s->slice_of]);
     return (double)(d.space ? rows[d.space] : d.n);
 }
 

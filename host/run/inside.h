@@ -12,6 +12,8 @@
 typedef struct {
     hone_status (*fn)(hone_queue *, const hone_call *);
     hone_call call;
+    int slice;        /* without rows of this row space it is not played; 0: it always is */
+    const char *name; /* its range; NULL: none are made */
 } bound_step;
 
 typedef struct {
@@ -28,6 +30,7 @@ typedef struct {
     int64_t n_played;
     hone_exec *graph[HONE_N_RUNGS];
     int refused; /* the device could not capture it once: it is played call by call */
+    const char *name, *captured, *replayed; /* of its ranges */
 } bound;
 
 struct run {
@@ -60,6 +63,8 @@ struct run {
     hone_event *answered[N_RESULTS];
     int64_t n_asked, n_heard;
 
+    struct zones *zones; /* NULL: the plan has none */
+
     /* Sums over ranks (share.c). Where the device's memory is not ours, slots travel through pinned memory. */
     tree_sum *sum;
     float **staged;                    /* [n_slots] */
@@ -74,4 +79,10 @@ hone_status play_step(run *r, const hone_program *p, const bound *b, int i, hone
 /* Queues, events, pinned memory of a run that is being opened; their end. */
 hone_status open_queues(run *r, hone_err *err);
 void close_queues(run *r);
+
+/* zones.c: red zones, after slabs and queues are there; before and after step i of a program. HONE_EBUG: it wrote behind a
+ * value. A run with zones plays no graphs. */
+hone_status zones_open(run *r, hone_err *err);
+hone_status zones_arm(run *r, const hone_step *s, int i);
+hone_status zones_check(run *r, const hone_step *s, int i, hone_err *err);
 #endif

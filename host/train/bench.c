@@ -142,7 +142,10 @@ hone_status bench_step(const job *j, pool *p, const bench_step_options *o, text 
     const dataset *d = random_tokens(s->a, s, o);
     int64_t *samples = ARENA_ARRAY(s->a, (size_t)d->n, int64_t);
     for (int64_t i = 0; i < d->n; i++) samples[i] = i;
-    const session_limits l = {.training = 1, .tokens_max = d->n_tokens, .seqs_max = d->n};
+    int64_t longest = 1;
+    for (int64_t i = 0; i < d->n; i++) longest = d->at[i + 1] - d->at[i] > longest ? d->at[i + 1] - d->at[i] : longest;
+    const session_limits l = {
+        .training = 1, .tokens_max = d->n_tokens, .seqs_max = d->n, .longest = (int)longest};
     t.step_s = ARENA_ARRAY(s->a, (size_t)(o->steps + o->warmup) + PHASE_STEPS + 1, double);
     hone_status status = session_start(s, &l, err);
     if (!status) status = time_steps(s, d, samples, o, &t, err);

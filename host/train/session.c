@@ -14,6 +14,10 @@
 #include "plan/device.h"
 #include "plan/rung.h"
 
+#ifndef RED_ZONE_BYTES
+#define RED_ZONE_BYTES 0
+#endif
+
 /* ---- opening ---- */
 
 hone_status session_open(session **out, const job *j, const char *model_folder, const char *tokenizer_folder,
@@ -93,6 +97,8 @@ static hone_status choose_device(session *s, int live, hone_err *err) {
     return HONE_OK;
 }
 
+hone_status session_device(session *s, hone_err *err) { return choose_device(s, 1, err); }
+
 /* A precision that the device does not have is refused by the field's name. */
 static hone_status choose_type(const session *s, hone_dtype *out, hone_err *err) {
     const job *j = s->job;
@@ -100,6 +106,12 @@ static hone_status choose_type(const session *s, hone_dtype *out, hone_err *err)
     hone_limits kind;
     *out = j->fp16 ? HONE_F16 : j->bf16 ? HONE_BF16 : HONE_F32;
     HONE_TRY(s->table->limits(NULL, &kind));
+    if (j->tf32 && !kind.tf32) {
+        hone_fail(err, HONE_EUSAGE, "tf32: true, but device %s has no TF32; expected device cuda", s->device);
+        return hone_hint(err, "without tf32 its products of fp32 are exact to fp32");
+    }
+    if (j->tf32 && *out != HONE_F32)
+        log_note("tf32: true changes nothing: products of %s read no fp32", hone_dtype_name(*out));
     if (kind.dtypes & 1u << *out) return HONE_OK;
     char have[64] = "";
     for (int d = 0; d < HONE_N_DTYPES; d++)
@@ -109,16 +121,25 @@ static hone_status choose_type(const session *s, hone_dtype *out, hone_err *err)
     return hone_fail(err, HONE_EUSAGE, "%s: true, but device %s computes in %s", asked, s->device, have);
 }
 
+/* cuDNN is a player of the GPU's device alone, and what it cannot play is the job's to change. */
+static hone_status check_attention(const session *s, hone_err *err) {
+    if (s->job->attention != HONE_ENGINE_CUDNN || !strcmp(s->device, "cuda") || !strcmp(s->device, "emu")) return HONE_OK;
+    hone_fail(err, HONE_EUSAGE, "attention: cudnn, but device %s has one attention, its own", s->device);
+    return hone_hint(err, "leave attention out, or choose a GPU by device: cuda");
+}
+
 static hone_status make_plan(session *s, const session_limits *l, hone_err *err) {
     const job *j = s->job;
     hone_dtype dtype;
     HONE_TRY(choose_type(s, &dtype, err));
+    HONE_TRY(check_attention(s, err));
     const plan_options o = {.config = s->config,
                             .head = {.kind = s->labels.n ? HEAD_CLASSES : HEAD_REGRESSION,
                                      .n_outputs = s->n_outputs,
                                      .smoothing = j->label_smoothing_factor,
                                      .class_weight = l->class_weight},
                             .dtype = dtype,
+                            .tf32 = j->tf32,
                             .tokens_max = l->tokens_max,
                             .seqs_max = l->seqs_max,
                             .slots = l->n_slots,
@@ -127,12 +148,19 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .beta1 = j->adam_beta1,
                             .beta2 = j->adam_beta2,
                             .epsilon = j->adam_epsilon,
+                            .attention = (hone_engine)j->attention,
+                            .longest = l->longest ? l->longest : session_dataset_options(s, 0).encode.max_length,
                             .training = l->training,
                             .recompute = l->recompute ? l->recompute - 1 : (int)j->gradient_checkpointing,
                             .guard = {j->fp16 && j->loss_scale == 0, (int32_t)j->loss_scale_window,
                                       (int32_t)j->hysteresis, (float)j->min_loss_scale},
+                            .zone_bytes = l->zone_bytes ? l->zone_bytes : RED_ZONE_BYTES,
                             .device = s->table};
-    HONE_TRY(plan_build(&s->plan, &o, err));
+    const hone_status status = plan_build(&s->plan, &o, err);
+    if (status && o.attention == HONE_ENGINE_CUDNN && strstr(err->text, "cuDNN"))
+        return hone_hint(err, "attention: auto takes cuDNN where it can; dropout inside attention is the model's "
+                              "attention_probs_dropout_prob (config.json), bf16: true or fp16: true the type");
+    HONE_TRY(status);
     s->rows = ARENA_ARRAY(s->a, (size_t)s->plan->n_spaces + 1, int64_t);
     s->played = ARENA_ARRAY(s->a, (size_t)s->plan->n_spaces + 1, int64_t);
     return HONE_OK;
@@ -197,6 +225,7 @@ hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     HONE_TRY(make_plan(s, l, err));
     HONE_TRY(run_open(&s->run, s->plan, s->table, s->pool, err));
     run_graphs(s->run, s->job->graphs);
+    if (s->job->nvtx) HONE_TRY(run_ranges(s->run, err));
     s->batch = batch_new(s->a, l->tokens_max, l->seqs_max);
     s->sorted = ARENA_ARRAY(s->a, 2 * (size_t)l->tokens_max + 2, int32_t);
     int most = s->config->vocab > s->config->positions ? s->config->vocab : s->config->positions;

@@ -86,12 +86,22 @@ static void describe_lengths(const char *what, const int *length, int n, char *n
     }
 }
 
-void cases_describe(const cases_case *k, char *name, size_t name_bytes) {
-    const hone_op_info *op = hone_op_find(k->op);
-    name[0] = 0;
+static int is_tf32(const cases_case *k) {
+    return !strncmp(hone_op_find(k->op)->name, "LINEAR", 6) && k->attr.linear.tf32;
+}
+
+static void add_extents(const cases_case *k, const char *between, char *text, size_t bytes) {
+    text[0] = 0;
     for (char c = 'A'; c <= 'Z'; c++)
         if (k->extent[CASES_LETTER(c)])
-            append(name, name_bytes, "%s%c=%lld", *name ? " " : "", c, (long long)k->extent[CASES_LETTER(c)]);
+            append(text, bytes, "%s%c=%lld", *text ? between : "", c, (long long)k->extent[CASES_LETTER(c)]);
+}
+
+void cases_shape(const cases_case *k, char *shape, size_t shape_bytes) { add_extents(k, ",", shape, shape_bytes); }
+
+void cases_describe(const cases_case *k, char *name, size_t name_bytes) {
+    const hone_op_info *op = hone_op_find(k->op);
+    add_extents(k, " ", name, name_bytes);
     if (k->op == HONE_OP_ATTENTION_FWD || k->op == HONE_OP_ATTENTION_BWD) {
         static const char *const masks[] = {"full", "causal", "window"};
         describe_lengths("q", k->q_len, k->n_sequences, name, name_bytes);
@@ -114,7 +124,7 @@ void cases_describe(const cases_case *k, char *name, size_t name_bytes) {
     if (k->no_list) append(name, name_bytes, " without list");
     if (*k->note) append(name, name_bytes, " (%s)", k->note);
     const hone_dtype type = op->in[0].type == '*' ? k->from : k->dtype;
-    append(name, name_bytes, " %s", hone_dtype_name(type));
+    append(name, name_bytes, " %s", is_tf32(k) ? "tf32" : hone_dtype_name(type));
     if (op->in[0].type == '*') append(name, name_bytes, " to %s", hone_dtype_name(k->to));
 }
 

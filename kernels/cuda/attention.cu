@@ -1,6 +1,7 @@
 /* attention.cu - softmax(scale q k' + mask) v by sequences of packed rows, and its gradient: entries, and which variant plays.
  *
  *   variant   file                 plays
+ *   cudnn     cudnn_attention.cu   where choose() took it: asked for, or by the rule of cudnn_limits.h
  *   sm80      attention_short.cuh  bf16, fp16 by tensor cores, K 32, 64, 96, 128, 256: sequences up to 128, in bins
  *             attention_sm80.cuh   longer ones, and all of K 128 and 256
  *             attention_wide.cuh   dk and dv of K 256
@@ -9,6 +10,7 @@
  * All take their work from a list (attention_list.h); where none is bound, one thread makes it in the workspace.
  * Plain version: kernels/ref/attention.inc. Cases: kernels/cases/attention.c. */
 #include "attention.cuh"
+#include "cudnn.cuh"
 
 #include <atomic>
 #include <stdio.h>
@@ -64,8 +66,8 @@ static hone_status make_list(hone_queue *q, const hone_call *c, const attention_
 
 /* ---- variants ------------------------------------------------------------------------------------------------*/
 /* In order of preference; the first that can play takes the call. Backward follows from the same cut, so a forward and its
- * backward are of one kind. To come before the others: cuDNN (asked for by the job), and wgmma with TMA on sm_90 for
- * sequences beyond 256. */
+ * backward are of one kind. cuDNN comes before them all, where choose() took it (cudnn.cu): o and lse are the same to it.
+ * To come: wgmma with TMA on sm_90 for sequences beyond 256. */
 template <typename T> struct Variant {
     const char *name;
     bool (*can)(const attention_cut &cut);
@@ -131,5 +133,8 @@ template <typename T> static hone_status play(hone_queue *q, const hone_call *c)
     return c->op == HONE_OP_ATTENTION_FWD ? variant->fwd(q, a, cut) : variant->bwd(q, a, cut);
 }
 
-hone_status attention_fwd(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[0].dtype, play, q, c); }
-hone_status attention_bwd(hone_queue *q, const hone_call *c) { return BY_TYPE(c->in[0].dtype, play, q, c); }
+static hone_status play_chosen(hone_queue *q, const hone_call *c) {
+    return c->choice ? cudnn_attention_play(q, c) : BY_TYPE(c->in[0].dtype, play, q, c);
+}
+hone_status attention_fwd(hone_queue *q, const hone_call *c) { return play_chosen(q, c); }
+hone_status attention_bwd(hone_queue *q, const hone_call *c) { return play_chosen(q, c); }

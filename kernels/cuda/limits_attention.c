@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "attention_list.h"
+#include "cudnn_limits.h"
 #include "limits.h"
 
 #define WIDEST_HEAD 256
@@ -104,11 +105,13 @@ size_t attention_work_bytes(const hone_query *query) {
     if (attention_makes_list(query->op, query->in, query->out))
         bytes += (size_t)attention_list_records(&cut) * sizeof(attention_piece);
     if (query->op == HONE_OP_ATTENTION_BWD) bytes += attention_partial_bytes(&cut);
-    return bytes;
+    const size_t others = cudnn_is_preferred(query) ? cudnn_work_bytes(query) : 0; /* which it is, the device knows */
+    return bytes > others ? bytes : others;
 }
 
 size_t cuda_list_bytes(const hone_query *query) {
     if (query->op != HONE_OP_ATTENTION_FWD && query->op != HONE_OP_ATTENTION_BWD) return 0;
+    if (query->attr.engine == HONE_ENGINE_CUDNN) return 0;
     const attention_cut cut = attention_cut_of(query->op, query->in);
     return (size_t)attention_list_records(&cut) * sizeof(attention_piece);
 }

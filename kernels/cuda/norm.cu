@@ -23,6 +23,7 @@
  * Floor: each operand once; dropout's numbers cost no bytes. Partial sums add 2 x 128 x D x 4 bytes for each
  * of dgamma, dbeta, dbias: 2 % of a backward of 20,000 rows. Plain version: kernels/ref/norm.inc. Cases:
  * kernels/cases/norm.c. */
+#include "cudnn.cuh"
 #include "fold.cuh"
 #include "ptx/async.cuh"
 #include "rng.cuh"
@@ -452,6 +453,7 @@ template <typename T> static hone_status norm_fwd_type(hone_queue *q, const hone
     return launch(q, kernel, (unsigned)ceil_div(a.n_rows, rows), 32 * block_warps, sizeof(NormShared), a);
 }
 hone_status norm_fwd(hone_queue *q, const hone_call *c) {
+    if (c->choice) return cudnn_norm_play(q, c);
     return BY_TYPE(c->in[0].dtype, norm_fwd_type, q, c);
 }
 
@@ -490,5 +492,6 @@ template <typename T> static hone_status norm_bwd_type(hone_queue *q, const hone
     return status || f.n == 0 ? status : fold(q, f);
 }
 hone_status norm_bwd(hone_queue *q, const hone_call *c) {
+    if (c->choice) return cudnn_norm_play(q, c);
     return BY_TYPE(c->in[0].dtype, norm_bwd_type, q, c);
 }
