@@ -156,6 +156,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                                       (int32_t)j->hysteresis, (float)j->min_loss_scale},
                             .zone_bytes = l->zone_bytes ? l->zone_bytes : RED_ZONE_BYTES,
                             .device = s->table};
+    s->longest = o.longest;
     const hone_status status = plan_build(&s->plan, &o, err);
     if (status && o.attention == HONE_ENGINE_CUDNN && strstr(err->text, "cuDNN"))
         return hone_hint(err, "attention: auto takes cuDNN where it can; dropout inside attention is the model's "
@@ -313,7 +314,11 @@ static void fill_list(session *s, const hone_list *l) {
 
 void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n) {
     int64_t tokens = 0;
-    for (int64_t i = 0; i < n; i++) tokens += d->at[samples[i] + 1] - d->at[samples[i]];
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t length = d->at[samples[i] + 1] - d->at[samples[i]];
+        HONE_ASSERT(length <= s->longest);
+        tokens += length;
+    }
     for (int i = 1; i <= s->plan->n_spaces; i++) s->rows[i] = s->plan->space[i].seqs ? tokens : n;
     plan_rung(s->plan, s->rows, s->played);
 }
