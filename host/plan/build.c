@@ -60,6 +60,13 @@ static void set_tf32(graph *g, int tf32) {
     }
 }
 
+/* Likewise, for the gradients of attention. */
+static void set_longest(graph *g, int64_t length_max) {
+    for (int i = 0; i < g->n_steps; i++)
+        if (g->step[i].op == HONE_OP_ATTENTION_FWD || g->step[i].op == HONE_OP_ATTENTION_BWD)
+            g->step[i].attr.attention.longest = (int32_t)length_max;
+}
+
 /* The passes after the forward is written; `kind` is kept in the plan. */
 static hone_status run_passes(hone_plan *p, graph *g, const plan_options *o, hone_program_kind kind,
                               hone_err *err) {
@@ -79,6 +86,7 @@ static hone_status run_passes(hone_plan *p, graph *g, const plan_options *o, hon
     HONE_TRY(pass_lists(g, o->device, p->list, &p->n_lists, err));
     HONE_TRY(plan_verify(g, "lists", 0, err));
     set_tf32(g, o->tf32 && g->dtype == HONE_F32);
+    set_longest(g, o->length_max);
     pass_memory(g, &act, &bound);
     HONE_TRY(plan_verify(g, "memory", 1, err));
     HONE_TRY(pass_bind(g, o->device, &p->slab_bytes[HONE_WORK], err));

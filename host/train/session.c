@@ -65,15 +65,18 @@ void session_close(session *s) {
     arena_free(s->a);
 }
 
+static int64_t longest_sequence(const session *s) {
+    return s->job->max_seq_length < s->config->longest ? s->job->max_seq_length : s->config->longest;
+}
+
 dataset_options session_dataset_options(const session *s, int64_t max_samples) {
     const job *j = s->job;
-    const int64_t longest = j->max_seq_length < s->config->longest ? j->max_seq_length : s->config->longest;
     return (dataset_options){.text_columns = j->text_column_names.p,
                              .n_text_columns = j->text_column_names.n,
                              .text_column_delimiter = j->text_column_delimiter,
                              .label_column = j->label_column_name,
                              .label = j->do_regression ? LABEL_TARGET : LABEL_CLASS,
-                             .encode = {.max_length = (int)longest, .strategy = (truncation)j->truncation},
+                             .encode = {.max_length = (int)longest_sequence(s), .strategy = (truncation)j->truncation},
                              .max_samples = max_samples,
                              .rows = {.header = (int)j->header, .quoting = (int)j->quoting},
                              .cache_folder = j->cache_dir ? j->cache_dir : env_cache_folder(),
@@ -130,6 +133,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .tf32 = j->tf32,
                             .tokens_max = l->tokens_max,
                             .seqs_max = l->seqs_max,
+                            .length_max = longest_sequence(s),
                             .slots = l->n_slots,
                             .freeze = j->freeze.p,
                             .n_freeze = j->freeze.n,

@@ -144,6 +144,7 @@ typedef struct {
         } act;
         struct {
             int32_t mask, left, right;
+            int32_t longest; /* keys of a sequence that workspace is made for; more are right, and slower. 0: not known */
             double scale;
         } attention;
         struct {
