@@ -69,15 +69,18 @@ void session_close(session *s) {
     arena_free(s->a);
 }
 
+static int64_t longest_sequence(const session *s) {
+    return s->job->max_seq_length < s->config->longest ? s->job->max_seq_length : s->config->longest;
+}
+
 dataset_options session_dataset_options(const session *s, int64_t max_samples) {
     const job *j = s->job;
-    const int64_t longest = j->max_seq_length < s->config->longest ? j->max_seq_length : s->config->longest;
     return (dataset_options){.text_columns = j->text_column_names.p,
                              .n_text_columns = j->text_column_names.n,
                              .text_column_delimiter = j->text_column_delimiter,
                              .label_column = j->label_column_name,
                              .label = j->do_regression ? LABEL_TARGET : LABEL_CLASS,
-                             .encode = {.max_length = (int)longest, .strategy = (truncation)j->truncation},
+                             .encode = {.max_length = (int)longest_sequence(s), .strategy = (truncation)j->truncation},
                              .max_samples = max_samples,
                              .rows = {.header = (int)j->header, .quoting = (int)j->quoting},
                              .cache_folder = j->cache_dir ? j->cache_dir : env_cache_folder(),
@@ -149,7 +152,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .beta2 = j->adam_beta2,
                             .epsilon = j->adam_epsilon,
                             .attention = (hone_engine)j->attention,
-                            .longest = l->longest ? l->longest : session_dataset_options(s, 0).encode.max_length,
+                            .longest = l->longest ? l->longest : (int)longest_sequence(s),
                             .training = l->training,
                             .recompute = l->recompute ? l->recompute - 1 : (int)j->gradient_checkpointing,
                             .guard = {j->fp16 && j->loss_scale == 0, (int32_t)j->loss_scale_window,
