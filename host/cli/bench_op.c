@@ -63,7 +63,8 @@ enum { N_COLUMNS = sizeof columns_shown / sizeof *columns_shown, FIRST_TIME = 4,
 /* Another way to the same result, timed in the same run. */
 typedef struct {
     const char *name; /* NULL: there is none */
-    double us;
+    double us;        /* 0: not timed */
+    char why[160];    /* there is none */
 } peer;
 /* Emulated: bytes moved / floor, what of that was partial sums and lists in the workspace, bank conflicts, tensor core instructions, and what they mean for the GPU named. */
 static const char *const columns_counted[] = {"of_floor", "of_partials", "conflicts", "n_mma", "predicted_us", "bound_by"};
@@ -146,15 +147,16 @@ static const char *type_name(const cases_case *k) {
 }
 
 static void add_peer(bench *b, const peer *p, double median_us) {
-    if (!p->name) {
-        for (int i = 0; i < 3; i++) table_cell(b->rows, "-");
-        return;
-    }
-    table_cell(b->rows, "%s", p->name);
-    table_cell(b->rows, "%.4g", p->us);
-    table_cell(b->rows, "%.3g", p->us / median_us);
-    text_printf(&b->json_rows, ",\"peer\":\"%s\",\"peer_us\":%.9g,\"ratio\":%.9g", p->name, p->us,
-                p->us / median_us);
+    const int is_timed = p->us > 0 && median_us > 0;
+    text *t = &b->json_rows;
+    table_cell(b->rows, "%s", p->name ? p->name : "-");
+    table_cell(b->rows, is_timed ? "%.4g" : "-", p->us);
+    table_cell(b->rows, is_timed ? "%.3g" : "-", p->us / median_us);
+    if (p->name) text_printf(t, ",\"peer\":\"%s\"", p->name);
+    if (is_timed) text_printf(t, ",\"peer_us\":%.9g,\"ratio\":%.9g", p->us, p->us / median_us);
+    if (p->name || !p->why[0]) return;
+    text_str(t, ",\"peer\":null,\"peer_why\":");
+    text_json(t, p->why, strlen(p->why));
 }
 
 /* p: what the row is compared with; its product alone is what percent_of_gemm is of. */
@@ -192,13 +194,19 @@ static void add_row(bench *b, const cases_case *k, const char *name, const cases
 }
 
 /* A product alone: on a GPU a call of the library, chosen among those of its algorithms whose bits do not depend on the
- * number of rows. */
-static peer time_peer(const bench *b, const cases_case *k) {
+ * number of rows. Other ops: the device's library, where it has one that plays them. Emulated, it is checked alone. */
+static peer find_peer(const bench *b, const cases_case *k, const cases_result *r) {
     cases_case alone;
-    cases_result r = {0};
-    if (!cases_alone(k, &alone) || cases_bench(&b->on, &alone, b->host, b->seconds, &r) != CASES_PASS)
-        return (peer){0};
-    return (peer){strcmp(b->device, "cuda") ? "the product alone" : "cuBLASLt", r.median_us};
+    cases_result other = {0};
+    peer p = {0};
+    if (r->outcome != CASES_PASS) return p;
+    if (!cases_alone(k, &alone)) {
+        cases_peer(&b->on, k, b->counting.table ? NULL : b->host, b->seconds, &other);
+        p = (peer){.name = other.peer, .us = other.peer_us};
+        memcpy(p.why, other.peer_what, sizeof p.why);
+    } else if (!b->counting.table && cases_bench(&b->on, &alone, b->host, b->seconds, &other) == CASES_PASS)
+        p = (peer){.name = strcmp(b->device, "cuda") ? "the product alone" : "cuBLASLt", .us = other.median_us};
+    return p;
 }
 
 static void list_case(const cases_case *k, const char *name) {
@@ -211,7 +219,6 @@ static void list_case(const cases_case *k, const char *name) {
 static void bench_case(bench *b, const cases_case *k) {
     char name[256];
     cases_result r = {0};
-    peer p = {0};
     cases_describe(k, name, sizeof name);
     if (b->list) {
         list_case(k, name);
@@ -223,8 +230,8 @@ static void bench_case(bench *b, const cases_case *k) {
     if (b->nvtx) b->on.table->range(range);
     /* The emulator's own time says nothing about a GPU's: not measured, not shown. */
     if (b->counting.table) b->n_failed += cases_check(&b->on, k, &r) == CASES_FAIL;
-    else if (cases_bench(&b->on, k, b->host, b->seconds, &r) == CASES_PASS) p = time_peer(b, k);
-    else b->n_failed += r.outcome == CASES_FAIL;
+    else b->n_failed += cases_bench(&b->on, k, b->host, b->seconds, &r) == CASES_FAIL;
+    const peer p = find_peer(b, k, &r);
     if (b->nvtx) b->on.table->range(NULL);
     add_row(b, k, name, &r, &p);
 }
@@ -283,7 +290,7 @@ static hone_status visit_job(bench *b, const args *a, const char *file, pool *th
     session *s;
     HONE_TRY(job_of_args(&j, a, file, b->err));
     j->device = b->device;
-    hone_status status = plan_of_job(&s, j, threads, 0, 0, b->err);
+    hone_status status = plan_of_job(&s, NULL, j, threads, 0, 0, 1, b->err);
     if (!status) {
         status = visit_plan(b, s->plan);
         session_close(s);
@@ -402,11 +409,11 @@ hone_status bench_op(const args *a, hone_err *err) {
     if (gpu && !is_emulated)
         return hone_fail(err, HONE_EUSAGE, "--gpu: predictions go with --device emu alone");
     if (is_emulated) HONE_TRY(gpu_read(&b.gpu, gpu ? gpu : "h100", err));
+    pool *p = pool_new(a->threads);
+    hone_status status = b.list ? HONE_OK : open_devices(&b, p, err);
     b.rows = table_new(N_COLUMNS + (is_emulated ? N_COUNTED : 0));
     for (int i = 0; i < N_COLUMNS; i++) table_cell(b.rows, "%s", columns_shown[i]);
     for (int i = 0; i < N_COUNTED && is_emulated; i++) table_cell(b.rows, "%s", columns_counted[i]);
-    pool *p = pool_new(a->threads);
-    hone_status status = b.list ? HONE_OK : open_devices(&b, p, err);
     if (!status && !b.list && !is_emulated)
         cases_baselines(&b.on, b.dtype, b.tf32, b.host, b.seconds, &b.copy, &b.gemm);
     const char *file = args_value(a, "shapes-from");

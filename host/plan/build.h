@@ -45,8 +45,4 @@ void plan_print_bytes(const hone_plan *p, text *out); /* a line a class */
 
 /* A step as a device is asked about it: capacities, no pointers. */
 void plan_query(const hone_plan *p, const hone_step *s, hone_query *q);
-
-/* cost.c: floating-point operations of a program's products and attentions for so many rows, sequences of
- * equal length. */
-double plan_flops(const hone_plan *p, hone_program_kind program, const int64_t *rows, double mean_length);
 #endif

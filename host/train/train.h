@@ -77,8 +77,14 @@ hone_status train_job(const job *j, pool *p, comm *c, text *summary, text *peopl
 /* What the largest batch of training or evaluation needs room for. */
 session_limits training_limits(const job *j, const inputs *in, const steps *st, int n_ranks);
 
-/* The session of a job with its plan and no device; session_close ends it. */
-hone_status plan_of_job(session **out, const job *j, pool *p, int64_t tokens, int64_t seqs, hone_err *err);
+/* The session of a job with its plan and no device; session_close ends it. facts may be NULL. */
+typedef struct {
+    int64_t shards;      /* micro-batches of a step, of all ranks */
+    double tokens, seqs; /* of a micro-batch of the first epoch, on the average; without data: the largest */
+    int64_t steps;       /* of the run; 0: not known without data */
+} plan_facts;
+hone_status plan_of_job(session **out, plan_facts *facts, const job *j, pool *p, int64_t tokens, int64_t seqs,
+                        int n_ranks, hone_err *err);
 
 /* The plan of a job as text (or one JSON object), for batches of its data, or of so many tokens if tokens is
  * not 0. */

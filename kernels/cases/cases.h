@@ -92,6 +92,9 @@ typedef struct {
     double median_us, p10_us, p90_us, gb_per_s, tflops;
     double cold_us; /* median, the caches written over before every run; 0: no room for that */
     int n_runs;
+    const char *peer; /* the library that played the same case beside a check of its own; NULL: none, why in peer_what */
+    double peer_us;   /* its median; 0: not timed */
+    char peer_what[160];
 } cases_result;
 
 int cases_can(const hone_device_v1 *table, const cases_case *k, char *why, size_t why_bytes);
@@ -101,6 +104,9 @@ cases_outcome cases_grad(const cases_on *on, const cases_case *k, cases_result *
  * a few plays), else by the host's clock; seconds: how long to measure. */
 cases_outcome cases_bench(const cases_on *on, const cases_case *k, const hone_host_v1 *host, double seconds,
                           cases_result *out);
+/* The same case by the device's library (cuda, emu: attention and norms by cuDNN, engine cudnn of op.h): fills in the peer.
+ * host NULL: checked, not timed. */
+void cases_peer(const cases_on *on, const cases_case *k, const hone_host_v1 *host, double seconds, cases_result *out);
 /* The product of a LINEAR case by itself, without what is fused with it; on a GPU: one call of the library. 0: no
  * product. */
 int cases_alone(const cases_case *k, cases_case *out);

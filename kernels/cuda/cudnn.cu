@@ -147,8 +147,8 @@ hone_status cudnn_choose(hone_device *d, const hone_query *query, void **out, ho
     }
     hone_fail(err, HONE_EUSAGE, HONE_DEVICE_NAME ": %s by cuDNN: %.200s", hone_op_find(query->op)->name, why.c_str());
     return hone_hint(err, s->handle ? "choose \"attention\": \"hone\" (or auto), whose kernels play this everywhere"
-                                    : "install cuDNN 9 (package libcudnn9 of NVIDIA, or nvidia-cudnn-cu13 with its folder in "
-                                      "LD_LIBRARY_PATH), or choose \"attention\": \"hone\" (or auto)");
+                                    : "install cuDNN 9 (NVIDIA's package libcudnn9-cuda-13, or LD_LIBRARY_PATH=$(scripts/cuda/"
+                                      "toolkit --cudnn)), or choose \"attention\": \"hone\" (or auto)");
 }
 
 /* ---- playing ---------------------------------------------------------------------------------------------------*/
