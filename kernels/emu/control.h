@@ -14,6 +14,7 @@ typedef struct {
     int major, minor;       /* compute capability */
     int work_error;         /* what waiting for work reports, and every call after it; 0: none */
     long long memory_bytes; /* of the device: cudaMalloc refuses more */
+    int shared_bytes;       /* that a block may have: 227 KB as on sm_90, 99 KB as on sm_86, 89 and 120 */
     void (*ranged)(const char *name,
                    int depth); /* told of NVTX ranges; name NULL: the one of that depth ends */
     /* the library of products */

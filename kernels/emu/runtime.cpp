@@ -52,6 +52,7 @@ extern "C" __attribute__((visibility("default"))) cuemu_state *cuemu_control(voi
         s.n_devices = devices ? atoi(devices) : 1;
         s.major = 9;
         s.memory_bytes = (long long)4 << 30;
+        s.shared_bytes = 227 * 1024;
         s.n_algorithms = 1;
         s.cudnn_version = 91900;
         return s;
@@ -135,7 +136,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device) {
     *out = cudaDeviceProp{};
     strcpy(out->name, "emulated GPU");
     out->totalGlobalMem = (size_t)s->memory_bytes;
-    out->sharedMemPerBlockOptin = 227 * 1024;
+    out->sharedMemPerBlockOptin = (size_t)s->shared_bytes;
     out->major = s->major;
     out->minor = s->minor;
     static int n_asked;
@@ -259,7 +260,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) { return delete graph, cudaSucce
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) { return delete graph, cudaSuccess; }
 cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute, int value) {
     std::lock_guard<std::mutex> lock(guard);
-    if (value > 227 * 1024) return cudaErrorInvalidValue;
+    if (value > cuemu_control()->shared_bytes) return cudaErrorInvalidValue;
     shared_limit[kernel] = value;
     return cudaSuccess;
 }
