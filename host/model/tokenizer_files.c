@@ -247,7 +247,7 @@ static void print_special(const files *f, text *out, int i) {
 /* Of other kinds: what AutoTokenizer cannot know. Their special tokens are those of the class. */
 static void print_length_and_class(const files *f, text *out) {
     text_printf(out, "{\n  \"model_max_length\": %d,\n  \"tokenizer_class\": \"%s\"\n}\n",
-                f->config->positions - f->config->family->position_offset,
+                f->config->longest,
                 f->config->family->tokenizer_class);
 }
 
@@ -257,7 +257,7 @@ static void print_bert_config(const files *f, text *out) {
     text_printf(out, ",\n  \"do_lower_case\": %s,\n", truth(f->lowercase));
     print_special(f, out, MASK);
     text_printf(out, ",\n  \"model_max_length\": %d,\n",
-                f->config->positions - f->config->family->position_offset);
+                f->config->longest);
     print_special(f, out, PAD);
     text_str(out, ",\n");
     print_special(f, out, SEP);

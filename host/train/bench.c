@@ -5,6 +5,7 @@
 #include "train/bench.h"
 #include "base/err.h"
 #include "base/rng.h"
+#include "plan/cost.h"
 
 #define PHASE_STEPS 3
 
@@ -58,7 +59,7 @@ static hone_status one_step(session *s, const dataset *d, const int64_t *samples
     HONE_TRY(run_play(s->run, HONE_MICRO, 0, s->rows, err));
     HONE_TRY(run_play(s->run, HONE_UPDATE_WEIGHTS, 0, s->rows, err));
     if (!wait && run_is_asked(s->run)) HONE_TRY(run_hear(s->run, &r, err));
-    HONE_TRY(run_ask(s->run, err));
+    HONE_TRY(run_ask(s->run, 0, err));
     while (wait && run_is_asked(s->run)) HONE_TRY(run_hear(s->run, &r, err));
     t->step_s[t->n++] = (double)(clock_ns() - from) * 1e-9;
     return HONE_OK;
@@ -141,7 +142,10 @@ hone_status bench_step(const job *j, pool *p, const bench_step_options *o, text 
     const dataset *d = random_tokens(s->a, s, o);
     int64_t *samples = ARENA_ARRAY(s->a, (size_t)d->n, int64_t);
     for (int64_t i = 0; i < d->n; i++) samples[i] = i;
-    const session_limits l = {.training = 1, .tokens_max = d->n_tokens, .seqs_max = d->n};
+    int64_t longest = 1;
+    for (int64_t i = 0; i < d->n; i++) longest = d->at[i + 1] - d->at[i] > longest ? d->at[i + 1] - d->at[i] : longest;
+    const session_limits l = {
+        .training = 1, .tokens_max = d->n_tokens, .seqs_max = d->n, .longest = (int)longest};
     t.step_s = ARENA_ARRAY(s->a, (size_t)(o->steps + o->warmup) + PHASE_STEPS + 1, double);
     hone_status status = session_start(s, &l, err);
     if (!status) status = time_steps(s, d, samples, o, &t, err);

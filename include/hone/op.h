@@ -121,12 +121,17 @@ typedef enum { HONE_NORM_LAYER, HONE_NORM_RMS } hone_norm_kind;
  * i - left <= j <= i + right; causal: j <= i. */
 typedef enum { HONE_MASK_FULL, HONE_MASK_CAUSAL, HONE_MASK_WINDOW } hone_mask;
 
+/* Whose code plays an op on a device that has a choice (cuda: attention and norms). hone: the device's own; cudnn: NVIDIA's
+ * library, or the device refuses (can, choose); auto: the device's rule. Other devices have one for all. */
+typedef enum { HONE_ENGINE_AUTO, HONE_ENGINE_HONE, HONE_ENGINE_CUDNN } hone_engine;
+
 /* Constants of a call. One struct for all ops: a rule hands a forward's attributes to its backward ops unchanged. */
 typedef struct {
     float p;      /* dropout inside the op, 0: none; DROPOUT, NORM (before the residual), ATTENTION (on probabilities) */
     float p_out;  /* NORM: dropout on y */
     int32_t site; /* number of the dropout place in the model, from 1 */
     int32_t site_out;
+    int32_t engine; /* hone_engine; ATTENTION, NORM */
     union {
         struct {
             int32_t kind;
@@ -135,12 +140,16 @@ typedef struct {
         struct {
             int32_t act; /* LINEAR_FWD: of y. LINEAR_BWD with pre: whose derivative */
             float alpha; /* 0 reads as 1 */
+            /* 1: an fp32 product may round its operands (never its sums or results) to TF32, 10 bits of mantissa. Only
+             * devices whose hone_limits.tf32 is 1 are asked for it; others would play fp32. */
+            int32_t tf32;
         } linear;
         struct {
             int32_t kind;
         } act;
         struct {
             int32_t mask, left, right;
+            int32_t longest; /* no sequence of queries or keys is longer (by hone's own kernels more are right, and slower); 0: unknown */
             double scale;
         } attention;
         struct {

@@ -30,6 +30,7 @@ struct hone_device {
     int ordinal;
     cudaDeviceProp properties;
     struct products *products; /* products.cu: the library's handle, chosen algorithms */
+    struct cudnn_state *cudnn; /* cudnn.cu: NULL until a call asks for it */
 };
 struct hone_queue {
     hone_device *device;

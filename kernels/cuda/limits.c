@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "attention_list.h"
+#include "cudnn_limits.h"
 
 /* "NORM_FWD, res: reason": by the names of the op's line. */
 static int refuse(const hone_query *query, int is_result, int i, const char *reason, char *why, size_t why_bytes) {
@@ -41,8 +42,15 @@ static size_t partial_bytes(const hone_tensor *dbias) {
     return dbias->n_dims ? (size_t)(CUDA_ACT_GROUPS * dbias->dim[0]) * sizeof(float) : 0;
 }
 
+static int is_asked_of_cudnn(const hone_query *query) {
+    return query->attr.engine == HONE_ENGINE_CUDNN &&
+           (query->op == HONE_OP_ATTENTION_FWD || query->op == HONE_OP_ATTENTION_BWD || query->op == HONE_OP_NORM_FWD ||
+            query->op == HONE_OP_NORM_BWD);
+}
+
 int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
     if (!can_types(query, why, why_bytes)) return 0;
+    if (is_asked_of_cudnn(query) && !cudnn_can(query, why, why_bytes)) return 0;
     switch (query->op) {
     case HONE_OP_EMBED_FWD:
     case HONE_OP_EMBED_BWD:
@@ -89,6 +97,7 @@ static size_t fold_bytes(const hone_tensor *sum) {
 
 size_t cuda_work_bytes(const hone_query *query) {
     const hone_tensor *in = query->in, *out = query->out;
+    if (is_asked_of_cudnn(query)) return cudnn_work_bytes(query);
     switch (query->op) {
     case HONE_OP_EMBED_BWD:
         return (size_t)((in[2].dim[0] + CUDA_EMBED_WINDOW - 1) / CUDA_EMBED_WINDOW * 2 * out[0].dim[1]) * sizeof(float);
@@ -113,6 +122,8 @@ hone_status cuda_limits(hone_device *device, hone_limits *out) {
     (void)device;
     *out = (hone_limits){.name = "GPU",
                          .dtypes = 1u << HONE_F32 | 1u << HONE_BF16 | 1u << HONE_F16,
+                         .tf32 = 1,
+                         .measures = 1,
                          .max_head_width = 256,
                          .fixed_rows = 1};
     return HONE_OK;

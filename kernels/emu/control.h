@@ -14,12 +14,19 @@ typedef struct {
     int major, minor;       /* compute capability */
     int work_error;         /* what waiting for work reports, and every call after it; 0: none */
     long long memory_bytes; /* of the device: cudaMalloc refuses more */
+    void (*ranged)(const char *name,
+                   int depth); /* told of NVTX ranges; name NULL: the one of that depth ends */
     /* the library of products */
     int n_algorithms; /* that sum in one sequence; at least 1 */
+    int first_algorithm; /* the number of the first of them: each sums in an order of its own */
     int tells_rows;   /* 1: the first of them sums in an order that depends on the columns of D */
     int gelu_is_erf;
     int has_no_bias, has_no_bgradb; /* 1: it refuses these epilogues */
     int n_products;                 /* counted: products given to it */
+    /* cuDNN */
+    int cudnn_version;       /* 91900: cuDNN 9.19.0; 0: the machine has none */
+    int cudnn_knows_nothing; /* 1: no engine plays any graph */
+    int n_cudnn;             /* counted: plans executed */
 } cuemu_state;
 
 #ifdef __cplusplus

@@ -101,6 +101,55 @@ TEST(graphs_threads_and_recomputed_layers_keep_the_bits) {
     arena_free(a);
 }
 
+/* The same run but for how its products of fp32 read: near by, and other bits. */
+TEST(tf32_changes_products_of_fp32_alone) {
+    arena *a = command_begin();
+    const char *job = late_job(a, "job.json", "out", ",\"max_steps\": 5, \"device\": \"emu\"");
+    const char *plain = sha_of(train(a, job, "plain", "--tf32 false")),
+               *rounded = sha_of(train(a, job, "tf32", "--tf32"));
+    CHECK(strcmp(plain, rounded));
+    const double apart = loss_distance(a, "plain", "tf32", 5);
+    if (!(apart > 1e-7 && apart < 2e-3)) test_fail(__FILE__, __LINE__, "the losses are %.3g apart", apart);
+    CHECK_STR(sha_of(train(a, job, "again", "--tf32")), rounded);
+    const said s =
+        command_expect(a, 0, "train \"%s\" --json --output_dir \"%s\" --bf16 --tf32", job, here(a, "half"));
+    CHECK(strstr(s.err, "tf32: true changes nothing: products of bf16 read no fp32"));
+    CHECK(strstr(s.out, sha_of(train(a, job, "bf16", "--bf16"))));
+    const char *steps = command_expect(a, 0, "plan \"%s\" --device emu --tf32 --steps --quiet", job).out;
+    int n = 0, products = 0;
+    for (const char *p = steps; (p = strstr(p, " tf32")); p++) n++;
+    for (const char *p = steps; (p = strstr(p, " LINEAR_")); p++) products++;
+    CHECK_INT(n, products);
+    CHECK(products > 20);
+    arena_free(a);
+}
+
+/* The library's graphs in place of hone's own kernels, captured like these. Without dropout inside attention. */
+TEST(attention_by_cudnn_ends_where_ref_ends) {
+    arena *a = command_begin();
+    const char *job = late_job(a, "job.json", "out", ",\"max_steps\": 8, \"attention\": \"cudnn\"");
+    said s = command_run(a, "train \"%s\" --quiet --device emu --bf16 --output_dir \"%s\"", job, here(a, "refused"));
+    CHECK(s.code == 2 && strstr(s.err, "layer 0: cuDNN: dropout inside attention") && strstr(s.err, "attention_probs_dropout_prob"));
+    const char *config = file_text(a, here(a, "model/config.json")), *p = strstr(config, "\"attention_probs_dropout_prob\": 0.1");
+    CHECK(p != NULL);
+    put_file(a, "model/config.json",
+             arena_print(a, "%.*s\"attention_probs_dropout_prob\": 0.0%s", (int)(p - config), config, p + 35));
+    s = command_run(a, "train \"%s\" --quiet --device emu --output_dir \"%s\"", job, here(a, "refused"));
+    CHECK(s.code == 2 && strstr(s.err, "cuDNN: attention in bf16 and fp16 alone"));
+    s = command_run(a, "train \"%s\" --quiet --device cpu --output_dir \"%s\"", job, here(a, "refused"));
+    CHECK(s.code == 2 && strstr(s.err, "attention: cudnn, but device cpu has one attention"));
+    train(a, job, "ref", "--device ref --attention auto");
+    const char *sha = sha_of(train(a, job, "cudnn", "--device emu --bf16"));
+    CHECK(loss_distance(a, "cudnn", "ref", 8) <= 2e-2);
+    s = command_run(a, "train \"%s\" --device emu --bf16 --graphs false --output_dir \"%s\"", job, here(a, "calls"));
+    CHECK(s.code == 0 && strstr(s.err, "ATTENTION_BWD, bf16: cuDNN 9.19.0 plays, as asked for"));
+    CHECK_STR(sha_of(train(a, job, "again", "--device emu --bf16 --graphs false")), sha);
+    CHECK(strcmp(sha_of(train(a, job, "hone", "--device emu --bf16 --attention hone")), sha)); /* or it would not have played */
+    train(a, job, "fp16", "--device emu --fp16");
+    CHECK(loss_distance(a, "fp16", "ref", 8) <= 2e-3);
+    arena_free(a);
+}
+
 /* Slots and folds; the micro-batches of a step are under way together. */
 TEST(accumulated_steps_end_where_refs_do) {
     arena *a = command_begin();
