@@ -209,30 +209,32 @@ static void print_tokenizer(text *out, const vocab_options *o, const trained_voc
 
 /* ---- the other files ---- */
 
-/* "</s>"; RoBERTa's mask is an object, since it takes the space before it. */
-static void print_role_token(text *out, const special_tokens *s, int i) {
+/* "</s>"; RoBERTa's mask is an object, since it takes the space before it. type: says so in words, as
+ * tokenizer_config.json has it and special_tokens_map.json has it not. */
+static void print_role_token(text *out, const special_tokens *s, int i, const char *type) {
     if (s != &roberta || !str_is(s->token[i], "<mask>")) {
         print_token(out, s->token[i]);
         return;
     }
-    text_str(out,
-             "{\"__type\": \"AddedToken\", \"content\": \"<mask>\", \"lstrip\": true, \"normalized\": false, "
-             "\"rstrip\": false, \"single_word\": false}");
+    text_printf(out,
+                "{%s\"content\": \"<mask>\", \"lstrip\": true, \"normalized\": false, \"rstrip\": false, "
+                "\"single_word\": false}",
+                type);
 }
 
-static void print_roles(text *out, const special_tokens *s) {
+static void print_roles(text *out, const special_tokens *s, const char *type) {
     static const char *const end_roles[] = {"bos_token", "eos_token", "unk_token"};
     for (int i = 0; i < s->n; i++)
         for (int k = 0; k < (s->role[i] ? 1 : 3); k++) {
             text_printf(out, "%s  \"%s\": ", i + k ? ",\n" : "", s->role[i] ? s->role[i] : end_roles[k]);
-            print_role_token(out, s, i);
+            print_role_token(out, s, i, type);
         }
     if (s == &roberta) text_str(out, ",\n  \"bos_token\": \"<s>\",\n  \"eos_token\": \"</s>\"");
 }
 
 static void print_config(text *out, const vocab_options *o) {
     text_str(out, "{\n");
-    print_roles(out, kinds[o->kind].special);
+    print_roles(out, kinds[o->kind].special, "\"__type\": \"AddedToken\", ");
     if (o->kind == VOCAB_WORDPIECE)
         text_printf(
             out,
@@ -286,7 +288,7 @@ static hone_status write_all(const vocab_options *o, const trained_vocab *v, tex
     print_config(out, o);
     HONE_TRY(write_file(o, "tokenizer_config.json", out, err));
     text_str(out, "{\n");
-    print_roles(out, kinds[o->kind].special);
+    print_roles(out, kinds[o->kind].special, "");
     text_str(out, "\n}\n");
     HONE_TRY(write_file(o, "special_tokens_map.json", out, err));
     print_tokenizer(out, o, v);

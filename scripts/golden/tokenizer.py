@@ -260,7 +260,7 @@ NEW = {
 }
 TEXTS_NEW = ["it's we've they'll I'm 'S 'll' ''s x's's", "1234 x12y \u00b2\u00b3 \u0661\u0662 \u2167", "a   b  c d   ", "  \n\n x\t\ty \r\n z", "\u00a0x\u00a0\u00a0y \u3000z\u2003", "!?.. #$% \u201cx\u201d \u2014\u2014", "hello</s>hello <mask> x<mask>y  <mask>",
              "<|endoftext|>x <|endoftext|> hello", "<ent> x  <ent>  <ent>y tab\t z", "<extra_id_0> x  <extra_id_0>  y <unk> <pad>z", "\r\n e\u0301e\u0301\u0301 u\u0308\u0301 \u2460\u0301 \uac00\u0301x \u2122\u200d\u2122 fi\ufb01", "\u2581hello \u2581\u2581 \u2581the", "hello \U0001f642\U0001f642 \u4e2d\u56fd the",
-             "\u0344\u0958 \u09c7\u09be \u1100\u1161\u11a8 \u0041\u030a\u0323 \ufdfa", "CC(=O)Nc1ccc(O)cc1", "C[C@@H](N)C(=O)O.[Na+].Cl>>Br%10%1 [x] []", "[CLS]C1=CC=CC=C1[nH]\\C/C#N[SEP]", "the" * 60, "x" * 300, "<0x41><0xE2> \u20ac"]
+             "\u0344\u0958 \u09c7\u09be \u1100\u1161\u11a8 \u0041\u030a\u0323 \ufdfa", "CC(=O)Nc1ccc(O)cc1", "C[C@@H](N)C(=O)O.[Na+].Cl>>Br%10%1 [x] []", "[CLS]C1=CC=CC=C1[nH]\\C/C#N[SEP]", "the" * 60, "x" * 300, "a" + "\u0301\u0323\u0334\u0345" * 9 + "e\u0315\u0300\u05ae\u0316", "<0x41><0xE2> \u20ac"]
 
 
 TEXTS = ["", " ", "Hello, World!", "hello world", "unwanted running", "UNwanted RUNNING", "the quick brown fox", "don't do not we've n't 's", "Café CAFÉ cafe\u0301 CAFE\u0301", "ß ẞ ss",
