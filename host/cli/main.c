@@ -26,6 +26,8 @@ static const command commands[] = {
      "Predict labels, one JSON row an input.", cmd_predict, predict_flags, &n_predict_flags, 1},
     {"tokenize", "hone tokenize MODEL [FILE|-]", "Text to ids and back, one JSON row a line.", cmd_tokenize,
      tokenize_flags, &n_tokenize_flags, 0},
+    {"vocab", "hone vocab --type NAME --size N --output FOLDER FILE...",
+     "Train a vocabulary from text files.", cmd_vocab, vocab_flags, &n_vocab_flags, 0},
     {"validate", "hone validate JOB.json [--field value ...]",
      "Read a job's data and report what is odd; nothing is trained.", cmd_validate, validate_flags,
      &n_validate_flags, 1},

@@ -69,15 +69,18 @@ void session_close(session *s) {
     arena_free(s->a);
 }
 
+static int64_t longest_sequence(const session *s) {
+    return s->job->max_seq_length < s->config->longest ? s->job->max_seq_length : s->config->longest;
+}
+
 dataset_options session_dataset_options(const session *s, int64_t max_samples) {
     const job *j = s->job;
-    const int64_t longest = j->max_seq_length < s->config->longest ? j->max_seq_length : s->config->longest;
     return (dataset_options){.text_columns = j->text_column_names.p,
                              .n_text_columns = j->text_column_names.n,
                              .text_column_delimiter = j->text_column_delimiter,
                              .label_column = j->label_column_name,
                              .label = j->do_regression ? LABEL_TARGET : LABEL_CLASS,
-                             .encode = {.max_length = (int)longest, .strategy = (truncation)j->truncation},
+                             .encode = {.max_length = (int)longest_sequence(s), .strategy = (truncation)j->truncation},
                              .max_samples = max_samples,
                              .rows = {.header = (int)j->header, .quoting = (int)j->quoting},
                              .cache_folder = j->cache_dir ? j->cache_dir : env_cache_folder(),
@@ -149,13 +152,14 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .beta2 = j->adam_beta2,
                             .epsilon = j->adam_epsilon,
                             .attention = (hone_engine)j->attention,
-                            .longest = l->longest ? l->longest : session_dataset_options(s, 0).encode.max_length,
+                            .longest = l->longest ? l->longest : (int)longest_sequence(s),
                             .training = l->training,
                             .recompute = l->recompute ? l->recompute - 1 : (int)j->gradient_checkpointing,
                             .guard = {j->fp16 && j->loss_scale == 0, (int32_t)j->loss_scale_window,
                                       (int32_t)j->hysteresis, (float)j->min_loss_scale},
                             .zone_bytes = l->zone_bytes ? l->zone_bytes : RED_ZONE_BYTES,
                             .device = s->table};
+    s->longest = o.longest;
     const hone_status status = plan_build(&s->plan, &o, err);
     if (status && o.attention == HONE_ENGINE_CUDNN && strstr(err->text, "cuDNN"))
         return hone_hint(err, "attention: auto takes cuDNN where it can; dropout inside attention is the model's "
@@ -313,7 +317,11 @@ static void fill_list(session *s, const hone_list *l) {
 
 void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n) {
     int64_t tokens = 0;
-    for (int64_t i = 0; i < n; i++) tokens += d->at[samples[i] + 1] - d->at[samples[i]];
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t length = d->at[samples[i] + 1] - d->at[samples[i]];
+        HONE_ASSERT(length <= s->longest);
+        tokens += length;
+    }
     for (int i = 1; i <= s->plan->n_spaces; i++) s->rows[i] = s->plan->space[i].seqs ? tokens : n;
     plan_rung(s->plan, s->rows, s->played);
 }

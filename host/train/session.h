@@ -23,6 +23,7 @@ typedef struct {
     const char *device;
     hone_plan *plan;
     run *run;
+    int32_t longest;          /* tokens of a sequence that the plan was made for */
     comm *comm;               /* the ranks that evaluate and train together; of one process: comm_alone */
     batch *batch;
     int64_t *rows, *played;   /* the batch's count by row space, and what is played */

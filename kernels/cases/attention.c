@@ -211,6 +211,7 @@ static void emit_grads(cases_sink *to) {
 
 /* One sequence a case: longer than a block of keys, or heads of unusual width. */
 static void emit_widths(cases_sink *to) {
+    static const int longest[] = {300, 128, 0, 512, 256, 8, 0, 0}; /* known, too short, not known */
     static const struct {
         int q, k, H, G, K, mask, left, right;
         float p;
@@ -231,7 +232,7 @@ static void emit_widths(cases_sink *to) {
         set_heads(&k, wide[i].H, wide[i].G, wide[i].K);
         k.attr.attention.mask = wide[i].mask;
         k.attr.attention.left = wide[i].left, k.attr.attention.right = wide[i].right;
-        k.attr.p = wide[i].p;
+        k.attr.p = wide[i].p, k.attr.attention.longest = longest[i];
         bind_operand(&k, "key", k.attr.p > 0);
         emit_both(to, &k);
     }

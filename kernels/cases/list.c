@@ -107,6 +107,7 @@ void cases_describe(const cases_case *k, char *name, size_t name_bytes) {
         describe_lengths("q", k->q_len, k->n_sequences, name, name_bytes);
         describe_lengths("k", k->k_len, k->n_sequences, name, name_bytes);
         append(name, name_bytes, " %s", masks[k->attr.attention.mask]);
+        if (k->attr.attention.longest) append(name, name_bytes, " longest=%d", k->attr.attention.longest);
     }
     if (*k->with) append(name, name_bytes, " with %s", k->with);
     if (k->attr.p > 0) append(name, name_bytes, " p=%g", (double)k->attr.p);
