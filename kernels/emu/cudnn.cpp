@@ -6,7 +6,7 @@
  * values belong to one sequence and head) and the two norms. Its plans want the workspace that cuDNN 9.19 wants on sm_90. */
 #include "control.h"
 #include "cuda_runtime.h"
-#include "cudnn_words.h"
+#include "cuda/cudnn_words.h"
 
 #include <map>
 #include <math.h>
