@@ -28,9 +28,9 @@ const option plan_flags[] = {
     {"links", 0, "ring|halving: how their sums travel (default: the faster)."},
     {"price", 0, "DOLLARS: of a GPU for an hour."},
     {"jitter", 0, "X: GPUs vary from step to step, each taking 1 + X e times as long (default " JITTER ")."},
-    {"ddp_bucket_cap_mb", 0, "MB: gradients leave in pieces of about so much (default 25)."},
-    {"reduce_dtype", 0, "fp32|bf16: what gradients travel as (default fp32)."},
-    {"zero_stage", 0, "0|1: 1 divides the optimizer's state (default 0)."},
+    {"bucket_mb", 0, "MB: gradients leave in pieces of about so much (default 25)."},
+    {"wire", 0, "fp32|bf16: what gradients travel as (default fp32)."},
+    {"zero", 0, "0|1: 1 divides the optimizer's state (default 0)."},
     {"strict", 0, "BOOL: false makes unknown job fields warnings (default true)."},
 };
 const int n_plan_flags = sizeof plan_flags / sizeof *plan_flags;
@@ -107,9 +107,9 @@ static hone_status read_question(scale_question *q, char gpu[64], char network[9
     HONE_TRY(read_links(q, network, a, err));
     HONE_TRY(read_number(&q->price, a, "price", 0, 1e6, 0, err));
     HONE_TRY(read_number(&q->jitter, a, "jitter", 0, 1, 0.01, err));
-    HONE_TRY(read_number(&megabytes, a, "ddp_bucket_cap_mb", 0.001, 1e6, 25, err));
-    HONE_TRY(read_choice(&bf16, a, "reduce_dtype", "fp32", "bf16", err));
-    HONE_TRY(read_choice(&q->zero, a, "zero_stage", "0", "1", err));
+    HONE_TRY(read_number(&megabytes, a, "bucket_mb", 0.001, 1e6, 25, err));
+    HONE_TRY(read_choice(&bf16, a, "wire", "fp32", "bf16", err));
+    HONE_TRY(read_choice(&q->zero, a, "zero", "0", "1", err));
     q->bucket_bytes = megabytes * 1e6;
     q->wire_bytes = bf16 ? 2 : 4;
     return HONE_OK;
