@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "hone/plan.h"
 #include "model/spec.h"
+#include "plan/wire.h"
 
 typedef struct {
     const model_config *config;
@@ -14,6 +15,7 @@ typedef struct {
     hone_dtype dtype;             /* F32, BF16; F64 for proofs on ref */
     int64_t tokens_max, seqs_max; /* of a micro-batch, or of an evaluation's batch */
     int slots;                    /* gradients held at once while micro-batches are added (run/tree.h); 0: 1 */
+    wire_limits wire;             /* of sums over ranks */
     const char *const *freeze;    /* patterns (* and ?) of parameter names */
     int n_freeze;
     double beta1, beta2, epsilon;    /* AdamW */

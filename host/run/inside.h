@@ -3,6 +3,7 @@
 #define RUN_INSIDE_H
 #include "plan/rung.h"
 #include "run/run.h"
+#include "run/tree_device.h"
 #include "base/arena.h"
 
 #define N_IMAGES 3  /* one is written, one copied in, one played */
@@ -58,6 +59,12 @@ struct run {
     tree_sum *sum;
     float **staged;                     /* [n_slots] */
     int64_t bound[COMM_RANKS_MAX + 1];  /* elements of a slot that each rank adds */
+
+    /* Sums made by the devices, and rounding (share_device.c); NULL: neither. */
+    tree_device *between;
+    run_sums how;
+    hone_queue *sums;
+    hone_event *gradients, *summed; /* lie there; and are added */
 };
 
 void *run_address(const run *r, int v, int slot);
@@ -68,4 +75,8 @@ hone_status play_step(run *r, const hone_program *p, const bound *b, int i, hone
 /* Queues, events, pinned memory of a run that is being opened; their end. */
 hone_status open_queues(run *r, hone_err *err);
 void close_queues(run *r);
+void close_sums(run *r);
+hone_status run_reduce_device(run *r, int n_leaves, int n_nodes, hone_err *err);
+/* Wait for all that a queue was given. Where other ranks may be what it waits for, they are looked after. */
+hone_status run_settle(run *r, hone_queue *queue, hone_err *err);
 #endif

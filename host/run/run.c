@@ -107,6 +107,11 @@ static hone_status reserve_slabs(run *r, hone_err *err) {
 }
 
 hone_status run_open(run **out, const hone_plan *plan, const hone_device_v1 *device, pool *p, hone_err *err) {
+    return run_open_on(out, plan, device, 0, p, err);
+}
+
+hone_status run_open_on(run **out, const hone_plan *plan, const hone_device_v1 *device, int ordinal, pool *p,
+                        hone_err *err) {
     arena *a = arena_new("run");
     run *r = ARENA_NEW(a, run);
     r->a = a;
@@ -115,7 +120,7 @@ hone_status run_open(run **out, const hone_plan *plan, const hone_device_v1 *dev
     r->host = pool_host(p);
     r->graphs = 1;
     r->played = ARENA_ARRAY(a, (size_t)plan->n_spaces + 1, int64_t);
-    hone_status status = device->open(&r->device, r->host, 0, err);
+    hone_status status = device->open(&r->device, r->host, ordinal, err);
     if (!status) status = device->limits(r->device, &r->limits);
     if (!status) status = reserve_slabs(r, err);
     if (!status) status = open_queues(r, err);
@@ -149,6 +154,7 @@ void run_close(run *r) {
     if (!r) return;
     run_end(r);
     if (r->device) {
+        close_sums(r);
         close_queues(r);
         for (int s = 0; r->staged && s < r->plan->n_slots; s++)
             if (r->staged[s]) r->table->slab_free(r->device, r->staged[s]);
@@ -170,7 +176,7 @@ const hone_plan *run_plan(const run *r) { return r->plan; }
 const char *run_device_name(const run *r) { return r->limits.name; }
 
 static hone_status waited(run *r, hone_status status, const char *what, int v, hone_err *err) {
-    if (!status) status = r->table->queue_wait(r->queue);
+    if (!status) HONE_TRY(run_settle(r, r->queue, err));
     return status ? hone_fail(err, status, "device %s: %s of %s failed", r->table->name, what,
                               r->plan->value[v].name)
                   : HONE_OK;

@@ -2,12 +2,12 @@
 #include "run/inside.h"
 #include "base/err.h"
 
-hone_status run_share(run *r, tree_sum *t, hone_err *err) {
+hone_status run_share(run *r, tree_sum *t, int linked, hone_err *err) {
     const int n = tree_sum_ranks(t);
     const int64_t elements = (int64_t)(r->plan->slot_bytes / sizeof(float));
     r->sum = t;
     for (int k = 0; k <= n; k++) r->bound[k] = k < n ? elements * k / n / 64 * 64 : elements;
-    if (r->limits.host_memory) return HONE_OK;
+    if (r->limits.host_memory || linked) return HONE_OK;
     r->staged = ARENA_ARRAY(r->a, (size_t)r->plan->n_slots, float *);
     for (int s = 0; s < r->plan->n_slots; s++) {
         void *p;
@@ -26,6 +26,7 @@ static hone_status failed(const run *r, hone_status status, hone_err *err) {
 }
 
 hone_status run_reduce(run *r, int n_nodes, hone_err *err) {
+    if (tree_device_is_linked(r->between)) return run_reduce_device(r, tree_sum_leaves(r->sum), n_nodes, err);
     const float *node[TREE_NODES_MAX];
     const size_t bytes = r->plan->slot_bytes;
     hone_status status = HONE_OK;
@@ -36,6 +37,6 @@ hone_status run_reduce(run *r, int n_nodes, hone_err *err) {
     HONE_TRY(failed(r, status ? status : r->table->queue_wait(r->queue), err));
     float *out = r->staged ? r->staged[0] : (float *)slot_of(r, 0);
     HONE_TRY(tree_sum_scatter(r->sum, node, out, r->bound, err));
-    HONE_TRY(tree_sum_gather(r->sum, out, sizeof *out, r->bound, err));
+    HONE_TRY(tree_sum_gather_sums(r->sum, out, r->bound, err));
     return r->staged ? failed(r, r->table->put(r->queue, slot_of(r, 0), out, bytes), err) : HONE_OK;
 }

@@ -17,7 +17,7 @@ double weight_of_rows(const training *t, const int64_t *sample, int64_t n) {
 }
 
 static hone_status fold(training *t, int slot, hone_err *err) {
-    return run_play(t->s->run, HONE_FOLD, slot, t->s->rows, err);
+    return run_fold(t->s->run, slot, t->s->rows, err);
 }
 
 static void set_rates(training *t, double rate) {
@@ -68,6 +68,11 @@ static hone_status play_shard(training *t, given_step *g, int m, int slot, doubl
     return run_play(t->s->run, HONE_MICRO, slot, t->s->rows, err);
 }
 
+/* "fast": whatever a rank has computed. */
+static int are_added(const training *t, int n_shards, tree_node left, tree_node right) {
+    return t->s->sums.plain || tree_are_siblings(n_shards, left, right);
+}
+
 /* Gradients of the step's micro-batches, summed as the tree of tree.h: each goes into the next free slot, and two slots
  * that hold siblings are folded into one. */
 static hone_status play_micro_batches(training *t, given_step *g, hone_err *err) {
@@ -80,12 +85,12 @@ static hone_status play_micro_batches(training *t, given_step *g, hone_err *err)
     for (int m = first; m < end; m++) {
         HONE_TRY(play_shard(t, g, m, top, weight, err));
         held[top++] = (tree_node){m, 1};
-        for (; top > 1 && tree_are_siblings(n_shards, held[top - 2], held[top - 1]); top--) {
+        for (; top > 1 && are_added(t, n_shards, held[top - 2], held[top - 1]); top--) {
             HONE_TRY(fold(t, top - 2, err));
             held[top - 2].n += held[top - 1].n;
         }
     }
-    if (c->n == 1) return HONE_OK;
+    if (c->n == 1) return run_round_root(t->s->run, err);
     if (!top)
         HONE_TRY(play_shard(t, g, 0, 0, weight,
                             err)); /* nothing of its own to do: the update needs a batch's image */
@@ -105,7 +110,7 @@ static void prepare_step(training *t) {
         session_count(t->s, t->in->train, sample, n);
         run_prepare(t->s->run, HONE_MICRO, top, t->s->rows);
         held[top++] = (tree_node){m, 1};
-        for (; top > 1 && tree_are_siblings(n_shards, held[top - 2], held[top - 1]); top--)
+        for (; top > 1 && are_added(t, n_shards, held[top - 2], held[top - 1]); top--)
             held[top - 2].n += held[top - 1].n;
     }
     for (int slot = 0; slot + 1 < t->s->plan->n_slots; slot++)
