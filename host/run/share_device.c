@@ -67,7 +67,7 @@ hone_status run_reduce_device(run *r, int n_leaves, int n_nodes, hone_err *err) 
     r->table->event_wait(r->sums, r->gradients);
     if (r->how.plain) {
         if (!n_nodes) HONE_TRY(clear_slot(r, err));
-        HONE_TRY(tree_device_sum(r->between, slot_of(r, 0), err));
+        HONE_TRY(tree_device_sum(r->between, slot_of(r, 0), r->bound[tree_sum_ranks(r->sum)], err));
     } else {
         tree_device_begin(r->between, n_leaves);
         HONE_TRY(tree_device_scatter(r->between, node, slot_of(r, 0), r->bound, err));

@@ -391,8 +391,8 @@ static hone_status library_sum(tree_device *t, void *x, int64_t n, hone_dtype dt
     return settle(t, err);
 }
 
-hone_status tree_device_sum(tree_device *t, float *x, hone_err *err) {
-    const int64_t all = t->o.n_elements, exact = t->o.wire.bf16 ? clamp(t->o.n_exact, 0, all) : all,
+hone_status tree_device_sum(tree_device *t, float *x, int64_t all, hone_err *err) {
+    const int64_t exact = t->o.wire.bf16 ? clamp(t->o.n_exact, 0, all) : all,
                   most = t->part * t->o.ranks->n;
     HONE_TRY(library_sum(t, x, exact, HONE_F32, err));
     for (int64_t at = exact; at < all; at += most) {
