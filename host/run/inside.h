@@ -6,8 +6,9 @@
 #include "run/tree_device.h"
 #include "base/arena.h"
 
-#define N_IMAGES 3  /* one is written, one copied in, one played */
-#define N_RESULTS 2 /* a step may be played while the one before is read */
+#define N_IMAGES 3   /* one is written, one copied in, one played */
+#define WINDOW 65536 /* elements */
+#define N_RESULTS 2  /* a step may be played while the one before is read */
 
 typedef struct {
     hone_status (*fn)(hone_queue *, const hone_call *);
@@ -52,18 +53,23 @@ struct run {
     hone_event *copied[N_IMAGES]; /* the image lies on the device */
     hone_event *taken;            /* and has been taken from there: the place is free for the next one */
     run_result *result;           /* pinned [N_RESULTS] */
+    int sums;                     /* the value of SQSUM's partial sums; 0: none */
+    size_t sums_bytes;
+    int flat_gradient, flat_weights; /* of the trained range, fp32 */
+    int64_t window_at[N_RESULTS], window_n[N_RESULTS];
+    char *marks; /* pinned [N_RESULTS]: a window's gradients, its weights, the partial sums */
     hone_event *answered[N_RESULTS];
     int64_t n_asked, n_heard;
 
     /* Sums over ranks (share.c). Where the device's memory is not ours, slots travel through pinned memory. */
     tree_sum *sum;
-    float **staged;                     /* [n_slots] */
-    int64_t bound[COMM_RANKS_MAX + 1];  /* elements of a slot that each rank adds */
+    float **staged;                    /* [n_slots] */
+    int64_t bound[COMM_RANKS_MAX + 1]; /* elements of a slot that each rank adds */
 
     /* Sums made by the devices, and rounding (share_device.c); NULL: neither. */
     tree_device *between;
     run_sums how;
-    hone_queue *sums;
+    hone_queue *adding;
     hone_event *gradients, *summed; /* lie there; and are added */
 };
 

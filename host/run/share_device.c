@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "run/inside.h"
+#include "run/own.h"
 #include "base/err.h"
 
 static float *slot_of(const run *r, int s) {
@@ -11,9 +12,9 @@ static float *slot_of(const run *r, int s) {
 /* The sums have a queue of their own, which waits for the gradients and is waited for by the update. */
 static hone_status open_sums(run *r, int linked, hone_err *err) {
     hone_status status = HONE_OK;
-    r->sums = r->queue;
+    r->adding = r->queue;
     if (!linked) return HONE_OK;
-    status = r->table->queue_new(r->device, &r->sums);
+    status = r->table->queue_new(r->device, &r->adding);
     if (!status) status = r->table->event_new(r->device, &r->gradients);
     if (!status) status = r->table->event_new(r->device, &r->summed);
     return status ? hone_fail(err, status, "device %s: making queues and events failed", r->table->name) : HONE_OK;
@@ -24,12 +25,11 @@ hone_status run_share_device(run *r, comm *ranks, const run_sums *how, hone_err 
     r->how = *how;
     HONE_TRY(open_sums(r, how->linked, err));
     const int64_t elements = (int64_t)(r->plan->slot_bytes / sizeof(float));
-    for (int k = 0; k <= ranks->n; k++)
-        r->bound[k] = k < ranks->n ? elements * k / ranks->n / 64 * 64 : elements;
+    for (int k = 0; k <= ranks->n; k++) r->bound[k] = own_first(elements, k, ranks->n);
     const tree_device_options o = {.ranks = ranks,
                                    .table = r->table,
                                    .device = r->device,
-                                   .queue = r->sums,
+                                   .queue = r->adding,
                                    .linked = how->linked,
                                    .wire = how->wire,
                                    .slab = r->slab[HONE_WIRE],
@@ -42,10 +42,10 @@ hone_status run_share_device(run *r, comm *ranks, const run_sums *how, hone_err 
 void close_sums(run *r) {
     tree_device_free(r->between);
     if (r->queue) (void)r->table->queue_wait(r->queue); /* it waits for what the sums' queue has recorded */
-    if (r->sums && r->sums != r->queue) {
+    if (r->adding && r->adding != r->queue) {
         if (r->gradients) r->table->event_free(r->gradients);
         if (r->summed) r->table->event_free(r->summed);
-        r->table->queue_free(r->sums);
+        r->table->queue_free(r->adding);
     }
 }
 
@@ -55,7 +55,7 @@ static hone_status clear_slot(run *r, hone_err *err) {
     hone_status status = HONE_OK;
     for (size_t at = 0; at < r->plan->slot_bytes && !status; at += sizeof zeros) {
         const size_t left = r->plan->slot_bytes - at;
-        status = r->table->put(r->sums, (char *)slot_of(r, 0) + at, zeros, left < sizeof zeros ? left : sizeof zeros);
+        status = r->table->put(r->adding, (char *)slot_of(r, 0) + at, zeros, left < sizeof zeros ? left : sizeof zeros);
     }
     return status ? hone_fail(err, status, "device %s: clearing gradients failed", r->table->name) : HONE_OK;
 }
@@ -64,7 +64,7 @@ hone_status run_reduce_device(run *r, int n_leaves, int n_nodes, hone_err *err) 
     float *node[TREE_NODES_MAX];
     for (int s = 0; s < n_nodes; s++) node[s] = slot_of(r, s);
     r->table->event_record(r->queue, r->gradients);
-    r->table->event_wait(r->sums, r->gradients);
+    r->table->event_wait(r->adding, r->gradients);
     if (r->how.plain) {
         if (!n_nodes) HONE_TRY(clear_slot(r, err));
         HONE_TRY(tree_device_sum(r->between, slot_of(r, 0), r->bound[tree_sum_ranks(r->sum)], err));
@@ -73,7 +73,7 @@ hone_status run_reduce_device(run *r, int n_leaves, int n_nodes, hone_err *err) 
         HONE_TRY(tree_device_scatter(r->between, node, slot_of(r, 0), r->bound, err));
         HONE_TRY(tree_device_gather_sums(r->between, slot_of(r, 0), r->bound, err));
     }
-    r->table->event_record(r->sums, r->summed);
+    r->table->event_record(r->adding, r->summed);
     r->table->event_wait(r->queue, r->summed);
     return HONE_OK;
 }

@@ -13,6 +13,7 @@ static cases_case base_case(hone_op op, int64_t N, int64_t I, int64_t O) {
     k.row_letter = op == HONE_OP_LINEAR_BWD_W ? 0 : 'N';
     const int64_t terms = op == HONE_OP_LINEAR_FWD ? I : op == HONE_OP_LINEAR_BWD ? (O > N ? O : N) : N;
     k.bound = 2 * sum_bound(terms), k.floor = 0.02, k.why = "a sum of I, O or N products";
+    k.of_naive = 4; /* what goes into an activation or a bias' gradient is stored before: one rounding more than ref's */
     return k;
 }
 

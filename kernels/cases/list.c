@@ -12,8 +12,7 @@ void emit(cases_sink *to, const cases_case *k) {
     if (copy.n_sequences) {
         copy.extent[CASES_LETTER('B')] = copy.n_sequences;
     }
-    if (!copy.bound_narrow) copy.bound_narrow = 0x1p-7; /* two roundings of half an ulp each, twice */
-    if (copy.dtype == HONE_F16) copy.bound_narrow /= 8; /* three more bits than bf16, whose bound it is */
+    if (!copy.of_naive) copy.of_naive = 2;
     to->stopped = !to->visit(to->arg, &copy);
 }
 

@@ -47,6 +47,7 @@ template <typename T> inline T min(T a, T b) { return b < a ? b : a; }
 template <typename T> inline T max(T a, T b) { return a < b ? b : a; }
 inline float __ldg(const float *p) { return *p; }
 inline int __ffs(int x) { return __builtin_ffs(x); }
+inline int __popc(unsigned x) { return __builtin_popcount(x); }
 
 /* ---- the runtime ---------------------------------------------------------------------------------------------*/
 typedef enum {

@@ -54,7 +54,8 @@ extern "C" __attribute__((visibility("default"))) cuemu_state *cuemu_control(voi
     static cuemu_state state = [] {
         cuemu_state s = {};
         s.driver_version = s.runtime_version = 13000;
-        s.n_devices = 1;
+        const char *devices = getenv("HONE_EMU_DEVICES"); /* a machine with more than one, for tests of the command */
+        s.n_devices = devices ? atoi(devices) : 1;
         s.major = 9;
         s.memory_bytes = (long long)4 << 30;
         s.n_algorithms = 1;
@@ -146,7 +147,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device) {
     out->sharedMemPerBlockOptin = 227 * 1024;
     out->major = s->major;
     out->minor = s->minor;
-    out->multiProcessorCount = 4;
+    static int n_asked;
+    out->multiProcessorCount = 40 + 30 * (n_asked++ % 3); /* another size at each opening: bits that depend on it differ */
     return cudaSuccess;
 }
 cudaError_t cudaDriverGetVersion(int *version) { return *version = cuemu_control()->driver_version, cudaSuccess; }

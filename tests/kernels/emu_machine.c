@@ -228,7 +228,7 @@ static int play_with_room(void *arg, const cases_case *k) {
     cases_case wide = *k;
     cases_result r;
     char name[256];
-    wide.bound_narrow *= 2;
+    wide.of_naive *= 2;
     if (k->dtype != HONE_BF16) wide.row_letter = 0; /* the same kernels; one type will do */
     if (cases_check(on, &wide, &r) == CASES_PASS) return 1;
     cases_describe(k, name, sizeof name);
