@@ -94,6 +94,8 @@ static hone_status choose_device(session *s, int live, hone_err *err) {
     return HONE_OK;
 }
 
+hone_status session_device(session *s, hone_err *err) { return choose_device(s, 1, err); }
+
 /* A precision that the device does not have is refused by the field's name. */
 static hone_status choose_type(const session *s, hone_dtype *out, hone_err *err) {
     const job *j = s->job;
@@ -101,6 +103,12 @@ static hone_status choose_type(const session *s, hone_dtype *out, hone_err *err)
     hone_limits kind;
     *out = j->fp16 ? HONE_F16 : j->bf16 ? HONE_BF16 : HONE_F32;
     HONE_TRY(s->table->limits(NULL, &kind));
+    if (j->tf32 && !kind.tf32) {
+        hone_fail(err, HONE_EUSAGE, "tf32: true, but device %s has no TF32; expected device cuda", s->device);
+        return hone_hint(err, "without tf32 its products of fp32 are exact to fp32");
+    }
+    if (j->tf32 && *out != HONE_F32)
+        log_note("tf32: true changes nothing: products of %s read no fp32", hone_dtype_name(*out));
     if (kind.dtypes & 1u << *out) return HONE_OK;
     char have[64] = "";
     for (int d = 0; d < HONE_N_DTYPES; d++)
@@ -120,6 +128,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                                      .smoothing = j->label_smoothing_factor,
                                      .class_weight = l->class_weight},
                             .dtype = dtype,
+                            .tf32 = j->tf32,
                             .tokens_max = l->tokens_max,
                             .seqs_max = l->seqs_max,
                             .slots = l->n_slots,
@@ -141,8 +150,9 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
 }
 
 /* By the devices themselves where all ranks' can; else by the host, which is said. */
-static hone_status choose_sums(session *s, const session_limits *l, hone_err *err) {
+hone_status session_sums(session *s, const session_limits *l, hone_err *err) {
     hone_err why = {0};
+    HONE_TRY(session_device(s, err));
     const hone_comm_v1 *between = s->table->comm;
     const int n = s->comm->n;
     s->sums = (run_sums){.plain = s->job->reduce == REDUCE_FAST};
@@ -166,7 +176,7 @@ static int own_device(const session *s) {
 
 hone_status session_plan_only(session *s, const session_limits *l, hone_err *err) {
     HONE_TRY(choose_device(s, 0, err));
-    HONE_TRY(choose_sums(s, l, err));
+    HONE_TRY(session_sums(s, l, err));
     hone_plan_free(s->plan);
     s->plan = NULL;
     return make_plan(s, l, err);
@@ -221,10 +231,10 @@ static hone_status put_first_tick(session *s, hone_err *err) {
 
 hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     HONE_TRY(choose_device(s, 1, err));
-    HONE_TRY(choose_sums(s, l, err));
     HONE_TRY(make_plan(s, l, err));
     HONE_TRY(run_open_on(&s->run, s->plan, s->table, own_device(s), s->pool, err));
     run_graphs(s->run, s->job->graphs);
+    if (s->job->nvtx) HONE_TRY(run_ranges(s->run, err));
     s->batch = batch_new(s->a, l->tokens_max, l->seqs_max);
     s->sorted = ARENA_ARRAY(s->a, 2 * (size_t)l->tokens_max + 2, int32_t);
     int most = s->config->vocab > s->config->positions ? s->config->vocab : s->config->positions;

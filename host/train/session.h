@@ -47,9 +47,14 @@ typedef struct {
     int n_shards;               /* most of a step, of all ranks */
     int recompute;              /* 0: the job's gradient_checkpointing, else 1 + level */
 } session_limits;
+/* s->sums, before training starts: all ranks together (session_start is each one's own). */
+hone_status session_sums(session *s, const session_limits *limits, hone_err *err);
 /* s->plan (instead of an earlier one); no device is needed. */
 hone_status session_plan_only(session *s, const session_limits *limits, hone_err *err);
 hone_status session_start(session *s, const session_limits *limits, hone_err *err);
+
+/* s->table of the job's device, which session_start opens. */
+hone_status session_device(session *s, hone_err *err);
 
 /* Replace the weights by those of a model folder (of the same shapes). */
 hone_status session_load_weights(session *s, const char *folder, hone_err *err);

@@ -86,6 +86,10 @@ static void describe_lengths(const char *what, const int *length, int n, char *n
     }
 }
 
+static int is_tf32(const cases_case *k) {
+    return !strncmp(hone_op_find(k->op)->name, "LINEAR", 6) && k->attr.linear.tf32;
+}
+
 void cases_describe(const cases_case *k, char *name, size_t name_bytes) {
     const hone_op_info *op = hone_op_find(k->op);
     name[0] = 0;
@@ -114,7 +118,7 @@ void cases_describe(const cases_case *k, char *name, size_t name_bytes) {
     if (k->no_list) append(name, name_bytes, " without list");
     if (*k->note) append(name, name_bytes, " (%s)", k->note);
     const hone_dtype type = op->in[0].type == '*' ? k->from : k->dtype;
-    append(name, name_bytes, " %s", hone_dtype_name(type));
+    append(name, name_bytes, " %s", is_tf32(k) ? "tf32" : hone_dtype_name(type));
     if (op->in[0].type == '*') append(name, name_bytes, " to %s", hone_dtype_name(k->to));
 }
 
