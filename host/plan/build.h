@@ -13,6 +13,9 @@ typedef struct {
     head_spec head;
     hone_dtype dtype;             /* F32, BF16; F64 for proofs on ref */
     int64_t tokens_max, seqs_max; /* of a micro-batch, or of an evaluation's batch */
+    int n_ranks, rank;            /* 0, 0: one process */
+    int divide;                   /* the optimizer's state among the ranks (ZeRO-1) */
+    size_t bucket_bytes;          /* of gradients that leave together, about; 0: as many as there are */
     int slots;                    /* gradients held at once while micro-batches are added (run/tree.h); 0: 1 */
     const char *const *freeze;    /* patterns (* and ?) of parameter names */
     int n_freeze;

@@ -25,9 +25,13 @@ typedef struct {
     row_extent *extent;
     int n_steps, n_extents;
     int64_t n_played;
-    hone_exec *graph[HONE_N_RUNGS];
+    const int *part; /* [n_parts + 1] steps part[k] .. part[k + 1] are played, and captured, without anything between */
+    int n_parts;
+    hone_exec **graph; /* [HONE_N_RUNGS][n_parts] */
     int refused; /* the device could not capture it once: it is played call by call */
 } bound;
+
+typedef struct sharing sharing;
 
 struct run {
     arena *a;
@@ -54,10 +58,10 @@ struct run {
     hone_event *answered[N_RESULTS];
     int64_t n_asked, n_heard;
 
-    /* Sums over ranks (share.c). Where the device's memory is not ours, slots travel through pinned memory. */
-    tree_sum *sum;
-    float **staged;                     /* [n_slots] */
-    int64_t bound[COMM_RANKS_MAX + 1];  /* elements of a slot that each rank adds */
+    pool *pool;
+    sharing *sharing; /* with other ranks (share.c); NULL: none */
+    int asks;         /* reads a divided state while the others answer (flat.c) */
+    int hands_over;   /* MICRO is played for the last time in this step */
 };
 
 void *run_address(const run *r, int v, int slot);
@@ -65,6 +69,18 @@ void *run_address(const run *r, int v, int slot);
 int set_rows(run *r, bound *b, const int64_t *rows);
 hone_status copy_in(run *r, hone_err *err);
 hone_status play_step(run *r, const hone_program *p, const bound *b, int i, hone_err *err);
+/* share.c. The first `played` steps of MICRO are on their way: the buckets that these complete leave. */
+hone_status share_gradients(run *r, int played, hone_err *err);
+/* In a divided plan's UPDATE: the ranks' sums over chunks, before GUARD; then the weights, bucket by bucket as they are
+ * updated; until all have arrived. */
+hone_status share_sums(run *r, hone_err *err);
+void share_begin_weights(run *r);
+hone_status share_weights(run *r, int played, hone_err *err);
+hone_status share_end_weights(run *r, hone_err *err);
+void close_sharing(run *r);
+tree_sum *sharing_sum(const run *r);
+/* The host waits until what was recorded is done. */
+hone_status wait_for(run *r, hone_event *e);
 /* Queues, events, pinned memory of a run that is being opened; their end. */
 hone_status open_queues(run *r, hone_err *err);
 void close_queues(run *r);

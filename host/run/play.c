@@ -40,7 +40,7 @@ hone_status open_queues(run *r, hone_err *err) {
 }
 
 static void free_graphs(run *r, bound *b) {
-    for (int k = 0; k < HONE_N_RUNGS; k++)
+    for (int k = 0; b->graph && k < HONE_N_RUNGS * b->n_parts; k++)
         if (b->graph[k]) r->table->graph_free(b->graph[k]);
 }
 
@@ -62,8 +62,7 @@ void close_queues(run *r) {
     if (r->queue) t->queue_free(r->queue);
 }
 
-/* The host waits until what was recorded is done. */
-static hone_status wait_for(run *r, hone_event *e) {
+hone_status wait_for(run *r, hone_event *e) {
     if (r->table->event_done(e)) return HONE_OK;
     r->table->event_wait(r->waiter, e);
     return r->table->queue_wait(r->waiter);
@@ -109,12 +108,12 @@ hone_status play_step(run *r, const hone_program *p, const bound *b, int i, hone
                      hone_op_find(p->step[i].op)->name, p->step[i].layer);
 }
 
-/* Call by call. A phase that is timed is waited for. */
-static hone_status play_calls(run *r, const hone_program *p, const bound *b, hone_err *err) {
+/* Steps from .. to - 1, call by call. A phase that is timed is waited for. */
+static hone_status play_calls(run *r, const hone_program *p, const bound *b, int from, int to, hone_err *err) {
     uint64_t before = r->timed ? r->host->clock_ns(r->host->context) : 0;
-    for (int i = 0; i < b->n_steps; i++) {
+    for (int i = from; i < to; i++) {
         HONE_TRY(play_step(r, p, b, i, err));
-        if (!r->timed || (i + 1 < b->n_steps && p->step[i + 1].phase == p->step[i].phase)) continue;
+        if (!r->timed || (i + 1 < to && p->step[i + 1].phase == p->step[i].phase)) continue;
         HONE_TRY(failed(r, r->table->queue_wait(r->queue), "playing", err));
         const uint64_t now = r->host->clock_ns(r->host->context);
         r->phase_s[p->step[i].phase] += (double)(now - before) * 1e-9;
@@ -123,25 +122,45 @@ static hone_status play_calls(run *r, const hone_program *p, const bound *b, hon
     return HONE_OK;
 }
 
+static hone_exec **graph_of(const bound *b, int rung, int k) { return &b->graph[rung * b->n_parts + k]; }
+
+/* The graph of part k; 0: it could not be captured. */
+static int capture_part(run *r, const hone_program *p, bound *b, int rung, int k) {
+    hone_err why = {0};
+    hone_exec *graph = NULL;
+    if (*graph_of(b, rung, k) || b->part[k] == b->part[k + 1]) return 1;
+    hone_status status = r->table->capture(r->queue, 1, NULL);
+    const int begun = !status;
+    for (int i = b->part[k]; i < b->part[k + 1] && !status; i++) status = play_step(r, p, b, i, &why);
+    const hone_status ended = begun ? r->table->capture(r->queue, 0, &graph) : status;
+    if (!status && !ended) {
+        *graph_of(b, rung, k) = graph;
+        return 1;
+    }
+    if (!ended && graph) r->table->graph_free(graph);
+    return 0;
+}
+
 void run_prepare(run *r, hone_program_kind kind, int slot, const int64_t *rows) {
     const hone_program *p = &r->plan->program[kind];
     bound *b = &r->program[kind][slot];
-    hone_err why = {0};
-    hone_exec *graph = NULL;
     if (!r->graphs || !r->limits.fixed_rows || !r->table->capture || !b->n_played || b->refused) return;
     const int rung = set_rows(r, b, rows);
-    if (b->graph[rung]) return;
-    hone_status status = r->table->capture(r->queue, 1, NULL);
-    const int begun = !status;
-    for (int i = 0; i < b->n_steps && !status; i++) status = play_step(r, p, b, i, &why);
-    const hone_status ended = begun ? r->table->capture(r->queue, 0, &graph) : status;
-    if (!status && !ended) {
-        b->graph[rung] = graph;
-        return;
-    }
-    if (!ended && graph) r->table->graph_free(graph);
-    b->refused = 1;
-    r->host->log(r->host->context, "a program could not be captured as a graph: it is played call by call");
+    for (int k = 0; k < b->n_parts && !b->refused; k++) b->refused = !capture_part(r, p, b, rung, k);
+    if (b->refused)
+        r->host->log(r->host->context,
+                     "a program could not be captured as a graph: it is played call by call");
+}
+
+/* What the ranks say to each other when the first `played` steps of a program are on their way. */
+static hone_status between_parts(run *r, hone_program_kind kind, int played, hone_err *err) {
+    const hone_plan *p = r->plan;
+    if (kind == HONE_MICRO && r->hands_over) return share_gradients(r, played, err);
+    if (kind != HONE_UPDATE_WEIGHTS || !p->divided) return HONE_OK;
+    if (played > (p->own_part != 0)) return share_weights(r, played, err);
+    HONE_TRY(share_sums(r, err));
+    share_begin_weights(r);
+    return HONE_OK;
 }
 
 hone_status run_play(run *r, hone_program_kind kind, int slot, const int64_t *rows, hone_err *err) {
@@ -149,10 +168,15 @@ hone_status run_play(run *r, hone_program_kind kind, int slot, const int64_t *ro
     bound *b = &r->program[kind][slot];
     const int rung = set_rows(r, b, rows);
     if (kind == HONE_MICRO || kind == HONE_EVAL) HONE_TRY(copy_in(r, err));
-    if (b->graph[rung] && r->graphs && !r->timed)
-        HONE_TRY(failed(r, r->table->graph_launch(r->queue, b->graph[rung]), "a graph", err));
-    else HONE_TRY(play_calls(r, p, b, err));
+    for (int k = 0; k < b->n_parts; k++) {
+        hone_exec *graph = *graph_of(b, rung, k);
+        if (graph && r->graphs && !r->timed)
+            HONE_TRY(failed(r, r->table->graph_launch(r->queue, graph), "a graph", err));
+        else HONE_TRY(play_calls(r, p, b, b->part[k], b->part[k + 1], err));
+        HONE_TRY(between_parts(r, kind, b->part[k + 1], err));
+    }
     b->n_played++;
+    if (kind == HONE_UPDATE_WEIGHTS && r->plan->divided) HONE_TRY(share_end_weights(r, err));
     return r->is_late ? HONE_OK : failed(r, r->table->queue_wait(r->queue), "playing", err);
 }
 

@@ -35,6 +35,17 @@ hone_status run_put_part(run *r, int value, size_t at, const void *from, size_t 
 hone_status run_put_param(run *r, int param, int64_t first, int64_t n, const float *from, hone_err *err);
 hone_status run_get_param(run *r, int param, float *to, hone_err *err);
 
+/* flat.c: the optimizer's fp32 state by parameter (plan.h: hone_flat). Put: elements first .. first + n of the parameter, of
+ * which the rank takes what it holds. Get: all elements of it; where the state is divided every rank makes the same calls in
+ * the same order. run_get_param is run_get_flat of HONE_MASTER. */
+hone_status run_put_flat(run *r, hone_flat_kind kind, int param, int64_t first, int64_t n, const float *from, hone_err *err);
+hone_status run_get_flat(run *r, hone_flat_kind kind, int param, float *to, hone_err *err);
+/* One rank reads a divided state while the others answer: it calls run_asks, then run_get_flat and run_get_param as it
+ * likes, then run_asks_no_more; the others call run_answer, which returns when it has. Not divided: nothing is said. */
+void run_asks(run *r);
+hone_status run_asks_no_more(run *r, hone_err *err);
+hone_status run_answer(run *r, int reader, hone_err *err);
+
 /* Begin the image of another batch (waits until the device has taken what lies there), and the place of an INPUT value
  * in it. MICRO and EVAL bring the image to the device; the update's rates and clip are those of the last one. */
 hone_status run_feed(run *r, hone_err *err);
@@ -62,11 +73,23 @@ hone_status run_ask(run *r, hone_err *err);
 hone_status run_hear(run *r, run_result *out, hone_err *err);
 int run_is_asked(const run *r); /* a result is still to be heard */
 
-/* Sums over ranks: slots 0 .. n_nodes - 1 hold this rank's maximal nodes of the step's shards (tree.h); afterwards slot
- * 0 of every rank holds the gradient (and the loss) of the whole step. run_share, once, before run_begin: make room for
- * what that needs. */
+/* Sums over ranks. run_share, once, before run_begin: make room for what they need, and a thread. tree_sum_begin says how
+ * many shards the step has.
+ *
+ * run_play_last instead of the run_play of a rank's last micro-batch: slots 0 .. slot - 1 hold values of this step, and
+ * `slot` will; n_folds of these are then still to be added, each of the last ones into the one before it, which leaves this
+ * rank's maximal nodes (tree.h). Buckets leave as soon as the plan says that they are complete. Afterwards slot 0 of every
+ * rank holds gradient and loss of the whole step; of a divided plan, the parts of the buckets that the rank owns (own.h).
+ * run_play_none: this rank has no micro-batch in this step; the batch that was fed brings only rates and clip.
+ *
+ * UPDATE of a divided plan speaks with the other ranks by itself: it returns with all weights updated. */
 hone_status run_share(run *r, tree_sum *t, hone_err *err);
-hone_status run_reduce(run *r, int n_nodes, hone_err *err);
+hone_status run_play_last(run *r, int slot, const int64_t *rows, int n_folds, hone_err *err);
+hone_status run_play_none(run *r, hone_err *err);
+/* Buckets that are summed in the step being played (for a test, from any thread); and, over all steps, how many were
+ * before the backward had ended. */
+int run_buckets_done(run *r);
+int64_t run_buckets_beside(const run *r);
 
 /* MICRO or EVAL step by step, stopping at the first step after which an output holds a value that is not finite: step
  * (-1: none), its operand, and the first such row (space 0: no row). Slow, allocates; for finding the culprit. */

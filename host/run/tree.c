@@ -126,7 +126,8 @@ void tree_sum_free(tree_sum *t) {
     mem_free(t);
 }
 
-int tree_sum_ranks(const tree_sum *t) { return t->c->n; }
+comm *tree_sum_comm(const tree_sum *t) { return t->c; }
+void tree_sum_threads(tree_sum *t, pool *p) { t->p = p; }
 
 size_t tree_sum_bytes(const tree_sum *t) { return (size_t)t->most_nodes * PART * sizeof(float); }
 
@@ -143,16 +144,21 @@ static void add_block(void *arg, int64_t i, int thread) {
     for (int64_t e = first; e < end; e++) a->to[e] += a->from[e];
 }
 
+void tree_add(pool *p, float *to, const float *from, int64_t n) {
+    addition a = {to, from, n};
+    const int64_t n_blocks = (n + BLOCK - 1) / BLOCK;
+    if (p) pool_run(p, n_blocks, add_block, &a);
+    for (int64_t i = 0; i < n_blocks && !p; i++) add_block(&a, i, 0);
+}
+
 /* The node's value in the place of its leftmost received part. */
 static float *evaluate(tree_sum *t, tree_node at, int64_t n) {
     for (int i = 0; i < t->n_nodes; i++)
         if (t->node[i].at.first == at.first && t->node[i].at.n == at.n) return t->node[i].part;
     const int k = left_leaves(at.n);
-    addition a = {.n = n};
-    a.to = evaluate(t, (tree_node){at.first, k}, n);
-    a.from = evaluate(t, (tree_node){at.first + k, at.n - k}, n);
-    pool_run(t->p, (n + BLOCK - 1) / BLOCK, add_block, &a);
-    return a.to;
+    float *to = evaluate(t, (tree_node){at.first, k}, n);
+    tree_add(t->p, to, evaluate(t, (tree_node){at.first + k, at.n - k}, n), n);
+    return to;
 }
 
 /* Elements at .. at + *n of rank r's part, in round `round` of travelling. */

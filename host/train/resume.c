@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/table.h"
 #include "model/safetensors.h"
+#include "plan/own.h"
 
 #define PART_BYTES ((size_t)1 << 19)
 
@@ -169,13 +170,13 @@ static hone_status compare_facts(const training *t, const checkpoint *from, hone
 
 /* ---- the optimizer ---- */
 
-static hone_status put_tensor(run *r, int value, const safetensors *f, const stored_tensor *t, char *part,
-                              hone_err *err) {
+static hone_status put_moment(run *r, hone_flat_kind kind, int param, const safetensors *f, const stored_tensor *t,
+                              float *part, hone_err *err) {
     const size_t all = t->end - t->begin;
     for (size_t at = 0, n; at < all; at += n) {
         n = all - at < PART_BYTES ? all - at : PART_BYTES;
         HONE_TRY(safetensors_read(f, t, at, part, n, err));
-        HONE_TRY(run_put_part(r, value, at, part, n, err));
+        HONE_TRY(run_put_flat(r, kind, param, (int64_t)(at / sizeof *part), (int64_t)(n / sizeof *part), part, err));
     }
     return HONE_OK;
 }
@@ -193,25 +194,26 @@ static hone_status read_optimizer(training *t, const char *folder, hone_err *err
         return status;
     }
     status = safetensors_open(&f, path, err);
-    char *part = mem_new(PART_BYTES, "a part of a tensor");
+    float *part = mem_new(PART_BYTES, "a part of a tensor");
     for (int i = 1; i <= p->n_params && !status; i++)
         for (int k = 0; k < 2 && !status; k++) {
-            const int v = p->param[i].moment[k];
-            if (!v) continue;
-            const hone_value *x = &p->value[v];
-            const stored_tensor *s = safetensors_find(f, x->name);
-            const int64_t n = x->dim[0].n * (x->n_dims > 1 ? x->dim[1].n : 1);
+            if (!p->param[i].wants_grad) continue;
+            const char *name = optimizer_tensor(a, p, i, k);
+            const stored_tensor *s = safetensors_find(f, name);
+            int64_t n;
+            plan_flat(p, i, &n);
             if (!s || s->type != STORED_F32 || s->n != n) {
-                status = hone_fail(err, HONE_EDAMAGED, "%s: no \"%.200s\" of %lld F32 numbers", path, x->name,
+                status = hone_fail(err, HONE_EDAMAGED, "%s: no \"%.200s\" of %lld F32 numbers", path, name,
                                    (long long)n);
                 break;
             }
-            status = put_tensor(t->s->run, v, f, s, part, err);
+            status = put_moment(t->s->run, (hone_flat_kind)(HONE_EXP_AVG + k), i, f, s, part, err);
         }
     const stored_tensor *tick = status ? NULL : safetensors_find(f, "tick");
     if (!status && (!tick || tick->type != STORED_I32 || tick->n != 16))
         status = hone_fail(err, HONE_EDAMAGED, "%s: no \"tick\" of 16 I32 numbers", path);
-    if (!status) status = put_tensor(t->s->run, p->tick, f, tick, part, err);
+    if (!status) status = safetensors_read(f, tick, 0, part, sizeof(hone_tick), err);
+    if (!status) status = run_put(t->s->run, p->tick, part, err);
     mem_free(part);
     safetensors_close(f);
     arena_free(a);

@@ -95,33 +95,45 @@ static hone_status write_model(training *t, const char *folder, int final, hone_
 
 /* ---- the optimizer ---- */
 
+const char *optimizer_tensor(arena *a, const hone_plan *p, int param, int which) {
+    return arena_print(a, "%s.%s", which ? "exp_avg_sq" : "exp_avg", p->value[p->param[param].value].name);
+}
+
+typedef struct {
+    int param, which;
+} moment;
+
 static hone_status write_optimizer(training *t, const char *folder, hone_err *err) {
     const hone_plan *p = t->s->plan;
     arena *a = arena_new("optimizer");
     tensor_form *form = ARENA_ARRAY(a, 2 * (size_t)p->n_params + 1, tensor_form);
-    int *value = ARENA_ARRAY(a, 2 * (size_t)p->n_params + 1, int), n = 0;
+    moment *source = ARENA_ARRAY(a, 2 * (size_t)p->n_params + 1, moment);
+    int n = 0;
     size_t most = 64;
     for (int i = 1; i <= p->n_params; i++)
         for (int k = 0; k < 2; k++) {
-            const int v = p->param[i].moment[k];
-            if (!v) continue;
-            const hone_value *x = &p->value[v];
-            form[n] = (tensor_form){
-                .name = x->name, .type = STORED_F32, .n_dims = x->n_dims, .dim = {x->dim[0].n, x->dim[1].n}};
+            const hone_value *x = &p->value[p->param[i].value];
+            if (!p->param[i].wants_grad) continue;
+            form[n] = (tensor_form){.name = optimizer_tensor(a, p, i, k),
+                                    .type = STORED_F32,
+                                    .n_dims = x->n_dims,
+                                    .dim = {x->dim[0].n, x->dim[1].n}};
             const size_t bytes = 4 * (size_t)(x->dim[0].n * (x->n_dims > 1 ? x->dim[1].n : 1));
             most = bytes > most ? bytes : most;
-            value[n++] = v;
+            source[n++] = (moment){i, k};
         }
     form[n] = (tensor_form){.name = "tick", .type = STORED_I32, .n_dims = 1, .dim = {16}};
-    value[n++] = p->tick;
-    char *copy = mem_new(most, "a tensor of the optimizer");
+    n++; /* the tick: of parameter 0 */
+    float *copy = mem_new(most, "a tensor of the optimizer");
     safetensors_writer *w;
     hone_status status =
         safetensors_begin(&w, path_join(a, folder, "optimizer.safetensors"), form, n, NULL, 0, err);
     const int begun = !status;
     for (int i; !status && (i = safetensors_next(w)) >= 0;) {
         const size_t bytes = 4 * (size_t)(form[i].dim[0] * (form[i].n_dims > 1 ? form[i].dim[1] : 1));
-        status = run_get(t->s->run, value[i], copy, err);
+        status = source[i].param ? run_get_flat(t->s->run, (hone_flat_kind)(HONE_EXP_AVG + source[i].which), source[i].param, copy,
+                                                err)
+                                 : run_get(t->s->run, p->tick, copy, err);
         if (!status) status = safetensors_add(w, copy, bytes, err);
     }
     if (begun && status) safetensors_abort(w);
@@ -251,9 +263,20 @@ static hone_status learn_saved_step(training *t, hone_err *err) {
     return HONE_OK;
 }
 
+/* Rank 0 writes; of a divided optimizer it asks the others for their parts. */
+static hone_status let_rank_0(training *t, const comm *c, hone_status (*write)(training *t, hone_err *err),
+                              hone_err *err) {
+    if (c->rank) return run_answer(t->s->run, 0, err);
+    run_asks(t->s->run);
+    const hone_status status = write(t, err);
+    if (status == HONE_ECOMM) return status; /* nobody answers any more */
+    HONE_TRY(run_asks_no_more(t->s->run, status ? NULL : err));
+    return status;
+}
+
 hone_status save_checkpoint(training *t, hone_err *err) {
     comm_seen(t->s->comm, t->step, "saving");
-    if (t->s->comm->rank == 0) HONE_TRY(write_checkpoint(t, err));
+    HONE_TRY(let_rank_0(t, t->s->comm, write_checkpoint, err));
     return learn_saved_step(t, err);
 }
 
@@ -267,7 +290,7 @@ static hone_status write_if_room(training *t, hone_err *err) {
 
 hone_status save_if_room(training *t, hone_err *err) {
     comm_seen(t->s->comm, t->step, "saving");
-    if (t->s->comm->rank == 0) HONE_TRY(write_if_room(t, err));
+    HONE_TRY(let_rank_0(t, t->s->comm, write_if_room, err));
     return learn_saved_step(t, err);
 }
 
@@ -285,11 +308,9 @@ static hone_status write_final(training *t, hone_err *err) {
 hone_status save_final(training *t, hone_err *err) {
     comm *all = t->s->comm;
     comm_seen(all, t->step, "writing the model folder");
-    if (all->rank == 0) {
-        t->s->comm = comm_alone(); /* the probe is this rank's business */
-        const hone_status status = write_final(t, err);
-        t->s->comm = all;
-        HONE_TRY(status);
-    }
+    t->s->comm = comm_alone(); /* the probe is this rank's business */
+    const hone_status status = let_rank_0(t, all, write_final, err);
+    t->s->comm = all;
+    HONE_TRY(status);
     return comm_barrier(all, err);
 }

@@ -123,6 +123,10 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .tokens_max = l->tokens_max,
                             .seqs_max = l->seqs_max,
                             .slots = l->n_slots,
+                            .n_ranks = l->n_ranks,
+                            .rank = l->rank,
+                            .divide = j->zero_stage == 1,
+                            .bucket_bytes = (size_t)(j->ddp_bucket_cap_mb * (1 << 20)) + 1,
                             .freeze = j->freeze.p,
                             .n_freeze = j->freeze.n,
                             .beta1 = j->adam_beta1,
@@ -325,8 +329,12 @@ hone_status session_compare_ranks(session *s, int64_t step, hone_err *err) {
         const hone_value *v = &p->value[p->param[i].value];
         const size_t elements = (size_t)(v->dim[0].n * (v->n_dims > 1 ? v->dim[1].n : 1));
         float *w = mem_new(elements * sizeof *w + 1, "a parameter");
-        status = run_get_param(s->run, i, w, err);
-        own[i - 1] = hash64(w, elements * sizeof *w, 0);
+        size_t bytes = elements * sizeof *w;
+        if (p->flat[HONE_MASTER].divided) { /* what every rank has is the copy that it computes with */
+            bytes = elements * hone_dtype_bytes(v->dtype);
+            status = run_get(s->run, p->param[i].value, w, err);
+        } else status = run_get_param(s->run, i, w, err);
+        own[i - 1] = hash64(w, bytes, 0);
         mem_free(w);
     }
     if (!status) status = comm_gather(s->comm, own, row * sizeof *own, all, err);

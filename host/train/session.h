@@ -43,6 +43,7 @@ typedef struct {
     int64_t tokens_max, seqs_max;
     const double *class_weight; /* [n_outputs] or NULL */
     int n_slots;                /* gradients held at once; 0: 1 */
+    int n_ranks, rank;          /* that train together; 0, 0: one */
     int recompute;              /* 0: the job's gradient_checkpointing, else 1 + level */
 } session_limits;
 /* s->plan (instead of an earlier one); no device is needed. */

@@ -243,6 +243,7 @@ static int slots_of(int64_t n_shards, int n_ranks) {
 
 session_limits training_limits(const job *j, const inputs *in, const steps *st, int n_ranks) {
     session_limits l = {.training = 1,
+                        .n_ranks = n_ranks,
                         .n_slots = slots_of(st->accumulation, n_ranks),
                         .tokens_max = st->tokens_max,
                         .seqs_max = st->samples_max,
@@ -325,7 +326,8 @@ static hone_status start(training *t, const checkpoint *from, hone_err *err) {
     t->rate = schedule_of(t->job, t->steps.total);
     HONE_TRY(check_schedule(t, err));
     HONE_TRY(choose_best_metric(t, err));
-    const session_limits limits = training_limits(t->job, t->in, &t->steps, c->n);
+    session_limits limits = training_limits(t->job, t->in, &t->steps, c->n);
+    limits.rank = c->rank;
     HONE_TRY(compare_jobs(t, err));
     HONE_TRY(session_start(t->s, &limits, err));
     HONE_TRY(share_sums(t, err));
@@ -340,8 +342,10 @@ static hone_status start(training *t, const checkpoint *from, hone_err *err) {
              (long long)t->in->train->n, t->s->n_outputs, (long long)t->steps.total, t->s->device,
              pool_threads(t->s->pool), (double)hone_plan_device_bytes(t->s->plan) / (1 << 20));
     if (c->n > 1)
-        log_note("%d ranks by %s; %lld shards a step, %.1f MiB for sums over ranks", c->n, c->way->name,
-                 (long long)t->shards.n, (double)tree_sum_bytes(t->sum) / (1 << 20));
+        log_note("%d ranks by %s; %lld shards a step, %d buckets, %.1f MiB for sums over ranks%s", c->n,
+                 c->way->name, (long long)t->shards.n, t->s->plan->n_buckets,
+                 (double)tree_sum_bytes(t->sum) / (1 << 20),
+                 t->s->plan->divided ? "; the optimizer is divided" : "");
     return c->rank ? HONE_OK : write_job(t, err);
 }
 

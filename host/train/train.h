@@ -70,10 +70,10 @@ session_limits training_limits(const job *j, const inputs *in, const steps *st, 
 /* The session of a job with its plan and no device; session_close ends it. */
 hone_status plan_of_job(session **out, const job *j, pool *p, int64_t tokens, int64_t seqs, hone_err *err);
 
-/* The plan of a job as text (or one JSON object), for batches of its data, or of so many tokens if tokens is
- * not 0. */
-hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json,
-                     text *out, hone_err *err);
+/* The plan of a job (of rank 0 of n_ranks) as text or one JSON object, for batches of its data, or of so many tokens if
+ * tokens is not 0. */
+hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int n_ranks, int with_steps,
+                     int as_json, text *out, hone_err *err);
 
 /* loop.c: the steps, with their evaluations and checkpoints. */
 hone_status train_loop(training *t, hone_err *err);
@@ -87,6 +87,9 @@ hone_status save_checkpoint(training *t, hone_err *err);
 hone_status save_if_room(training *t, hone_err *err);
 hone_status save_final(training *t, hone_err *err);
 void print_facts(const training *t, text *out);
+
+/* save.c: the name of a moment in optimizer.safetensors; which 0: exp_avg, 1: exp_avg_sq. */
+const char *optimizer_tensor(arena *a, const hone_plan *p, int param, int which);
 
 /* resume.c: prints what differs between the job and the checkpoint's, refuses what may not, takes over the
  * state. */
