@@ -252,6 +252,7 @@ static hone_status build(hone_plan *p, graph *g, const plan_options *o, hone_err
         if (o->slots > 1) p->n_slots = o->slots;
         p->slot_bytes = (ALIGN + (size_t)p->n_trained) * hone_dtype_bytes(graph_float(g));
         p->slab_bytes[HONE_GRAD] = p->slot_bytes * (size_t)p->n_slots;
+        p->slab_bytes[HONE_WIRE] = wire_bytes(&o->wire, ALIGN + p->n_trained);
         HONE_TRY(keep_update(p, &l, o, err));
         if (p->n_slots > 1) HONE_TRY(write_fold(p, g, o, err));
     }

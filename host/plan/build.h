@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "hone/plan.h"
 #include "model/spec.h"
+#include "plan/wire.h"
 
 typedef struct {
     const model_config *config;
@@ -17,6 +18,7 @@ typedef struct {
     int divide;                   /* the optimizer's state among the ranks (ZeRO-1) */
     size_t bucket_bytes;          /* of gradients that leave together, about; 0: as many as there are */
     int slots;                    /* gradients held at once while micro-batches are added (run/tree.h); 0: 1 */
+    wire_limits wire;             /* of sums over ranks */
     const char *const *freeze;    /* patterns (* and ?) of parameter names */
     int n_freeze;
     double beta1, beta2, epsilon;    /* AdamW */

@@ -32,14 +32,14 @@ typedef struct {
     sign own, of[COMM_RANKS_MAX];
     size_t heard[COMM_RANKS_MAX]; /* bytes of a sign that is on its way in */
     sign coming[COMM_RANKS_MAX];
-    char deaf[COMM_RANKS_MAX];
+    char deaf[COMM_RANKS_MAX], gone[COMM_RANKS_MAX]; /* does not read; has closed its end */
     uint64_t heard_ns[COMM_RANKS_MAX];
     atomic_int ending;
 } tcp;
 
 static void hear_signs(tcp *t) {
     for (int r = 0; r < t->base.n; r++) {
-        int64_t n;
+        int64_t n = 0;
         while (t->pulse[r] >= 0 && (n = net_read(t->pulse[r], (char *)&t->coming[r] + t->heard[r],
                                                  sizeof(sign) - t->heard[r])) > 0) {
             t->heard[r] += (size_t)n;
@@ -48,6 +48,7 @@ static void hear_signs(tcp *t) {
             t->of[r] = t->coming[r];
             t->heard[r] = 0;
         }
+        if (n < 0) t->gone[r] = 1;
     }
 }
 
@@ -92,19 +93,29 @@ static hone_status lost(tcp *t, int rank, const char *how, hone_err *err) {
                           "resume_from_checkpoint: true goes on from it");
 }
 
+static hone_status look_at(tcp *t, int r, int closed_counts, hone_err *err) {
+    pthread_mutex_lock(&t->lock);
+    const int gives_up = t->of[r].gives_up, gone = t->gone[r] && closed_counts;
+    const double silent_s = (double)(clock_ns() - t->heard_ns[r]) * 1e-9;
+    pthread_mutex_unlock(&t->lock);
+    char how[80];
+    snprintf(how, sizeof how, "has shown no sign of life for %.0f s", t->limit_s);
+    if (gives_up) return lost(t, r, "gave up", err);
+    if (gone) return lost(t, r, "has died", err);
+    return silent_s > t->limit_s + 1 ? lost(t, r, how, err) : HONE_OK;
+}
+
 static hone_status look_around(tcp *t, const uint64_t *sent, const uint64_t *got, const comm_piece *to,
                                const comm_piece *from, hone_err *err) {
-    for (int r = 0; r < t->base.n; r++) {
-        if (r == t->base.rank || (sent[r] == to[r].bytes && got[r] == from[r].bytes)) continue;
-        pthread_mutex_lock(&t->lock);
-        const int gives_up = t->of[r].gives_up;
-        const double silent_s = (double)(clock_ns() - t->heard_ns[r]) * 1e-9;
-        pthread_mutex_unlock(&t->lock);
-        char how[80];
-        snprintf(how, sizeof how, "has shown no sign of life for %.0f s", t->limit_s);
-        if (gives_up) return lost(t, r, "gave up", err);
-        if (silent_s > t->limit_s + 1) return lost(t, r, how, err);
-    }
+    for (int r = 0; r < t->base.n; r++) /* a socket of data tells by itself that it was closed */
+        if (r != t->base.rank && (sent[r] != to[r].bytes || got[r] != from[r].bytes))
+            HONE_TRY(look_at(t, r, 0, err));
+    return HONE_OK;
+}
+
+static hone_status look(comm *c, hone_err *err) {
+    for (int r = 0; r < c->n; r++)
+        if (r != c->rank) HONE_TRY(look_at((tcp *)c, r, 1, err));
     return HONE_OK;
 }
 
@@ -162,7 +173,7 @@ static void close_tcp(comm *c) {
     mem_free(t);
 }
 
-static const comm_way way = {"sockets", exchange, seen, abandon, close_tcp};
+static const comm_way way = {"sockets", exchange, seen, abandon, close_tcp, look};
 
 hone_status comm_tcp_open(comm **out, int rank, int n, const int *data, const int *pulse, double limit_s,
                           hone_err *err) {

@@ -3,6 +3,7 @@
 #define RUN_INSIDE_H
 #include "plan/rung.h"
 #include "run/run.h"
+#include "run/tree_device.h"
 #include "base/arena.h"
 
 #define N_IMAGES 3  /* one is written, one copied in, one played */
@@ -62,6 +63,12 @@ struct run {
     sharing *sharing; /* with other ranks (share.c); NULL: none */
     int asks;         /* reads a divided state while the others answer (flat.c) */
     int hands_over;   /* MICRO is played for the last time in this step */
+
+    /* Sums made by the devices, and rounding (share_device.c); NULL: neither. */
+    tree_device *between;
+    run_sums how;
+    hone_queue *sums;
+    hone_event *gradients, *summed; /* lie there; and are added */
 };
 
 void *run_address(const run *r, int v, int slot);
@@ -80,8 +87,15 @@ hone_status share_end_weights(run *r, hone_err *err);
 void close_sharing(run *r);
 tree_sum *sharing_sum(const run *r);
 /* The host waits until what was recorded is done. */
-hone_status wait_for(run *r, hone_event *e);
+hone_status wait_for(run *r, hone_event *e, hone_err *err);
 /* Queues, events, pinned memory of a run that is being opened; their end. */
 hone_status open_queues(run *r, hone_err *err);
 void close_queues(run *r);
+void close_sums(run *r);
+/* share_device.c. What is given so far is added, or gathered, on the sums' queue; in the end r->queue waits for it. */
+hone_status sum_bucket_on_device(run *r, int bucket, int n_held, int n_folds, hone_err *err);
+hone_status gather_on_device(run *r, void *x, size_t element_bytes, const int64_t *cut, hone_err *err);
+void wait_on_device(run *r);
+/* Wait for all that a queue was given. Where other ranks may be what it waits for, they are looked after. */
+hone_status run_settle(run *r, hone_queue *queue, hone_err *err);
 #endif

@@ -187,6 +187,8 @@ hone_status ranks_open(comm **out, const rank_place *place, double limit_s, hone
     *out = comm_alone();
     if (place->n == 1) return HONE_OK;
     if (place->comm && strcmp(place->comm, "sockets"))
-        return comm_shm_open(out, place->comm, place->rank, place->n, limit_s, err);
-    return rendezvous_open(out, place, limit_s, err);
+        HONE_TRY(comm_shm_open(out, place->comm, place->rank, place->n, limit_s, err));
+    else HONE_TRY(rendezvous_open(out, place, limit_s, err));
+    (*out)->local_rank = place->local_rank;
+    return HONE_OK;
 }

@@ -62,10 +62,10 @@ void close_queues(run *r) {
     if (r->queue) t->queue_free(r->queue);
 }
 
-hone_status wait_for(run *r, hone_event *e) {
+hone_status wait_for(run *r, hone_event *e, hone_err *err) {
     if (r->table->event_done(e)) return HONE_OK;
     r->table->event_wait(r->waiter, e);
-    return r->table->queue_wait(r->waiter);
+    return run_settle(r, r->waiter, err);
 }
 
 /* ---- batches in ---- */
@@ -73,7 +73,7 @@ hone_status wait_for(run *r, hone_event *e) {
 hone_status run_feed(run *r, hone_err *err) {
     if (!r->is_late) return HONE_OK;
     r->image_now = (r->image_now + 1) % r->n_images;
-    return failed(r, wait_for(r, r->copied[r->image_now]), "copying a batch in", err);
+    return wait_for(r, r->copied[r->image_now], err);
 }
 
 /* The image goes to its staging place while the program before is still being played; INPUT itself, whose
@@ -114,7 +114,7 @@ static hone_status play_calls(run *r, const hone_program *p, const bound *b, int
     for (int i = from; i < to; i++) {
         HONE_TRY(play_step(r, p, b, i, err));
         if (!r->timed || (i + 1 < to && p->step[i + 1].phase == p->step[i].phase)) continue;
-        HONE_TRY(failed(r, r->table->queue_wait(r->queue), "playing", err));
+        HONE_TRY(run_settle(r, r->queue, err));
         const uint64_t now = r->host->clock_ns(r->host->context);
         r->phase_s[p->step[i].phase] += (double)(now - before) * 1e-9;
         before = now;
@@ -177,7 +177,7 @@ hone_status run_play(run *r, hone_program_kind kind, int slot, const int64_t *ro
     }
     b->n_played++;
     if (kind == HONE_UPDATE_WEIGHTS && r->plan->divided) HONE_TRY(share_end_weights(r, err));
-    return r->is_late ? HONE_OK : failed(r, r->table->queue_wait(r->queue), "playing", err);
+    return r->is_late ? HONE_OK : run_settle(r, r->queue, err);
 }
 
 void run_time(run *r, int on) {
@@ -220,7 +220,7 @@ hone_status run_hear(run *r, run_result *out, hone_err *err) {
     const int k = (int)(r->n_heard % N_RESULTS);
     HONE_ASSERT(r->n_heard < r->n_asked);
     r->n_heard++;
-    if (r->is_late) HONE_TRY(failed(r, wait_for(r, r->answered[k]), "playing", err));
+    if (r->is_late) HONE_TRY(wait_for(r, r->answered[k], err));
     *out = r->result[k];
     return HONE_OK;
 }

@@ -125,6 +125,11 @@ static hone_status reserve_slabs(run *r, hone_err *err) {
 }
 
 hone_status run_open(run **out, const hone_plan *plan, const hone_device_v1 *device, pool *p, hone_err *err) {
+    return run_open_on(out, plan, device, 0, p, err);
+}
+
+hone_status run_open_on(run **out, const hone_plan *plan, const hone_device_v1 *device, int ordinal, pool *p,
+                        hone_err *err) {
     arena *a = arena_new("run");
     run *r = ARENA_NEW(a, run);
     r->a = a;
@@ -134,7 +139,7 @@ hone_status run_open(run **out, const hone_plan *plan, const hone_device_v1 *dev
     r->pool = p;
     r->graphs = 1;
     r->played = ARENA_ARRAY(a, (size_t)plan->n_spaces + 1, int64_t);
-    hone_status status = device->open(&r->device, r->host, 0, err);
+    hone_status status = device->open(&r->device, r->host, ordinal, err);
     if (!status) status = device->limits(r->device, &r->limits);
     if (!status) status = reserve_slabs(r, err);
     if (!status) status = open_queues(r, err);
@@ -169,6 +174,7 @@ void run_close(run *r) {
     run_end(r);
     if (r->device) {
         close_sharing(r);
+        close_sums(r);
         close_queues(r);
         for (int c = 1; c < HONE_N_CLASSES; c++)
             if (r->slab[c]) r->table->slab_free(r->device, r->slab[c]);
@@ -188,7 +194,7 @@ const hone_plan *run_plan(const run *r) { return r->plan; }
 const char *run_device_name(const run *r) { return r->limits.name; }
 
 static hone_status waited(run *r, hone_status status, const char *what, int v, hone_err *err) {
-    if (!status) status = r->table->queue_wait(r->queue);
+    if (!status) HONE_TRY(run_settle(r, r->queue, err));
     return status ? hone_fail(err, status, "device %s: %s of %s failed", r->table->name, what,
                               r->plan->value[v].name)
                   : HONE_OK;

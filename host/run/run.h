@@ -6,6 +6,7 @@
 #define RUN_RUN_H
 #include "base/host.h"
 #include "hone/plan.h"
+#include "plan/wire.h"
 #include "run/tree.h"
 
 typedef struct run run;
@@ -14,6 +15,9 @@ typedef struct run run;
  * plan and p must outlive the run. HONE_ENOFIT: the device refused a slab; the message has planned bytes by
  * class. */
 hone_status run_open(run **out, const hone_plan *plan, const hone_device_v1 *device, pool *p, hone_err *err);
+/* The same on a certain one of several devices. */
+hone_status run_open_on(run **out, const hone_plan *plan, const hone_device_v1 *device, int ordinal, pool *p,
+                        hone_err *err);
 void run_close(run *r);
 void run_begin(run *r); /* from here on allocation aborts */
 void run_end(run *r);   /* and from here on it does not; run_close implies it */
@@ -73,7 +77,8 @@ hone_status run_ask(run *r, hone_err *err);
 hone_status run_hear(run *r, run_result *out, hone_err *err);
 int run_is_asked(const run *r); /* a result is still to be heard */
 
-/* Sums over ranks. run_share, once, before run_begin: make room for what they need, and a thread. tree_sum_begin says how
+/* Sums over ranks. run_share, once, before run_begin: make room for what they need, and a thread (linked: little, the
+ * devices add). tree_sum_begin says how
  * many shards the step has.
  *
  * run_play_last instead of the run_play of a rank's last micro-batch: slots 0 .. slot - 1 hold values of this step, and
@@ -83,13 +88,27 @@ int run_is_asked(const run *r); /* a result is still to be heard */
  * run_play_none: this rank has no micro-batch in this step; the batch that was fed brings only rates and clip.
  *
  * UPDATE of a divided plan speaks with the other ranks by itself: it returns with all weights updated. */
-hone_status run_share(run *r, tree_sum *t, hone_err *err);
+hone_status run_share(run *r, tree_sum *t, int linked, hone_err *err);
 hone_status run_play_last(run *r, int slot, const int64_t *rows, int n_folds, hone_err *err);
 hone_status run_play_none(run *r, hone_err *err);
 /* Buckets that are summed in the step being played (for a test, from any thread); and, over all steps, how many were
  * before the backward had ended. */
 int run_buckets_done(run *r);
 int64_t run_buckets_beside(const run *r);
+
+/* The first elements of a slot, where the loss is, never travel as bf16. */
+#define RUN_EXACT 64
+
+/* How they are made beyond that: once, after run_share, with what the plan was made for (plan_options.wire). Linked: by
+ * the devices themselves (tree_device.h): buckets are then only put on a queue. bf16: every edge of the tree rounds,
+ * so that run_fold is the way to add slots s and s + 1 into s, and with one rank run_round_root ends a step's sum. */
+typedef struct {
+    wire_limits wire;
+    int linked, plain;
+} run_sums;
+hone_status run_share_device(run *r, comm *ranks, const run_sums *how, hone_err *err);
+hone_status run_fold(run *r, int slot, const int64_t *rows, hone_err *err);
+hone_status run_round_root(run *r, hone_err *err);
 
 /* MICRO or EVAL step by step, stopping at the first step after which an output holds a value that is not finite: step
  * (-1: none), its operand, and the first such row (space 0: no row). Slow, allocates; for finding the culprit. */

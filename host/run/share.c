@@ -43,6 +43,8 @@ static hone_status failed(const run *r, hone_status status, hone_err *err) {
                   : HONE_OK;
 }
 
+static int is_linked(const run *r) { return tree_device_is_linked(r->between); }
+
 static char *device_slot(const run *r, int s) {
     return (char *)r->slab[HONE_GRAD] + (size_t)s * r->plan->slot_bytes;
 }
@@ -57,12 +59,12 @@ static hone_status sum_bucket(sharing *x, const hone_bucket *b, hone_err *err) {
     const float *node[TREE_NODES_MAX];
     const int64_t first = b->cut[0], n = b->cut[x->r->plan->n_ranks] - first;
     const int n_nodes = x->n_held - x->n_folds;
-    for (int s = x->n_held - 1; s >= n_nodes; s--)
-        tree_add(x->pool, slot_of(x, s - 1) + first, slot_of(x, s) + first, n);
-    for (int s = 0; s < n_nodes; s++) node[s] = slot_of(x, s);
     tree_sum_threads(x->sum, x->pool);
+    for (int s = x->n_held - 1; s >= n_nodes; s--)
+        tree_sum_add(x->sum, slot_of(x, s - 1) + first, slot_of(x, s) + first, first, n);
+    for (int s = 0; s < n_nodes; s++) node[s] = slot_of(x, s);
     HONE_TRY(tree_sum_scatter(x->sum, node, slot_of(x, 0), b->cut, err));
-    return x->r->plan->divided ? HONE_OK : tree_sum_gather(x->sum, slot_of(x, 0), sizeof(float), b->cut, err);
+    return x->r->plan->divided ? HONE_OK : tree_sum_gather_sums(x->sum, slot_of(x, 0), b->cut, err);
 }
 
 /* Elements of the flat order instead of those of a slot. */
@@ -79,7 +81,7 @@ static hone_status send_weights(sharing *x, int b, hone_err *err) {
 }
 
 static hone_status do_bucket(sharing *x, int b, hone_err *err) {
-    if (x->staged) HONE_TRY(failed(x->r, wait_for(x->r, x->arrived[b]), err));
+    if (x->staged) HONE_TRY(wait_for(x->r, x->arrived[b], err));
     return x->what == GRADIENTS ? sum_bucket(x, &x->r->plan->bucket[b], err) : send_weights(x, b, err);
 }
 
@@ -114,10 +116,11 @@ static void *work(void *arg) {
 }
 
 static void begin_round(sharing *x, parcel what, int n_held, int n_folds) {
+    if (is_linked(x->r) && what == GRADIENTS) tree_device_begin(x->r->between, tree_sum_leaves(x->sum));
     pthread_mutex_lock(&x->lock);
     x->what = what;
     x->handed = x->done = 0;
-    x->beside = !x->staged;
+    x->beside = !x->staged && !is_linked(x->r);
     x->n_held = n_held;
     x->n_folds = n_folds;
     pthread_mutex_unlock(&x->lock);
@@ -169,9 +172,19 @@ static hone_status copy_in_bucket(sharing *x, int b) {
                        : HONE_OK;
 }
 
+/* Devices that add by themselves are only given the work. */
+static hone_status give_to_device(sharing *x, int b, hone_err *err) {
+    int64_t cut[COMM_RANKS_MAX + 1];
+    x->done = b + 1;
+    if (x->what == GRADIENTS) return sum_bucket_on_device(x->r, b, x->n_held, x->n_folds, err);
+    flat_cuts(x->r->plan, b, cut);
+    return gather_on_device(x->r, x->r->slab[HONE_PARAM], hone_dtype_bytes(x->r->plan->dtype), cut, err);
+}
+
 /* All buckets before `end` may leave. */
 static hone_status hand_over(sharing *x, int end, hone_err *err) {
     for (int b = x->handed; b < end && x->staged; b++) HONE_TRY(failed(x->r, copy_out(x, b), err));
+    for (int b = x->handed; b < end && is_linked(x->r); b++) HONE_TRY(give_to_device(x, b, err));
     pthread_mutex_lock(&x->lock);
     x->handed = end;
     const hone_status status = x->status;
@@ -198,6 +211,7 @@ static hone_status share_wait(sharing *x, hone_err *err) {
     const hone_status status = x->status;
     if (status && err) *err = x->err;
     pthread_mutex_unlock(&x->lock);
+    if (is_linked(x->r) && !status) wait_on_device(x->r);
     for (int b = 0; b < n && x->staged && !status; b++) HONE_TRY(failed(x->r, copy_in_bucket(x, b), err));
     return status;
 }
@@ -245,7 +259,7 @@ static hone_status read_own(sharing *x, hone_err *err) {
     const size_t n = (size_t)plan_own_chunks(p, p->rank) * sizeof(float);
     hone_status status = r->table->get(r->queue, x->said, run_address(r, p->loss, 0), sizeof(float));
     if (!status && n) status = r->table->get(r->queue, x->said + 1, run_address(r, p->own_part, 0), n);
-    return failed(r, status ? status : r->table->queue_wait(r->queue), err);
+    return status ? failed(r, status, err) : run_settle(r, r->queue, err);
 }
 
 /* Everybody's sums in the order of the chunks: of a bucket, rank after rank. */
@@ -281,7 +295,7 @@ hone_status share_sums(run *r, hone_err *err) {
     if (!status)
         status = r->table->put(r->queue, run_address(r, p->part, 0), x->said + 1,
                                (size_t)p->n_chunks * sizeof(float));
-    return failed(r, status ? status : r->table->queue_wait(r->queue), err);
+    return status ? failed(r, status, err) : run_settle(r, r->queue, err);
 }
 
 void share_begin_weights(run *r) { begin_round(r->sharing, WEIGHTS, 0, 0); }
@@ -296,10 +310,10 @@ hone_status share_end_weights(run *r, hone_err *err) { return share_wait(r->shar
 
 /* ---- opening and closing --------------------------------------------------------------------------------------- */
 
-static hone_status open_staging(sharing *x, hone_err *err) {
+static hone_status open_staging(sharing *x, int linked, hone_err *err) {
     run *r = x->r;
     void *p;
-    if (r->limits.host_memory) return HONE_OK;
+    if (r->limits.host_memory || linked) return HONE_OK;
     HONE_TRY(r->table->slab_new(r->device, 1, r->plan->slab_bytes[HONE_GRAD], &p, err));
     x->staged = p;
     hone_status status = r->table->queue_new(r->device, &x->reduce);
@@ -310,7 +324,7 @@ static hone_status open_staging(sharing *x, hone_err *err) {
     return failed(r, status, err);
 }
 
-hone_status run_share(run *r, tree_sum *t, hone_err *err) {
+hone_status run_share(run *r, tree_sum *t, int linked, hone_err *err) {
     const hone_plan *p = r->plan;
     HONE_ASSERT(p->n_buckets && p->n_ranks == tree_sum_comm(t)->n);
     sharing *x = ARENA_NEW(r->a, sharing);
@@ -322,7 +336,7 @@ hone_status run_share(run *r, tree_sum *t, hone_err *err) {
     if (pthread_create(&x->thread, NULL, work, x))
         return hone_fail(err, HONE_ENOFIT, "the system gives no thread for sums over ranks");
     r->sharing = x; /* from here on close_sharing ends it */
-    return open_staging(x, err);
+    return open_staging(x, linked, err);
 }
 
 tree_sum *sharing_sum(const run *r) { return r->sharing->sum; }

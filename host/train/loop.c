@@ -17,7 +17,7 @@ double weight_of_rows(const training *t, const int64_t *sample, int64_t n) {
 }
 
 static hone_status fold(training *t, int slot, hone_err *err) {
-    return run_play(t->s->run, HONE_FOLD, slot, t->s->rows, err);
+    return run_fold(t->s->run, slot, t->s->rows, err);
 }
 
 static void set_rates(training *t, double rate) {
@@ -73,11 +73,16 @@ static hone_status play_shard(training *t, given_step *g, int m, int slot, doubl
     return run_play(t->s->run, HONE_MICRO, slot, t->s->rows, err);
 }
 
+/* "fast": whatever a rank has computed. */
+static int are_added(const training *t, int n_shards, tree_node left, tree_node right) {
+    return t->s->sums.plain || tree_are_siblings(n_shards, left, right);
+}
+
 /* Slot `top` holds shard m now: how many times the last slot is to be added into the one before it. */
-static int push_shard(tree_node *held, int *top, int m, int n_shards) {
+static int push_shard(const training *t, tree_node *held, int *top, int m, int n_shards) {
     int n_folds = 0;
     held[(*top)++] = (tree_node){m, 1};
-    for (; *top > 1 && tree_are_siblings(n_shards, held[*top - 2], held[*top - 1]); --*top, n_folds++)
+    for (; *top > 1 && are_added(t, n_shards, held[*top - 2], held[*top - 1]); --*top, n_folds++)
         held[*top - 2].n += held[*top - 1].n;
     return n_folds;
 }
@@ -101,12 +106,12 @@ static hone_status play_micro_batches(training *t, given_step *g, hone_err *err)
     comm_seen(c, t->given + 1, "forward and backward");
     if (c->n > 1) tree_sum_begin(t->sum, n_shards);
     for (int m = first; m < end; m++) {
-        const int slot = top, n_folds = push_shard(held, &top, m, n_shards);
+        const int slot = top, n_folds = push_shard(t, held, &top, m, n_shards);
         if (c->n > 1 && m == end - 1) return play_last_shard(t, g, m, slot, n_folds, weight, err);
         HONE_TRY(play_shard(t, g, m, slot, weight, err));
         for (int k = 0; k < n_folds; k++) HONE_TRY(fold(t, slot - 1 - k, err));
     }
-    if (c->n == 1) return HONE_OK;
+    if (c->n == 1) return run_round_root(t->s->run, err);
     HONE_TRY(feed_shard(t, g, 0, weight, err)); /* nothing to do, but the update needs rates and clip */
     return run_play_none(t->s->run, err);
 }
@@ -121,7 +126,7 @@ static void prepare_step(training *t) {
         const int64_t *sample = steps_batch(&t->steps, t->given, m, &n);
         session_count(t->s, t->in->train, sample, n);
         run_prepare(t->s->run, HONE_MICRO, top, t->s->rows);
-        push_shard(held, &top, m, n_shards);
+        push_shard(t, held, &top, m, n_shards);
     }
     for (int slot = 0; slot + 1 < t->s->plan->n_slots; slot++)
         run_prepare(t->s->run, HONE_FOLD, slot, t->s->rows);

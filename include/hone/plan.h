@@ -18,7 +18,8 @@
     XX(HONE_INPUT, "input", "one batch, as the batcher writes it; scale, rates")                             \
     XX(HONE_CONST, "const", "tables that never change")                                                      \
     XX(HONE_RESULT, "result", "what the host reads back")                                                    \
-    XX(HONE_WORK, "work", "workspace of the call being played")
+    XX(HONE_WORK, "work", "workspace of the call being played")                                              \
+    XX(HONE_WIRE, "wire", "gradients of other ranks, and what travels as bf16")
 typedef enum {
     HONE_CLASS_NONE,
 #define XX(name, text, what) name,

@@ -8,6 +8,7 @@ extern "C" {
 #include "limits.h"
 #include "ops.h"
 }
+#include "comm.cuh"
 #include "linear.cuh"
 #include "products.cuh"
 #include "ready.cuh"
@@ -31,6 +32,13 @@ hone_status cuda_failed(const hone_queue *q, const char *what, cudaError_t error
     q->device->host->log(q->device->host->context, line);
     (void)cudaGetLastError(); /* or every later call would report it too */
     return error == cudaErrorMemoryAllocation ? HONE_ENOFIT : is_device_lost(error) ? HONE_ECOMM : HONE_EBUG;
+}
+
+static int count_devices() {
+    int n = 0;
+    if (cudaGetDeviceCount(&n) == cudaSuccess) return n;
+    (void)cudaGetLastError();
+    return 0;
 }
 
 static hone_status open_device(hone_device **out, const hone_host_v1 *host, int ordinal, hone_err *err) {
@@ -208,6 +216,7 @@ static hone_device_v1 make_table() {
     t.work_bytes = cuda_work_bytes;
     t.list_bytes = cuda_list_bytes;
     t.list_fill = cuda_list_fill;
+    t.count = count_devices;
     t.open = open_device;
     t.close = close_device;
     t.limits = tell_limits;
@@ -227,6 +236,7 @@ static hone_device_v1 make_table() {
     t.capture = capture;
     t.graph_launch = graph_launch;
     t.graph_free = graph_free;
+    t.comm = &comm_nccl;
 #define XX(op_name, entry) t.op[HONE_OP_##op_name] = play<HONE_OP_##op_name, entry>;
     CUDA_OP_MAP(XX)
 #undef XX
