@@ -31,6 +31,9 @@ static const command commands[] = {
      &n_validate_flags, 1},
     {"inspect", "hone inspect PATH", "What a model folder, run folder or checkpoint holds.", cmd_inspect,
      inspect_flags, &n_inspect_flags, 0},
+    {"verify", "hone verify CHECKPOINT|RUN [--replay K] [--from STEP]",
+     "Whether every byte of a checkpoint holds, and whether a run's steps have the bits it says.", cmd_verify,
+     verify_flags, &n_verify_flags, 0},
     {"export", "hone export RUN|MODEL OUT | hone export --check MODEL", "Write a model folder, or judge one.",
      cmd_export, export_flags, &n_export_flags, 0},
     {"plan", "hone plan JOB.json [--steps] [--field value ...]",
@@ -48,7 +51,8 @@ static void print_overview(text *t) {
     text_printf(t, "hone %s: trains transformers. Commands:\n\n", HONE_VERSION);
     for (int i = 0; i < N_COMMANDS; i++)
         text_printf(t, "  %-9s %s\n            %s\n", commands[i].name, commands[i].help, commands[i].usage);
-    text_str(t, "  launch    Run a command as several ranks of this machine.\n            hone launch -n N COMMAND ...\n");
+    text_str(t, "  launch    Run a command as several ranks of this machine.\n            hone launch -n N "
+                "COMMAND ...\n");
     text_str(t,
              "\nOf every command: --json (one JSON object on stdout), --quiet, --threads N (0: all cores),\n"
              "--device auto|ref|cpu|cuda|emu, --help.   hone --version [--json]\n");

@@ -209,9 +209,13 @@ hone_status run_put(run *r, int v, const void *from, hone_err *err) {
     return run_put_part(r, v, 0, from, value_bytes(r->plan, v), err);
 }
 
+hone_status run_get_part(run *r, int v, size_t at, void *to, size_t n, hone_err *err) {
+    HONE_ASSERT(at <= value_bytes(r->plan, v) && n <= value_bytes(r->plan, v) - at);
+    return waited(r, r->table->get(r->queue, to, (char *)run_address(r, v, 0) + at, n), "reading", v, err);
+}
+
 hone_status run_get(run *r, int v, void *to, hone_err *err) {
-    return waited(r, r->table->get(r->queue, to, run_address(r, v, 0), value_bytes(r->plan, v)), "reading", v,
-                  err);
+    return run_get_part(r, v, 0, to, value_bytes(r->plan, v), err);
 }
 
 /* 2-byte elements are read into the second half of their room and spread from there: element i is read before

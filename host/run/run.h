@@ -34,6 +34,7 @@ hone_status run_get(run *r, int value, void *to, hone_err *err);
 hone_status run_get_rows(run *r, int value, int64_t n_rows, float *to, hone_err *err);
 /* n bytes from byte `at` of a value's storage on. */
 hone_status run_put_part(run *r, int value, size_t at, const void *from, size_t n, hone_err *err);
+hone_status run_get_part(run *r, int value, size_t at, void *to, size_t n, hone_err *err);
 /* A parameter's fp32 weights (the master, and the compute copy made from it); put: n of them, from `first`
  * on. */
 hone_status run_put_param(run *r, int param, int64_t first, int64_t n, const float *from, hone_err *err);
@@ -44,6 +45,8 @@ hone_status run_get_param(run *r, int param, float *to, hone_err *err);
  * the same order. run_get_param is run_get_flat of HONE_MASTER. */
 hone_status run_put_flat(run *r, hone_flat_kind kind, int param, int64_t first, int64_t n, const float *from, hone_err *err);
 hone_status run_get_flat(run *r, hone_flat_kind kind, int param, float *to, hone_err *err);
+/* Elements first .. first + n of the flat order, all of which this rank holds. */
+hone_status run_get_held(run *r, hone_flat_kind kind, int64_t first, int64_t n, float *to, hone_err *err);
 /* One rank reads a divided state while the others answer: it calls run_asks, then run_get_flat and run_get_param as it
  * likes, then run_asks_no_more; the others call run_answer, which returns when it has. Not divided: nothing is said. */
 void run_asks(run *r);
@@ -72,8 +75,13 @@ typedef struct {
     float loss, norm;
     int32_t ok;
     hone_tick tick; /* after the step */
+    /* A hash of the step's bits: SQSUM's partial sums (one of each 8,192 elements of the gradient), and a window of 65,536
+     * elements, another one in each step: their gradients, and weights after it. Over the window it is a sum, so parts
+     * of it may be hashed apart and added. */
+    uint64_t marks;
 } run_result;
-hone_status run_ask(run *r, hone_err *err);
+hone_status run_ask(run *r, int64_t step,
+                    hone_err *err); /* step: which one it is, from 0: decides the window */
 hone_status run_hear(run *r, run_result *out, hone_err *err);
 int run_is_asked(const run *r); /* a result is still to be heard */
 

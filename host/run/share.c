@@ -298,6 +298,14 @@ hone_status share_sums(run *r, hone_err *err) {
     return status ? failed(r, status, err) : run_settle(r, r->queue, err);
 }
 
+hone_status share_marks(run *r, uint64_t *x, hone_err *err) {
+    uint64_t all[COMM_RANKS_MAX];
+    HONE_TRY(comm_gather(tree_sum_comm(r->sharing->sum), x, sizeof *x, all, err));
+    *x = 0;
+    for (int k = 0; k < r->plan->n_ranks; k++) *x += all[k];
+    return HONE_OK;
+}
+
 void share_begin_weights(run *r) { begin_round(r->sharing, WEIGHTS, 0, 0); }
 
 /* Weights leave in the order of the buckets: those before the first one that is still to be updated. */

@@ -153,6 +153,7 @@ B("evaluation", "prediction_loss_only", "", prediction_loss_only, "false", "Repo
 C("evaluation", "save_strategy", "", save_strategy, "steps", "no steps epoch best", "When a checkpoint is written."),
 R("evaluation", "save_steps", "n", save_steps, "500", 0, COUNT_MAX, "steps", "Every so many steps, or a part of all below 1."),
 I("evaluation", "save_total_limit", "nk", save_total_limit, "0", 0, 1e6, "checkpoints", "Keep the newest ones and the best; 0: all."),
+B("evaluation", "save_in_background", "", save_in_background, "true", "Write checkpoints from a copy in host memory while training goes on; false: training waits."),
 B("evaluation", "save_only_model", "", save_only_model, "false", "Leave the optimizer out of checkpoints; such a one cannot be resumed."),
 T("evaluation", "resume_from_checkpoint", "y autoresume auto_resume_from_checkpoints", resume_from_checkpoint, "false", "true: the newest valid checkpoint in output_dir, or a checkpoint's folder."),
 B("evaluation", "load_best_model_at_end", "", load_best_model_at_end, "false", "Hand back the best evaluated weights, not the last."),

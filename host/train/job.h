@@ -113,7 +113,7 @@ typedef struct {
     int64_t eval_strategy, save_strategy;
     double eval_steps, save_steps, logging_steps;
     double eval_delay;
-    int eval_on_start, prediction_loss_only, save_only_model, load_best_model_at_end;
+    int eval_on_start, prediction_loss_only, save_in_background, save_only_model, load_best_model_at_end;
     int64_t save_total_limit, greater_is_better;
     const char *resume_from_checkpoint, *metric_for_best_model;
     int64_t early_stopping_patience;
@@ -136,6 +136,8 @@ typedef struct {
  * strict 0: unknown keys are warnings. All failures are HONE_EUSAGE with file, line, column and field. */
 hone_status job_load(job **out, const char *path, const job_override *overrides, int n_overrides, int strict,
                      hone_err *err);
+/* A job from its text; name: of the file that it stands in, for messages. */
+hone_status job_parse(job **out, const char *name, str content, hone_err *err);
 void job_free(job *j);
 /* Every field with its value, as one JSON object. */
 void job_print_json(const job *j, text *out);

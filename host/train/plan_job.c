@@ -9,6 +9,7 @@
 typedef struct {
     size_t level_bytes[3];
     int64_t batches[HONE_N_RUNGS]; /* of the first epoch, by rung */
+    size_t copy_bytes;             /* of host memory that hold a checkpoint while it is written */
     int64_t rows, rows_played;     /* token rows of these batches; 0: without data */
 } beside;
 
@@ -63,6 +64,10 @@ static void print_beside(const hone_plan *p, const beside *b, text *out) {
         text_printf(out, "%s %d takes %s", k ? "," : "", k, size);
     }
     text_str(out, "\n");
+    if (b->copy_bytes) {
+        bytes_text(size, (double)b->copy_bytes);
+        text_printf(out, "host memory: %s hold a copy of each checkpoint while it is written\n", size);
+    }
     if (!p->fixed_rows) return;
     text_str(out, "a batch is played at the least of these rows that hold it:\n");
     for (int i = 1; i <= p->n_spaces; i++) {
@@ -102,7 +107,7 @@ static void print_json(const session *s, const beside *b, text *out) {
         const hone_value *v = &p->value[p->param[i].value];
         n += v->dim[0].n * (v->n_dims > 1 ? v->dim[1].n : 1);
     }
-    text_printf(out, ",\"parameters\":%lld", (long long)n);
+    text_printf(out, ",\"parameters\":%lld,\"checkpoint_copy_bytes\":%zu", (long long)n, b->copy_bytes);
     print_beside_json(p, b, out);
     text_str(out, "}\n");
 }
@@ -127,6 +132,7 @@ static hone_status open_plan(session **out, const job *j, pool *p, int64_t token
         }
     }
     if (!status) status = plan_levels(s, l, b, err);
+    if (!status && j->save_strategy != STRATEGY_NO) b->copy_bytes = saver_copy_bytes(s->plan, j, 0, 1);
     if (!status && in) walk_epoch(s, &st, in->train, b);
     steps_deinit(&st);
     inputs_close(in);

@@ -1,12 +1,16 @@
 /* train.h - a job from its first byte read to the folder handed back. */
 #ifndef TRAIN_TRAIN_H
 #define TRAIN_TRAIN_H
+#include "model/export.h"
 #include "run/checkpoint.h"
 #include "train/eval.h"
 #include "train/inputs.h"
 #include "train/record.h"
+#include "train/replay.h"
+#include "train/saver.h"
 #include "train/schedule.h"
 #include "train/steps.h"
+#include "train/straggler.h"
 
 /* An optimizer step that the device was given and has not answered for yet. */
 typedef struct {
@@ -16,7 +20,7 @@ typedef struct {
 } given_step;
 
 /* Everything a run in training knows. */
-typedef struct {
+struct training {
     session *s;
     const job *job;
     inputs *in;
@@ -26,8 +30,10 @@ typedef struct {
     record *record;
     metrics validation;   /* of the last evaluation */
     eval_batches batches; /* how validation is cut */
-    const char *folder;   /* output_dir */
+    const char *folder;   /* output_dir; NULL: a replay, which writes nothing */
+    const replay *replay; /* that the steps are compared with; NULL: none */
 
+    uint64_t chain;                  /* of the steps done: a hash over their bits (chain_next); 0 before the first */
     int64_t step;                    /* optimizer steps done, as far as the device has answered */
     int64_t given;                   /* steps given to it: step, or one more on a device that is late */
     given_step given_step[2];        /* by the parity of the step */
@@ -58,7 +64,11 @@ typedef struct {
     int has_best;        /* the weights are no longer those of this step, but the best ones */
     int tokenizer_is_saved; /* its files are those of a checkpoint in the run's folder */
     int64_t saved_step;  /* newest checkpoint, -1: none */
-} training;
+    saver *saver;
+    double token_cost_ns; /* of this rank's own work in the step given last; 0: it had none */
+    int64_t costed; /* steps given that stragglers have seen */
+    stragglers stragglers;
+};
 
 /* Train as the job says, with the other ranks of c (comm_alone: none). summary: one JSON object; people: the same as
  * text; of all ranks the same. Files are written by rank 0. */
@@ -75,25 +85,53 @@ hone_status plan_of_job(session **out, const job *j, pool *p, int64_t tokens, in
 hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int n_ranks, int with_steps,
                      int as_json, text *out, hone_err *err);
 
+/* train.c: from the session on to the first step, from a checkpoint or (NULL) the beginning; and all given back. */
+hone_status training_start(training *t, const checkpoint *from, hone_err *err);
+void training_close(training *t);
+/* The folder of the tokenizer that the run reads. */
+const char *training_tokenizer(const job *j, const checkpoint *from);
+
+/* replay.c: are the bits of the step that was just done those of the log? */
+hone_status replay_step(const training *t, hone_err *err);
+
 /* loop.c: the steps, with their evaluations and checkpoints. */
 hone_status train_loop(training *t, hone_err *err);
 /* What a status of this kind asks for, outside the loop too: save (if there is anything that is not) and say
  * what was saved and how to go on. Other statuses, HONE_OK among them, come back as they are. */
 hone_status obey_signal(training *t, hone_status status, hone_err *err);
 
-/* save.c: checkpoints, the final folder. */
-hone_status save_checkpoint(training *t, hone_err *err);
-/* The same, but a disk that has no room now ends no training: a warning, and the next save tries again. */
-hone_status save_if_room(training *t, hone_err *err);
+/* loop.c: is a save due before the run ends? */
+int saves_at_all(const training *t);
+/* loop.c: what the ranks tell each other once a step: signals, the step that is saved, a save that has failed. */
+hone_status ranks_agree(training *t, hone_err *err);
+
+/* save.c: what rank 0 writes into a checkpoint, as it was when it was filled; the final folder. */
+typedef struct {
+    arena *a;
+    const training *t; /* for what never changes */
+    const char *tokenizer_folder;
+    card card;
+    text trainer, state, facts;
+} checkpoint_content;
+size_t content_bytes(const training *t);                    /* about; of all ranks */
+void content_fill(checkpoint_content *c, training *t);      /* c->a is there, the rest is empty */
+hone_status content_write(const checkpoint_content *c, const char *folder, params_get *get, void *from, hone_err *err);
+void content_free(checkpoint_content *c);
 hone_status save_final(training *t, hone_err *err);
 void print_facts(const training *t, text *out);
 
-/* save.c: the name of a moment in optimizer.safetensors; which 0: exp_avg, 1: exp_avg_sq. */
-const char *optimizer_tensor(arena *a, const hone_plan *p, int param, int which);
+/* save.c: rank 0 calls read, in which run_get_param and run_get_flat see the whole of what is divided; the others, who call
+ * this too, answer. */
+hone_status rank_0_reads(training *t, hone_status (*read)(void *arg, hone_err *err), void *arg, hone_err *err);
 
 /* resume.c: prints what differs between the job and the checkpoint's, refuses what may not, takes over the
  * state. */
 hone_status resume_training(training *t, const checkpoint *from, hone_err *err);
+
+/* The chain of step hashes: what it is after a step that left these bits of loss, gradient norm, loss scale and
+ * gradient. Whatever computed the step, the same steps have the same chain; the first step whose chain differs from
+ * another run's is the first whose bits do. */
+uint64_t chain_next(uint64_t chain, const run_result *r);
 
 /* loop.c: sum of the weights of n rows of a step, by whose sum over the step the mean is divided. */
 double weight_of_rows(const training *t, const int64_t *sample, int64_t n);

@@ -63,6 +63,11 @@ TEST(a_run_goes_on_with_another_number_of_ranks) {
         sha_of_ranks(a, then[i][0], job, "");
         const char *keep = path_join(a, here(a, "out"), "checkpoint-6");
         CHECK(file_is_folder(keep));
+        const char *last = then[i][0] == 1
+                               ? "optimizer.safetensors"
+                               : arena_print(a, "optimizer-%05d-of-%05d.safetensors", then[i][0], then[i][0]);
+        CHECK(file_is_regular(path_join(a, keep, last)) &&
+              (then[i][0] == 1) == file_exists(path_join(a, keep, "optimizer.safetensors")));
         CHECK(!system(arena_print(a, "cd \"%s\" && rm -rf checkpoint-9 checkpoint-12 model.safetensors",
                                   here(a, "out"))));
         const json *run = command_json(
