@@ -107,7 +107,9 @@ static void *work(void *arg) {
     pthread_mutex_lock(&x->lock);
     while (!x->ending) {
         if (x->beside && !x->status && x->done < x->handed) {
+            const uint64_t spent = tree_sum_comm(x->sum)->spent_ns;
             do_next(x, NULL);
+            tree_sum_comm(x->sum)->spent_ns = spent; /* nobody waited for it */
             x->n_beside += x->beside;
         } else pthread_cond_wait(&x->news, &x->lock);
     }
@@ -206,7 +208,10 @@ static hone_status share_wait(sharing *x, hone_err *err) {
     HONE_TRY(hand_over(x, n, err));
     pthread_mutex_lock(&x->lock);
     x->beside = 0;
+    const uint64_t from = clock_ns();
+    const int waits = x->busy;
     while (x->busy) pthread_cond_wait(&x->news, &x->lock);
+    if (waits) tree_sum_comm(x->sum)->spent_ns += clock_ns() - from;
     while (!x->status && x->done < n) do_next(x, x->r->pool);
     const hone_status status = x->status;
     if (status && err) *err = x->err;
