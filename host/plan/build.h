@@ -12,6 +12,7 @@ typedef struct {
     const model_config *config;
     head_spec head;
     hone_dtype dtype;             /* F32, BF16; F64 for proofs on ref */
+    int tf32; /* products of fp32 round their operands to TF32; the device's limits say if it can */
     int64_t tokens_max, seqs_max; /* of a micro-batch, or of an evaluation's batch */
     int slots;                    /* gradients held at once while micro-batches are added (run/tree.h); 0: 1 */
     const char *const *freeze;    /* patterns (* and ?) of parameter names */

@@ -12,6 +12,7 @@
 typedef struct {
     hone_status (*fn)(hone_queue *, const hone_call *);
     hone_call call;
+    const char *name; /* its range; NULL: none are made */
 } bound_step;
 
 typedef struct {
@@ -28,6 +29,7 @@ typedef struct {
     int64_t n_played;
     hone_exec *graph[HONE_N_RUNGS];
     int refused; /* the device could not capture it once: it is played call by call */
+    const char *name, *captured, *replayed; /* of its ranges */
 } bound;
 
 struct run {

@@ -18,9 +18,10 @@ static hone_status failed(const run *r, hone_status status, const char *what, ho
 /* ---- queues and events ---- */
 
 static hone_status new_events(run *r) {
-    hone_status status = r->table->event_new(r->device, &r->taken);
-    for (int i = 0; i < N_IMAGES && !status; i++) status = r->table->event_new(r->device, &r->copied[i]);
-    for (int i = 0; i < N_RESULTS && !status; i++) status = r->table->event_new(r->device, &r->answered[i]);
+    hone_status status = r->table->event_new(r->device, 0, &r->taken);
+    for (int i = 0; i < N_IMAGES && !status; i++) status = r->table->event_new(r->device, 0, &r->copied[i]);
+    for (int i = 0; i < N_RESULTS && !status; i++)
+        status = r->table->event_new(r->device, 0, &r->answered[i]);
     return status;
 }
 
@@ -128,8 +129,46 @@ int set_rows(run *r, bound *b, const int64_t *rows) {
     return b->n_extents ? rung : 0; /* what has no rows is the same at every rung */
 }
 
+/* ---- ranges: a name that is NULL costs a test ---- */
+
+static void range_begin(const run *r, const char *name) {
+    if (name) r->table->range(name);
+}
+static void range_end(const run *r, const char *name) {
+    if (name) r->table->range(NULL);
+}
+
+static void name_steps(run *r, const hone_program *p, bound *b, const char *program) {
+    b->name = program;
+    b->captured = arena_print(r->a, "%s captured", program);
+    b->replayed = arena_print(r->a, "%s as a graph", program);
+    for (int i = 0; i < b->n_steps; i++)
+        b->step[i].name =
+            arena_print(r->a, "%d %s layer %d", i, hone_op_find(p->step[i].op)->name, p->step[i].layer);
+}
+
+hone_status run_ranges(run *r, hone_err *err) {
+    static const char *const kind[] = {
+#define XX(name, text) text,
+        HONE_PROGRAM_MAP(XX)
+#undef XX
+    };
+    if (!r->table->range)
+        return hone_fail(err, HONE_EUSAGE,
+                         "nvtx: true, but device %s has no profiler; expected device cuda%s", r->table->name,
+                         strcmp(r->table->name, "cuda") ? "" : " built where nvtx3/nvToolsExt.h is");
+    for (int k = 0; k < HONE_N_PROGRAMS; k++)
+        for (int s = 0; s < r->plan->n_slots; s++)
+            if (r->program[k][s].n_steps)
+                name_steps(r, &r->plan->program[k], &r->program[k][s],
+                           arena_print(r->a, "%s %d", kind[k], s));
+    return HONE_OK;
+}
+
 hone_status play_step(run *r, const hone_program *p, const bound *b, int i, hone_err *err) {
+    range_begin(r, b->step[i].name);
     const hone_status status = b->step[i].fn(r->queue, &b->step[i].call);
+    range_end(r, b->step[i].name);
     if (!status) return HONE_OK;
     return hone_fail(err, status, "device %s: step %d, %s of layer %d failed", r->table->name, i,
                      hone_op_find(p->step[i].op)->name, p->step[i].layer);
@@ -157,10 +196,12 @@ void run_prepare(run *r, hone_program_kind kind, int slot, const int64_t *rows) 
     if (!r->graphs || !r->limits.fixed_rows || !r->table->capture || !b->n_played || b->refused) return;
     const int rung = set_rows(r, b, rows);
     if (b->graph[rung]) return;
+    range_begin(r, b->captured);
     hone_status status = r->table->capture(r->queue, 1, NULL);
     const int begun = !status;
     for (int i = 0; i < b->n_steps && !status; i++) status = play_step(r, p, b, i, &why);
     const hone_status ended = begun ? r->table->capture(r->queue, 0, &graph) : status;
+    range_end(r, b->captured);
     if (!status && !ended) {
         b->graph[rung] = graph;
         return;
@@ -175,9 +216,14 @@ hone_status run_play(run *r, hone_program_kind kind, int slot, const int64_t *ro
     bound *b = &r->program[kind][slot];
     const int rung = set_rows(r, b, rows);
     if (kind == HONE_MICRO || kind == HONE_EVAL) HONE_TRY(copy_in(r, err));
-    if (b->graph[rung] && r->graphs && !r->timed)
-        HONE_TRY(failed(r, r->table->graph_launch(r->queue, b->graph[rung]), "a graph", err));
-    else HONE_TRY(play_calls(r, p, b, err));
+    const int as_graph = b->graph[rung] && r->graphs && !r->timed;
+    const char *const name = as_graph ? b->replayed : b->name;
+    range_begin(r, name);
+    const hone_status status =
+        as_graph ? failed(r, r->table->graph_launch(r->queue, b->graph[rung]), "a graph", err)
+                 : play_calls(r, p, b, err);
+    range_end(r, name);
+    HONE_TRY(status);
     b->n_played++;
     return r->is_late ? HONE_OK : failed(r, r->table->queue_wait(r->queue), "playing", err);
 }

@@ -52,6 +52,12 @@ int run_is_late(const run *r);
 void run_prepare(run *r, hone_program_kind program, int slot, const int64_t *rows);
 void run_graphs(run *r, int on);
 
+/* Name what is played on the timeline of the device's profiler, from here on: "micro 0" around a program in gradient slot
+ * 0, in it "12 LINEAR_FWD layer 3" around each step of the plan; "micro 0 captured" around the steps that become a
+ * graph, and "micro 0 as a graph" around its launch, which has no steps for the host. Allocates. HONE_EUSAGE: the device has no
+ * profiler. */
+hone_status run_ranges(run *r, hone_err *err);
+
 /* What a training step leaves for the host. run_ask, after UPDATE: have it read; run_hear waits for the reading asked
  * for first. Two may be under way, so that the host need not wait for the step that is being played. */
 typedef struct {

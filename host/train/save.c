@@ -4,7 +4,8 @@
  *   model.safetensors, config.json, tokenizer, README.md   a model folder like any other (fp32 masters)
  *   optimizer.safetensors, or one of each rank              optimizer.h
  *   trainer_state.json      transformers' keys
- *   run_state.json          what else a resumed run needs: sums since the last row of the log, best, patience */
+ *   run_state.json          what else a resumed run needs: sums since the last row of the log, best, patience
+ *   measured.txt            what the device measured to choose by (measured.c), where it did */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,7 +186,8 @@ hone_status content_write(const checkpoint_content *c, const char *folder, param
                           hone_err *err) {
     HONE_TRY(write_model(c->t, &c->card, c->tokenizer_folder, folder, get, from, err));
     HONE_TRY(write_text(folder, "trainer_state.json", &c->trainer, err));
-    return write_text(folder, "run_state.json", &c->state, err);
+    HONE_TRY(write_text(folder, "run_state.json", &c->state, err));
+    return measured_write(folder, err);
 }
 
 void content_free(checkpoint_content *c) {

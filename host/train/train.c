@@ -327,7 +327,7 @@ hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
     HONE_TRY(choose_best_metric(t, err));
     const session_limits limits = training_limits(t->job, t->in, &t->steps, c->n);
     HONE_TRY(compare_jobs(t, err));
-    HONE_TRY(session_start(t->s, &limits, err));
+    HONE_TRY(measured_start(t, &limits, from, err));
     HONE_TRY(share_sums(t, err));
     set_groups(t);
     if (t->in->validation) t->batches = eval_batches_of(t->job, t->in->validation);

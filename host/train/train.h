@@ -120,6 +120,11 @@ void content_free(checkpoint_content *c);
 hone_status save_final(training *t, hone_err *err);
 void print_facts(const training *t, text *out);
 
+/* measured.c: session_start, the ranks and a resumed run with one memory of what the device measured (memo.h); a warning
+ * says what a resumed run has to choose anew. The memory, if there is any, as a file of a checkpoint's folder. */
+hone_status measured_start(training *t, const session_limits *limits, const checkpoint *from, hone_err *err);
+hone_status measured_write(const char *folder, hone_err *err);
+
 /* resume.c: prints what differs between the job and the checkpoint's, refuses what may not, takes over the
  * state. */
 hone_status resume_training(training *t, const checkpoint *from, hone_err *err);
