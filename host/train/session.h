@@ -24,6 +24,7 @@ typedef struct {
     hone_plan *plan;
     run *run;
     comm *comm;               /* the ranks that evaluate and train together; of one process: comm_alone */
+    run_sums sums;            /* how they add gradients */
     batch *batch;
     int64_t *rows, *played;   /* the batch's count by row space, and what is played */
     float *logits, *loss;     /* of the last evaluated batch: [seqs, n_outputs], [seqs] */
@@ -43,6 +44,8 @@ typedef struct {
     int64_t tokens_max, seqs_max;
     const double *class_weight; /* [n_outputs] or NULL */
     int n_slots;                /* gradients held at once; 0: 1 */
+    int n_ranks, rank;          /* that train together; 0, 0: one */
+    int n_shards;               /* most of a step, of all ranks */
     int recompute;              /* 0: the job's gradient_checkpointing, else 1 + level */
 } session_limits;
 /* s->plan (instead of an earlier one); no device is needed. */

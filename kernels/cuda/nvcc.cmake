@@ -136,7 +136,7 @@ set_source_files_properties(${cuda_objects} PROPERTIES EXTERNAL_OBJECT ON GENERA
 set_target_properties(hone_cuda_device PROPERTIES OUTPUT_NAME hone_cuda LINKER_LANGUAGE CXX C_VISIBILITY_PRESET hidden
   LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/hone BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "${cuda_rpath}")
 target_include_directories(hone_cuda_device PRIVATE include kernels kernels/cuda)
-target_link_libraries(hone_cuda_device PRIVATE hone_flags hone_words ${CUDA_cudart} ${CUDA_cublasLt} m)
+target_link_libraries(hone_cuda_device PRIVATE hone_flags hone_words ${CUDA_cudart} ${CUDA_cublasLt} ${CMAKE_DL_LIBS} m)
 target_link_options(hone_cuda_device PRIVATE -Wl,--exclude-libs,ALL -Wl,-z,defs
   -Wl,--as-needed -static-libstdc++ -static-libgcc)
 list(APPEND HONE_DEVICES hone_cuda_device)

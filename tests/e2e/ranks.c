@@ -198,6 +198,13 @@ TEST(a_rank_that_is_stopped_is_named_and_all_end) {
     one_is_lost(SIGSTOP, "--ddp_timeout 1", 14, "has shown no sign of life");
 }
 
+TEST(a_rank_that_is_killed_under_an_emulated_gpu_is_named_and_all_end) {
+    one_is_lost(SIGKILL, "--device emu", 8, "rank 2 (host ");
+}
+TEST(a_rank_that_is_stopped_under_an_emulated_gpu_is_named_and_all_end) {
+    one_is_lost(SIGSTOP, "--device emu --ddp_timeout 1", 16, "has shown no sign of life");
+}
+
 TEST(a_step_that_is_not_finite_ends_all_ranks_with_its_sample) {
     arena *a = command_begin();
     const char *model = tiny_model(a), *weights = path_join(a, model, "model.safetensors");
