@@ -63,6 +63,10 @@ const hone_device_v1 *device_try(const char *name, hone_err *err);
 const hone_device_v1 *device_pick(const char *name, hone_err *err);
 /* What the shared object of a loaded device exports beside its table; NULL: nothing of that name. */
 const void *device_symbol(const hone_device_v1 *table, const char *symbol);
+/* The symbol of another shared object of hone's, looked for in the same folders; it stays open. NULL and err. */
+const void *library_load(const char *file, const char *symbol, hone_err *err);
+int library_is_there(const char *file);
+int program_path(char out[4096]); /* of the program that runs; 0 and "": it cannot be told */
 /* Set path to where a file of hone's own (configs/...) lies: in the checkout around the build folder, or installed
  * beside the program. 0: in neither. */
 int program_share(text *path, const char *file);

@@ -58,8 +58,8 @@ static const char *const columns_shown[] = {
     "op",       "case",   "dtype",           "device",          "median_us", "p10_us",      "p90_us",
     "gb_per_s", "tflops", "percent_of_copy", "percent_of_gemm", "max_error", "error_bound", "bits"};
 enum { N_COLUMNS = sizeof columns_shown / sizeof *columns_shown };
-/* Emulated: bytes moved / floor, bank conflicts, tensor core instructions, and what they mean for the GPU named. */
-static const char *const columns_counted[] = {"of_floor", "conflicts", "n_mma", "predicted_us", "bound_by"};
+/* Emulated: bytes moved / floor, what of that was partial sums and lists in the workspace, bank conflicts, tensor core instructions, and what they mean for the GPU named. */
+static const char *const columns_counted[] = {"of_floor", "of_partials", "conflicts", "n_mma", "predicted_us", "bound_by"};
 enum { N_COUNTED = sizeof columns_counted / sizeof *columns_counted };
 
 static int is_of_family(const op_family *f, hone_op op) {
@@ -95,6 +95,7 @@ static void add_kernels(text *t, const cases_counts *c) {
                      {"bytes_written", k->bytes_written},
                      {"memory_read", k->memory_read},
                      {"memory_written", k->memory_written},
+                     {"memory_work", k->memory_work},
                      {"shared_requests", k->shared_requests},
                      {"shared_wavefronts", k->shared_wavefronts},
                      {"mma", k->n_mma},
@@ -117,17 +118,19 @@ static void add_counts(bench *b, const cases_case *k, int passed) {
     }
     const char *binds;
     const double us = 1e6 * gpu_least_seconds(&b->gpu, &c, k->dtype, &binds), ratio = of_floor(&c);
+    const double partials = ratio > 0 ? 32 * (double)c.sum.memory_work / c.floor_bytes : 0;
     const unsigned long long conflicts = c.sum.shared_wavefronts - c.sum.shared_requests;
     table_cell(b->rows, ratio > 0 ? "%.4f" : "-", ratio);
+    table_cell(b->rows, ratio > 0 ? "%.4f" : "-", partials);
     table_cell(b->rows, "%llu", conflicts);
     table_cell(b->rows, "%llu", (unsigned long long)c.sum.n_mma);
     table_cell(b->rows, "%.4g", us);
     table_cell(b->rows, "%s", binds);
     text_printf(
         &b->json_rows,
-        ",\"floor_bytes\":%.17g,\"of_floor\":%.9g,\"conflicts\":%llu,\"n_mma\":%llu,\"predicted_us\":%.9g,"
+        ",\"floor_bytes\":%.17g,\"of_floor\":%.9g,\"of_partials\":%.9g,\"conflicts\":%llu,\"n_mma\":%llu,\"predicted_us\":%.9g,"
         "\"bound_by\":\"%s\"",
-        c.floor_bytes, ratio, conflicts, (unsigned long long)c.sum.n_mma, us, binds);
+        c.floor_bytes, ratio, partials, conflicts, (unsigned long long)c.sum.n_mma, us, binds);
     add_kernels(&b->json_rows, &c);
 }
 

@@ -51,8 +51,8 @@ static void print_overview(text *t) {
     text_printf(t, "hone %s: trains transformers. Commands:\n\n", HONE_VERSION);
     for (int i = 0; i < N_COMMANDS; i++)
         text_printf(t, "  %-9s %s\n            %s\n", commands[i].name, commands[i].help, commands[i].usage);
-    text_str(t, "  launch    Run a command as several ranks of this machine.\n            hone launch -n N "
-                "COMMAND ...\n");
+    text_str(t, "  launch    Run a command as several ranks of this machine, or by mpirun or srun of several.\n"
+                "            hone launch -n N [--hosts A,B] [--dry-run] COMMAND ...\n");
     text_str(t,
              "\nOf every command: --json (one JSON object on stdout), --quiet, --threads N (0: all cores),\n"
              "--device auto|ref|cpu|cuda|emu, --help.   hone --version [--json]\n");

@@ -240,7 +240,7 @@ static hone_status make_config(const files *f) {
     text_printf(&out, ",\n  \"do_lower_case\": %s,\n", truth(f->lowercase));
     print_special(f, &out, MASK);
     text_printf(&out, ",\n  \"model_max_length\": %d,\n",
-                f->config->positions - f->config->family->position_offset);
+                f->config->longest);
     print_special(f, &out, PAD);
     text_str(&out, ",\n");
     print_special(f, &out, SEP);

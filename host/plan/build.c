@@ -48,6 +48,15 @@ static void keep_program(hone_plan *p, graph *g, hone_program_kind kind) {
 
 static void larger(size_t *to, size_t x) { *to = x > *to ? x : *to; }
 
+/* Last, as products come from several passes. */
+static void set_tf32(graph *g, int tf32) {
+    for (int i = 0; i < g->n_steps; i++) {
+        const hone_op op = g->step[i].op;
+        if (op == HONE_OP_LINEAR_FWD || op == HONE_OP_LINEAR_BWD || op == HONE_OP_LINEAR_BWD_W)
+            g->step[i].attr.linear.tf32 = tf32;
+    }
+}
+
 /* The passes after the forward is written; `kind` is kept in the plan. */
 static hone_status run_passes(hone_plan *p, graph *g, const plan_options *o, hone_program_kind kind,
                               hone_err *err) {
@@ -66,6 +75,7 @@ static hone_status run_passes(hone_plan *p, graph *g, const plan_options *o, hon
     HONE_TRY(plan_verify(g, "recompute", 0, err));
     HONE_TRY(pass_lists(g, o->device, p->list, &p->n_lists, err));
     HONE_TRY(plan_verify(g, "lists", 0, err));
+    set_tf32(g, o->tf32 && g->dtype == HONE_F32);
     pass_memory(g, &act, &bound);
     HONE_TRY(plan_verify(g, "memory", 1, err));
     HONE_TRY(pass_bind(g, o->device, &p->slab_bytes[HONE_WORK], err));

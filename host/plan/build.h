@@ -13,6 +13,7 @@ typedef struct {
     const model_config *config;
     head_spec head;
     hone_dtype dtype;             /* F32, BF16; F64 for proofs on ref */
+    int tf32; /* products of fp32 round their operands to TF32; the device's limits say if it can */
     int64_t tokens_max, seqs_max; /* of a micro-batch, or of an evaluation's batch */
     int n_ranks, rank;            /* 0, 0: one process */
     int divide;                   /* the optimizer's state among the ranks (ZeRO-1) */

@@ -8,7 +8,8 @@ typedef struct {
     int rank, n;             /* of the run */
     int local_rank, local_n; /* on this machine; local_n 0: not said */
     const char *by;          /* who said it: "hone launch", "torchrun", "Open MPI" ...; "one process" */
-    const char *comm;        /* HONE_COMM: path of hone launch's shared memory, "sockets", or NULL */
+    int mpi;                 /* mpirun has started it: MPI can be used */
+    const char *comm;        /* HONE_COMM: path of hone launch's shared memory, "sockets", "mpi", or NULL */
     const char *host;        /* where rank 0 waits; NULL: not said */
     int port;
 } rank_place;

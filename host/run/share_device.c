@@ -14,8 +14,8 @@ static hone_status open_sums(run *r, int linked, hone_err *err) {
     r->sums = r->queue;
     if (!linked) return HONE_OK;
     status = r->table->queue_new(r->device, &r->sums);
-    if (!status) status = r->table->event_new(r->device, &r->gradients);
-    if (!status) status = r->table->event_new(r->device, &r->summed);
+    if (!status) status = r->table->event_new(r->device, 0, &r->gradients);
+    if (!status) status = r->table->event_new(r->device, 0, &r->summed);
     return status ? hone_fail(err, status, "device %s: making queues and events failed", r->table->name) : HONE_OK;
 }
 

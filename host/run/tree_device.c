@@ -434,7 +434,7 @@ hone_status tree_device_new(tree_device **out, const tree_device_options *o, hon
     t->value = mem_new((size_t)o->wire.n_nodes * sizeof *t->value + 1, "sums on devices");
     hone_status status = HONE_OK;
     if (o->linked) {
-        status = called(t, o->table->event_new(o->device, &t->reached), err);
+        status = called(t, o->table->event_new(o->device, 0, &t->reached), err);
         if (!status) status = open_link(t, err);
     }
     if (status) tree_device_free(t);

@@ -86,7 +86,7 @@ typedef struct {
     int64_t train_sampling_strategy, truncation; /* in the order of data/order.h and text/tokenizer.h */
     /* run */
     const char *output_dir, *run_name, *device, *preempt_notice;
-    int overwrite_output_dir, do_train, do_eval, do_predict, full_determinism, graphs;
+    int overwrite_output_dir, do_train, do_eval, do_predict, full_determinism, graphs, nvtx;
     int64_t seed, data_seed, threads;
     int64_t per_device_train_batch_size, per_device_eval_batch_size, gradient_accumulation_steps,
         train_batch_size;
@@ -105,7 +105,7 @@ typedef struct {
     int64_t class_weights;
     reals class_weight_list;
     int64_t optim;
-    int bf16, bf16_full_eval, fp16;
+    int bf16, bf16_full_eval, fp16, tf32;
     double loss_scale, min_loss_scale; /* fp16 */
     int64_t initial_scale_power, loss_scale_window, hysteresis;
     int64_t gradient_checkpointing;

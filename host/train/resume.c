@@ -36,7 +36,8 @@ static int is_fixed(str name) {
                                         "dataloader_drop_last",
                                         "freeze",
                                         "bf16",
-                                        "fp16"};
+                                        "fp16",
+                                        "tf32"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (str_is(name, names[i])) return 1;
     return 0;

@@ -4,7 +4,8 @@
  *   model.safetensors, config.json, tokenizer, README.md   a model folder like any other (fp32 masters)
  *   optimizer.safetensors, or one of each rank              optimizer.h
  *   trainer_state.json      transformers' keys
- *   run_state.json          what else a resumed run needs: sums since the last row of the log, best, patience */
+ *   run_state.json          what else a resumed run needs: sums since the last row of the log, best, patience
+ *   measured.txt            what the device measured to choose by (measured.c), where it did */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,7 +186,8 @@ hone_status content_write(const checkpoint_content *c, const char *folder, param
                           hone_err *err) {
     HONE_TRY(write_model(c->t, &c->card, c->tokenizer_folder, folder, get, from, err));
     HONE_TRY(write_text(folder, "trainer_state.json", &c->trainer, err));
-    return write_text(folder, "run_state.json", &c->state, err);
+    HONE_TRY(write_text(folder, "run_state.json", &c->state, err));
+    return measured_write(folder, err);
 }
 
 void content_free(checkpoint_content *c) {
@@ -207,7 +209,18 @@ static hone_status write_last_model(training *t, hone_err *err) {
     return status;
 }
 
-static hone_status write_final(training *t, hone_err *err) {
+hone_status rank_0_reads(training *t, const comm *c, hone_status (*read)(void *arg, hone_err *err), void *arg,
+                         hone_err *err) {
+    if (c->rank) return run_answer(t->s->run, 0, err);
+    run_asks(t->s->run);
+    const hone_status status = read(arg, err);
+    if (status == HONE_ECOMM) return status; /* nobody answers any more */
+    HONE_TRY(run_asks_no_more(t->s->run, status ? NULL : err));
+    return status;
+}
+
+static hone_status write_final(void *arg, hone_err *err) {
+    training *t = arg;
     text trainer = {0};
     print_trainer_state(t, &trainer);
     hone_status status = write_text(t->folder, "trainer_state.json", &trainer, err);
@@ -218,24 +231,11 @@ static hone_status write_final(training *t, hone_err *err) {
     return status;
 }
 
-hone_status rank_0_reads(training *t, hone_status (*read)(void *arg, hone_err *err), void *arg, hone_err *err) {
-    run *r = t->s->run;
-    const hone_plan *p = t->s->plan;
-    if (p->n_ranks > 1 && p->rank) return run_answer(r, 0, err);
-    run_asks(r);
-    const hone_status status = read(arg, err);
-    if (status == HONE_ECOMM) return status; /* nobody answers any more */
-    HONE_TRY(run_asks_no_more(r, status ? NULL : err));
-    return status;
-}
-
-static hone_status write_all(void *arg, hone_err *err) { return write_final(arg, err); }
-
 hone_status save_final(training *t, hone_err *err) {
     comm *all = t->s->comm;
     comm_seen(all, t->step, "writing the model folder");
     t->s->comm = comm_alone(); /* the probe is this rank's business */
-    const hone_status status = rank_0_reads(t, write_all, t, err);
+    const hone_status status = rank_0_reads(t, all, write_final, t, err);
     t->s->comm = all;
     HONE_TRY(status);
     return comm_barrier(all, err);

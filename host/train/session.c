@@ -34,9 +34,9 @@ hone_status session_open(session **out, const job *j, const char *model_folder, 
                   tokenizer_size(s->tok), s->config->vocab);
         status = hone_hint(err, "tokenizer_name must be the tokenizer of the model");
     }
-    if (!status && j->max_seq_length > s->config->positions && j->given[field_find("max_seq_length")])
+    if (!status && j->max_seq_length > s->config->longest && j->given[field_find("max_seq_length")])
         status = hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld > %d, the model's position rows",
-                           (long long)j->max_seq_length, s->config->positions);
+                           (long long)j->max_seq_length, s->config->longest);
     if (status) {
         session_close(s);
         return status;
@@ -68,8 +68,7 @@ void session_close(session *s) {
 
 dataset_options session_dataset_options(const session *s, int64_t max_samples) {
     const job *j = s->job;
-    const int64_t longest =
-        j->max_seq_length < s->config->positions ? j->max_seq_length : s->config->positions;
+    const int64_t longest = j->max_seq_length < s->config->longest ? j->max_seq_length : s->config->longest;
     return (dataset_options){.text_columns = j->text_column_names.p,
                              .n_text_columns = j->text_column_names.n,
                              .text_column_delimiter = j->text_column_delimiter,
@@ -95,6 +94,8 @@ static hone_status choose_device(session *s, int live, hone_err *err) {
     return HONE_OK;
 }
 
+hone_status session_device(session *s, hone_err *err) { return choose_device(s, 1, err); }
+
 /* A precision that the device does not have is refused by the field's name. */
 static hone_status choose_type(const session *s, hone_dtype *out, hone_err *err) {
     const job *j = s->job;
@@ -102,6 +103,12 @@ static hone_status choose_type(const session *s, hone_dtype *out, hone_err *err)
     hone_limits kind;
     *out = j->fp16 ? HONE_F16 : j->bf16 ? HONE_BF16 : HONE_F32;
     HONE_TRY(s->table->limits(NULL, &kind));
+    if (j->tf32 && !kind.tf32) {
+        hone_fail(err, HONE_EUSAGE, "tf32: true, but device %s has no TF32; expected device cuda", s->device);
+        return hone_hint(err, "without tf32 its products of fp32 are exact to fp32");
+    }
+    if (j->tf32 && *out != HONE_F32)
+        log_note("tf32: true changes nothing: products of %s read no fp32", hone_dtype_name(*out));
     if (kind.dtypes & 1u << *out) return HONE_OK;
     char have[64] = "";
     for (int d = 0; d < HONE_N_DTYPES; d++)
@@ -121,6 +128,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                                      .smoothing = j->label_smoothing_factor,
                                      .class_weight = l->class_weight},
                             .dtype = dtype,
+                            .tf32 = j->tf32,
                             .tokens_max = l->tokens_max,
                             .seqs_max = l->seqs_max,
                             .slots = l->n_slots,
@@ -230,6 +238,7 @@ hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     HONE_TRY(make_plan(s, l, err));
     HONE_TRY(run_open_on(&s->run, s->plan, s->table, own_device(s), s->pool, err));
     run_graphs(s->run, s->job->graphs);
+    if (s->job->nvtx) HONE_TRY(run_ranges(s->run, err));
     s->batch = batch_new(s->a, l->tokens_max, l->seqs_max);
     s->sorted = ARENA_ARRAY(s->a, 2 * (size_t)l->tokens_max + 2, int32_t);
     int most = s->config->vocab > s->config->positions ? s->config->vocab : s->config->positions;
@@ -254,6 +263,16 @@ static void sort_rows(session *s, const int32_t *id, int64_t n, int64_t cap, int
     for (int64_t i = n; i < cap; i++) order[i] = (int32_t)i;
 }
 
+/* As RoBERTa counts: padding has the place of its id, in the middle of a text too, and all others the next one. */
+static void count_positions(const model_config *c, const batch *b, int32_t *to) {
+    for (int64_t i = 0; i < b->n_seqs; i++) {
+        int32_t seen = 0;
+        for (int64_t k = b->at[i].first; k < b->at[i].first + b->at[i].n; k++)
+            to[k] = c->pad_id + (b->id[k] == c->pad_id ? 0 : ++seen);
+    }
+    for (int64_t k = b->n_tokens; k < b->tokens_max; k++) to[k] = -1;
+}
+
 /* A companion of the space of tokens, or of the space of sequences whose rows are the first ones of each. */
 static void fill_value(session *s, int v) {
     const hone_value *x = &s->plan->value[v];
@@ -268,9 +287,11 @@ static void fill_value(session *s, int v) {
         break;
     case HONE_FILL_TYPE:
         memcpy(to, b->type, tokens * sizeof *b->type);
+        for (int64_t i = 0; s->config->types == 1 && i < b->n_tokens; i++) ((int32_t *)to)[i] = 0;
         break;
     case HONE_FILL_POS:
-        if (!picked) memcpy(to, b->position, tokens * sizeof *b->position);
+        if (!picked && s->config->first_position) count_positions(s->config, b, to);
+        else if (!picked) memcpy(to, b->position, tokens * sizeof *b->position);
         for (size_t i = 0; picked && i < seqs; i++) ((int32_t *)to)[i] = (int64_t)i < b->n_seqs ? 0 : -1;
         break;
     case HONE_FILL_KEY:

@@ -52,6 +52,9 @@ typedef struct {
 hone_status session_plan_only(session *s, const session_limits *limits, hone_err *err);
 hone_status session_start(session *s, const session_limits *limits, hone_err *err);
 
+/* s->table of the job's device, which session_start opens. */
+hone_status session_device(session *s, hone_err *err);
+
 /* Replace the weights by those of a model folder (of the same shapes). */
 hone_status session_load_weights(session *s, const char *folder, hone_err *err);
 

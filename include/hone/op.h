@@ -135,6 +135,9 @@ typedef struct {
         struct {
             int32_t act; /* LINEAR_FWD: of y. LINEAR_BWD with pre: whose derivative */
             float alpha; /* 0 reads as 1 */
+            /* 1: an fp32 product may round its operands (never its sums or results) to TF32, 10 bits of mantissa. Only
+             * devices whose hone_limits.tf32 is 1 are asked for it; others would play fp32. */
+            int32_t tf32;
         } linear;
         struct {
             int32_t kind;

@@ -44,11 +44,13 @@ typedef struct {
     char
         row_letter; /* rows of this letter do not depend on each other; 'B': sequences do not; 0: not tried */
     const char *rule;           /* grad: instead of the op's own rule, for fused forms, which have none */
-    double bound, bound_narrow; /* largest error of a result in fp32, and with bf16 storage, relative to */
-    double floor;               /*   max(|value|, root mean square of the result, floor) */
-    double bound_ref;           /* instead of bound for ref in fp32, which adds in natural order; 0: bound */
-    const char *why;            /* where the bound comes from */
+    double bound;     /* largest error of a result in fp32, relative to max(|value|, root mean square of the */
+    double floor;     /*   result, floor). Of a result in bf16 or fp16: as much, and of_naive times the largest error */
+    double of_naive;  /*   of a naive kernel in that type, which is played beside (naive.c); 0: twice */
+    double bound_ref; /* instead of bound for ref in fp32, which adds in natural order; 0: bound */
+    const char *why;  /* where the bound comes from */
     void (*fill)(struct cases_values *v); /* the family's contents */
+    int (*naive)(struct cases_values *v, char *why, size_t why_bytes); /* the family's naive kernel; NULL: naive_by_ref */
 } cases_case;
 
 /* Return 0 to stop. */

@@ -12,8 +12,7 @@ void emit(cases_sink *to, const cases_case *k) {
     if (copy.n_sequences) {
         copy.extent[CASES_LETTER('B')] = copy.n_sequences;
     }
-    if (!copy.bound_narrow) copy.bound_narrow = 0x1p-7; /* two roundings of half an ulp each, twice */
-    if (copy.dtype == HONE_F16) copy.bound_narrow /= 8; /* three more bits than bf16, whose bound it is */
+    if (!copy.of_naive) copy.of_naive = 2;
     to->stopped = !to->visit(to->arg, &copy);
 }
 
@@ -87,6 +86,10 @@ static void describe_lengths(const char *what, const int *length, int n, char *n
     }
 }
 
+static int is_tf32(const cases_case *k) {
+    return !strncmp(hone_op_find(k->op)->name, "LINEAR", 6) && k->attr.linear.tf32;
+}
+
 void cases_describe(const cases_case *k, char *name, size_t name_bytes) {
     const hone_op_info *op = hone_op_find(k->op);
     name[0] = 0;
@@ -115,7 +118,7 @@ void cases_describe(const cases_case *k, char *name, size_t name_bytes) {
     if (k->no_list) append(name, name_bytes, " without list");
     if (*k->note) append(name, name_bytes, " (%s)", k->note);
     const hone_dtype type = op->in[0].type == '*' ? k->from : k->dtype;
-    append(name, name_bytes, " %s", hone_dtype_name(type));
+    append(name, name_bytes, " %s", is_tf32(k) ? "tf32" : hone_dtype_name(type));
     if (op->in[0].type == '*') append(name, name_bytes, " to %s", hone_dtype_name(k->to));
 }
 

@@ -1,8 +1,9 @@
 /* attention.cu - softmax(scale q k' + mask) v by sequences of packed rows, and its gradient: entries, and which variant plays.
  *
  *   variant   file                 plays
- *   sm80      attention_short.cuh  bf16, fp16 by tensor cores, K 32, 64, 96, 128: sequences up to 128, in bins
- *             attention_sm80.cuh   longer ones
+ *   sm80      attention_short.cuh  bf16, fp16 by tensor cores, K 32, 64, 96, 128, 256: sequences up to 128, in bins
+ *             attention_sm80.cuh   longer ones, and all of K 128 and 256
+ *             attention_wide.cuh   dk and dv of K 256
  *   simt      attention_simt.cuh   the rest: fp32, other widths and strides, picked queries that have q_pos
  *
  * All take their work from a list (attention_list.h); where none is bound, one thread makes it in the workspace.
@@ -78,7 +79,8 @@ static bool has_fragments(const attention_cut &cut) { return cut.has_fragments; 
     (cut.K == 32   ? fn<T, 32>(__VA_ARGS__)                                                                  \
      : cut.K == 64 ? fn<T, 64>(__VA_ARGS__)                                                                  \
      : cut.K == 96 ? fn<T, 96>(__VA_ARGS__)                                                                  \
-                   : fn<T, 128>(__VA_ARGS__))
+     : cut.K == 128 ? fn<T, 128>(__VA_ARGS__)                                                                \
+                    : fn<T, 256>(__VA_ARGS__))
 template <typename T> static hone_status sm80_fwd(hone_queue *q, const Attention<T> &a, const attention_cut &cut) {
     return BY_WIDTH(attention_sm80_fwd, q, a, cut);
 }

@@ -61,7 +61,7 @@ __device__ __forceinline__ bool keeps(const Drop &d, hone_key query, int j, int 
 /* ---- variants: each plays a forward or a backward on a cut that suits it -------------------------------------*/
 template <typename T> hone_status attention_simt_fwd(hone_queue *q, const Attention<T> &a, const attention_cut &cut);
 template <typename T> hone_status attention_simt_bwd(hone_queue *q, const Attention<T> &a, const attention_cut &cut);
-/* Bins (attention_short.cuh) and tiles (attention_sm80.cuh); K: 32, 64, 96, 128, each an instance file. */
+/* Bins (attention_short.cuh) and tiles (attention_sm80.cuh); K: 32, 64, 96, 128, 256, each an instance file. */
 template <typename T, int K> hone_status attention_sm80_fwd(hone_queue *q, const Attention<T> &a, const attention_cut &cut);
 template <typename T, int K> hone_status attention_sm80_bwd(hone_queue *q, const Attention<T> &a, const attention_cut &cut);
 #endif

@@ -200,7 +200,7 @@ __device__ __forceinline__ void scores(float s[MT][STEP_KEYS<K, MT> / 8][4], con
     for (int m = 0; m < MT; m++)
         for (int n = 0; n < 2 * PAIRS; n++)
             for (int e = 0; e < 4; e++) s[m][n][e] = 0;
-#pragma unroll
+#pragma unroll(K == 96 && MT == 1 ? 3 : K / 16) /* at K 96 in bins all of 6 spill 8 bytes */
     for (int step = 0; step < K / 16; step++) {
         uint32_t a[MT][4];
 #pragma unroll

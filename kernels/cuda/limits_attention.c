@@ -20,7 +20,7 @@ static int has_packs(const hone_tensor *t) {
 
 static int has_fragments(const hone_tensor *q) {
     const int64_t K = q->dim[2];
-    return (K == 32 || K == 64 || K == 96 || K == 128) && has_packs(q) && has_packs(q + 1) &&
+    return (K == 32 || K == 64 || K == 96 || K == 128 || K == 256) && has_packs(q) && has_packs(q + 1) &&
            has_packs(q + 2) && q[5].n_dims == 0;
 }
 
@@ -34,8 +34,8 @@ static attention_cut make_cut(const hone_tensor *q, int with_fragments) {
     cut.H = q->dim[1], cut.G = q[1].dim[1], cut.K = q->dim[2];
     cut.has_fragments = with_fragments;
     cut.bin_rows = with_fragments && cut.K <= WIDEST_BIN_HEAD ? BIN_ROWS : 0;
-    cut.tile_rows = with_fragments ? (cut.K <= 64 ? 256 : 128) : 64;
-    cut.block_rows = cut.tile_rows;
+    cut.tile_rows = !with_fragments ? 64 : cut.K <= 64 ? 256 : cut.K <= 128 ? 128 : 64;
+    cut.block_rows = with_fragments && cut.K > 128 ? 32 : cut.tile_rows; /* attention_wide.cuh */
     const int64_t from = 2 * cut.B + 1; /* sequences, and gaps between them */
     cut.bins_cap = cut.bin_rows ? smaller(cut.B, ((cut.N + cut.M) / UNIT_ROWS + cut.B) / 3 + 1) : 0;
     cut.tiles_cap = pieces(cut.N, cut.tile_rows, from);
@@ -93,7 +93,7 @@ int attention_can(const hone_query *query, char *why, size_t why_bytes) {
 
 /* fp32 parts of dq, one for each of a sequence's first blocks of keys, where sequences may have several. */
 size_t attention_partial_bytes(const attention_cut *cut) {
-    if (!cut->has_fragments || cut->M <= cut->block_rows) return 0;
+    if (!cut->has_fragments || cut->K > 128 || cut->M <= cut->block_rows) return 0;
     const int64_t blocks = smaller(PARTIAL_BLOCKS, (cut->M + cut->block_rows - 1) / cut->block_rows);
     return (size_t)(blocks * cut->N * cut->H * cut->K) * sizeof(float);
 }

@@ -112,6 +112,20 @@ TEST(checkpoints_of_a_divided_optimizer_are_those_of_a_whole_one) {
     arena_free(a);
 }
 
+/* Rank 0 chooses the algorithms of products for all. */
+TEST(two_ranks_on_emulated_gpus_end_in_the_bits_of_one) {
+    arena *a = command_begin();
+    const char *job =
+        tiny_job(a, "job.json", "out",
+                 ",\"train_batch_size\": 8, \"per_device_train_batch_size\": 4, \"reduce_shards\": 2, "
+                 "\"max_steps\": 3, \"device\": \"emu\", \"save_strategy\": \"no\"");
+    const said s = command_run(a, "plan \"%s\" --quiet", job);
+    if (s.code == 2 && strstr(s.err, "there is no libhone_emu.so")) test_skip("%s", s.err);
+    const char *alone = sha_of_ranks(a, 1, job, "");
+    CHECK_STR(sha_of_ranks(a, 2, job, ""), alone);
+    arena_free(a);
+}
+
 TEST(shards_that_do_not_divide_a_step_are_refused) {
     arena *a = command_begin();
     const char *job = tiny_job(a, "job.json", "out", ",\"reduce_shards\": 3");
