@@ -335,6 +335,7 @@ hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
     session_limits limits = training_limits(t->job, t->in, &t->steps, c->n);
     limits.rank = c->rank;
     HONE_TRY(compare_jobs(t, err));
+    HONE_TRY(session_link(t->s, err));
     HONE_TRY(measured_start(t, &limits, from, err));
     HONE_TRY(share_sums(t, err));
     set_groups(t);
