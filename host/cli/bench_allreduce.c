@@ -113,7 +113,7 @@ static hone_status sum_on_device(bench *b, kind k, int64_t n, hone_err *err) {
     int64_t bound[COMM_RANKS_MAX + 1];
     float *node[] = {b->out};
     cut(b, n, bound);
-    if (k == FAST) HONE_TRY(tree_device_sum(b->between, b->out, n, err));
+    if (k == FAST) HONE_TRY(tree_device_sum(b->between, b->out, 0, n, err));
     else {
         HONE_TRY(tree_device_scatter(b->between, node, b->out, bound, err));
         HONE_TRY(tree_device_gather_sums(b->between, b->out, bound, err));

@@ -6,7 +6,8 @@
  *
  * A rank that dies or stops is noticed by those that wait for it: the call fails with HONE_ECOMM and one line that
  * names rank, host, process, and the step and phase in which it was last seen. After a failure only comm_close may
- * follow. A communicator is used by one thread. */
+ * follow. A communicator is used by one thread at a time: while gradients leave beside the backward it is the thread of
+ * share.c, else the run's own. comm_seen and comm_abandon may be called by any. */
 #ifndef RUN_COMM_H
 #define RUN_COMM_H
 #include <stddef.h>
@@ -34,7 +35,6 @@ typedef struct {
 struct comm {
     const comm_way *way;
     int rank, n;
-    uint64_t spent_ns; /* in exchanges so far, mostly in waiting for others */
     int lost; /* the rank whose loss this one has noticed + 1; 0: none */
     int local_rank;      /* on its machine: which of its devices is this rank's */
     uint64_t bytes_sent; /* to other ranks, by exchanges and by sums between devices (tree_device.h) */

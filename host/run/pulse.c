@@ -109,15 +109,6 @@ int pulse_has_ended(pulse *p, int rank) {
     return ended;
 }
 
-hone_status pulse_look_at_all(pulse *p, comm *c, hone_err *err) {
-    for (int r = 0; r < p->n; r++) {
-        if (r == p->rank) continue;
-        HONE_TRY(pulse_look(p, c, r, err));
-        if (pulse_has_ended(p, r)) return pulse_lost(p, c, r, "has died", err);
-    }
-    return HONE_OK;
-}
-
 void pulse_seen(pulse *p, int64_t step, const char *phase) {
     pthread_mutex_lock(&p->lock);
     p->own.step = step;

@@ -20,8 +20,6 @@ void pulse_wait_for_ends(pulse *p, int milliseconds);
 
 /* HONE_ECOMM, as pulse_lost says it, if this rank has given up or shown no sign of life for the limit. */
 hone_status pulse_look(pulse *p, comm *c, int rank, hone_err *err);
-/* All of them; a connection that is closed counts, too. */
-hone_status pulse_look_at_all(pulse *p, comm *c, hone_err *err);
 int pulse_has_ended(pulse *p, int rank); /* its end of the connection is closed */
 /* The line that names a lost rank, or the one that it has lost before; c->lost is set. how: "has died". */
 hone_status pulse_lost(pulse *p, comm *c, int rank, const char *how, hone_err *err);

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "run/inside.h"
-#include "run/own.h"
 #include "base/err.h"
 
 static float *slot_of(const run *r, int s) {
@@ -12,9 +11,9 @@ static float *slot_of(const run *r, int s) {
 /* The sums have a queue of their own, which waits for the gradients and is waited for by the update. */
 static hone_status open_sums(run *r, int linked, hone_err *err) {
     hone_status status = HONE_OK;
-    r->adding = r->queue;
+    r->sums = r->queue;
     if (!linked) return HONE_OK;
-    status = r->table->queue_new(r->device, &r->adding);
+    status = r->table->queue_new(r->device, &r->sums);
     if (!status) status = r->table->event_new(r->device, 0, &r->gradients);
     if (!status) status = r->table->event_new(r->device, 0, &r->summed);
     return status ? hone_fail(err, status, "device %s: making queues and events failed", r->table->name) : HONE_OK;
@@ -25,11 +24,10 @@ hone_status run_share_device(run *r, comm *ranks, const run_sums *how, hone_err 
     r->how = *how;
     HONE_TRY(open_sums(r, how->linked, err));
     const int64_t elements = (int64_t)(r->plan->slot_bytes / sizeof(float));
-    for (int k = 0; k <= ranks->n; k++) r->bound[k] = own_first(elements, k, ranks->n);
     const tree_device_options o = {.ranks = ranks,
                                    .table = r->table,
                                    .device = r->device,
-                                   .queue = r->adding,
+                                   .queue = r->sums,
                                    .linked = how->linked,
                                    .wire = how->wire,
                                    .slab = r->slab[HONE_WIRE],
@@ -42,43 +40,55 @@ hone_status run_share_device(run *r, comm *ranks, const run_sums *how, hone_err 
 void close_sums(run *r) {
     tree_device_free(r->between);
     if (r->queue) (void)r->table->queue_wait(r->queue); /* it waits for what the sums' queue has recorded */
-    if (r->adding && r->adding != r->queue) {
+    if (r->sums && r->sums != r->queue) {
         if (r->gradients) r->table->event_free(r->gradients);
         if (r->summed) r->table->event_free(r->summed);
-        r->table->queue_free(r->adding);
+        r->table->queue_free(r->sums);
     }
 }
 
 /* A rank without a shard adds nothing to a plain sum. */
-static hone_status clear_slot(run *r, hone_err *err) {
+static hone_status clear(run *r, int64_t first, int64_t end, hone_err *err) {
     static const char zeros[1 << 16];
     hone_status status = HONE_OK;
-    for (size_t at = 0; at < r->plan->slot_bytes && !status; at += sizeof zeros) {
-        const size_t left = r->plan->slot_bytes - at;
-        status = r->table->put(r->adding, (char *)slot_of(r, 0) + at, zeros, left < sizeof zeros ? left : sizeof zeros);
-    }
+    const size_t to = (size_t)end * sizeof(float);
+    for (size_t at = (size_t)first * sizeof(float); at < to && !status; at += sizeof zeros)
+        status = r->table->put(r->sums, (char *)slot_of(r, 0) + at, zeros,
+                               to - at < sizeof zeros ? to - at : sizeof zeros);
     return status ? hone_fail(err, status, "device %s: clearing gradients failed", r->table->name) : HONE_OK;
 }
 
-hone_status run_reduce_device(run *r, int n_leaves, int n_nodes, hone_err *err) {
-    float *node[TREE_NODES_MAX];
-    for (int s = 0; s < n_nodes; s++) node[s] = slot_of(r, s);
+static int rounds(const run *r) { return r->how.wire.bf16 && !r->how.plain; }
+
+static void follow(run *r) {
     r->table->event_record(r->queue, r->gradients);
-    r->table->event_wait(r->adding, r->gradients);
-    if (r->how.plain) {
-        if (!n_nodes) HONE_TRY(clear_slot(r, err));
-        HONE_TRY(tree_device_sum(r->between, slot_of(r, 0), r->bound[tree_sum_ranks(r->sum)], err));
-    } else {
-        tree_device_begin(r->between, n_leaves);
-        HONE_TRY(tree_device_scatter(r->between, node, slot_of(r, 0), r->bound, err));
-        HONE_TRY(tree_device_gather_sums(r->between, slot_of(r, 0), r->bound, err));
-    }
-    r->table->event_record(r->adding, r->summed);
-    r->table->event_wait(r->queue, r->summed);
-    return HONE_OK;
+    r->table->event_wait(r->sums, r->gradients);
 }
 
-static int rounds(const run *r) { return r->how.wire.bf16 && !r->how.plain; }
+hone_status sum_bucket_on_device(run *r, int bucket, int n_held, int n_folds, hone_err *err) {
+    const int64_t *cut = r->plan->bucket[bucket].cut, first = cut[0], end = cut[r->plan->n_ranks];
+    float *node[TREE_NODES_MAX];
+    for (int s = 0; s < n_held; s++) node[s] = slot_of(r, s);
+    follow(r);
+    for (int s = n_held - 1; s >= n_held - n_folds; s--)
+        HONE_TRY(tree_device_fold(r->between, node[s - 1], node[s], first, end, rounds(r), err));
+    if (r->how.plain) {
+        if (!n_held) HONE_TRY(clear(r, first, end, err));
+        return tree_device_sum(r->between, slot_of(r, 0), first, end, err);
+    }
+    HONE_TRY(tree_device_scatter(r->between, node, slot_of(r, 0), cut, err));
+    return r->plan->divided ? HONE_OK : tree_device_gather_sums(r->between, slot_of(r, 0), cut, err);
+}
+
+hone_status gather_on_device(run *r, void *x, size_t element_bytes, const int64_t *cut, hone_err *err) {
+    follow(r);
+    return tree_device_gather(r->between, x, element_bytes, cut, err);
+}
+
+void wait_on_device(run *r) {
+    r->table->event_record(r->sums, r->summed);
+    r->table->event_wait(r->queue, r->summed);
+}
 
 hone_status run_fold(run *r, int slot, const int64_t *rows, hone_err *err) {
     for (int s = slot; s < slot + 2 && rounds(r); s++) HONE_TRY(tree_device_round(r->between, r->queue, slot_of(r, s), err));

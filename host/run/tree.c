@@ -133,6 +133,8 @@ void tree_sum_free(tree_sum *t) {
     mem_free(t);
 }
 
+comm *tree_sum_comm(const tree_sum *t) { return t->c; }
+void tree_sum_threads(tree_sum *t, pool *p) { t->p = p; }
 void tree_sum_travel(tree_sum *t, int bf16, int64_t n_exact, int plain) {
     const size_t bytes = (size_t)t->c->n * (PART * 2 + (size_t)n_exact * 2);
     t->bf16 = bf16;
@@ -144,12 +146,18 @@ void tree_sum_travel(tree_sum *t, int bf16, int64_t n_exact, int plain) {
     t->in = mem_new(bytes, "gradients on their way in");
 }
 
-int tree_sum_ranks(const tree_sum *t) { return t->c->n; }
 int tree_sum_leaves(const tree_sum *t) { return t->n_leaves; }
 
 size_t tree_sum_bytes(const tree_sum *t) {
     const size_t halves = t->bf16 ? 2 * (size_t)t->c->n * (PART * 2 + (size_t)t->n_exact * 2) : 0;
     return (size_t)t->most_nodes * PART * sizeof(float) + halves;
+}
+
+/* Blocks of n elements, to the pool's threads or one after another. */
+static void deal(tree_sum *t, int64_t n, void (*fn)(void *arg, int64_t i, int thread), void *arg) {
+    const int64_t n_blocks = (n + BLOCK - 1) / BLOCK;
+    if (t->p) pool_run(t->p, n_blocks, fn, arg);
+    for (int64_t i = 0; i < n_blocks && !t->p; i++) fn(arg, i, 0);
 }
 
 /* ---- what travels as bf16: the first n_exact elements of all as they are, the others in two bytes ----*/
@@ -183,13 +191,13 @@ static void pack(tree_sum *t, char *to, const float *from, int64_t at, int64_t n
     const int64_t exact = exact_of(t, at, n);
     packing p = {(float *)from + exact, to + exact * (int64_t)sizeof(float), n - exact, 1};
     memcpy(to, from, (size_t)exact * sizeof(float));
-    pool_run(t->p, (p.n + BLOCK - 1) / BLOCK, pack_block, &p);
+    deal(t, p.n, pack_block, &p);
 }
 static void unpack(tree_sum *t, float *to, const char *from, int64_t at, int64_t n) {
     const int64_t exact = exact_of(t, at, n);
     packing p = {to + exact, (char *)from + exact * (int64_t)sizeof(float), n - exact, 0};
     memcpy(to, from, (size_t)exact * sizeof(float));
-    pool_run(t->p, (p.n + BLOCK - 1) / BLOCK, pack_block, &p);
+    deal(t, p.n, pack_block, &p);
 }
 
 /* ---- adding ----*/
@@ -214,9 +222,9 @@ static void add_block(void *arg, int64_t i, int thread) {
     for (int64_t e = first; e < end; e++) a->to[e] += a->from[e];
 }
 
-static void add(tree_sum *t, float *to, float *from, int64_t at, int64_t n) {
+void tree_sum_add(tree_sum *t, float *to, float *from, int64_t at, int64_t n) {
     addition a = {to, from, n, t->plain ? n : exact_of(t, at, n)};
-    pool_run(t->p, (n + BLOCK - 1) / BLOCK, add_block, &a);
+    deal(t, n, add_block, &a);
 }
 
 /* The node's value, of elements at .. at + n, in the place of its leftmost received part. */
@@ -225,12 +233,12 @@ static float *evaluate(tree_sum *t, tree_node node, int64_t at, int64_t n) {
         if (t->node[i].at.first == node.first && t->node[i].at.n == node.n) return t->node[i].part;
     const int k = tree_left_leaves(node.n);
     float *to = evaluate(t, (tree_node){node.first, k}, at, n);
-    add(t, to, evaluate(t, (tree_node){node.first + k, node.n - k}, at, n), at, n);
+    tree_sum_add(t, to, evaluate(t, (tree_node){node.first + k, node.n - k}, at, n), at, n);
     return to;
 }
 
 static float *evaluate_plainly(tree_sum *t, int64_t at, int64_t n) {
-    for (int i = 1; i < t->n_nodes; i++) add(t, t->node[0].part, t->node[i].part, at, n);
+    for (int i = 1; i < t->n_nodes; i++) tree_sum_add(t, t->node[0].part, t->node[i].part, at, n);
     return t->node[0].part;
 }
 

@@ -43,14 +43,19 @@ void tree_sum_free(tree_sum *t);          /* NULL is fine */
 size_t tree_sum_bytes(const tree_sum *t); /* of its buffers */
 /* The step at hand has so many shards (the last one of an epoch may have fewer). */
 void tree_sum_begin(tree_sum *t, int n_leaves);
-int tree_sum_ranks(const tree_sum *t);
+comm *tree_sum_comm(const tree_sum *t);
 int tree_sum_leaves(const tree_sum *t); /* of the step at hand */
+/* Who adds from here on: the pool's threads, or (NULL) the calling thread alone, while the pool is another's. */
+void tree_sum_threads(tree_sum *t, pool *p);
 
 /* Add up: node[i] is the value [bound[n_ranks]] of this rank's i-th maximal node; bound[r] .. bound[r + 1] are the
  * elements that rank r adds. Afterwards out[bound[rank] .. bound[rank + 1]] holds this rank's part of the root's value;
  * out may be node[0]. node is read only. */
 hone_status tree_sum_scatter(tree_sum *t, const float *const *node, float *out, const int64_t *bound,
                              hone_err *err);
+/* An edge of the tree that no message crosses: to += from, elements at .. at + n of two values. Where gradients travel as
+ * bf16 both are rounded first. */
+void tree_sum_add(tree_sum *t, float *to, float *from, int64_t at, int64_t n);
 /* Everybody's parts for everybody. element_bytes: of x's elements. */
 hone_status tree_sum_gather(tree_sum *t, void *x, size_t element_bytes, const int64_t *bound, hone_err *err);
 /* The same of what tree_sum_scatter left: in the type in which sums travel. */

@@ -170,10 +170,20 @@ static hone_status round_part(tree_device *t, float *x, int64_t n, hone_err *err
     return round_on(t, t->o.queue, x, n, err);
 }
 
-hone_status tree_device_round(tree_device *t, hone_queue *queue, float *x, hone_err *err) {
-    for (int64_t at = t->o.n_exact; at < t->o.n_elements; at += t->part)
-        HONE_TRY(round_on(t, queue, x + at, t->o.n_elements - at < t->part ? t->o.n_elements - at : t->part, err));
+static hone_status round_range(tree_device *t, hone_queue *queue, float *x, int64_t first, int64_t end, hone_err *err) {
+    for (int64_t at = first > t->o.n_exact ? first : t->o.n_exact; at < end; at += t->part)
+        HONE_TRY(round_on(t, queue, x + at, end - at < t->part ? end - at : t->part, err));
     return HONE_OK;
+}
+
+hone_status tree_device_round(tree_device *t, hone_queue *queue, float *x, hone_err *err) {
+    return round_range(t, queue, x, 0, t->o.n_elements, err);
+}
+
+hone_status tree_device_fold(tree_device *t, float *to, float *from, int64_t first, int64_t end, int rounds, hone_err *err) {
+    if (rounds) HONE_TRY(round_range(t, t->o.queue, to, first, end, err));
+    if (rounds) HONE_TRY(round_range(t, t->o.queue, from, first, end, err));
+    return add(t, to + first, from + first, end - first, err);
 }
 
 /* ---- messages ----*/
@@ -391,12 +401,11 @@ static hone_status library_sum(tree_device *t, void *x, int64_t n, hone_dtype dt
     return settle(t, err);
 }
 
-hone_status tree_device_sum(tree_device *t, float *x, int64_t all, hone_err *err) {
-    const int64_t exact = t->o.wire.bf16 ? clamp(t->o.n_exact, 0, all) : all,
-                  most = t->part * t->o.ranks->n;
-    HONE_TRY(library_sum(t, x, exact, HONE_F32, err));
-    for (int64_t at = exact; at < all; at += most) {
-        const int64_t n = clamp(all - at, 0, most);
+hone_status tree_device_sum(tree_device *t, float *x, int64_t first, int64_t end, hone_err *err) {
+    const int64_t exact = t->o.wire.bf16 ? clamp(t->o.n_exact, first, end) : end, most = t->part * t->o.ranks->n;
+    HONE_TRY(library_sum(t, x + first, exact - first, HONE_F32, err));
+    for (int64_t at = exact; at < end; at += most) {
+        const int64_t n = clamp(end - at, 0, most);
         HONE_TRY(to_wire(t, t->wire.out, x + at, n, err));
         HONE_TRY(library_sum(t, t->wire.out, n, HONE_BF16, err));
         HONE_TRY(from_wire(t, x + at, t->wire.out, n, err));

@@ -44,8 +44,10 @@ void tree_device_begin(tree_device *t, int n_leaves);
 hone_status tree_device_scatter(tree_device *t, float *const *node, float *out, const int64_t *bound, hone_err *err);
 hone_status tree_device_gather(tree_device *t, void *x, size_t element_bytes, const int64_t *bound, hone_err *err);
 hone_status tree_device_gather_sums(tree_device *t, float *x, const int64_t *bound, hone_err *err);
-/* "fast": the library's sum of x[n], in its order. */
-hone_status tree_device_sum(tree_device *t, float *x, int64_t n, hone_err *err);
+/* "fast": the library's sum of elements first .. end, in its order. */
+hone_status tree_device_sum(tree_device *t, float *x, int64_t first, int64_t end, hone_err *err);
+/* As tree_sum_add, of elements first .. end; rounds: both are rounded to bf16 before. */
+hone_status tree_device_fold(tree_device *t, float *to, float *from, int64_t first, int64_t end, int rounds, hone_err *err);
 
 /* An edge of the tree that no message crosses: x's elements beyond n_exact are rounded to bf16, on a queue that the sums
  * are ordered with (they use the same place on the wire). */

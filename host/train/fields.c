@@ -104,8 +104,9 @@ C("run", "reduce_dtype", "", reduce_dtype, "fp32", "fp32 bf16", "What gradients 
 LATER("run", "attention", "", "the cpu device has one attention"),
 T("run", "preempt_notice", "", preempt_notice, "", "file:PATH or command:WORDS: that the file is there, or the command succeeds, counts as SIGTERM."),
 LATER("run", "cross_documents", "", "for text generation"),
-LATER("run", "zero_stage", "z zero_optimization", "every rank holds the whole optimizer"),
-LATER("run", "ddp_bucket_cap_mb", "", "gradients are exchanged at the end of a step"),
+I("run", "zero_stage", "z", zero_stage, "0", 0, 1, "", "1: the optimizer's state is divided among the ranks (ZeRO-1); the bits are the same."),
+LATER("run", "zero_optimization", "", "use zero_stage"),
+RO("run", "ddp_bucket_cap_mb", "", ddp_bucket_cap_mb, "25", 0, 1e6, "MB", "Several ranks: gradients leave in pieces of about this size while the backward goes on; the bits do not depend on it."),
 I("run", "ddp_timeout", "dist_timeout", ddp_timeout, "300", 1, 1e6, "seconds", "How long a rank may show no sign of life before the others give it up."),
 LATER("run", "average_tokens_across_devices", "", "one device"),
 

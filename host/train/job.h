@@ -93,7 +93,8 @@ typedef struct {
     double num_train_epochs;
     int64_t max_steps;
     int dataloader_drop_last;
-    int64_t reduce, reduce_shards, reduce_dtype, ddp_timeout;
+    int64_t reduce, reduce_shards, reduce_dtype, ddp_timeout, zero_stage;
+    double ddp_bucket_cap_mb;
     /* optimizer */
     double learning_rate, warmup_steps, warmup_ratio, weight_decay, adam_beta1, adam_beta2, adam_epsilon,
         max_grad_norm;

@@ -24,6 +24,7 @@ typedef struct {
     hone_plan *plan;
     run *run;
     comm *comm;               /* the ranks that evaluate and train together; of one process: comm_alone */
+    int linked;               /* their devices add by themselves (session_link) */
     run_sums sums;            /* how they add gradients */
     batch *batch;
     int64_t *rows, *played;   /* the batch's count by row space, and what is played */
@@ -44,15 +45,17 @@ typedef struct {
     int64_t tokens_max, seqs_max;
     const double *class_weight; /* [n_outputs] or NULL */
     int n_slots;                /* gradients held at once; 0: 1 */
+    int n_ranks, rank;          /* that train together; 0, 0: one */
     int n_shards;               /* most of a step, of all ranks */
     int recompute;              /* 0: the job's gradient_checkpointing, else 1 + level */
 } session_limits;
-/* s->sums, before training starts: all ranks together (session_start is each one's own). */
-hone_status session_sums(session *s, const session_limits *limits, hone_err *err);
 /* s->plan (instead of an earlier one); no device is needed. */
 hone_status session_plan_only(session *s, const session_limits *limits, hone_err *err);
 hone_status session_start(session *s, const session_limits *limits, hone_err *err);
 
+/* All ranks together, before their session_start: do their devices add gradients themselves (all can), or does the host, which
+ * is said? s->linked. */
+hone_status session_link(session *s, hone_err *err);
 /* s->table of the job's device, which session_start opens. */
 hone_status session_device(session *s, hone_err *err);
 

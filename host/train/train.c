@@ -244,6 +244,7 @@ static int slots_of(int64_t n_shards, int n_ranks, int is_plain) {
 
 session_limits training_limits(const job *j, const inputs *in, const steps *st, int n_ranks) {
     session_limits l = {.training = 1,
+                        .n_ranks = n_ranks,
                         .n_slots = slots_of(st->accumulation, n_ranks, j->reduce == REDUCE_FAST),
                         .n_shards = (int)st->accumulation,
                         .tokens_max = st->tokens_max,
@@ -331,9 +332,10 @@ hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
     t->rate = schedule_of(t->job, t->steps.total);
     HONE_TRY(check_schedule(t, err));
     HONE_TRY(choose_best_metric(t, err));
-    const session_limits limits = training_limits(t->job, t->in, &t->steps, c->n);
+    session_limits limits = training_limits(t->job, t->in, &t->steps, c->n);
+    limits.rank = c->rank;
     HONE_TRY(compare_jobs(t, err));
-    HONE_TRY(session_sums(t->s, &limits, err));
+    HONE_TRY(session_link(t->s, err));
     HONE_TRY(measured_start(t, &limits, from, err));
     HONE_TRY(share_sums(t, err));
     set_groups(t);
@@ -349,12 +351,13 @@ hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
              pool_threads(t->s->pool), (double)hone_plan_device_bytes(t->s->plan) / (1 << 20));
     if (saves_at_all(t) && t->job->save_in_background)
         log_note("%.1f MiB hold a copy of each checkpoint while it is written",
-                 (double)saver_copy_bytes(t->s->plan, t->job, c->rank, c->n) / (1 << 20));
+                 (double)saver_copy_bytes(t->s->plan, t->job) / (1 << 20));
     if (c->n > 1)
-        log_note("%d ranks by %s%s%s; %lld shards a step, %.1f MiB for sums over ranks", c->n, c->way->name,
-                 t->s->sums.linked ? ", their devices by " : "", t->s->sums.linked ? t->s->table->comm->name : "",
-                 (long long)t->shards.n,
-                 (double)(t->s->sums.linked ? t->s->plan->slab_bytes[HONE_WIRE] : tree_sum_bytes(t->sum)) / (1 << 20));
+        log_note("%d ranks by %s%s%s; %lld shards a step, %d buckets, %.1f MiB for sums over ranks%s", c->n,
+                 c->way->name, t->s->sums.linked ? ", their devices by " : "",
+                 t->s->sums.linked ? t->s->table->comm->name : "", (long long)t->shards.n, t->s->plan->n_buckets,
+                 (double)(t->s->sums.linked ? t->s->plan->slab_bytes[HONE_WIRE] : tree_sum_bytes(t->sum)) / (1 << 20),
+                 t->s->plan->divided ? "; the optimizer is divided" : "");
     return c->rank || !t->folder ? HONE_OK : write_job(t, err);
 }
 

@@ -190,10 +190,10 @@ typedef struct {
     hone_status (*graph_launch)(hone_queue *queue, hone_exec *graph);
     void (*graph_free)(hone_exec *graph);
 
-    const hone_comm_v1 *comm; /* between devices; NULL: bytes travel through the host */
     /* A name on a profiler's timeline, from here to the call with name NULL that belongs to it: ranges nest, and are of the
      * host's time. NULL: the device has no profiler. */
     void (*range)(const char *name);
+    const hone_comm_v1 *comm; /* between devices; NULL: bytes travel through the host */
 
     /* The ops, by number; NULL: absent. */
     hone_status (*op[HONE_N_OPS])(hone_queue *queue, const hone_call *call);

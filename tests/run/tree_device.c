@@ -76,7 +76,7 @@ static hone_status sum_on_devices(gpu *g, comm *c, const device_case *k, float *
     for (int r = 0; r <= c->n; r++) bound[r] = r < c->n ? (int64_t)ELEMENTS * r / c->n / 64 * 64 : ELEMENTS;
     const uint64_t before = c->bytes_sent;
     tree_device_begin(g->sum, k->leaves);
-    if (k->fast) HONE_TRY(tree_device_sum(g->sum, value[0], ELEMENTS, err));
+    if (k->fast) HONE_TRY(tree_device_sum(g->sum, value[0], 0, ELEMENTS, err));
     else HONE_TRY(tree_device_scatter(g->sum, value, value[0], bound, err));
     if (!k->fast) HONE_TRY(tree_device_gather_sums(g->sum, value[0], bound, err));
     HONE_TRY(tree_device_wait(g->sum, g->queue, err));
