@@ -21,7 +21,11 @@ hone_status folder_make(const char *path, hone_err *err) {
         if (path[i] != '/' && path[i] != 0) continue;
         memcpy(part, path, i);
         part[i] = 0;
-        if (mkdir(part, 0777) == 0 || (errno == EEXIST && file_is_folder(part))) continue;
+        if (mkdir(part, 0777) == 0) {
+            HONE_TRY(folder_sync_parent(part, err)); /* what is saved in it must not go with its name */
+            continue;
+        }
+        if (errno == EEXIST && file_is_folder(part)) continue;
         if (errno == EISDIR) continue; /* "/" on some systems */
         if (errno == EEXIST || errno == ENOTDIR)
             return hone_fail(err, HONE_ESTORAGE, "%s: %s is a file; expected a folder, or nothing", path,

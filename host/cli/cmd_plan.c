@@ -21,6 +21,7 @@
 const option plan_flags[] = {
     {"steps", 1, "Print every step of the plan."},
     {"tokens", 0, "N: plan for batches of up to N tokens instead of reading the data."},
+    {"ranks", 0, "N: plan for rank 0 of N (default 1)."},
     {"seqs", 0, "N: sequences of such a batch (default tokens / 16)."},
     {"gpu", 0, "NAME: predict the time of a step on this GPU (configs/devices)."},
     {"gpus", 0, "N[,N...]: predict it for so many of them, 1 to 1,024 (default 1)."},
@@ -133,16 +134,18 @@ hone_status cmd_plan(const args *a, hone_err *err) {
     scale_question q = {0};
     char gpu[64] = "", network[96] = "";
     const int predicts = args_value(a, "gpu") || args_value(a, "gpus");
+    int64_t ranks;
     job *j;
     text out = {0};
     HONE_TRY(args_words(a, 1, 1, "hone plan JOB.json", err));
     HONE_TRY(args_integer(a, "tokens", 1, 1 << 28, 0, &q.tokens, err));
     HONE_TRY(args_integer(a, "seqs", 1, 1 << 24, q.tokens > 16 ? q.tokens / 16 : 1, &q.seqs, err));
+    HONE_TRY(args_integer(a, "ranks", 1, COMM_RANKS_MAX, 1, &ranks, err));
     if (predicts) HONE_TRY(read_question(&q, gpu, network, a, err));
     HONE_TRY(job_of_args(&j, a, a->word[0], err));
     if (predicts && !a->device) j->device = "cuda";
     pool *p = pool_new((int)j->threads);
-    hone_status status = plan_job(j, p, q.tokens, q.seqs, args_value(a, "steps") != NULL, a->json, &out, err);
+    hone_status status = plan_job(j, p, q.tokens, q.seqs, (int)ranks, args_value(a, "steps") != NULL, a->json, &out, err);
     if (!status && predicts) status = add_prediction(j, p, &q, a->json, &out, err);
     if (!status) stdout_add(out.p, out.n);
     text_free(&out);

@@ -104,7 +104,9 @@ static void print_json(const session *s, const beside *b, text *out) {
     text_str(out, "},\"rows\":{");
     for (int i = 1; i <= p->n_spaces; i++)
         text_printf(out, "%s\"%s\":%lld", i > 1 ? "," : "", p->space[i].name, (long long)p->space[i].cap);
-    text_printf(out, "},\"gradient_slots\":%d,\"steps\":{\"micro\":%d,\"fold\":%d,\"update\":%d,\"eval\":%d}",
+    text_printf(out, "},\"ranks\":%d,\"buckets\":%d,\"divided\":%s", p->n_ranks, p->n_buckets,
+                p->divided ? "true" : "false");
+    text_printf(out, ",\"gradient_slots\":%d,\"steps\":{\"micro\":%d,\"fold\":%d,\"update\":%d,\"eval\":%d}",
                 p->n_slots, p->program[HONE_MICRO].n_steps, p->program[HONE_FOLD].n_steps,
                 p->program[HONE_UPDATE_WEIGHTS].n_steps, p->program[HONE_EVAL].n_steps);
     int64_t n = 0;
@@ -131,7 +133,7 @@ static hone_status open_plan(session **out, const job *j, pool *p, int64_t token
     inputs *in = NULL;
     steps st = {0};
     step_shards shards;
-    session_limits l = {.training = 1, .tokens_max = tokens, .seqs_max = seqs};
+    session_limits l = {.training = 1, .tokens_max = tokens, .seqs_max = seqs, .n_ranks = n_ranks};
     HONE_TRY(steps_shards(&shards, j, n_ranks, 0, err));
     hone_status status = session_open(&s, j, j->model_name_or_path, j->tokenizer_name, p, err);
     if (!status && !tokens) status = open_data(&in, &st, s, shards, err);
@@ -139,7 +141,7 @@ static hone_status open_plan(session **out, const job *j, pool *p, int64_t token
         l = training_limits(j, in, &st, n_ranks < COMM_RANKS_MAX ? n_ranks : COMM_RANKS_MAX);
     if (!status) status = plan_levels(s, l, b, err);
     b->facts = (plan_facts){.shards = shards.n, .tokens = (double)tokens, .seqs = (double)seqs};
-    if (!status && j->save_strategy != STRATEGY_NO) b->copy_bytes = saver_copy_bytes(s->plan, j, 0, 1);
+    if (!status && j->save_strategy != STRATEGY_NO) b->copy_bytes = saver_copy_bytes(s->plan, j);
     if (!status && in) walk_epoch(s, &st, in->train, b);
     steps_deinit(&st);
     inputs_close(in);
@@ -156,11 +158,11 @@ hone_status plan_of_job(session **out, plan_facts *facts, const job *j, pool *p,
     return HONE_OK;
 }
 
-hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json,
-                     text *out, hone_err *err) {
+hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int n_ranks, int with_steps,
+                     int as_json, text *out, hone_err *err) {
     session *s;
     beside b = {0};
-    HONE_TRY(open_plan(&s, j, p, tokens, seqs, 1, &b, err));
+    HONE_TRY(open_plan(&s, j, p, tokens, seqs, n_ranks, &b, err));
     if (as_json) print_json(s, &b, out);
     else {
         plan_print_bytes(s->plan, out);

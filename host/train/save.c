@@ -209,7 +209,18 @@ static hone_status write_last_model(training *t, hone_err *err) {
     return status;
 }
 
-static hone_status write_final(training *t, hone_err *err) {
+hone_status rank_0_reads(training *t, const comm *c, hone_status (*read)(void *arg, hone_err *err), void *arg,
+                         hone_err *err) {
+    if (c->rank) return run_answer(t->s->run, 0, err);
+    run_asks(t->s->run);
+    const hone_status status = read(arg, err);
+    if (status == HONE_ECOMM) return status; /* nobody answers any more */
+    HONE_TRY(run_asks_no_more(t->s->run, status ? NULL : err));
+    return status;
+}
+
+static hone_status write_final(void *arg, hone_err *err) {
+    training *t = arg;
     text trainer = {0};
     print_trainer_state(t, &trainer);
     hone_status status = write_text(t->folder, "trainer_state.json", &trainer, err);
@@ -223,11 +234,9 @@ static hone_status write_final(training *t, hone_err *err) {
 hone_status save_final(training *t, hone_err *err) {
     comm *all = t->s->comm;
     comm_seen(all, t->step, "writing the model folder");
-    if (all->rank == 0) {
-        t->s->comm = comm_alone(); /* the probe is this rank's business */
-        const hone_status status = write_final(t, err);
-        t->s->comm = all;
-        HONE_TRY(status);
-    }
+    t->s->comm = comm_alone(); /* the probe is this rank's business */
+    const hone_status status = rank_0_reads(t, all, write_final, t, err);
+    t->s->comm = all;
+    HONE_TRY(status);
     return comm_barrier(all, err);
 }

@@ -86,10 +86,10 @@ typedef struct {
 hone_status plan_of_job(session **out, plan_facts *facts, const job *j, pool *p, int64_t tokens, int64_t seqs,
                         int n_ranks, hone_err *err);
 
-/* The plan of a job as text (or one JSON object), for batches of its data, or of so many tokens if tokens is
- * not 0. */
-hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json,
-                     text *out, hone_err *err);
+/* The plan of a job (of rank 0 of n_ranks) as text or one JSON object, for batches of its data, or of so many tokens if
+ * tokens is not 0. */
+hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int n_ranks, int with_steps,
+                     int as_json, text *out, hone_err *err);
 
 /* train.c: from the session on to the first step, from a checkpoint or (NULL) the beginning; and all given back. */
 hone_status training_start(training *t, const checkpoint *from, hone_err *err);
@@ -124,6 +124,9 @@ void content_fill(checkpoint_content *c, training *t);      /* c->a is there, th
 hone_status content_write(const checkpoint_content *c, const char *folder, params_get *get, void *from, hone_err *err);
 void content_free(checkpoint_content *c);
 hone_status save_final(training *t, hone_err *err);
+/* Rank 0 of c reads weights (run_get_param); of a divided optimizer it asks the others for their parts, who answer. */
+hone_status rank_0_reads(training *t, const comm *c, hone_status (*read)(void *arg, hone_err *err), void *arg,
+                         hone_err *err);
 void print_facts(const training *t, text *out);
 
 /* measured.c: session_start, the ranks and a resumed run with one memory of what the device measured (memo.h); a warning

@@ -28,6 +28,8 @@ typedef struct {
     int cudnn_version;       /* 91900: cuDNN 9.19.0; 0: the machine has none */
     int cudnn_knows_nothing; /* 1: no engine plays any graph */
     int n_cudnn;             /* counted: plans executed */
+    /* NCCL */
+    int nccl_version; /* 22800: 2.28 */
 } cuemu_state;
 
 #ifdef __cplusplus

@@ -5,6 +5,9 @@
 
 typedef struct {
     const char *from; /* calls count from the mkdir or open of a path that holds this; NULL: never */
+    int counts_all;   /* every call from the start on, not only from that one */
+    int memory;       /* requests for memory count, nothing else */
+    int reading;      /* opens, reads, mappings count, nothing else */
     int fail_at;      /* the number of the call that fails, from 1; 0: none */
     int every_write;  /* of the writes, hundreds of which are alike, each so-manieth counts; 1: all */
     int for_ever;     /* and every later one */
