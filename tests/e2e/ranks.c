@@ -150,6 +150,34 @@ TEST(a_signal_to_the_launcher_saves_one_step_of_all_ranks) {
     arena_free(a);
 }
 
+TEST(a_signal_while_checkpoints_are_written_waits_for_them) {
+    arena *a = command_begin();
+    const char *job = tiny_job(a, "job.json", "out",
+                               arena_print(a,
+                                           "%s,\"max_steps\": 3000, \"logging_steps\": 5, \"save_strategy\": "
+                                           "\"steps\", \"save_steps\": 1, \"save_total_limit\": 2, "
+                                           "\"resume_from_checkpoint\": true",
+                                           cut));
+    for (int i = 0; i < 3; i++) {
+        const pid_t pid = command_start(a, "launch -n 2 train \"%s\"", job);
+        wait_for_step(a);
+        usleep((useconds_t)(7000 * i));
+        CHECK(!kill(pid, SIGTERM));
+        CHECK_INT(command_wait(pid), 75);
+        long long step = -1;
+        const char *line = strstr(file_text(a, here(a, "started-err")), "error: preempted: saved step ");
+        CHECK(line && sscanf(line, "error: preempted: saved step %lld", &step) == 1);
+        const json *run = command_json(a, "inspect \"%s\" --json", here(a, "out"));
+        CHECK_INT(number_of(run, "global_step"), step);
+        const said s = command_expect(a, 0, "verify \"%s\"", here(a, "out"));
+        CHECK(strstr(s.out, arena_print(a, "checkpoint-%lld: ", step)));
+        CHECK(strstr(file_text(a, path_join(a, here(a, "out"), "log.jsonl")),
+                     arena_print(a, "{\"step\":%lld,\"saved\":", step)));
+        CHECK_OK(folder_remove(here(a, "out"), err));
+    }
+    arena_free(a);
+}
+
 static int parent_of(const char *pid) {
     char path[300], line[512] = "";
     int parent = 0;
