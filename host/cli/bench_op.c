@@ -326,7 +326,7 @@ hone_status bench_op(const args *a, hone_err *err) {
     }
     if (!b.family) {
         const char *near = nearest_word(b.name, names, 2 * N_FAMILIES + 1);
-        hone_fail(err, HONE_EUSAGE, "hone bench: \"%.64s\", expected step or a family of ops", b.name);
+        hone_fail(err, HONE_EUSAGE, "hone bench: \"%.64s\", expected step, allreduce or a family of ops", b.name);
         return hone_hint(err,
                          near ? "nearest: %s"
                               : "embed norm linear act attention gather softmax loss reduce optim convert%s",

@@ -23,6 +23,8 @@ typedef struct {
     int gelu_is_erf;
     int has_no_bias, has_no_bgradb; /* 1: it refuses these epilogues */
     int n_products;                 /* counted: products given to it */
+    /* NCCL */
+    int nccl_version; /* 22800: 2.28 */
 } cuemu_state;
 
 #ifdef __cplusplus

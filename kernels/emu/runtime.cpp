@@ -61,6 +61,7 @@ extern "C" __attribute__((visibility("default"))) cuemu_state *cuemu_control(voi
         s.major = 9;
         s.memory_bytes = (long long)4 << 30;
         s.n_algorithms = 1;
+        s.nccl_version = 22800;
         return s;
     }();
     return &state;

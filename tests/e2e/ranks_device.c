@@ -41,6 +41,15 @@ TEST(one_to_four_ranks_end_in_the_same_bits_with_gradients_as_bf16) {
     same_bits(",\"reduce_dtype\": \"bf16\", \"bf16\": true", "--device cpu");
 }
 
+/* Small buckets, so that several leave between the graphs of one backward. */
+TEST(emulated_gpus_with_a_divided_optimizer_end_in_the_same_bits) {
+    arena *a = command_begin();
+    const char *job = job_of(a, ",\"ddp_bucket_cap_mb\": 0.02, \"bf16\": true"), *alone = sha_of(a, 1, job, "--device emu");
+    for (int n = 2; n <= 3; n++) CHECK_STR(sha_of(a, n, job, "--device emu --zero_stage 1"), alone);
+    CHECK_STR(sha_of(a, 2, job, "--device emu --zero_stage 1 --graphs false"), alone);
+    arena_free(a);
+}
+
 /* The sums lie between graphs. */
 TEST(graphs_and_sums_of_emulated_gpus_have_the_bits_of_calls) {
     arena *a = command_begin();

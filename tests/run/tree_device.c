@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/host.h"
+#include "emu/control.h"
 #include "forked.h"
 #include "run/tree_device.h"
 #include "shards.h"
@@ -75,7 +76,7 @@ static hone_status sum_on_devices(gpu *g, comm *c, const device_case *k, float *
     for (int r = 0; r <= c->n; r++) bound[r] = r < c->n ? (int64_t)ELEMENTS * r / c->n / 64 * 64 : ELEMENTS;
     const uint64_t before = c->bytes_sent;
     tree_device_begin(g->sum, k->leaves);
-    if (k->fast) HONE_TRY(tree_device_sum(g->sum, value[0], err));
+    if (k->fast) HONE_TRY(tree_device_sum(g->sum, value[0], 0, ELEMENTS, err));
     else HONE_TRY(tree_device_scatter(g->sum, value, value[0], bound, err));
     if (!k->fast) HONE_TRY(tree_device_gather_sums(g->sum, value[0], bound, err));
     HONE_TRY(tree_device_wait(g->sum, g->queue, err));
@@ -224,6 +225,19 @@ static hone_status impatient(comm *c, void *arg, hone_err *err) {
 }
 
 TEST(a_call_between_devices_waits_until_the_one_before_is_under_way) { forked_all_end_well(2, impatient, NULL); }
+
+TEST(an_old_library_is_refused_by_its_version) {
+    hone_err err = {0};
+    const hone_device_v1 *table = device_load("emu", &err);
+    CHECK(table && table->comm);
+    cuemu_state *(*const control)(void) = (cuemu_state *(*)(void))(uintptr_t)device_symbol(table, "cuemu_control");
+    CHECK(control);
+    control()->nccl_version = 21703;
+    CHECK_INT(table->comm->ready(&err), HONE_EUSAGE);
+    CHECK_STR(err.text, "emu: NCCL has version 21703; expected 21800 (2.18) or later");
+    control()->nccl_version = 21800;
+    CHECK_INT(table->comm->ready(&err), HONE_OK);
+}
 
 /* ---- the wire ---- */
 
