@@ -118,6 +118,17 @@ hone_status folder_sync_parent(const char *path, hone_err *err) {
     return folder_sync(!slash ? "." : n == 0 ? "/" : parent, err);
 }
 
+hone_status folder_exchange(const char *one, const char *other, hone_err *err) {
+    HONE_TRY(folder_sync(one, err));
+    if (renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE)) {
+        if (errno != EINVAL && errno != ENOSYS)
+            return file_fail(other, "renaming to it", errno, HONE_ESTORAGE, err);
+        HONE_TRY(folder_remove(other, err)); /* a file system that cannot: for a moment there is neither */
+        return folder_publish(one, other, err);
+    }
+    return folder_sync_parent(other, err);
+}
+
 hone_status folder_publish(const char *from, const char *to, hone_err *err) {
     HONE_TRY(folder_sync(from, err));
     int failed = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);

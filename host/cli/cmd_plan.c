@@ -29,9 +29,6 @@ const option plan_flags[] = {
     {"links", 0, "ring|halving: how their sums travel (default: the faster)."},
     {"price", 0, "DOLLARS: of a GPU for an hour."},
     {"jitter", 0, "X: GPUs vary from step to step, each taking 1 + X e times as long (default " JITTER ")."},
-    {"bucket_mb", 0, "MB: gradients leave in pieces of about so much (default 25)."},
-    {"wire", 0, "fp32|bf16: what gradients travel as (default fp32)."},
-    {"zero", 0, "0|1: 1 divides the optimizer's state (default 0)."},
     {"strict", 0, "BOOL: false makes unknown job fields warnings (default true)."},
 };
 const int n_plan_flags = sizeof plan_flags / sizeof *plan_flags;
@@ -89,10 +86,8 @@ static hone_status read_links(scale_question *q, char shown[96], const args *a, 
 }
 
 static hone_status read_question(scale_question *q, char gpu[64], char network[96], const args *a,
-                                 hone_err *err) {
+                                 const job *j, hone_err *err) {
     const char *name = args_value(a, "gpu");
-    double megabytes;
-    int bf16;
     gpu_figures g;
     if (!name) return hone_fail(err, HONE_EUSAGE, "--gpus without --gpu, expected which (configs/devices)");
     HONE_TRY(gpu_read(&g, name, err));
@@ -108,11 +103,9 @@ static hone_status read_question(scale_question *q, char gpu[64], char network[9
     HONE_TRY(read_links(q, network, a, err));
     HONE_TRY(read_number(&q->price, a, "price", 0, 1e6, 0, err));
     HONE_TRY(read_number(&q->jitter, a, "jitter", 0, 1, 0.01, err));
-    HONE_TRY(read_number(&megabytes, a, "bucket_mb", 0.001, 1e6, 25, err));
-    HONE_TRY(read_choice(&bf16, a, "wire", "fp32", "bf16", err));
-    HONE_TRY(read_choice(&q->zero, a, "zero", "0", "1", err));
-    q->bucket_bytes = megabytes * 1e6;
-    q->wire_bytes = bf16 ? 2 : 4;
+    q->zero = (int)j->zero_stage;
+    q->bucket_bytes = j->ddp_bucket_cap_mb * 1e6;
+    q->wire_bytes = j->reduce_dtype == REDUCE_BF16 ? 2 : 4;
     return HONE_OK;
 }
 
@@ -141,11 +134,11 @@ hone_status cmd_plan(const args *a, hone_err *err) {
     HONE_TRY(args_integer(a, "tokens", 1, 1 << 28, 0, &q.tokens, err));
     HONE_TRY(args_integer(a, "seqs", 1, 1 << 24, q.tokens > 16 ? q.tokens / 16 : 1, &q.seqs, err));
     HONE_TRY(args_integer(a, "ranks", 1, COMM_RANKS_MAX, 1, &ranks, err));
-    if (predicts) HONE_TRY(read_question(&q, gpu, network, a, err));
     HONE_TRY(job_of_args(&j, a, a->word[0], err));
     if (predicts && !a->device) j->device = "cuda";
     pool *p = pool_new((int)j->threads);
-    hone_status status = plan_job(j, p, q.tokens, q.seqs, (int)ranks, args_value(a, "steps") != NULL, a->json, &out, err);
+    hone_status status = predicts ? read_question(&q, gpu, network, a, j, err) : HONE_OK;
+    if (!status) status = plan_job(j, p, q.tokens, q.seqs, (int)ranks, args_value(a, "steps") != NULL, a->json, &out, err);
     if (!status && predicts) status = add_prediction(j, p, &q, a->json, &out, err);
     if (!status) stdout_add(out.p, out.n);
     text_free(&out);

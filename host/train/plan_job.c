@@ -127,21 +127,22 @@ static hone_status open_data(inputs **in, steps *st, session *s, step_shards sha
     return HONE_OK;
 }
 
+/* A step is cut for n_ranks; the plan is that of rank 0 of `planned`. */
 static hone_status open_plan(session **out, const job *j, pool *p, int64_t tokens, int64_t seqs, int n_ranks,
-                             beside *b, hone_err *err) {
+                             int planned, beside *b, hone_err *err) {
     session *s = NULL;
     inputs *in = NULL;
     steps st = {0};
     step_shards shards;
-    session_limits l = {.training = 1, .tokens_max = tokens, .seqs_max = seqs, .n_ranks = n_ranks};
+    session_limits l = {.training = 1, .tokens_max = tokens, .seqs_max = seqs, .n_ranks = planned};
     HONE_TRY(steps_shards(&shards, j, n_ranks, 0, err));
     hone_status status = session_open(&s, j, j->model_name_or_path, j->tokenizer_name, p, err);
     if (!status && !tokens) status = open_data(&in, &st, s, shards, err);
     if (!status && in)
-        l = training_limits(j, in, &st, n_ranks < COMM_RANKS_MAX ? n_ranks : COMM_RANKS_MAX);
+        l = training_limits(j, in, &st, planned);
     if (!status) status = plan_levels(s, l, b, err);
     b->facts = (plan_facts){.shards = shards.n, .tokens = (double)tokens, .seqs = (double)seqs};
-    if (!status && j->save_strategy != STRATEGY_NO) b->copy_bytes = saver_copy_bytes(s->plan, j);
+    if (!status && j->save_strategy != STRATEGY_NO) b->copy_bytes = saver_copy_bytes(s->plan, j, 0, planned);
     if (!status && in) walk_epoch(s, &st, in->train, b);
     steps_deinit(&st);
     inputs_close(in);
@@ -153,7 +154,7 @@ static hone_status open_plan(session **out, const job *j, pool *p, int64_t token
 hone_status plan_of_job(session **out, plan_facts *facts, const job *j, pool *p, int64_t tokens, int64_t seqs,
                         int n_ranks, hone_err *err) {
     beside b = {0};
-    HONE_TRY(open_plan(out, j, p, tokens, seqs, n_ranks, &b, err));
+    HONE_TRY(open_plan(out, j, p, tokens, seqs, n_ranks, 1, &b, err));
     if (facts) *facts = b.facts;
     return HONE_OK;
 }
@@ -162,7 +163,7 @@ hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int n_
                      int as_json, text *out, hone_err *err) {
     session *s;
     beside b = {0};
-    HONE_TRY(open_plan(&s, j, p, tokens, seqs, n_ranks, &b, err));
+    HONE_TRY(open_plan(&s, j, p, tokens, seqs, n_ranks, n_ranks, &b, err));
     if (as_json) print_json(s, &b, out);
     else {
         plan_print_bytes(s->plan, out);

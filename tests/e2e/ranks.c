@@ -43,6 +43,20 @@ TEST(one_to_eight_ranks_end_in_the_same_bits_in_bf16) {
     same_bits(",\"num_train_epochs\": 4, \"bf16\": true");
 }
 
+/* Rank 0 chooses the algorithms of products for all. */
+TEST(two_ranks_on_emulated_gpus_end_in_the_bits_of_one) {
+    arena *a = command_begin();
+    const char *job =
+        tiny_job(a, "job.json", "out",
+                 ",\"train_batch_size\": 8, \"per_device_train_batch_size\": 4, \"reduce_shards\": 2, "
+                 "\"max_steps\": 3, \"device\": \"emu\", \"save_strategy\": \"no\"");
+    const said s = command_run(a, "plan \"%s\" --quiet", job);
+    if (s.code == 2 && strstr(s.err, "there is no libhone_emu.so")) test_skip("%s", s.err);
+    const char *alone = sha_of_ranks(a, 1, job, "");
+    CHECK_STR(sha_of_ranks(a, 2, job, ""), alone);
+    arena_free(a);
+}
+
 /* The same step by n ranks of `accumulation` micro-batches each, whose samples are cut into the same 24 shards. */
 static const char *divided_flags(arena *a, int n, int accumulation, int zero, const char *bucket_mb) {
     return arena_print(a,
@@ -109,20 +123,6 @@ TEST(checkpoints_of_a_divided_optimizer_are_those_of_a_whole_one) {
         for (int f = 0; f < 5; f++)
             CHECK(!system(arena_print(a, "cmp \"%s/%s\" \"%s/%s\"", folder, files[f], kept, files[f])));
     }
-    arena_free(a);
-}
-
-/* Rank 0 chooses the algorithms of products for all. */
-TEST(two_ranks_on_emulated_gpus_end_in_the_bits_of_one) {
-    arena *a = command_begin();
-    const char *job =
-        tiny_job(a, "job.json", "out",
-                 ",\"train_batch_size\": 8, \"per_device_train_batch_size\": 4, \"reduce_shards\": 2, "
-                 "\"max_steps\": 3, \"device\": \"emu\", \"save_strategy\": \"no\"");
-    const said s = command_run(a, "plan \"%s\" --quiet", job);
-    if (s.code == 2 && strstr(s.err, "there is no libhone_emu.so")) test_skip("%s", s.err);
-    const char *alone = sha_of_ranks(a, 1, job, "");
-    CHECK_STR(sha_of_ranks(a, 2, job, ""), alone);
     arena_free(a);
 }
 
@@ -217,6 +217,34 @@ TEST(a_signal_to_the_launcher_saves_one_step_of_all_ranks) {
     CHECK(strstr(file_text(a, here(a, "started-err")), "error: preempted: saved step "));
     const json *run = command_json(a, "inspect \"%s\" --json", here(a, "out"));
     CHECK(number_of(run, "global_step") >= 10);
+    arena_free(a);
+}
+
+TEST(a_signal_while_checkpoints_are_written_waits_for_them) {
+    arena *a = command_begin();
+    const char *job = tiny_job(a, "job.json", "out",
+                               arena_print(a,
+                                           "%s,\"max_steps\": 3000, \"logging_steps\": 5, \"save_strategy\": "
+                                           "\"steps\", \"save_steps\": 1, \"save_total_limit\": 2, "
+                                           "\"resume_from_checkpoint\": true",
+                                           cut));
+    for (int i = 0; i < 3; i++) {
+        const pid_t pid = command_start(a, "launch -n 2 train \"%s\"", job);
+        wait_for_step(a);
+        usleep((useconds_t)(7000 * i));
+        CHECK(!kill(pid, SIGTERM));
+        CHECK_INT(command_wait(pid), 75);
+        long long step = -1;
+        const char *line = strstr(file_text(a, here(a, "started-err")), "error: preempted: saved step ");
+        CHECK(line && sscanf(line, "error: preempted: saved step %lld", &step) == 1);
+        const json *run = command_json(a, "inspect \"%s\" --json", here(a, "out"));
+        CHECK_INT(number_of(run, "global_step"), step);
+        const said s = command_expect(a, 0, "verify \"%s\"", here(a, "out"));
+        CHECK(strstr(s.out, arena_print(a, "checkpoint-%lld: ", step)));
+        CHECK(strstr(file_text(a, path_join(a, here(a, "out"), "log.jsonl")),
+                     arena_print(a, "{\"step\":%lld,\"saved\":", step)));
+        CHECK_OK(folder_remove(here(a, "out"), err));
+    }
     arena_free(a);
 }
 

@@ -56,11 +56,11 @@ TEST(a_prediction_knows_accumulation_buckets_and_a_divided_optimizer) {
     CHECK(number_of(count_of(p, 0), "tokens_per_step") == number_of(count_of(p, 2), "tokens_per_step"));
     const json *whole = count_of(predicted(a, job, "--gpu h100 --gpus 8 --network roce-100 --jitter 0"), 0);
     const json *half = count_of(
-        predicted(a, job, "--gpu h100 --gpus 8 --network roce-100 --jitter 0 --wire bf16"), 0);
+        predicted(a, job, "--gpu h100 --gpus 8 --network roce-100 --jitter 0 --reduce_dtype bf16"), 0);
     const json *small = count_of(
-        predicted(a, job, "--gpu h100 --gpus 8 --network roce-100 --jitter 0 --bucket_mb 0.02"), 0);
+        predicted(a, job, "--gpu h100 --gpus 8 --network roce-100 --jitter 0 --ddp_bucket_cap_mb 0.02"), 0);
     const json *zero =
-        count_of(predicted(a, job, "--gpu h100 --gpus 8 --network roce-100 --jitter 0 --zero 1"), 0);
+        count_of(predicted(a, job, "--gpu h100 --gpus 8 --network roce-100 --jitter 0 --zero_stage 1"), 0);
     CHECK(number_of(whole, "straggler_s") == 0);
     CHECK(number_of(half, "gradient_bytes") * 2 == number_of(whole, "gradient_bytes"));
     CHECK(number_of(half, "communication_s") < number_of(whole, "communication_s"));

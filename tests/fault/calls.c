@@ -77,6 +77,7 @@ int __wrap_open(const char *path, int flags, ...) {
     const mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
     va_end(args);
     if (fault.from && strstr(path, fault.from)) counting = 1;
+    if (fault.watched && strstr(path, fault.watched)) fault.n_watched++;
     const int makes = (flags & O_CREAT) && (flags & O_EXCL);
     if (makes) disk_before();
     if (makes && fails("open")) return -1;
@@ -129,7 +130,7 @@ int __wrap_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to) {
     disk_before();
     const int failed = fails("rename") ? -1 : __real_rename(from, to);
-    if (!failed) disk_renamed(from, to);
+    if (!failed) disk_renamed(from, to, 0);
     return failed;
 }
 
@@ -138,7 +139,7 @@ int __wrap_renameat2(int a, const char *from, int b, const char *to, unsigned fl
 int __wrap_renameat2(int a, const char *from, int b, const char *to, unsigned flags) {
     disk_before();
     const int failed = fails("renameat2") ? -1 : __real_renameat2(a, from, b, to, flags);
-    if (!failed) disk_renamed(from, to);
+    if (!failed) disk_renamed(from, to, flags);
     return failed;
 }
 

@@ -13,10 +13,13 @@ typedef struct {
     int for_ever;     /* and every later one */
     int error;        /* the errno that it leaves */
     int slow_us;      /* each fsync of a new file takes so long */
+    const char *resume_from; /* of the job; NULL: true */
     int waits;        /* the job says save_in_background: false */
     int short_writes; /* every write takes at most so many bytes; 0: all */
     int syncs;        /* wait for the disk: hundreds of runs need not */
     int no_room;      /* statvfs says that nothing is free */
+    const char *watched; /* opens of paths that hold this are counted */
+    int n_watched;
     int n;            /* out: calls counted */
     const char *last; /* out: the call that failed first */
 } faults;

@@ -1,4 +1,5 @@
 /* disk.c - folders as they are and as they were synced. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -51,11 +52,44 @@ static entry *find(entry *e, int n, const char *name) {
     return NULL;
 }
 
+static void put(int folder, const char *name, int what);
+static void stored(char *path, size_t n, int what);
+
+/* A folder as it was before anybody watched. */
+static void find_all(int folder, const char *path) {
+    char inner[4200], to[4200];
+    struct stat st;
+    DIR *all = opendir(path);
+    if (!all) give_up("a folder cannot be read");
+    for (const struct dirent *e; (e = readdir(all));) {
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
+        snprintf(inner, sizeof inner, "%s/%s", path, e->d_name);
+        if (lstat(inner, &st)) give_up("a file cannot be found");
+        const int what = new_node(S_ISDIR(st.st_mode));
+        put(folder, e->d_name, what);
+        if (node[what].is_folder) find_all(what, inner);
+        else {
+            stored(to, sizeof to, what);
+            if (link(inner, to)) give_up("a file cannot be stored");
+            node[what].synced = (long)st.st_size;
+        }
+    }
+    closedir(all);
+    memcpy(node[folder].kept, node[folder].now, ENTRIES * sizeof(entry));
+    node[folder].n_kept = node[folder].n_now;
+}
+
+static void begin_watching(void) {
+    if (n_nodes) return;
+    new_node(1);
+    if (disk.as_found) find_all(0, disk.root);
+}
+
 /* The node of a path under root, -1: none; its folder and its own name. */
 static int walk(const char *path, int *folder, char *name) {
     const size_t root = strlen(disk.root);
     if (strncmp(path, disk.root, root) || path[root] != '/') return -1;
-    if (!n_nodes) new_node(1);
+    begin_watching();
     int at = 0;
     for (const char *p = path + root + 1;;) {
         const size_t n = strcspn(p, "/");
@@ -139,8 +173,9 @@ static void keep_folder(int what, const char *to) {
 void disk_before(void) {
     if (!disk.root) return;
     pthread_mutex_lock(&lock);
+    begin_watching();
     if (++disk.n == disk.cut_at) { /* and nobody goes on: the lock is kept */
-        if (!n_nodes) new_node(1);
+        begin_watching();
         keep_folder(0, disk.after);
         disk.ended();
     }
@@ -190,14 +225,15 @@ void disk_synced(int fd) {
     pthread_mutex_unlock(&lock);
 }
 
-void disk_renamed(const char *from, const char *to) {
+void disk_renamed(const char *from, const char *to, unsigned flags) {
     char name[96], other[96];
     int folder = -1, into = -1;
     if (!disk.root) return;
     pthread_mutex_lock(&lock);
     const int what = walk(from, &folder, name);
-    walk(to, &into, other);
+    const int old = walk(to, &into, other);
     if (what >= 0 && into >= 0) take(folder, name), put(into, other, what);
+    if (what >= 0 && old >= 0 && flags & RENAME_EXCHANGE) put(folder, name, old);
     pthread_mutex_unlock(&lock);
 }
 
@@ -206,7 +242,10 @@ void disk_removed(const char *path) {
     int folder = -1;
     if (!disk.root) return;
     pthread_mutex_lock(&lock);
-    if (walk(path, &folder, name) >= 0) take(folder, name);
+    if (walk(path, &folder, name) >= 0) {
+        take(folder, name);
+        if (!disk.first_removal) disk.first_removal = disk.n;
+    }
     pthread_mutex_unlock(&lock);
 }
 

@@ -16,9 +16,11 @@ typedef struct {
         *after; /* root NULL: nobody watches. store: a folder beside root, for contents */
     int cut_at; /* 0: never */
     int lucky;
+    int as_found; /* what lies under root when the first call is made was synced before */
     uint64_t seed;
     int forgets_files, forgets_folders; /* fsync says that it did, and did not */
     int n;                              /* out: calls so far */
+    int first_removal;                  /* out: the call after which a name was first taken away */
     int64_t announced[DISK_ANNOUNCED];  /* out: steps that log.jsonl has said to be saved, before the cut */
     int n_announced;
     void (*ended)(void); /* called before the process ends */
@@ -30,7 +32,7 @@ void disk_before(void);
 void disk_opened(const char *path, int flags);
 void disk_folder(const char *path);
 void disk_synced(int fd);
-void disk_renamed(const char *from, const char *to);
+void disk_renamed(const char *from, const char *to, unsigned flags); /* of renameat2 */
 void disk_removed(const char *path);
 void disk_removed_at(int folder, const char *name);
 void disk_wrote(const void *p, size_t n);

@@ -33,7 +33,7 @@ static hone_status train(arena *a, const char *name, const shape *s, char sha[65
                               {"logging_steps", "1"},
                               {"save_in_background", fault.waits ? "false" : "true"},
                               {"threads", "1"},
-                              {"resume_from_checkpoint", "true"},
+                              {"resume_from_checkpoint", fault.resume_from ? fault.resume_from : "true"},
                               {"log_level", "error"}};
     job *j;
     text summary = {0}, people = {0};

@@ -71,6 +71,40 @@ TEST(campaign_power_cuts_lose_nothing_that_was_announced) {
     arena_free(a);
 }
 
+/* A run that goes on from an older checkpoint saves the later ones again: at no cut is there less than before. */
+TEST(a_power_cut_while_a_checkpoint_is_saved_again_leaves_the_old_one_or_the_new) {
+    arena *a = arena_new("test");
+    static const shape again = {"4", "2", "0"};
+    const int n_cuts = getenv("HONE_LONG_TESTS") ? 400 : 20;
+    disk_state d = watched(a);
+    CHECK_INT(one_run(a, "disk/run", &again, (faults){0}, d).status, HONE_OK);
+    const faults from_2 = {.resume_from = path_join(a, d.root, "run/checkpoint-2")};
+    copy_folder(a, d.root, folder_of(a, "first"));
+    d.as_found = 1;
+    CHECK_OK(folder_remove(d.store, err));
+    CHECK_OK(folder_make(d.store, err));
+    const outcome whole = one_run(a, "disk/run", &again, from_2, d);
+    const int n_calls = whole.disk.n, removal = whole.disk.first_removal;
+    CHECK(n_calls > 100 && removal > 10); /* of what was there before */
+    for (int i = 0; i < n_cuts; i++) {
+        CHECK_OK(folder_remove(d.root, err));
+        CHECK_OK(folder_remove(d.after, err));
+        CHECK_OK(folder_remove(d.store, err));
+        CHECK_OK(folder_make(d.store, err));
+        copy_folder(a, folder_of(a, "first"), d.root);
+        d.cut_at = n_cuts > 100 ? 1 + (int)((int64_t)i * n_calls / n_cuts) : removal - 6 + i;
+        d.lucky = i % 2;
+        d.seed = (uint64_t)i;
+        const outcome o = one_run(a, "disk/run", &again, from_2, d);
+        CHECK_INT(o.status, HONE_EPREEMPTED);
+        for (int step = 2; step <= 4; step += 2)
+            if (!is_valid(a, folder_of(a, "after/run"), step))
+                test_fail(__FILE__, __LINE__, "cut at call %d of %d: checkpoint-%d is lost", d.cut_at,
+                          n_calls, step);
+    }
+    arena_free(a);
+}
+
 /* The same with syncs that do nothing: how many of n cuts have lost something. */
 static int cuts_that_lose(int n, int forgets_files, int forgets_folders) {
     campaign c = campaign_begin("power", n, n);

@@ -20,8 +20,7 @@ static const char *const kinds[N_KINDS] = {
     ",\"reduce_shards\": 12, \"freeze\": [\"*embeddings*\"]",
     ",\"reduce_shards\": 12, \"layerwise_lr_decay\": 0.8, \"weight_decay\": 0.1",
     ",\"reduce_shards\": 12, \"eval_strategy\": \"steps\", \"eval_steps\": 7",
-    ",\"reduce_shards\": 12, \"do_regression\": false, \"max_grad_norm\": 0.1, "
-    "\"gradient_checkpointing\": 1",
+    ",\"reduce_shards\": 12, \"max_grad_norm\": 0.1, \"gradient_checkpointing\": 1",
 };
 
 TEST(campaign_a_run_stopped_at_any_step_goes_on_with_other_ranks_in_the_same_bits) {

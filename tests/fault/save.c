@@ -116,3 +116,16 @@ TEST(a_disk_without_room_for_a_checkpoint_ends_no_training) {
     CHECK(file_exists(path_join(a, folder_of(a, "out"), "model.safetensors")));
     arena_free(a);
 }
+
+TEST(a_run_that_goes_on_within_an_epoch_does_not_read_its_data_again) {
+    arena *a = arena_new("test");
+    const shape three = {"3", "3", "0"};
+    const faults watching = {.watched = "e2e/train.csv"};
+    const outcome first = one_run(a, "out", &three, watching, (disk_state){0});
+    CHECK_INT(first.status, HONE_OK);
+    CHECK(first.seen.n_watched > 0);
+    const outcome then = train_with(a, "out", watching); /* steps 4 to 6 of the epoch's 10 */
+    CHECK_INT(then.status, HONE_OK);
+    CHECK_INT(then.seen.n_watched, 0);
+    arena_free(a);
+}
