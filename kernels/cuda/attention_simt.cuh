@@ -151,7 +151,7 @@ __device__ void soften(float s[4][4], Scratch &m, const Attention<T> &a, const a
     }
 }
 
-template <typename T, int SLICES> __global__ void __launch_bounds__(THREADS, SLICES == 2 ? 3 : 2) attention_fwd_simt(Attention<T> a) {
+template <typename T, int SLICES> __global__ void __launch_bounds__(THREADS, SLICES == 2 ? 3 : SLICES == 4 ? 2 : 1) attention_fwd_simt(Attention<T> a) {
     Scratch &m = shared_memory<Scratch>();
     const attention_piece *piece = tile_of(a.list, blockIdx.x / a.H);
     if (!piece) return;
