@@ -153,22 +153,26 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
     return HONE_OK;
 }
 
-/* By the devices themselves where all ranks' can; else by the host, which is said. */
-static hone_status choose_sums(session *s, const session_limits *l, hone_err *err) {
+hone_status session_link(session *s, hone_err *err) {
     hone_err why = {0};
+    HONE_TRY(choose_device(s, 1, err));
     const hone_comm_v1 *between = s->table->comm;
-    const int n = s->comm->n;
-    s->sums = (run_sums){.plain = s->job->reduce == REDUCE_FAST};
-    if (!l->training) return HONE_OK;
-    s->sums.wire.bf16 = s->job->reduce_dtype == REDUCE_BF16;
-    s->sums.wire.n_ranks = s->sums.wire.bf16; /* at least what rounds */
-    if (n == 1 || !between) return HONE_OK;
+    if (s->comm->n == 1 || !between) return HONE_OK;
     int64_t lack = between->ready(&why) != HONE_OK;
     if (lack) log_warn("%s; gradients travel through the host", why.text);
     HONE_TRY(comm_largest(s->comm, &lack, err));
-    s->sums.linked = !lack;
-    if (s->sums.linked) s->sums.wire.n_ranks = n, s->sums.wire.n_nodes = tree_device_nodes(n, l->n_shards);
+    s->linked = !lack;
     return HONE_OK;
+}
+
+static void choose_sums(session *s, const session_limits *l) {
+    const int n = s->comm->n;
+    s->sums = (run_sums){.plain = s->job->reduce == REDUCE_FAST};
+    if (!l->training) return;
+    s->sums.wire.bf16 = s->job->reduce_dtype == REDUCE_BF16;
+    s->sums.wire.n_ranks = s->sums.wire.bf16; /* at least what rounds */
+    s->sums.linked = s->linked;
+    if (s->sums.linked) s->sums.wire.n_ranks = n, s->sums.wire.n_nodes = tree_device_nodes(n, l->n_shards);
 }
 
 /* A rank whose process sees one device has been given it; of several it takes its own. */
@@ -179,7 +183,7 @@ static int own_device(const session *s) {
 
 hone_status session_plan_only(session *s, const session_limits *l, hone_err *err) {
     HONE_TRY(choose_device(s, 0, err));
-    HONE_TRY(choose_sums(s, l, err));
+    choose_sums(s, l);
     hone_plan_free(s->plan);
     s->plan = NULL;
     return make_plan(s, l, err);
@@ -234,7 +238,7 @@ static hone_status put_first_tick(session *s, hone_err *err) {
 
 hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     HONE_TRY(choose_device(s, 1, err));
-    HONE_TRY(choose_sums(s, l, err));
+    choose_sums(s, l);
     HONE_TRY(make_plan(s, l, err));
     HONE_TRY(run_open_on(&s->run, s->plan, s->table, own_device(s), s->pool, err));
     run_graphs(s->run, s->job->graphs);

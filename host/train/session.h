@@ -24,6 +24,7 @@ typedef struct {
     hone_plan *plan;
     run *run;
     comm *comm;               /* the ranks that evaluate and train together; of one process: comm_alone */
+    int linked;               /* their devices add by themselves (session_link) */
     run_sums sums;            /* how they add gradients */
     batch *batch;
     int64_t *rows, *played;   /* the batch's count by row space, and what is played */
@@ -52,6 +53,9 @@ typedef struct {
 hone_status session_plan_only(session *s, const session_limits *limits, hone_err *err);
 hone_status session_start(session *s, const session_limits *limits, hone_err *err);
 
+/* All ranks together, before their session_start: do their devices add gradients themselves (all can), or does the host, which
+ * is said? s->linked. */
+hone_status session_link(session *s, hone_err *err);
 /* s->table of the job's device, which session_start opens. */
 hone_status session_device(session *s, hone_err *err);
 
