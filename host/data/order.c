@@ -161,8 +161,8 @@ static int fewest_first(const void *a, const void *b) {
 
 /* Rounds of one sample a batch, from the longest on: the longest of a round to the batch with the fewest tokens so far. Then
  * no two batches differ by more than the longest sample has tokens, and by one sample. */
-static void deal_samples(const order_options *o, const int64_t *sample, int64_t n, hand *h, int n_batches, ranked *r,
-                         int *batch) {
+static void deal_samples(const order_options *o, const int64_t *sample, int64_t n, hand *h, int n_batches,
+                         ranked *r, int *batch) {
     for (int64_t i = 0; i < n; i++) r[i] = (ranked){length_of(o, sample[i]), i, sample[i]};
     qsort(r, (size_t)n, sizeof *r, longest_first);
     for (int b = 0; b < n_batches; b++) h[b] = (hand){0, b};
@@ -195,8 +195,9 @@ static void deal_step(order *r, const order_options *o, int64_t first, int n_bat
 static void deal_batches(order *r, const order_options *o) {
     if (o->deal < 2 || o->max_tokens > 0 || !o->length_at) return;
     const size_t most = (size_t)(o->deal * o->samples_per_batch);
-    void *room = mem_new(most * (sizeof(ranked) + sizeof(int64_t) + sizeof(int)) + (size_t)o->deal * sizeof(hand),
-                         "samples of a step");
+    void *room =
+        mem_new(most * (sizeof(ranked) + sizeof(int64_t) + sizeof(int)) + (size_t)o->deal * sizeof(hand),
+                "samples of a step");
     for (int64_t b = 0; b < r->n_batches; b += o->deal)
         deal_step(r, o, b, (int)(r->n_batches - b < o->deal ? r->n_batches - b : o->deal), room);
     mem_free(room);

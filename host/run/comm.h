@@ -35,6 +35,7 @@ typedef struct {
 struct comm {
     const comm_way *way;
     int rank, n;
+    uint64_t spent_ns; /* in exchanges so far, mostly in waiting for others */
     int lost; /* the rank whose loss this one has noticed + 1; 0: none */
     int local_rank;      /* on its machine: which of its devices is this rank's */
     uint64_t bytes_sent; /* to other ranks, by exchanges and by sums between devices (tree_device.h) */

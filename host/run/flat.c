@@ -9,13 +9,13 @@
 
 /* ---- what this rank holds ---- */
 
-static char *flat_address(const run *r, hone_flat_kind kind, int64_t held) {
+char *flat_address(const run *r, hone_flat_kind kind, int64_t held) {
     const hone_flat *f = &r->plan->flat[kind];
     return (char *)r->slab[f->cls] + f->at + (size_t)held * sizeof(float);
 }
 
 static hone_status waited(run *r, hone_status status, const char *what, int param, hone_err *err) {
-    if (!status) status = r->table->queue_wait(r->queue);
+    if (!status) HONE_TRY(run_settle(r, r->queue, err));
     return status ? hone_fail(err, status, "device %s: %s of %s failed", r->table->name, what,
                               r->plan->param[param].name)
                   : HONE_OK;
@@ -51,10 +51,19 @@ static hone_status get_pieces(run *r, hone_flat_kind kind, int param, float *to,
     return HONE_OK;
 }
 
-hone_status run_get_held(run *r, hone_flat_kind kind, int64_t held, int64_t n, float *to, hone_err *err) {
-    hone_status status = r->table->get(r->queue, to, flat_address(r, kind, held), (size_t)n * sizeof *to);
-    if (!status) status = r->table->queue_wait(r->queue);
-    return status ? hone_fail(err, status, "device %s: reading the optimizer failed", r->table->name) : HONE_OK;
+hone_status run_get_held(run *r, hone_flat_kind kind, int64_t first, int64_t n, float *to, hone_err *err) {
+    const hone_plan *p = r->plan;
+    own_piece piece;
+    int64_t got = 0;
+    for (int next = 0; plan_next_piece(p, p->flat[kind].divided, p->rank, first, first + n, &next, &piece);) {
+        HONE_TRY(waited(r,
+                        r->table->get(r->queue, to + (piece.first - first), flat_address(r, kind, piece.held),
+                                      (size_t)piece.n * sizeof *to),
+                        "reading", 1, err));
+        got += piece.n;
+    }
+    HONE_ASSERT(got == n);
+    return HONE_OK;
 }
 
 /* ---- what the others hold ---- */

@@ -59,10 +59,10 @@ struct run {
     hone_event *copied[N_IMAGES]; /* the image lies on the device */
     hone_event *taken;            /* and has been taken from there: the place is free for the next one */
     run_result *result;           /* pinned [N_RESULTS] */
-    int chunk_sums;               /* the value of SQSUM's partial sums; 0: none */
-    size_t chunk_sums_bytes;
+    int partials;                 /* the value of SQSUM's partial sums; 0: none */
+    size_t partial_bytes;
     int64_t window_at[N_RESULTS], window_n[N_RESULTS];
-    char *marks; /* pinned [N_RESULTS]: a window of weights, the partial sums */
+    char *marks; /* pinned [N_RESULTS]: a window's gradients, its weights, the partial sums */
     hone_event *answered[N_RESULTS];
     int64_t n_asked, n_heard;
 
@@ -91,8 +91,12 @@ hone_status share_sums(run *r, hone_err *err);
 void share_begin_weights(run *r);
 hone_status share_weights(run *r, int played, hone_err *err);
 hone_status share_end_weights(run *r, hone_err *err);
+/* The sum of all ranks' x. */
+hone_status share_marks(run *r, uint64_t *x, hone_err *err);
 void close_sharing(run *r);
 tree_sum *sharing_sum(const run *r);
+/* flat.c: where the element that lies at `held` of a kind of state is in the slab. */
+char *flat_address(const run *r, hone_flat_kind kind, int64_t held);
 /* The host waits until what was recorded is done. */
 hone_status wait_for(run *r, hone_event *e, hone_err *err);
 /* Queues, events, pinned memory of a run that is being opened; their end. */

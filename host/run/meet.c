@@ -214,8 +214,8 @@ hone_status ranks_open(comm **out, const rank_place *place, double limit_s, hone
     int apart;
     *out = comm_alone();
     if (place->n == 1) return HONE_OK;
-    if (meets_by_mpi(place, &apart)) return mpi_meet(out, place, apart, limit_s, err);
-    if (place->comm && strcmp(place->comm, "sockets"))
+    if (meets_by_mpi(place, &apart)) HONE_TRY(mpi_meet(out, place, apart, limit_s, err));
+    else if (place->comm && strcmp(place->comm, "sockets"))
         HONE_TRY(comm_shm_open(out, place->comm, place->rank, place->n, limit_s, err));
     else HONE_TRY(rendezvous_open(out, place, limit_s, err));
     (*out)->local_rank = place->local_rank;

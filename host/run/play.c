@@ -10,6 +10,7 @@
 #include "run/inside.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "plan/own.h"
 
 static hone_status failed(const run *r, hone_status status, const char *what, hone_err *err) {
     return status ? hone_fail(err, status, "device %s: %s failed", r->table->name, what) : HONE_OK;
@@ -32,17 +33,17 @@ static void find_marks(run *r) {
     const hone_program *update = &p->program[HONE_UPDATE_WEIGHTS];
     for (int i = 0; i < update->n_steps; i++) {
         const hone_step *s = &update->step[i];
-        if (s->op == HONE_OP_GUARD) r->chunk_sums = s->in[0];
-        for (int k = 0; r->chunk_sums && k < HONE_MAX_OUT; k++)
+        if (s->op == HONE_OP_GUARD) r->partials = s->in[0];
+        for (int k = 0; r->partials && k < HONE_MAX_OUT; k++)
             HONE_ASSERT(!s->out[k] || p->value[s->out[k]].cls != HONE_ACTIVATION);
     }
-    if (!r->chunk_sums) return;
-    const hone_value *x = &p->value[r->chunk_sums];
-    r->chunk_sums_bytes = (size_t)x->dim[0].n * hone_dtype_bytes(x->dtype);
+    if (r->partials)
+        r->partial_bytes = (size_t)p->value[r->partials].dim[0].n * hone_dtype_bytes(p->value[r->partials].dtype);
 }
 
-static size_t window_bytes(const run *r) { return WINDOW * hone_dtype_bytes(r->plan->dtype); }
-static size_t marks_bytes(const run *r) { return window_bytes(r) + (r->chunk_sums_bytes + 255) / 256 * 256; }
+static size_t marks_bytes(const run *r) {
+    return 2 * WINDOW * sizeof(float) + (r->partial_bytes + 255) / 256 * 256;
+}
 
 hone_status open_queues(run *r, hone_err *err) {
     void *results;
@@ -58,7 +59,7 @@ hone_status open_queues(run *r, hone_err *err) {
     HONE_TRY(r->table->slab_new(r->device, 1, N_RESULTS * sizeof *r->result, &results, err));
     r->result = results;
     find_marks(r);
-    if (!r->chunk_sums) return HONE_OK;
+    if (!r->partials) return HONE_OK;
     HONE_TRY(r->table->slab_new(r->device, 1, N_RESULTS * marks_bytes(r), &results, err));
     r->marks = results;
     return HONE_OK;
@@ -274,21 +275,47 @@ static void choose_window(run *r, int k, int64_t step) {
 
 static char *marks_of(const run *r, int k) { return r->marks + (size_t)k * marks_bytes(r); }
 
+/* The sum over those of the window's elements that are this rank's of a hash of gradient, weight and place; the partial
+ * sums, which all have, are hashed by the first. */
 static uint64_t hash_marks(const run *r, int k) {
+    const hone_plan *p = r->plan;
     const char *marks = marks_of(r, k);
-    const uint64_t weights = hash64(marks, (size_t)r->window_n[k] * hone_dtype_bytes(r->plan->dtype), 0);
-    return hash64(marks + window_bytes(r), r->chunk_sums_bytes, weights);
+    const uint32_t *gradient = (const uint32_t *)(const void *)marks, *weight = gradient + WINDOW;
+    const int64_t at = r->window_at[k], end = at + r->window_n[k];
+    uint64_t sum = p->divided && p->rank ? 0 : hash64(weight + WINDOW, r->partial_bytes, 0);
+    own_piece piece;
+    for (int next = 0; plan_next_piece(p, p->divided, p->rank, at, end, &next, &piece);)
+        for (int64_t i = piece.first - at; i < piece.first - at + piece.n; i++) {
+            uint64_t x = ((uint64_t)gradient[i] << 32 | weight[i]) + (uint64_t)(at + i + 1) * 0x9e3779b97f4a7c15u;
+            x = (x ^ x >> 32) * 0xd6e8feb86659fd93u;
+            x = (x ^ x >> 29) * 0xd6e8feb86659fd93u;
+            sum += x ^ x >> 32;
+        }
+    return sum;
+}
+
+/* Gradients and weights of the window, as far as this rank holds them. */
+static hone_status ask_window(run *r, int k) {
+    const hone_plan *p = r->plan;
+    const int64_t at = r->window_at[k], end = at + r->window_n[k];
+    const size_t f = sizeof(float);
+    char *gradient = marks_of(r, k), *weight = gradient + WINDOW * f,
+         *from = (char *)r->slab[HONE_GRAD] + p->slot_bytes - (size_t)p->n_trained * f;
+    hone_status status = r->table->get(r->queue, gradient, from + (size_t)at * f, (size_t)(end - at) * f);
+    own_piece piece;
+    for (int next = 0; !status && plan_next_piece(p, p->flat[HONE_MASTER].divided, p->rank, at, end, &next, &piece);)
+        status = r->table->get(r->queue, weight + (size_t)(piece.first - at) * f,
+                               flat_address(r, HONE_MASTER, piece.held), (size_t)piece.n * f);
+    return status;
 }
 
 hone_status run_ask(run *r, int64_t step, hone_err *err) {
     const hone_plan *p = r->plan;
     const int k = (int)(r->n_asked % N_RESULTS);
     run_result *to = &r->result[k];
-    HONE_ASSERT(r->n_asked - r->n_heard < N_RESULTS && r->chunk_sums);
+    HONE_ASSERT(r->n_asked - r->n_heard < N_RESULTS && r->partials);
     choose_window(r, k, step);
     char *marks = marks_of(r, k);
-    const size_t size = hone_dtype_bytes(p->dtype);
-    const char *weights = (const char *)r->slab[HONE_PARAM] + (size_t)r->window_at[k] * size;
     const struct {
         void *to;
         const void *from;
@@ -297,11 +324,11 @@ hone_status run_ask(run *r, int64_t step, hone_err *err) {
                {&to->norm, run_address(r, p->norm, 0), sizeof to->norm},
                {&to->ok, run_address(r, p->ok, 0), sizeof to->ok},
                {&to->tick, run_address(r, p->tick, 0), sizeof to->tick},
-               {marks, weights, (size_t)r->window_n[k] * size},
-               {marks + window_bytes(r), run_address(r, r->chunk_sums, 0), r->chunk_sums_bytes}};
+               {marks + 2 * WINDOW * sizeof(float), run_address(r, r->partials, 0), r->partial_bytes}};
     for (size_t i = 0; i < sizeof get / sizeof *get; i++)
         HONE_TRY(failed(r, r->table->get(r->queue, get[i].to, get[i].from, get[i].bytes), "reading a result",
                         err));
+    HONE_TRY(failed(r, ask_window(r, k), "reading a result", err));
     if (r->is_late) r->table->event_record(r->queue, r->answered[k]);
     r->n_asked++;
     return r->is_late ? HONE_OK : failed(r, r->table->queue_wait(r->queue), "reading a result", err);
@@ -314,7 +341,7 @@ hone_status run_hear(run *r, run_result *out, hone_err *err) {
     if (r->is_late) HONE_TRY(wait_for(r, r->answered[k], err));
     *out = r->result[k];
     out->marks = hash_marks(r, k);
-    return HONE_OK;
+    return r->plan->divided ? share_marks(r, &out->marks, err) : HONE_OK;
 }
 
 int run_is_asked(const run *r) { return r->n_heard < r->n_asked; }

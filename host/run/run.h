@@ -45,8 +45,8 @@ hone_status run_get_param(run *r, int param, float *to, hone_err *err);
  * the same order. run_get_param is run_get_flat of HONE_MASTER. */
 hone_status run_put_flat(run *r, hone_flat_kind kind, int param, int64_t first, int64_t n, const float *from, hone_err *err);
 hone_status run_get_flat(run *r, hone_flat_kind kind, int param, float *to, hone_err *err);
-/* n elements of what this rank itself holds of the state, from its element `held` on (own.h); nothing is said. */
-hone_status run_get_held(run *r, hone_flat_kind kind, int64_t held, int64_t n, float *to, hone_err *err);
+/* Elements first .. first + n of the flat order, all of which this rank holds. */
+hone_status run_get_held(run *r, hone_flat_kind kind, int64_t first, int64_t n, float *to, hone_err *err);
 /* One rank reads a divided state while the others answer: it calls run_asks, then run_get_flat and run_get_param as it
  * likes, then run_asks_no_more; the others call run_answer, which returns when it has. Not divided: nothing is said. */
 void run_asks(run *r);
@@ -82,7 +82,8 @@ typedef struct {
     int32_t ok;
     hone_tick tick; /* after the step */
     /* A hash of the step's bits: SQSUM's partial sums (one of each 8,192 elements of the gradient), and a window of 65,536
-     * weights after it, another one in each step. The same on all ranks, whatever is divided among them. */
+     * elements, another one in each step: their gradients, and weights after it. Over the window it is a sum, so parts
+     * of it may be hashed apart and added. */
     uint64_t marks;
 } run_result;
 hone_status run_ask(run *r, int64_t step,
@@ -104,9 +105,6 @@ int run_is_asked(const run *r); /* a result is still to be heard */
 hone_status run_share(run *r, tree_sum *t, int linked, hone_err *err);
 hone_status run_play_last(run *r, int slot, const int64_t *rows, int n_folds, hone_err *err);
 hone_status run_play_none(run *r, hone_err *err);
-/* When this rank's own part of the backward had ended, in the step played last, by clock_ns; 0: not known (one rank, or a
- * device that is late). */
-uint64_t run_own_end_ns(const run *r);
 /* Buckets that are summed in the step being played (for a test, from any thread); and, over all steps, how many were
  * before the backward had ended. */
 int run_buckets_done(run *r);

@@ -31,7 +31,6 @@ struct sharing {
     hone_err err;
 
     int n_held, n_folds; /* slots that hold values; of those the last ones to be added into the one before */
-    uint64_t own_end_ns; /* when the run's thread came here with all its gradients */
     int64_t n_beside;    /* buckets done while the run's thread was still playing */
     char *staged;        /* [n_slots] slots; NULL: device memory is ours */
     hone_queue *reduce;
@@ -108,7 +107,9 @@ static void *work(void *arg) {
     pthread_mutex_lock(&x->lock);
     while (!x->ending) {
         if (x->beside && !x->status && x->done < x->handed) {
+            const uint64_t spent = tree_sum_comm(x->sum)->spent_ns;
             do_next(x, NULL);
+            tree_sum_comm(x->sum)->spent_ns = spent; /* nobody waited for it */
             x->n_beside += x->beside;
         } else pthread_cond_wait(&x->news, &x->lock);
     }
@@ -205,10 +206,12 @@ hone_status share_gradients(run *r, int played, hone_err *err) {
 static hone_status share_wait(sharing *x, hone_err *err) {
     const int n = x->r->plan->n_buckets;
     HONE_TRY(hand_over(x, n, err));
-    if (x->what == GRADIENTS) x->own_end_ns = x->r->is_late ? 0 : x->r->host->clock_ns(x->r->host->context);
     pthread_mutex_lock(&x->lock);
     x->beside = 0;
+    const uint64_t from = clock_ns();
+    const int waits = x->busy;
     while (x->busy) pthread_cond_wait(&x->news, &x->lock);
+    if (waits) tree_sum_comm(x->sum)->spent_ns += clock_ns() - from;
     while (!x->status && x->done < n) do_next(x, x->r->pool);
     const hone_status status = x->status;
     if (status && err) *err = x->err;
@@ -224,8 +227,6 @@ int run_buckets_done(run *r) {
     pthread_mutex_unlock(&r->sharing->lock);
     return n;
 }
-
-uint64_t run_own_end_ns(const run *r) { return r->sharing ? r->sharing->own_end_ns : 0; }
 
 int64_t run_buckets_beside(const run *r) { return r->sharing ? r->sharing->n_beside : 0; }
 
@@ -300,6 +301,14 @@ hone_status share_sums(run *r, hone_err *err) {
         status = r->table->put(r->queue, run_address(r, p->part, 0), x->said + 1,
                                (size_t)p->n_chunks * sizeof(float));
     return status ? failed(r, status, err) : run_settle(r, r->queue, err);
+}
+
+hone_status share_marks(run *r, uint64_t *x, hone_err *err) {
+    uint64_t all[COMM_RANKS_MAX];
+    HONE_TRY(comm_gather(tree_sum_comm(r->sharing->sum), x, sizeof *x, all, err));
+    *x = 0;
+    for (int k = 0; k < r->plan->n_ranks; k++) *x += all[k];
+    return HONE_OK;
 }
 
 void share_begin_weights(run *r) { begin_round(r->sharing, WEIGHTS, 0, 0); }

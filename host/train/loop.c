@@ -134,19 +134,19 @@ static void prepare_step(training *t) {
     run_prepare(t->s->run, HONE_UPDATE_WEIGHTS, 0, t->s->rows);
 }
 
-/* What a token of this rank's own work cost, where that is known. */
-static double token_cost(const training *t, uint64_t from_ns, int64_t played) {
-    const uint64_t end_ns = run_own_end_ns(t->s->run);
-    const int64_t n = t->rows_played - played;
-    return n > 0 && end_ns > from_ns ? (double)(end_ns - from_ns) / (double)n : 0;
+/* What a token of this rank's own work costs, since `from_ns` with `spent_ns` in exchanges before. */
+static double token_cost(const training *t, uint64_t from_ns, uint64_t spent_ns, int64_t played) {
+    const double own = (double)(clock_ns() - from_ns) - (double)(t->s->comm->spent_ns - spent_ns);
+    return t->rows_played > played ? own / (double)(t->rows_played - played) : 0;
 }
 
 static hone_status give_step(training *t, hone_err *err) {
+    const uint64_t spent_ns = t->s->comm->spent_ns;
     const int64_t played = t->rows_played;
     given_step *g = &t->given_step[t->given % 2];
     *g = (given_step){.rate = schedule_rate(&t->rate, t->given), .from_ns = clock_ns()};
     HONE_TRY(play_micro_batches(t, g, err));
-    t->token_cost_ns = token_cost(t, g->from_ns, played);
+    t->token_cost_ns = token_cost(t, g->from_ns, spent_ns, played);
     HONE_TRY(run_play(t->s->run, HONE_UPDATE_WEIGHTS, 0, t->s->rows, err));
     HONE_TRY(run_ask(t->s->run, t->given, err));
     t->given++;

@@ -10,25 +10,22 @@
 #include "model/safetensors.h"
 #include "plan/own.h"
 
-#define PART_BYTES ((size_t)1 << 19)
+#define PART ((int64_t)1 << 17) /* elements that are read at once */
 
-int optimizer_range_of(const hone_plan *p, int i, optimizer_range *out) {
-    const int divided = p->flat[HONE_EXP_AVG].divided, n = p->n_ranks > 1 ? p->n_buckets : 1;
-    int64_t copied = 0;
-    for (int b = 0; b < n; b++) {
-        int64_t first = 0, end = p->n_trained;
-        if (p->n_ranks > 1) plan_own(p, b, p->rank, &first, &end);
-        *out = (optimizer_range){first, end - first, copied, divided ? copied : first};
-        if (b == i) return 1;
-        copied += end - first;
+int optimizer_range_of(const hone_plan *p, int rank, int n_ranks, int i, optimizer_range *out) {
+    int64_t at = 0, first = 0, end = p->n_trained;
+    for (int b = 0; b <= i && n_ranks > 1 && b < p->n_buckets; b++) {
+        plan_own(p, b, rank, &first, &end);
+        if (b < i) at += end - first;
     }
-    return 0;
+    *out = (optimizer_range){first, end - first, at};
+    return i < (n_ranks > 1 ? p->n_buckets : 1);
 }
 
-int64_t optimizer_elements(const hone_plan *p) {
+int64_t optimizer_elements(const hone_plan *p, int rank, int n_ranks) {
     int64_t n = 0;
     optimizer_range r;
-    for (int i = 0; optimizer_range_of(p, i, &r); i++) n += r.n;
+    for (int i = 0; optimizer_range_of(p, rank, n_ranks, i, &r); i++) n += r.n;
     return n;
 }
 
@@ -37,12 +34,17 @@ const char *optimizer_file(arena *a, const char *folder, int rank, int n_ranks) 
                         : arena_print(a, "%s/optimizer-%05d-of-%05d.safetensors", folder, rank + 1, n_ranks);
 }
 
+/* The name of moment k of a parameter. */
+static const char *tensor_name(arena *a, const hone_plan *p, int param, int k) {
+    return arena_print(a, "%s.%s", k ? "exp_avg_sq" : "exp_avg", p->value[p->param[param].value].name);
+}
+
 /* ---- out ---- */
 
-/* A tensor of the file: n elements of moment k; where they lie in the copy, and in what the rank holds. */
+/* A tensor of the file: n elements of moment k, which are the flat range's from `flat` on and the copy's from `at` on. */
 typedef struct {
     int k;
-    int64_t at, held, n;
+    int64_t flat, at, n;
 } slice;
 
 typedef struct {
@@ -51,41 +53,37 @@ typedef struct {
     VEC(slice) slice;
 } part_list;
 
-static const char *tensor_name(arena *a, const hone_plan *p, int i, int k) {
-    return arena_print(a, "%s.%s", k ? "exp_avg_sq" : "exp_avg", p->value[p->param[i].value].name);
-}
-
 /* What of moment k of parameter i lies in a range. */
 static void add_slice(part_list *l, const optimizer_part *o, const optimizer_range *r, int i, int k) {
     const hone_plan *p = o->plan;
+    const hone_value *x = &p->value[p->param[i].value];
     int64_t n;
-    if (!p->param[i].wants_grad) return;
     const int64_t at = plan_flat(p, i, &n);
+    if (!p->param[i].wants_grad) return;
+    const char *name = tensor_name(l->a, p, i, k);
     const int64_t from = at > r->first ? at : r->first,
                   to = at + n < r->first + r->n ? at + n : r->first + r->n;
-    if (from >= to || at >= p->n_trained) return;
-    const hone_value *x = &p->value[p->param[i].value];
-    const char *name = tensor_name(l->a, p, i, k);
-    vec_push(&l->slice, (slice){k, r->copied + from - r->first, r->held + from - r->first, to - from});
-    if (p->n_ranks == 1)
+    if (from >= to) return;
+    vec_push(&l->slice, (slice){k, from, r->at + from - r->first, to - from});
+    if (o->n == 1)
         vec_push(&l->form, (tensor_form){.name = name,
                                          .type = STORED_F32,
                                          .n_dims = x->n_dims,
                                          .dim = {x->dim[0].n, x->dim[1].n}});
     else
-        vec_push(&l->form, (tensor_form){.name = arena_print(l->a, "%s@%lld", name, (long long)(from - at)),
-                                         .type = STORED_F32,
-                                         .n_dims = 1,
-                                         .dim = {to - from}});
+        vec_push(&l->form,
+                 (tensor_form){.name = arena_print(l->a, "%s@%lld", name, (long long)(from - at)),
+                               .type = STORED_F32,
+                               .n_dims = 1,
+                               .dim = {to - from}});
 }
 
 static hone_status add_tensor(safetensors_writer *w, const optimizer_part *o, const slice *s, float *room,
                               hone_err *err) {
-    const int64_t most = (int64_t)(PART_BYTES / sizeof *room);
     if (o->copy[s->k]) return safetensors_add(w, o->copy[s->k] + s->at, (size_t)s->n * sizeof *room, err);
     for (int64_t at = 0, n; at < s->n; at += n) {
-        n = s->n - at < most ? s->n - at : most;
-        HONE_TRY(run_get_held(o->run, (hone_flat_kind)(HONE_EXP_AVG + s->k), s->held + at, n, room, err));
+        n = s->n - at < PART ? s->n - at : PART;
+        HONE_TRY(run_get_held(o->run, (hone_flat_kind)(HONE_EXP_AVG + s->k), s->flat + at, n, room, err));
         HONE_TRY(safetensors_add(w, room, (size_t)n * sizeof *room, err));
     }
     return HONE_OK;
@@ -102,15 +100,15 @@ hone_status optimizer_write(const optimizer_part *o, const char *folder, hone_er
     const hone_plan *p = o->plan;
     part_list l = {.a = arena_new("optimizer")};
     optimizer_range r;
-    for (int n = 0; optimizer_range_of(p, n, &r); n++)
+    for (int n = 0; optimizer_range_of(p, o->rank, o->n, n, &r); n++)
         for (int i = 1; i <= p->n_params; i++)
             for (int k = 0; k < 2; k++) add_slice(&l, o, &r, i, k);
-    const int tick = p->rank ? -1 : (int)l.form.n;
+    const int tick = o->rank ? -1 : (int)l.form.n;
     if (tick >= 0)
         vec_push(&l.form, (tensor_form){.name = "tick", .type = STORED_I32, .n_dims = 1, .dim = {16}});
-    float *room = mem_new(PART_BYTES, "a part of a tensor");
+    float *room = mem_new(PART * sizeof *room, "a part of a tensor");
     safetensors_writer *w;
-    hone_status status = safetensors_begin(&w, optimizer_file(l.a, folder, p->rank, p->n_ranks), l.form.p,
+    hone_status status = safetensors_begin(&w, optimizer_file(l.a, folder, o->rank, o->n), l.form.p,
                                            (int)l.form.n, NULL, 0, err);
     const int begun = !status;
     for (int i; !status && (i = safetensors_next(w)) >= 0;)
@@ -162,13 +160,12 @@ static hone_status open_parts(parts *p, const char *folder, hone_err *err) {
     return HONE_OK;
 }
 
-static hone_status put_tensor(run *r, const parts *p, const safetensors *f, const stored_tensor *t, int param,
-                              int k, int64_t first, hone_err *err) {
-    const int64_t most = (int64_t)(PART_BYTES / sizeof *p->room);
+/* Elements of moment k of a parameter from `first` on: the rank takes what it holds. */
+static hone_status put_tensor(run *r, const parts *p, const safetensors *f, const stored_tensor *t, int param, int k,
+                              int64_t first, hone_err *err) {
     for (int64_t at = 0, n; at < t->n; at += n) {
-        n = t->n - at < most ? t->n - at : most;
-        HONE_TRY(
-            safetensors_read(f, t, (size_t)at * sizeof *p->room, p->room, (size_t)n * sizeof *p->room, err));
+        n = t->n - at < PART ? t->n - at : PART;
+        HONE_TRY(safetensors_read(f, t, (size_t)at * sizeof *p->room, p->room, (size_t)n * sizeof *p->room, err));
         HONE_TRY(run_put_flat(r, (hone_flat_kind)(HONE_EXP_AVG + k), param, first + at, n, p->room, err));
     }
     return HONE_OK;
@@ -204,18 +201,17 @@ static hone_status read_tensor(run *r, const hone_plan *plan, parts *p, int para
 }
 
 static hone_status read_all(run *r, const hone_plan *plan, parts *p, hone_err *err) {
-    int32_t words[16];
     for (int i = 1; i <= plan->n_params; i++)
         for (int k = 0; k < 2 && plan->param[i].wants_grad; k++) HONE_TRY(read_tensor(r, plan, p, i, k, err));
     const stored_tensor *tick = safetensors_find(p->file[0], "tick");
     if (!tick || tick->type != STORED_I32 || tick->n != 16)
         return hone_fail(err, HONE_EDAMAGED, "%s: no \"tick\" of 16 I32 numbers", p->file[0]->path);
-    HONE_TRY(safetensors_read(p->file[0], tick, 0, words, sizeof words, err));
-    return run_put(r, plan->tick, words, err);
+    HONE_TRY(safetensors_read(p->file[0], tick, 0, p->room, sizeof(hone_tick), err));
+    return run_put(r, plan->tick, p->room, err);
 }
 
 hone_status optimizer_read(run *r, const hone_plan *plan, const char *folder, hone_err *err) {
-    parts p = {.a = arena_new("optimizer"), .room = mem_new(PART_BYTES, "a part of a tensor")};
+    parts p = {.a = arena_new("optimizer"), .room = mem_new(PART * sizeof(float), "a part of a tensor")};
     hone_status status = open_parts(&p, folder, err);
     if (!status) status = read_all(r, plan, &p, err);
     for (int i = 0; i < p.n; i++) safetensors_close(p.file[i]);

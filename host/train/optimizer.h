@@ -11,19 +11,20 @@
 
 /* What a rank writes, and where it comes from: the device, or a copy of it. */
 typedef struct {
-    const hone_plan *plan; /* of this rank */
+    const hone_plan *plan;
+    int rank, n; /* whose part, of how many */
     run *run;
     const float *copy[2]; /* the rank's ranges of exp_avg and of exp_avg_sq, one after the other; NULL: from the device */
     const int32_t *tick;  /* [16], where copy is */
 } optimizer_part;
 
-/* A range of the flat range of trained parameters that the plan's rank writes: what it owns of a bucket (plan/own.h), of one
- * rank all. In its copy the ranges lie one after the other. 0: it has no range i. */
+/* A range of the flat range of trained parameters that a rank writes: what it owns of bucket i (plan/own.h), at `at` of the
+ * copy. 0: there is no such one. */
 typedef struct {
-    int64_t first, n, copied, held; /* held: where it lies in what the rank holds of the state */
+    int64_t first, n, at;
 } optimizer_range;
-int optimizer_range_of(const hone_plan *p, int i, optimizer_range *out);
-int64_t optimizer_elements(const hone_plan *p); /* of all its ranges */
+int optimizer_range_of(const hone_plan *p, int rank, int n_ranks, int i, optimizer_range *out);
+int64_t optimizer_elements(const hone_plan *p, int rank, int n_ranks); /* of all its ranges */
 const char *optimizer_file(arena *a, const char *folder, int rank, int n_ranks);
 hone_status optimizer_write(const optimizer_part *o, const char *folder, hone_err *err);
 

@@ -132,7 +132,7 @@ static hone_status open_plan(session **out, const job *j, pool *p, int64_t token
         }
     }
     if (!status) status = plan_levels(s, l, b, err);
-    if (!status && j->save_strategy != STRATEGY_NO) b->copy_bytes = saver_copy_bytes(s->plan, j);
+    if (!status && j->save_strategy != STRATEGY_NO) b->copy_bytes = saver_copy_bytes(s->plan, j, 0, n_ranks);
     if (!status && in) walk_epoch(s, &st, in->train, b);
     steps_deinit(&st);
     inputs_close(in);

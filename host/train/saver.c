@@ -52,27 +52,28 @@ static int64_t all_elements(const hone_plan *p) {
     return n;
 }
 
-static int64_t moment_elements(const hone_plan *p, const job *j) {
-    return j->save_only_model ? 0 : optimizer_elements(p);
+static int64_t moment_elements(const hone_plan *p, const job *j, int rank, int n_ranks) {
+    return j->save_only_model ? 0 : optimizer_elements(p, rank, n_ranks);
 }
 
-size_t saver_copy_bytes(const hone_plan *p, const job *j) {
+size_t saver_copy_bytes(const hone_plan *p, const job *j, int rank, int n_ranks) {
     if (!j->save_in_background) return 0;
-    return sizeof(float) * (size_t)((p->rank ? 0 : all_elements(p)) + 2 * moment_elements(p, j));
+    return sizeof(float) * (size_t)((rank ? 0 : all_elements(p)) + 2 * moment_elements(p, j, rank, n_ranks));
 }
 
 saver *saver_new(training *t, int copies) {
     const hone_plan *p = t->s->plan;
+    const comm *c = t->s->comm;
     saver *s = mem_new(sizeof *s, "saver");
     s->t = t;
     s->copies = copies && t->job->save_in_background;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->moved, NULL);
     if (!s->copies) return s;
-    const size_t n = (size_t)moment_elements(p, t->job);
+    const size_t n = (size_t)moment_elements(p, t->job, c->rank, c->n);
     s->at = mem_new(((size_t)p->n_params + 1) * sizeof *s->at, "saver");
     for (int i = 1; i < p->n_params; i++) s->at[i + 1] = s->at[i] + elements_of(p, i);
-    s->weights = mem_new(sizeof(float) * (size_t)(p->rank ? 0 : all_elements(p)),
+    s->weights = mem_new(sizeof(float) * (size_t)(c->rank ? 0 : all_elements(p)),
                          "a copy of the weights, to be saved");
     for (int k = 0; k < 2 && n; k++)
         s->moment[k] = mem_new(sizeof(float) * n, "a copy of the optimizer, to be saved");
@@ -116,16 +117,19 @@ static hone_status get_param(void *from, int i, float *to, hone_err *err) {
 }
 
 static hone_status write_content(void *arg, hone_err *err) {
-    saver *s = arg;
-    return content_write(&s->content, s->hidden, get_param, s, err);
+    const saver *s = arg;
+    return content_write(&s->content, s->hidden, get_param, arg, err);
 }
 
 static hone_status write_own(saver *s, hone_err *err) {
     training *t = s->t;
-    if (!s->copies) HONE_TRY(rank_0_reads(t, t->s->comm, write_content, s, err));
-    else if (t->s->comm->rank == 0) HONE_TRY(write_content(s, err));
+    const comm *c = t->s->comm;
+    if (s->copies && c->rank == 0) HONE_TRY(write_content(s, err));
+    if (!s->copies) HONE_TRY(rank_0_reads(t, write_content, s, err));
     if (t->job->save_only_model) return HONE_OK;
     const optimizer_part part = {.plan = t->s->plan,
+                                 .rank = c->rank,
+                                 .n = c->n,
                                  .run = t->s->run,
                                  .copy = {s->moment[0], s->moment[1]},
                                  .tick = s->copies ? s->tick : NULL};
@@ -174,8 +178,7 @@ static void *write_all(void *arg) {
 
 static hone_status copy_weights(void *arg, hone_err *err) {
     saver *s = arg;
-    const hone_plan *p = s->t->s->plan;
-    for (int i = 1; i <= p->n_params; i++)
+    for (int i = 1; i <= s->t->s->plan->n_params; i++)
         HONE_TRY(run_get_param(s->t->s->run, i, s->weights + s->at[i], err));
     return HONE_OK;
 }
@@ -185,12 +188,12 @@ static hone_status copy_all(saver *s, hone_err *err) {
     const hone_plan *p = t->s->plan;
     optimizer_range own;
     if (!s->copies) return HONE_OK;
-    HONE_TRY(rank_0_reads(t, t->s->comm, copy_weights, s, err));
+    HONE_TRY(rank_0_reads(t, copy_weights, s, err));
     HONE_TRY(run_get(t->s->run, p->tick, s->tick, err));
     for (int k = 0; k < 2 && s->moment[k]; k++)
-        for (int i = 0; optimizer_range_of(p, i, &own); i++)
-            HONE_TRY(run_get_held(t->s->run, (hone_flat_kind)(HONE_EXP_AVG + k), own.held, own.n,
-                                  s->moment[k] + own.copied, err));
+        for (int i = 0; optimizer_range_of(p, t->s->comm->rank, t->s->comm->n, i, &own); i++)
+            HONE_TRY(run_get_held(t->s->run, (hone_flat_kind)(HONE_EXP_AVG + k), own.first, own.n,
+                                  s->moment[k] + own.at, err));
     return HONE_OK;
 }
 

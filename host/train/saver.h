@@ -14,8 +14,8 @@
 typedef struct training training;
 typedef struct saver saver;
 
-/* Bytes of the copy of the plan's rank; 0: none is kept. */
-size_t saver_copy_bytes(const hone_plan *p, const job *j);
+/* Bytes of the copy of a rank; 0: none is kept. */
+size_t saver_copy_bytes(const hone_plan *p, const job *j, int rank, int n_ranks);
 /* copies 0: without. */
 saver *saver_new(training *t, int copies);
 /* Ends what is under way: it is waited for, or given up where other ranks are missing. NULL is fine. */

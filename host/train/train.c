@@ -351,7 +351,7 @@ hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
              pool_threads(t->s->pool), (double)hone_plan_device_bytes(t->s->plan) / (1 << 20));
     if (saves_at_all(t) && t->job->save_in_background)
         log_note("%.1f MiB hold a copy of each checkpoint while it is written",
-                 (double)saver_copy_bytes(t->s->plan, t->job) / (1 << 20));
+                 (double)saver_copy_bytes(t->s->plan, t->job, c->rank, c->n) / (1 << 20));
     if (c->n > 1)
         log_note("%d ranks by %s%s%s; %lld shards a step, %d buckets, %.1f MiB for sums over ranks%s", c->n,
                  c->way->name, t->s->sums.linked ? ", their devices by " : "",

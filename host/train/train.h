@@ -118,15 +118,15 @@ void content_fill(checkpoint_content *c, training *t);      /* c->a is there, th
 hone_status content_write(const checkpoint_content *c, const char *folder, params_get *get, void *from, hone_err *err);
 void content_free(checkpoint_content *c);
 hone_status save_final(training *t, hone_err *err);
-/* Rank 0 of c reads weights (run_get_param); of a divided optimizer it asks the others for their parts, who answer. */
-hone_status rank_0_reads(training *t, const comm *c, hone_status (*read)(void *arg, hone_err *err), void *arg,
-                         hone_err *err);
 void print_facts(const training *t, text *out);
 
 /* measured.c: session_start, the ranks and a resumed run with one memory of what the device measured (memo.h); a warning
  * says what a resumed run has to choose anew. The memory, if there is any, as a file of a checkpoint's folder. */
 hone_status measured_start(training *t, const session_limits *limits, const checkpoint *from, hone_err *err);
 hone_status measured_write(const char *folder, hone_err *err);
+/* save.c: rank 0 calls read, in which run_get_param and run_get_flat see the whole of what is divided; the others, who call
+ * this too, answer. */
+hone_status rank_0_reads(training *t, hone_status (*read)(void *arg, hone_err *err), void *arg, hone_err *err);
 
 /* resume.c: prints what differs between the job and the checkpoint's, refuses what may not, takes over the
  * state. */

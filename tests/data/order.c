@@ -210,10 +210,12 @@ TEST(samples_of_a_step_are_dealt_so_that_its_batches_have_as_many_tokens) {
             CHECK_INT(check_once(dealt), order_batches(plain));
             int64_t worst = 0, worst_plain = 0;
             for (int64_t first = 0; first < order_batches(plain); first += o.deal) {
-                int64_t least[2] = {1 << 30, 1 << 30}, most[2] = {0}, all[2] = {0}, sum[2] = {0}, fewest = 1 << 30, n = 0;
+                int64_t least[2] = {1 << 30, 1 << 30}, most[2] = {0}, all[2] = {0}, sum[2] = {0},
+                        fewest = 1 << 30, n = 0;
                 for (int64_t b = first; b < first + o.deal && b < order_batches(plain); b++)
                     for (int d = 0; d < 2; d++) {
-                        const int64_t tokens = tokens_of(d ? dealt : plain, b, &n), *s = order_batch(d ? dealt : plain, b, &n);
+                        const int64_t tokens = tokens_of(d ? dealt : plain, b, &n),
+                                      *s = order_batch(d ? dealt : plain, b, &n);
                         if (tokens < least[d]) least[d] = tokens;
                         if (tokens > most[d]) most[d] = tokens;
                         all[d] += tokens;

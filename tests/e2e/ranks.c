@@ -43,6 +43,20 @@ TEST(one_to_eight_ranks_end_in_the_same_bits_in_bf16) {
     same_bits(",\"num_train_epochs\": 4, \"bf16\": true");
 }
 
+/* Rank 0 chooses the algorithms of products for all. */
+TEST(two_ranks_on_emulated_gpus_end_in_the_bits_of_one) {
+    arena *a = command_begin();
+    const char *job =
+        tiny_job(a, "job.json", "out",
+                 ",\"train_batch_size\": 8, \"per_device_train_batch_size\": 4, \"reduce_shards\": 2, "
+                 "\"max_steps\": 3, \"device\": \"emu\", \"save_strategy\": \"no\"");
+    const said s = command_run(a, "plan \"%s\" --quiet", job);
+    if (s.code == 2 && strstr(s.err, "there is no libhone_emu.so")) test_skip("%s", s.err);
+    const char *alone = sha_of_ranks(a, 1, job, "");
+    CHECK_STR(sha_of_ranks(a, 2, job, ""), alone);
+    arena_free(a);
+}
+
 /* The same step by n ranks of `accumulation` micro-batches each, whose samples are cut into the same 24 shards. */
 static const char *divided_flags(arena *a, int n, int accumulation, int zero, const char *bucket_mb) {
     return arena_print(a,
@@ -109,20 +123,6 @@ TEST(checkpoints_of_a_divided_optimizer_are_those_of_a_whole_one) {
         for (int f = 0; f < 5; f++)
             CHECK(!system(arena_print(a, "cmp \"%s/%s\" \"%s/%s\"", folder, files[f], kept, files[f])));
     }
-    arena_free(a);
-}
-
-/* Rank 0 chooses the algorithms of products for all. */
-TEST(two_ranks_on_emulated_gpus_end_in_the_bits_of_one) {
-    arena *a = command_begin();
-    const char *job =
-        tiny_job(a, "job.json", "out",
-                 ",\"train_batch_size\": 8, \"per_device_train_batch_size\": 4, \"reduce_shards\": 2, "
-                 "\"max_steps\": 3, \"device\": \"emu\", \"save_strategy\": \"no\"");
-    const said s = command_run(a, "plan \"%s\" --quiet", job);
-    if (s.code == 2 && strstr(s.err, "there is no libhone_emu.so")) test_skip("%s", s.err);
-    const char *alone = sha_of_ranks(a, 1, job, "");
-    CHECK_STR(sha_of_ranks(a, 2, job, ""), alone);
     arena_free(a);
 }
 

@@ -7,7 +7,14 @@
 #include "test.h"
 
 static hone_plan *plan_of_rank(int rank, int n, int divide, size_t bucket_bytes, hone_dtype dtype) {
-    const sample s = {.p = 0.1, .layers = 2, .width = 64, .heads = 2, .inner = 256, .vocab = 500, .dtype = dtype, .freeze = "*position*"};
+    const sample s = {.p = 0.1,
+                      .layers = 2,
+                      .width = 64,
+                      .heads = 2,
+                      .inner = 256,
+                      .vocab = 500,
+                      .dtype = dtype,
+                      .freeze = "*position*"};
     model_config *config = sample_config(&s);
     plan_options o = sample_options(&s, config);
     hone_plan *p = NULL;
@@ -25,7 +32,8 @@ TEST(ranks_own_every_trained_element_once) {
     static const size_t bytes[] = {0, 1, 40000, 200000};
     for (int n = 2; n <= 8; n++)
         for (size_t k = 0; k < sizeof bytes / sizeof *bytes; k++) {
-            hone_plan *p = plan_of_rank(0, n, 1, bytes[k], HONE_F32), *last = plan_of_rank(n - 1, n, 1, bytes[k], HONE_F32);
+            hone_plan *p = plan_of_rank(0, n, 1, bytes[k], HONE_F32),
+                      *last = plan_of_rank(n - 1, n, 1, bytes[k], HONE_F32);
             int64_t at = 0, elements = 0, chunks = 0;
             CHECK_INT(p->n_buckets, last->n_buckets);
             CHECK(!bytes[k] ? p->n_buckets == 1 : p->n_buckets > 1);
@@ -103,9 +111,9 @@ TEST(every_fault_of_buckets_is_named) {
     static const struct {
         void (*put)(hone_plan *p);
         const char *said;
-    } list[] = {{too_early, "leaves before"},        {unordered, "leaves before the one before it"},
-                {torn, "does not follow"},           {crossed, "is cut where it may not be"},
-                {of_another_rank, "chunk"},          {too_few_buckets, "does not end the slot"}};
+    } list[] = {{too_early, "leaves before"}, {unordered, "leaves before the one before it"},
+                {torn, "does not follow"},    {crossed, "is cut where it may not be"},
+                {of_another_rank, "chunk"},   {too_few_buckets, "does not end the slot"}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         hone_plan *p = plan_of_rank(0, 2, 1, 100000, HONE_F32);
         hone_err err = {.text = ""};
@@ -113,7 +121,8 @@ TEST(every_fault_of_buckets_is_named) {
         list[i].put(p);
         const hone_status status = plan_verify_layout(p, &err);
         if (status != HONE_EBUG || !strstr(err.text, list[i].said))
-            test_fail(__FILE__, __LINE__, "fault %zu: \"%s\", expected \"%s\"", i, status ? err.text : "accepted", list[i].said);
+            test_fail(__FILE__, __LINE__, "fault %zu: \"%s\", expected \"%s\"", i,
+                      status ? err.text : "accepted", list[i].said);
         hone_plan_free(p);
     }
 }

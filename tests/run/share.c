@@ -36,7 +36,8 @@ typedef struct {
     int64_t rows[8];
 } sharer;
 
-static hone_status open_sharer(sharer *s, comm *c, hone_device_v1 *device, int divide, int slots, hone_err *err) {
+static hone_status open_sharer(sharer *s, comm *c, hone_device_v1 *device, int divide, int slots,
+                               hone_err *err) {
     const hone_device_v1 *cpu = device_load("cpu", err);
     model_config *config;
     if (!cpu) return HONE_EUSAGE;
@@ -115,8 +116,10 @@ static hone_status sum_beside(comm *c, void *arg, hone_err *err) {
     HONE_TRY(fill(&s, c->rank, err));
     int early = 0;
     const hone_program *m = &s.plan->program[HONE_MICRO];
-    for (int b = 0; b < s.plan->n_buckets; b++) early += m->step[s.plan->bucket[b].ready].op != HONE_OP_EMBED_BWD;
-    if (early < 3 || early == s.plan->n_buckets) return hone_fail(err, HONE_EBUG, "%d buckets are early", early);
+    for (int b = 0; b < s.plan->n_buckets; b++)
+        early += m->step[s.plan->bucket[b].ready].op != HONE_OP_EMBED_BWD;
+    if (early < 3 || early == s.plan->n_buckets)
+        return hone_fail(err, HONE_EBUG, "%d buckets are early", early);
     const size_t n = s.plan->slot_bytes / sizeof(float);
     float *sum = calloc(n, sizeof *sum), *alone = calloc(n, sizeof *alone);
     tree_sum_begin(s.sum, 8); /* of this rank: slot 0 as (0 1), slots 1 and 2 as 2 and 3 */
@@ -135,9 +138,11 @@ static hone_status sum_beside(comm *c, void *arg, hone_err *err) {
     HONE_TRY(comm_gather(c, alone, s.plan->slot_bytes, other, err));
     for (int b = 0; b < s.plan->n_buckets; b++) {
         const int64_t *cut = s.plan->bucket[b].cut;
-        const int64_t from = s.plan->divided ? cut[c->rank] : cut[0], to = s.plan->divided ? cut[c->rank + 1] : cut[2];
+        const int64_t from = s.plan->divided ? cut[c->rank] : cut[0],
+                      to = s.plan->divided ? cut[c->rank + 1] : cut[2];
         for (int64_t e = from; e < to; e++) {
-            const float a = other[e] + (other[e] + other[e]), z = other[n + (size_t)e] + (other[n + (size_t)e] + other[n + (size_t)e]);
+            const float a = other[e] + (other[e] + other[e]),
+                        z = other[n + (size_t)e] + (other[n + (size_t)e] + other[n + (size_t)e]);
             if (sum[e] != a + z) return hone_fail(err, HONE_EBUG, "bucket %d, element %lld", b, (long long)e);
         }
     }
@@ -172,6 +177,7 @@ TEST(a_rank_that_dies_while_buckets_leave_is_named_in_time) {
     const uint64_t from = clock_ns();
     CHECK_INT(forked_end(pid[0]), 6);
     if ((double)(clock_ns() - from) * 1e-9 > 6) test_fail(__FILE__, __LINE__, "noticed too late");
-    if (!strstr(forked_said(0), "rank 1 (host ") || !strstr(forked_said(0), "has died; last seen at step 7 in forward and backward"))
+    if (!strstr(forked_said(0), "rank 1 (host ") ||
+        !strstr(forked_said(0), "has died; last seen at step 7 in forward and backward"))
         test_fail(__FILE__, __LINE__, "said: %s", forked_said(0));
 }

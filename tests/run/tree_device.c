@@ -186,9 +186,15 @@ static void one_is_named(int signal, double limit_s, double bar_s, const char *s
     CHECK_INT(forked_end(pid[2]), 6);
     if ((double)(clock_ns() - from) * 1e-9 > bar_s)
         test_fail(__FILE__, __LINE__, "noticed after more than %g s", bar_s);
-    if (!strstr(forked_said(0), "rank 1 (host ") || !strstr(forked_said(2), says) ||
-        !strstr(forked_said(0), "step 41 in adding gradients"))
-        test_fail(__FILE__, __LINE__, "ranks 0 and 2 say: %s | %s", forked_said(0), forked_said(2));
+    int n_first = 0; /* who hears of it from the other one says so */
+    for (int r = 0; r < 3; r += 2) {
+        const char *said = forked_said(r);
+        n_first += strstr(said, says) != NULL;
+        if (!strstr(said, "rank 1 (host ") || !strstr(said, "step 41 in adding gradients") ||
+            (!strstr(said, says) && !strstr(said, "was lost by another rank")))
+            test_fail(__FILE__, __LINE__, "rank %d says: %s", r, said);
+    }
+    CHECK(n_first >= 1);
     kill(pid[1], SIGKILL);
     forked_end(pid[1]);
 }
@@ -196,7 +202,7 @@ static void one_is_named(int signal, double limit_s, double bar_s, const char *s
 TEST(a_rank_that_leaves_its_gpu_alone_is_named) {
     one_is_named(SIGKILL, 60, 4, "has died");
     one_is_named(0, 60, 4, "gave up");
-    one_is_named(SIGSTOP, 1, 8, "no sign of life");
+    one_is_named(SIGSTOP, 2, 10, "no sign of life");
 }
 
 /* A call that was not asked about is refused by the library: the protocol of communicators that do not block. */
