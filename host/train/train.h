@@ -77,7 +77,8 @@ hone_status train_job(const job *j, pool *p, comm *c, text *summary, text *peopl
 /* What the largest batch of training or evaluation needs room for. */
 session_limits training_limits(const job *j, const inputs *in, const steps *st, int n_ranks);
 
-/* The session of a job with its plan and no device; session_close ends it. facts may be NULL. */
+/* The session of a job with the plan of one rank, its step cut for n_ranks, and no device; session_close ends it. facts may
+ * be NULL. */
 typedef struct {
     int64_t shards;      /* micro-batches of a step, of all ranks */
     double tokens, seqs; /* of a micro-batch of the first epoch, on the average; without data: the largest */
