@@ -1,6 +1,7 @@
-/* cudnn.cu - cuDNN opened, and its plans chosen. What has been shown: every case of kernels/cases that cuDNN can play, through
- * this code and the emulated library (kernels/emu/cudnn.cpp); and that cuDNN 9.19 and 9.26 themselves make plans for sm_90 of
- * these graphs (tests/emu/cudnn.cpp). What has not: nothing of it has run on a GPU. */
+/* cudnn.cu - cuDNN opened, and its plans chosen. What has been shown: every case of kernels/cases that cuDNN can
+ * play, through this code and the emulated library (kernels/emu/cudnn.cpp); and that cuDNN 9.19 and 9.26
+ * themselves make plans for sm_90 of these graphs (tests/emu/cudnn.cpp). What has not: nothing of it has run on a
+ * GPU. */
 #include "cudnn.cuh"
 
 #include <stdio.h>
@@ -100,7 +101,7 @@ static const char *unfit(const hone_device *d, const hone_query *query) {
     return NULL;
 }
 
-static cudnn_choice *find_plan(hone_device *d, cudnn_state *s, const hone_query *query, std::string *why) {
+static cudnn_choice *find_plan(cudnn_state *s, const hone_query *query, std::string *why) {
     cudnn_graph g = cudnn_graph_begin(&s->lib);
     std::unique_ptr<cudnn_choice> c(new cudnn_choice());
     c->key = {query->op, query->in[0].dtype};
@@ -125,7 +126,6 @@ static cudnn_choice *find_plan(hone_device *d, cudnn_state *s, const hone_query 
         return NULL;
     }
     s->choices.push_back(std::move(c));
-    (void)d;
     return s->choices.back().get();
 }
 
@@ -139,7 +139,7 @@ hone_status cudnn_choose(hone_device *d, const hone_query *query, void **out, ho
     const char *fault = unfit(d, query);
     if (fault) why = fault;
     else if (!s->handle) why = s->missing;
-    else *out = find_plan(d, s, query, &why);
+    else *out = find_plan(s, query, &why);
     if (*out) {
         say(d, s, query,
             "cuDNN " + version_words(s->lib.version()) +

@@ -11,6 +11,8 @@
 #include "cudnn.cuh"
 #include "cudnn_sdpa.cuh"
 
+#include <string.h>
+
 static constexpr int THREADS = 128;
 
 /* ---- the graph -------------------------------------------------------------------------------------------------*/

@@ -1,8 +1,10 @@
-/* cudnn_graph.cuh - cuDNN as a library of graphs: opening it, writing a graph of its operations, and a plan that plays one.
+/* cudnn_graph.cuh - cuDNN as a library of graphs: opening it, writing a graph of its operations, and a plan that
+ * plays one.
  *
- * A graph is written with tensors of four extents; virtual ones stay inside the library's kernel. A plan is made once,
- * before a run begins, and owns all descriptors until cudnn_plan_free. Playing binds pointers by a variant pack, which the
- * library keeps on the heap for the length of the call: of the host, and only while a step is being captured. */
+ * A graph is written with tensors of four extents; virtual ones stay inside the library's kernel. A plan is made
+ * once, before a run begins, and owns all descriptors until cudnn_plan_free. Playing binds pointers by a variant
+ * pack, which the library keeps on the heap for the length of the call: of the host, and only while a step is
+ * being captured. */
 #ifndef CUDA_CUDNN_GRAPH_CUH
 #define CUDA_CUDNN_GRAPH_CUH
 #include <cuda_runtime.h>
@@ -47,8 +49,8 @@ struct cudnn_graph {
 };
 cudnn_graph cudnn_graph_begin(const cudnn_library *lib);
 
-/* Memory bound under uid at every call. Sequence b begins at element offset[b] of it where offset is given (an int32 tensor
- * {B+1,1,1,1}), else at b stride[0]. Addresses are multiples of alignment bytes. */
+/* Memory bound under uid at every call. Sequence b begins at element offset[b] of it where offset is given (an
+ * int32 tensor {B+1,1,1,1}), else at b stride[0]. Addresses are multiples of alignment bytes. */
 cudnn_tensor cudnn_memory(cudnn_graph *g, int64_t uid, int type, const int64_t dim[4],
                           const int64_t stride[4], const cudnn_tensor *offset, int64_t alignment);
 cudnn_tensor cudnn_inside(cudnn_graph *g, int type, const int64_t dim[4]); /* virtual, last extent adjacent */
@@ -89,9 +91,9 @@ struct cudnn_plan {
     size_t workspace;
     bool is_ordered; /* the same bits whenever it is repeated, as the library says */
 };
-/* Takes over what g owns, and finds the first engine with at most `workspace` bytes; one that gives the same bits always
- * comes before one that does not. handle NULL: for the GPU that device, a finished descriptor of properties, describes
- * (nothing can be executed then). 0, with why: none can play it. */
+/* Takes over what g owns, and finds the first engine with at most `workspace` bytes; one that gives the same bits
+ * always comes before one that does not. handle NULL: for the GPU that device, a finished descriptor of
+ * properties, describes (nothing can be executed then). 0, with why: none can play it. */
 int cudnn_plan_make(cudnn_plan *out, cudnn_graph *g, void *handle, dnn::descriptor device, size_t workspace,
                     std::string *why);
 void cudnn_plan_free(cudnn_plan *p);

@@ -1,7 +1,9 @@
-/* cudnn_norm.cu - a layer norm by cuDNN: y = gamma (x - mean) rstd + beta, and its gradient, as one operation each.
+/* cudnn_norm.cu - a layer norm by cuDNN: y = gamma (x - mean) rstd + beta, and its gradient, as one operation
+ * each.
  *
- * A plan is made for a number of rows, and training plays many (the rungs of a batch), so the device's own kernels play there;
- * this is the peer that `hone bench norm` times beside them, and engine cudnn of a call whose rows are always as many. */
+ * A plan is made for a number of rows, and training plays many (the rungs of a batch), so the device's own kernels
+ * play there; this is the peer that `hone bench norm` times beside them, and engine cudnn of a call whose rows are
+ * always as many. */
 #include "cudnn.cuh"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* cudnn_sdpa.cu - the two graphs, in the order in which cuDNN's engines of fused attention look for them: they are matched
- * as a whole, so an operation more or less is another graph, which no engine knows. */
+/* cudnn_sdpa.cu - the two graphs, in the order in which cuDNN's engines of fused attention look for them: they are
+ * matched as a whole, so an operation more or less is another graph, which no engine knows. */
 #include "cudnn_sdpa.cuh"
 
 #include <math.h>

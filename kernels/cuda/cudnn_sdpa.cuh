@@ -35,8 +35,9 @@ struct sdpa_shape {
 /* scores = scale q k' where key and query exist and the band lets them, else -infinity; p = exp(scores - stats).
  *   forward   stats = log sum exp, o = (exp(scores - max) / sum) v
  *   backward  delta = sum of do o;  dv = p' do;  ds = p (do v' - delta) scale;  dk = ds' q;  dq = ds k
- * p and ds are rounded to the type before they are multiplied. On Hopper the library keeps all of ds in its workspace (B H S S
- * elements, S in 64s) because dq is made of it at once: the form that adds in one order, as its frontend's
- * set_deterministic_algorithm makes it. The form without, whose dq is summed by atomics, has other bits whenever it runs. */
+ * p and ds are rounded to the type before they are multiplied. On Hopper the library keeps all of ds in its
+ * workspace (B H S S elements, S in 64s) because dq is made of it at once: the form that adds in one order, as its
+ * frontend's set_deterministic_algorithm makes it. The form without, whose dq is summed by atomics, has other bits
+ * whenever it runs. */
 void sdpa_write(cudnn_graph *g, const sdpa_shape &s);
 #endif

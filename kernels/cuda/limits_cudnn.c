@@ -85,8 +85,8 @@ int cudnn_can(const hone_query *query, char *why, size_t why_bytes) {
 }
 
 /* ---- workspace -------------------------------------------------------------------------------------------------*/
-/* What cuDNN 9.19 and 9.26 ask for on sm_90, and room beside it: all of ds in attention's backward (cudnn_sdpa.cuh), 16 bytes
- * a row in a norm's. */
+/* What cuDNN 9.19 and 9.26 ask for on sm_90, and room beside it: all of ds in attention's backward
+ * (cudnn_sdpa.cuh), 16 bytes a row in a norm's. */
 size_t cudnn_plan_bytes(const hone_query *query) {
     if (query->op != HONE_OP_ATTENTION_FWD && query->op != HONE_OP_ATTENTION_BWD)
         return CUDNN_NORM_ROOM + 32 * (size_t)query->in[0].dim[0];

@@ -1,8 +1,9 @@
-/* cudnn.cpp - the emulated cuDNN: descriptors kept as they were set, graphs played by plain loops over what the descriptors
- * say, late, on the stream. So a wrong stride, offset, length or scale gives wrong numbers here.
+/* cudnn.cpp - the emulated cuDNN: descriptors kept as they were set, graphs played by plain loops over what the
+ * descriptors say, late, on the stream. So a wrong stride, offset, length or scale gives wrong numbers here.
  *
- * It scribbles over the workspace, and knows the two graphs of attention (any graph of products, maps, reductions and reshapes whose
- * values belong to one sequence and head) and the two norms. Its plans want the workspace that cuDNN 9.19 wants on sm_90. */
+ * It scribbles over the workspace, and knows the two graphs of attention (any graph of products, maps, reductions
+ * and reshapes whose values belong to one sequence and head) and the two norms. Its plans want the workspace that
+ * cuDNN 9.19 wants on sm_90. */
 #include "control.h"
 #include "cuda_runtime.h"
 #include "cudnn_play.h"

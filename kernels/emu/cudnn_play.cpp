@@ -1,7 +1,7 @@
 /* cudnn_play.cpp - graphs played by plain loops over what their tensors say.
  *
- * What the real library leaves open is NaN here: a product's rows and columns beyond its live ones, rows of a sequence beyond
- * its end. */
+ * What the real library leaves open is NaN here: a product's rows and columns beyond its live ones, rows of a
+ * sequence beyond its end. */
 #include "cudnn_play.h"
 #include "cuda_runtime.h"
 #include "cudnn_words.h"

@@ -1,4 +1,5 @@
-/* cudnn_play.h - inside the emulated cuDNN: a graph as it is played (cudnn_play.cpp), read from descriptors (cudnn.cpp). */
+/* cudnn_play.h - inside the emulated cuDNN: a graph as it is played (cudnn_play.cpp), read from descriptors
+ * (cudnn.cpp). */
 #ifndef EMU_CUDNN_PLAY_H
 #define EMU_CUDNN_PLAY_H
 #include <stdint.h>

@@ -1,5 +1,5 @@
-/* cudnn.c - cuDNN as a player of the cuda device: its graphs through the emulated library against ref, and the ways in which
- * it cannot play. */
+/* cudnn.c - cuDNN as a player of the cuda device: its graphs through the emulated library against ref, and the
+ * ways in which it cannot play. */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <unistd.h>
