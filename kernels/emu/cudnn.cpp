@@ -7,7 +7,7 @@
 #include "control.h"
 #include "cuda_runtime.h"
 #include "cudnn_play.h"
-#include "cudnn_words.h"
+#include "cuda/cudnn_words.h"
 
 #include <memory>
 #include <string.h>

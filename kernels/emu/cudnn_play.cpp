@@ -4,7 +4,7 @@
  * sequence beyond its end. */
 #include "cudnn_play.h"
 #include "cuda_runtime.h"
-#include "cudnn_words.h"
+#include "cuda/cudnn_words.h"
 
 #include <math.h>
 #include <string.h>
