@@ -17,12 +17,16 @@ static void cut_to_folder(char *path) {
     else strcpy(path, ".");
 }
 
+int program_path(char out[4096]) {
+    const ssize_t n = readlink("/proc/self/exe", out, 4095);
+    out[n > 0 ? n : 0] = 0;
+    return n > 0;
+}
+
 /* Where this code lies: the program, or libhone.so in somebody's program. */
 static int find_own_folder(char folder[4096], int of_program) {
     if (of_program) {
-        const ssize_t n = readlink("/proc/self/exe", folder, 4095);
-        if (n <= 0) return 0;
-        folder[n] = 0;
+        if (!program_path(folder)) return 0;
     } else {
         Dl_info info;
         if (!dladdr(&find_own_folder, &info) || !info.dli_fname || strlen(info.dli_fname) >= 4096) return 0;
@@ -69,39 +73,70 @@ static void list_folders(text *out) {
     text_printf(out, "%s\n", HONE_INSTALLED_PLUGINS);
 }
 
-const hone_device_v1 *device_load(const char *name, hone_err *err) {
-    text folders = {0}, looked = {0}, path = {0};
-    const hone_device_v1 *table = NULL;
+/* Where the file is that is looked for; 0: nowhere, and `looked` lists the folders. */
+static int find_file(text *path, const char *file, text *looked) {
+    text folders = {0};
     int found = 0;
-    char shown[64];
+    list_folders(&folders);
+    for (char *folder = folders.p, *end; !found && (end = strchr(folder, '\n')); folder = end + 1) {
+        *end = 0;
+        text_clear(path);
+        text_printf(path, "%s/%s", folder, file);
+        found = file_is_regular(path->p);
+        if (!found && (!looked->n || !strstr(looked->p, folder)))
+            text_printf(looked, "%s%s", looked->n ? ", " : "", folder);
+    }
+    text_free(&folders);
+    return found;
+}
+
+static hone_status not_found(const char *what, const char *file, const text *looked, hone_err *err) {
+    return hone_fail(err, HONE_EUSAGE, "%s: there is no %s in %s; expected it in one of these folders", what,
+                     file, looked->n ? looked->p : "any folder");
+}
+
+const hone_device_v1 *device_load(const char *name, hone_err *err) {
+    text looked = {0}, path = {0};
+    const hone_device_v1 *table = NULL;
+    char shown[64], file[64], what[64];
     if (!*name || strlen(name) > 32 || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")]) {
         hone_fail(err, HONE_EUSAGE, "device \"%s\" is no name of a device; expected ref, cpu, cuda or emu",
                   text_escape(shown, sizeof shown, name, strlen(name)));
         return NULL;
     }
-    list_folders(&folders);
-    for (char *folder = folders.p, *end; !found && (end = strchr(folder, '\n')); folder = end + 1) {
-        *end = 0;
-        text_clear(&path);
-        text_printf(&path, "%s/libhone_%s.so", folder, name);
-        if (!file_is_regular(path.p)) {
-            if (!looked.n || !strstr(looked.p, folder))
-                text_printf(&looked, "%s%s", looked.n ? ", " : "", folder);
-            continue;
-        }
-        found = 1;
-        table = open_device(path.p, name, err);
-    }
-    if (!found) {
-        hone_fail(err, HONE_EUSAGE,
-                  "device %s: there is no libhone_%s.so in %s; expected it in one of these folders", name,
-                  name, looked.n ? looked.p : "any folder");
+    snprintf(file, sizeof file, "libhone_%s.so", name);
+    if (find_file(&path, file, &looked)) table = open_device(path.p, name, err);
+    else {
+        snprintf(what, sizeof what, "device %s", name);
+        not_found(what, file, &looked, err);
         hone_hint(err, "build it (scripts/setup), choose another device, or name its folder in HONE_PLUGINS");
     }
-    text_free(&folders);
     text_free(&looked);
     text_free(&path);
     return table;
+}
+
+int library_is_there(const char *file) {
+    text looked = {0}, path = {0};
+    const int found = find_file(&path, file, &looked);
+    text_free(&looked);
+    text_free(&path);
+    return found;
+}
+
+const void *library_load(const char *file, const char *symbol, hone_err *err) {
+    text looked = {0}, path = {0};
+    const void *found = NULL;
+    if (!find_file(&path, file, &looked)) not_found(file, file, &looked, err);
+    else {
+        void *handle = dlopen(path.p, RTLD_NOW | RTLD_LOCAL); /* stays open */
+        if (!handle) hone_fail(err, HONE_EUSAGE, "%s: cannot be opened: %s; expected a library", path.p, dlerror());
+        else if (!(found = dlsym(handle, symbol)))
+            hone_fail(err, HONE_EUSAGE, "%s: has no %s; expected that of this version of hone", path.p, symbol);
+    }
+    text_free(&looked);
+    text_free(&path);
+    return found;
 }
 
 const void *device_symbol(const hone_device_v1 *table, const char *symbol) {

@@ -20,13 +20,13 @@ static const char *const variables[] = {
     "TERM",     /* dumb: no progress line */
     "NO_COLOR", /* set: no colour */
     "COLUMNS",  /* width of the terminal */
-    "CUDA_VISIBLE_DEVICES",
+    "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER",
     "SLURM_JOB_ID", /* named in the record of a run */
     /* what launchers say of ranks (host/run/rank.c) */
     "HONE_RANK", "HONE_WORLD_SIZE", "HONE_LOCAL_RANK", "HONE_LOCAL_WORLD_SIZE", "HONE_COMM",
     "HONE_SECRET", "HONE_SECRET_FILE", /* what the ranks of a run know and nobody else */
     "RANK", "WORLD_SIZE",
-    "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "PET_NODE_RANK", "PET_NNODES", "PET_MASTER_ADDR",
+    "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE", "PET_NODE_RANK", "PET_NNODES", "PET_MASTER_ADDR",
     "PET_MASTER_PORT", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK",
     "OMPI_COMM_WORLD_LOCAL_SIZE", "PMIX_RANK", "PMIX_SIZE", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS",
     "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_STEP_ID", "SLURM_LAUNCH_NODE_IPADDR", "SKYPILOT_NODE_RANK",

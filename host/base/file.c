@@ -156,6 +156,14 @@ hone_status file_read_data(str *out, arena *a, const char *path, size_t max_byte
     return read_whole(out, a, &(reading){path, max_bytes, kind, 1}, err);
 }
 
+size_t file_glance(char *out, size_t bytes, const char *path) {
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const ssize_t n = fd >= 0 ? read(fd, out, bytes - 1) : -1;
+    if (fd >= 0) close(fd);
+    out[n > 0 ? n : 0] = 0;
+    return n > 0 ? (size_t)n : 0;
+}
+
 int file_exists(const char *path) {
     struct stat st;
     return lstat(path, &st) == 0;

@@ -27,6 +27,9 @@ hone_status file_read(str *out, arena *a, const char *path, size_t max_bytes, ho
 /* The same for what may be large: a signal ends it (sig_check). */
 hone_status file_read_data(str *out, arena *a, const char *path, size_t max_bytes, hone_status kind, hone_err *err);
 
+/* The first bytes of a file of /proc or /sys, whose sizes mean nothing, with a NUL: how many; 0 and "": none. */
+size_t file_glance(char *out, size_t bytes, const char *path);
+
 int file_exists(const char *path);      /* anything there */
 int file_is_folder(const char *path);
 int file_is_regular(const char *path);

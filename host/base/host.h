@@ -29,12 +29,13 @@ void sig_agree(sig_wish agreed);
 /* Asked inside long work that nothing needs to be saved of: HONE_EPREEMPTED or HONE_EINTERRUPTED once a signal came. */
 hone_status sig_check(hone_err *err);
 
-/* pool.c: one pool of threads, made once. n 0: the cores this process may use. */
+/* pool.c: one pool of threads, made once. n 0: HONE_THREADS, else the cores this process may use. */
 typedef struct pool pool;
 pool *pool_new(int n_threads);
 void pool_free(pool *p);
 int pool_threads(const pool *p);
 int pool_cores(void); /* that this process may use (affinity, cgroup quota) */
+int machine_cores(void); /* that there are */
 void pool_run(pool *p, int64_t n, void (*fn)(void *arg, int64_t i, int thread), void *arg);
 /* The host half of the device table over a pool; the struct is the pool's. */
 const hone_host_v1 *pool_host(pool *p);
@@ -63,6 +64,10 @@ const hone_device_v1 *device_try(const char *name, hone_err *err);
 const hone_device_v1 *device_pick(const char *name, hone_err *err);
 /* What the shared object of a loaded device exports beside its table; NULL: nothing of that name. */
 const void *device_symbol(const hone_device_v1 *table, const char *symbol);
+/* The symbol of another shared object of hone's, looked for in the same folders; it stays open. NULL and err. */
+const void *library_load(const char *file, const char *symbol, hone_err *err);
+int library_is_there(const char *file);
+int program_path(char out[4096]); /* of the program that runs; 0 and "": it cannot be told */
 /* Set path to where a file of hone's own (configs/...) lies: in the checkout around the build folder, or installed
  * beside the program. 0: in neither. */
 int program_share(text *path, const char *file);

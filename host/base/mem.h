@@ -9,6 +9,7 @@ void *mem_new(size_t bytes, const char *what);                     /* zeroed; by
 void *mem_grow(void *p, size_t old_bytes, size_t bytes, const char *what); /* as realloc; new bytes zeroed */
 void mem_free(void *p);                                            /* NULL is fine */
 void mem_refuse(int on);                                           /* on: any mem_new or mem_grow from any thread aborts */
+void mem_leave(int on);                                            /* but from those with leave: of the calling thread */
 size_t mem_live_bytes(void);
 
 /* a * b and a + b; 0 and *out undefined on overflow, else 1. */

@@ -147,3 +147,16 @@ int memo_read(const char *lines, size_t n) {
     pthread_mutex_unlock(&guard);
     return n_whole;
 }
+
+int memo_since(size_t from, char *key, size_t key_bytes) {
+    str value, name;
+    int n = 0;
+    pthread_mutex_lock(&guard);
+    for (size_t at = from; at < in_use.n;) {
+        const str line = line_at(in_use.p + at, in_use.n - at);
+        if (split(line, &value, &name) && !n++) snprintf(key, key_bytes, "%.*s", (int)name.n, name.p);
+        at += line.n + 1;
+    }
+    pthread_mutex_unlock(&guard);
+    return n;
+}

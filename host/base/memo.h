@@ -16,4 +16,6 @@ void memo_put(const char *key, const void *bytes, size_t n);
 
 void memo_print(text *out);                 /* the entries in use, a line each */
 int memo_read(const char *lines, size_t n); /* take entries into use; how many lines were whole */
+/* How many entries came into use after the first n bytes of what memo_print gives; the key of the first, cut to fit. */
+int memo_since(size_t n, char *key, size_t key_bytes);
 #endif

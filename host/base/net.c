@@ -78,26 +78,41 @@ static int is_connected(int fd, uint64_t until_ns) {
     return 0;
 }
 
+/* One try at each address of the host; -1: nobody answers. */
+static int call_once(const struct addrinfo *list, uint64_t until_ns) {
+    for (const struct addrinfo *a = list; a; a = a->ai_next) {
+        const int fd = socket(a->ai_family, SOCK_STREAM, 0);
+        if (fd < 0) continue;
+        make_ready(fd);
+        if ((!connect(fd, a->ai_addr, a->ai_addrlen) || errno == EINPROGRESS) && is_connected(fd, until_ns))
+            return fd;
+        net_close(fd);
+    }
+    return -1;
+}
+
+/* The name is asked for each time: that of a pod exists, and moves, with the pod. */
 hone_status net_connect(int *out, const char *host, int port, uint64_t until_ns, hone_err *err) {
-    struct addrinfo *list;
-    HONE_TRY(look_up(&list, host, port, 0, err));
+    hone_status status;
+    int said = 0;
     do {
-        for (const struct addrinfo *a = list; a; a = a->ai_next) {
-            const int fd = socket(a->ai_family, SOCK_STREAM, 0);
-            if (fd < 0) continue;
-            make_ready(fd);
-            if ((!connect(fd, a->ai_addr, a->ai_addrlen) || errno == EINPROGRESS) &&
-                is_connected(fd, until_ns)) {
-                freeaddrinfo(list);
-                *out = fd;
-                return HONE_OK;
-            }
-            net_close(fd);
+        struct addrinfo *list;
+        int fd = -1;
+        status = look_up(&list, host, port, 0, err);
+        if (status && !said++) log_warn("%s; asking again", err ? err->text : "a host has no address");
+        if (!status) {
+            fd = call_once(list, until_ns);
+            freeaddrinfo(list);
         }
-        poll(NULL, 0, 50);
+        if (fd >= 0) {
+            *out = fd;
+            return HONE_OK;
+        }
+        poll(NULL, 0, status ? 500 : 50);
     } while (clock_ns() < until_ns);
-    freeaddrinfo(list);
-    return hone_fail(err, HONE_ECOMM, "%.200s:%d: nobody answers; expected rank 0 there", host, port);
+    return status
+               ? status
+               : hone_fail(err, HONE_ECOMM, "%.200s:%d: nobody answers; expected rank 0 there", host, port);
 }
 
 void net_close(int fd) {

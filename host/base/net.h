@@ -10,7 +10,7 @@
 hone_status net_listen(int *out, const char *host, int *port, hone_err *err);
 /* The next caller, or -1 if there is none now. */
 int net_accept(int listener);
-/* Call host:port, again and again until somebody answers or the time is up. */
+/* Call host:port, again and again until the name is known and somebody answers, or the time is up. */
 hone_status net_connect(int *out, const char *host, int port, uint64_t until_ns, hone_err *err);
 void net_close(int fd); /* -1 is fine */
 

@@ -16,23 +16,28 @@
 
 #define MOST 64 /* processes waited for at once */
 
-/* The cores of the mask, counted from its first, wrapping round. */
-static void keep_cores(int first, int n) {
-    cpu_set_t all, some;
+int process_cores(int *core, int most) {
+    cpu_set_t all;
+    int n = 0;
+    if (sched_getaffinity(0, sizeof all, &all)) return 0;
+    for (int i = 0; i < CPU_SETSIZE && n < most; i++)
+        if (CPU_ISSET(i, &all)) core[n++] = i;
+    return n;
+}
+
+int process_is_root(void) { return geteuid() == 0; }
+
+static void keep_cores(const int *core, int n) {
+    cpu_set_t some;
     CPU_ZERO(&some);
-    if (!n || sched_getaffinity(0, sizeof all, &all)) return;
-    const int have = CPU_COUNT(&all);
-    for (int i = 0; i < n; i++) {
-        int want = (first + i) % have;
-        for (int core = 0; core < CPU_SETSIZE; core++)
-            if (CPU_ISSET(core, &all) && want-- == 0) CPU_SET(core, &some);
-    }
-    (void)sched_setaffinity(0, sizeof some, &some); /* a place to run is better than none */
+    for (int i = 0; i < n; i++)
+        if (core[i] < CPU_SETSIZE) CPU_SET(core[i], &some);
+    if (n) (void)sched_setaffinity(0, sizeof some, &some); /* a place to run is better than none */
 }
 
 static void become(const process_options *o, int said) {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    keep_cores(o->first_core, o->n_cores);
+    keep_cores(o->core, o->n_cores);
     for (int i = 0; i < o->n_variables; i++) setenv(o->variable[i].name, o->variable[i].value, 1);
     if (o->mute) {
         const int nowhere = open("/dev/null", O_WRONLY);
@@ -58,6 +63,15 @@ hone_status process_start(process *out, const process_options *o, hone_err *err)
     (void)fcntl(said[0], F_SETFL, O_NONBLOCK);
     *out = (process){.pid = pid, .said_fd = said[0]};
     return HONE_OK;
+}
+
+hone_status process_become(const char *program, char *const *argv, const process_variable *variable,
+                           int n_variables, hone_err *err) {
+    for (int i = 0; i < n_variables; i++) setenv(variable[i].name, variable[i].value, 1);
+    if (program) execvp(program, argv);
+    else execv("/proc/self/exe", argv);
+    return hone_fail(err, HONE_EUSAGE, "%s: cannot be started: %s; expected a program", program ? program : "hone",
+                     strerror(errno));
 }
 
 void process_wait(process *p, int n, int milliseconds, int *ready) {

@@ -16,16 +16,26 @@ typedef struct {
     const char *name, *value;
 } process_variable;
 
-/* Start program (NULL: this one again) with argv, these variables added, on cores first .. first + n - 1 of those
- * that this process may use (n 0: all). Its standard output is ours, or nowhere if mute. When this process ends, however
- * it ends, the other gets SIGTERM. */
+/* Start program (NULL: this one again) with argv and these variables added, on these cores (n_cores 0: where this process
+ * may run). Its standard output is ours, or nowhere if mute. When this process ends, however it ends, the other gets
+ * SIGTERM. */
 typedef struct {
     const char *program;
     char *const *argv;
     const process_variable *variable;
-    int n_variables, first_core, n_cores, mute;
+    int n_variables;
+    const int *core; /* [n_cores] numbers of cores */
+    int n_cores, mute;
 } process_options;
 hone_status process_start(process *out, const process_options *o, hone_err *err);
+/* Become another program (NULL: this one again; else looked for in PATH), with these variables added: returns only if that
+ * fails. */
+hone_status process_become(const char *program, char *const *argv, const process_variable *variable,
+                           int n_variables, hone_err *err);
+
+/* The numbers of the cores that this process may use, ascending: how many, at most `most`. */
+int process_cores(int *core, int most);
+int process_is_root(void);
 
 /* Wait at most so many milliseconds until one of n has said something, has ended, or a signal has come (sig.c notes
  * which). ready[i]: process i has something to read. */

@@ -153,7 +153,7 @@ struct file_log {
 
 hone_status file_log_open(file_log **out, const char *path, int append, hone_err *err) {
     *out = NULL;
-    const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (append ? 0 : O_TRUNC), 0666);
+    const int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | (append ? 0 : O_TRUNC), 0666);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return hone_fail(err, HONE_ESTORAGE, "%s: its folder is not there; expected one to write into", path);
     if (fd < 0) return file_fail(path, "opening", errno, HONE_ESTORAGE, err);
@@ -161,6 +161,10 @@ hone_status file_log_open(file_log **out, const char *path, int append, hone_err
     l->fd = fd;
     l->path = copy_text(path, "log file");
     *out = l;
+    /* a machine that lost power may have left a part of a line: what is added begins on one of its own */
+    char last = '\n';
+    const off_t end = append ? lseek(fd, 0, SEEK_END) : 0;
+    if (end > 0 && pread(fd, &last, 1, end - 1) == 1 && last != '\n') return file_log_add(l, "\n", 1, err);
     return HONE_OK;
 }
 

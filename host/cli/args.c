@@ -89,7 +89,7 @@ static hone_status add_option(args *a, const char *word, const char *next, int f
 
 hone_status args_parse(args *out, int argc, char **argv, const option *options, int n_options, int fields,
                        hone_err *err) {
-    *out = (args){.option = options, .n_options = n_options};
+    *out = (args){.line = argv, .option = options, .n_options = n_options};
     HONE_ASSERT(n_options <= (int)(sizeof out->value / sizeof *out->value));
     int only_words = 0;
     for (int i = 0; i < argc; i++) {

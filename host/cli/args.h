@@ -13,6 +13,7 @@ typedef struct {
 #define ARGS_MAX_WORDS 64
 #define ARGS_MAX_OVERRIDES 128
 typedef struct {
+    char *const *line; /* what was parsed, up to a NULL; line[-1] is the command */
     const option *option;
     int n_options;
     const char *value[24];            /* by option */

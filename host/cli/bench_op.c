@@ -40,7 +40,7 @@ typedef struct {
         int64_t from, to; /* letter 0: no sweep */
     } sweep;
     hone_dtype dtype;
-    int as_json, list;
+    int tf32, as_json, list, nvtx;
     cases_on on;
     const hone_host_v1 *host;
     double seconds, copy, gemm;
@@ -55,21 +55,20 @@ typedef struct {
 } bench;
 
 static const char *const columns_shown[] = {
-    "op",       "case",   "dtype",           "device",          "median_us", "p10_us",      "p90_us",
-    "gb_per_s", "tflops", "percent_of_copy", "percent_of_gemm", "max_error", "error_bound", "bits"};
-enum { N_COLUMNS = sizeof columns_shown / sizeof *columns_shown };
-/* Where the device has a library that plays the op: its name, its time in the same run, and how often ours fits into it. */
-static const char *const columns_peer[] = {"peer", "peer_us", "ratio"};
-enum { N_PEER = sizeof columns_peer / sizeof *columns_peer };
-/* Emulated: bytes moved / floor, bank conflicts, tensor core instructions, and what they mean for the GPU named. */
-static const char *const columns_counted[] = {"of_floor", "conflicts", "n_mma", "predicted_us", "bound_by"};
-enum { N_COUNTED = sizeof columns_counted / sizeof *columns_counted };
+    "op",     "case",    "dtype",    "device",    "median_us",       "p10_us",
+    "p90_us", "cold_us", "gb_per_s", "tflops",    "percent_of_copy", "percent_of_gemm",
+    "peer",   "peer_us", "ratio",    "max_error", "error_bound",     "bits"};
+enum { N_COLUMNS = sizeof columns_shown / sizeof *columns_shown, FIRST_TIME = 4, N_TIMES = 8 };
 
-/* Attention and norms of a GPU, real or emulated. */
-static int has_peer(const bench *b) {
-    const int is_gpu = !strcmp(b->device, "cuda") || !strcmp(b->device, "emu");
-    return is_gpu && (!strcmp(b->family->name, "attention") || !strcmp(b->family->name, "norm"));
-}
+/* Another way to the same result, timed in the same run. */
+typedef struct {
+    const char *name; /* NULL: there is none */
+    double us;        /* 0: not timed */
+    char why[160];    /* there is none */
+} peer;
+/* Emulated: bytes moved / floor, what of that was partial sums and lists in the workspace, bank conflicts, tensor core instructions, and what they mean for the GPU named. */
+static const char *const columns_counted[] = {"of_floor", "of_partials", "conflicts", "n_mma", "predicted_us", "bound_by"};
+enum { N_COUNTED = sizeof columns_counted / sizeof *columns_counted };
 
 static int is_of_family(const op_family *f, hone_op op) {
     for (int i = 0; i < f->n; i++)
@@ -104,6 +103,7 @@ static void add_kernels(text *t, const cases_counts *c) {
                      {"bytes_written", k->bytes_written},
                      {"memory_read", k->memory_read},
                      {"memory_written", k->memory_written},
+                     {"memory_work", k->memory_work},
                      {"shared_requests", k->shared_requests},
                      {"shared_wavefronts", k->shared_wavefronts},
                      {"mma", k->n_mma},
@@ -126,61 +126,87 @@ static void add_counts(bench *b, const cases_case *k, int passed) {
     }
     const char *binds;
     const double us = 1e6 * gpu_least_seconds(&b->gpu, &c, k->dtype, &binds), ratio = of_floor(&c);
+    const double partials = ratio > 0 ? 32 * (double)c.sum.memory_work / c.floor_bytes : 0;
     const unsigned long long conflicts = c.sum.shared_wavefronts - c.sum.shared_requests;
     table_cell(b->rows, ratio > 0 ? "%.4f" : "-", ratio);
+    table_cell(b->rows, ratio > 0 ? "%.4f" : "-", partials);
     table_cell(b->rows, "%llu", conflicts);
     table_cell(b->rows, "%llu", (unsigned long long)c.sum.n_mma);
     table_cell(b->rows, "%.4g", us);
     table_cell(b->rows, "%s", binds);
     text_printf(
         &b->json_rows,
-        ",\"floor_bytes\":%.17g,\"of_floor\":%.9g,\"conflicts\":%llu,\"n_mma\":%llu,\"predicted_us\":%.9g,"
+        ",\"floor_bytes\":%.17g,\"of_floor\":%.9g,\"of_partials\":%.9g,\"conflicts\":%llu,\"n_mma\":%llu,\"predicted_us\":%.9g,"
         "\"bound_by\":\"%s\"",
-        c.floor_bytes, ratio, conflicts, (unsigned long long)c.sum.n_mma, us, binds);
+        c.floor_bytes, ratio, partials, conflicts, (unsigned long long)c.sum.n_mma, us, binds);
     add_kernels(&b->json_rows, &c);
 }
 
-static void add_peer(bench *b, const cases_result *r) {
-    const double ratio = r->peer_us > 0 && r->median_us > 0 ? r->peer_us / r->median_us : 0;
-    table_cell(b->rows, "%s", r->peer ? r->peer : "-");
-    table_cell(b->rows, ratio > 0 ? "%.4g" : "-", r->peer_us);
-    table_cell(b->rows, ratio > 0 ? "%.3g" : "-", ratio);
-    text *t = &b->json_rows;
-    if (!r->peer) {
-        text_str(t, ",\"peer\":null,\"peer_why\":");
-        text_json(t, r->peer_what, strlen(r->peer_what));
-        return;
-    }
-    text_printf(t, ",\"peer\":\"%s\"", r->peer);
-    if (ratio > 0) text_printf(t, ",\"peer_us\":%.9g,\"ratio\":%.9g", r->peer_us, ratio);
+static const char *type_name(const cases_case *k) {
+    return is_product(k->op) && k->attr.linear.tf32 ? "tf32" : hone_dtype_name(k->dtype);
 }
 
-static void add_row(bench *b, const cases_case *k, const char *name, const cases_result *r) {
+static void add_peer(bench *b, const peer *p, double median_us) {
+    const int is_timed = p->us > 0 && median_us > 0;
+    text *t = &b->json_rows;
+    table_cell(b->rows, "%s", p->name ? p->name : "-");
+    table_cell(b->rows, is_timed ? "%.4g" : "-", p->us);
+    table_cell(b->rows, is_timed ? "%.3g" : "-", p->us / median_us);
+    if (p->name) text_printf(t, ",\"peer\":\"%s\"", p->name);
+    if (is_timed) text_printf(t, ",\"peer_us\":%.9g,\"ratio\":%.9g", p->us, p->us / median_us);
+    if (p->name || !p->why[0]) return;
+    text_str(t, ",\"peer\":null,\"peer_why\":");
+    text_json(t, p->why, strlen(p->why));
+}
+
+/* p: what the row is compared with; its product alone is what percent_of_gemm is of. */
+static void add_row(bench *b, const cases_case *k, const char *name, const cases_result *r, const peer *p) {
     const hone_op_info *op = hone_op_find(k->op);
     const double of_copy = b->copy > 0 ? 100 * r->gb_per_s / b->copy : 0,
-                 of_gemm = b->gemm > 0 && is_product(k->op) ? 100 * r->tflops / b->gemm : 0;
-    const double number[] = {r->median_us, r->p10_us, r->p90_us, r->gb_per_s, r->tflops, of_copy, of_gemm};
+                 of_gemm = is_product(k->op) && p->name && r->n_runs ? 100 * p->us / r->median_us : 0;
+    const double number[N_TIMES] = {r->median_us, r->p10_us, r->p90_us, r->cold_us,
+                                    r->gb_per_s,  r->tflops, of_copy,   of_gemm};
+    text *t = &b->json_rows;
+    char shape[128];
+    text_printf(t, "%s{\"op\":\"%s\",\"case\":", b->n_rows ? "," : "", op->name);
+    text_json(t, name, strlen(name));
+    cases_shape(k, shape, sizeof shape);
+    text_printf(t, ",\"shape\":\"%s\",\"dtype\":\"%s\",\"device\":\"%s\",\"pass\":%s", shape, type_name(k), b->device,
+                r->outcome == CASES_PASS ? "true" : "false");
+    for (int i = 0; i < N_TIMES && r->n_runs; i++)
+        text_printf(t, ",\"%s\":%.9g", columns_shown[FIRST_TIME + i], number[i]);
     table_cell(b->rows, "%s", op->name);
     table_cell(b->rows, "%s", name);
-    table_cell(b->rows, "%s", hone_dtype_name(k->dtype));
+    table_cell(b->rows, "%s", type_name(k));
     table_cell(b->rows, "%s", b->device);
-    for (int i = 0; i < 7; i++) table_cell(b->rows, r->n_runs ? "%.4g" : "-", number[i]);
+    for (int i = 0; i < N_TIMES; i++)
+        table_cell(b->rows, r->n_runs && number[i] > 0 ? "%.4g" : "-", number[i]);
+    add_peer(b, p, r->median_us);
     table_cell(b->rows, "%.2g", r->max_error);
     table_cell(b->rows, "%.2g", r->error_bound);
     if (r->outcome == CASES_PASS) table_cell(b->rows, "%08x", r->bits);
     else table_cell(b->rows, "%s", r->what);
-    text *t = &b->json_rows;
-    text_printf(t, "%s{\"op\":\"%s\",\"case\":", b->n_rows ? "," : "", op->name);
-    text_json(t, name, strlen(name));
-    text_printf(t, ",\"dtype\":\"%s\",\"device\":\"%s\",\"passed\":%s", hone_dtype_name(k->dtype), b->device,
-                r->outcome == CASES_PASS ? "true" : "false");
-    for (int i = 0; i < 7 && r->n_runs; i++) text_printf(t, ",\"%s\":%.9g", columns_shown[4 + i], number[i]);
     text_printf(t, ",\"max_error\":%.9g,\"error_bound\":%.9g,\"bits\":\"%08x\"", r->max_error, r->error_bound,
                 r->bits);
-    if (has_peer(b)) add_peer(b, r);
     if (b->counting.table) add_counts(b, k, r->outcome == CASES_PASS);
     text_str(t, "}");
     b->n_rows++;
+}
+
+/* A product alone: on a GPU a call of the library, chosen among those of its algorithms whose bits do not depend on the
+ * number of rows. Other ops: the device's library, where it has one that plays them. Emulated, it is checked alone. */
+static peer find_peer(const bench *b, const cases_case *k, const cases_result *r) {
+    cases_case alone;
+    cases_result other = {0};
+    peer p = {0};
+    if (r->outcome != CASES_PASS) return p;
+    if (!cases_alone(k, &alone)) {
+        cases_peer(&b->on, k, b->counting.table ? NULL : b->host, b->seconds, &other);
+        p = (peer){.name = other.peer, .us = other.peer_us};
+        memcpy(p.why, other.peer_what, sizeof p.why);
+    } else if (!b->counting.table && cases_bench(&b->on, &alone, b->host, b->seconds, &other) == CASES_PASS)
+        p = (peer){.name = strcmp(b->device, "cuda") ? "the product alone" : "cuBLASLt", .us = other.median_us};
+    return p;
 }
 
 static void list_case(const cases_case *k, const char *name) {
@@ -198,12 +224,16 @@ static void bench_case(bench *b, const cases_case *k) {
         list_case(k, name);
         return;
     }
-    log_debug("%s %s", hone_op_find(k->op)->name, name);
+    char range[320];
+    snprintf(range, sizeof range, "%s %s", hone_op_find(k->op)->name, name);
+    log_debug("%s", range);
+    if (b->nvtx) b->on.table->range(range);
     /* The emulator's own time says nothing about a GPU's: not measured, not shown. */
     if (b->counting.table) b->n_failed += cases_check(&b->on, k, &r) == CASES_FAIL;
     else b->n_failed += cases_bench(&b->on, k, b->host, b->seconds, &r) == CASES_FAIL;
-    if (has_peer(b) && r.outcome == CASES_PASS) cases_peer(&b->on, k, b->counting.table ? NULL : b->host, b->seconds, &r);
-    add_row(b, k, name, &r);
+    const peer p = find_peer(b, k, &r);
+    if (b->nvtx) b->on.table->range(NULL);
+    add_row(b, k, name, &r, &p);
 }
 
 /* The case, or each size of the sweep that it has an extent for. 0: b->status says why not. */
@@ -222,7 +252,8 @@ static int bench_sizes(bench *b, const cases_case *given) {
 static int visit(void *arg, const cases_case *k) {
     bench *b = arg;
     if (!is_of_family(b->family, k->op) || !(k->modes & CASES_BENCH) ||
-        (k->op != HONE_OP_COPY && k->dtype != b->dtype))
+        (k->op != HONE_OP_COPY && k->dtype != b->dtype) ||
+        (is_product(k->op) && k->attr.linear.tf32 != b->tf32))
         return 1;
     return bench_sizes(b, k);
 }
@@ -259,7 +290,7 @@ static hone_status visit_job(bench *b, const args *a, const char *file, pool *th
     session *s;
     HONE_TRY(job_of_args(&j, a, file, b->err));
     j->device = b->device;
-    hone_status status = plan_of_job(&s, j, threads, 0, 0, b->err);
+    hone_status status = plan_of_job(&s, NULL, j, threads, 0, 0, 1, b->err);
     if (!status) {
         status = visit_plan(b, s->plan);
         session_close(s);
@@ -305,6 +336,14 @@ static hone_status open_devices(bench *b, pool *p, hone_err *err) {
     b->device = b->on.table->name;
     HONE_TRY(b->on.table->open(&b->on.device[0], b->host, 0, err));
     b->on.n_devices = 1;
+    if (b->nvtx && !b->on.table->range)
+        return hone_fail(err, HONE_EUSAGE, "--nvtx, but device %s has no profiler; expected device cuda",
+                         b->device);
+    hone_limits limits;
+    HONE_TRY(b->on.table->limits(b->on.device[0], &limits));
+    if (b->tf32 && !limits.tf32)
+        return hone_fail(err, HONE_EUSAGE, "--dtype: tf32, but device %s has no TF32; expected device cuda",
+                         b->device);
     HONE_TRY(b->on.ref->open(&b->on.ref_device, b->host, 0, err));
     return strcmp(b->device, "emu") ? HONE_OK : open_counting(b, err);
 }
@@ -325,8 +364,9 @@ static void print_rows(const bench *b, const args *a) {
                 "# device emu, emulated: no time is measured; predicted_us: the least that %s would need\n",
                 b->gpu.name);
         else
-            text_printf(&out, "# device %s; copy %.1f GB/s; largest product %.3f TFLOP/s\n", b->device,
-                        b->copy, b->gemm);
+            text_printf(&out, "# device %s, timed by %s; copy %.1f GB/s; largest product %.3f TFLOP/s\n",
+                        b->device, b->on.table->event_ns ? "its events" : "the host's clock", b->copy,
+                        b->gemm);
         table_print(b->rows, &out);
     }
     stdout_add(out.p, out.n);
@@ -357,9 +397,12 @@ hone_status bench_op(const args *a, hone_err *err) {
     }
     if (dtype && !strcmp(dtype, "bf16")) b.dtype = HONE_BF16;
     else if (dtype && !strcmp(dtype, "fp16")) b.dtype = HONE_F16;
+    else if (dtype && !strcmp(dtype, "tf32") && !strcmp(b.family->name, "linear")) b.tf32 = 1;
     else if (dtype && strcmp(dtype, "fp32"))
-        return hone_fail(err, HONE_EUSAGE, "--dtype: \"%.32s\", expected fp32, bf16 or fp16", dtype);
+        return hone_fail(err, HONE_EUSAGE,
+                         "--dtype: \"%.32s\", expected fp32, bf16 or fp16, for linear also tf32", dtype);
     HONE_TRY(parse_sweep(&b, args_value(a, "sweep"), err));
+    b.nvtx = args_value(a, "nvtx") != NULL;
     b.list = args_value(a, "list") || args_value(a, "dry-run");
     const int is_emulated = !strcmp(b.device, "emu");
     const char *gpu = args_value(a, "gpu");
@@ -368,13 +411,11 @@ hone_status bench_op(const args *a, hone_err *err) {
     if (is_emulated) HONE_TRY(gpu_read(&b.gpu, gpu ? gpu : "h100", err));
     pool *p = pool_new(a->threads);
     hone_status status = b.list ? HONE_OK : open_devices(&b, p, err);
-    const int n_peer = has_peer(&b) ? N_PEER : 0;
-    b.rows = table_new(N_COLUMNS + n_peer + (is_emulated ? N_COUNTED : 0));
+    b.rows = table_new(N_COLUMNS + (is_emulated ? N_COUNTED : 0));
     for (int i = 0; i < N_COLUMNS; i++) table_cell(b.rows, "%s", columns_shown[i]);
-    for (int i = 0; i < n_peer; i++) table_cell(b.rows, "%s", columns_peer[i]);
     for (int i = 0; i < N_COUNTED && is_emulated; i++) table_cell(b.rows, "%s", columns_counted[i]);
     if (!status && !b.list && !is_emulated)
-        cases_baselines(&b.on, b.dtype, b.host, b.seconds, &b.copy, &b.gemm);
+        cases_baselines(&b.on, b.dtype, b.tf32, b.host, b.seconds, &b.copy, &b.gemm);
     const char *file = args_value(a, "shapes-from");
     if (!status && file) status = visit_job(&b, a, file, p);
     else if (!status) cases_each(visit, &b);

@@ -18,12 +18,14 @@ const option bench_flags[] = {
     {"num_labels", 0, "step: N classes of a new head (default 2 where the folder has none)."},
     {"steps", 0, "step: N steps that are timed (default 10)."},
     {"warmup", 0, "step: N steps before them (default 2)."},
-    {"dtype", 0, "NAME: fp32 (default), bf16 or fp16."},
+    {"dtype", 0, "NAME: fp32 (default), bf16 or fp16; bench linear: tf32."},
     {"shape", 0, "OP: SHAPE like N=4096,D=384 instead of the list's sizes."},
-    {"sweep", 0, "OP: LETTER=FROM:TO, each case at FROM, 2 FROM, 4 FROM ... of that extent (S: of its lengths)."},
+    {"sweep", 0,
+     "OP: LETTER=FROM:TO, each case at FROM, 2 FROM, 4 FROM ... of that extent (S: of its lengths)."},
     {"shapes-from", 0, "OP: JOB whose plan's calls are timed instead of the list's cases."},
     {"seconds", 0, "OP: N milliseconds to time each case (default 200)."},
     {"gpu", 0, "OP with --device emu: NAME of the GPU whose least times are predicted (default h100)."},
+    {"nvtx", 1, "GPU: name steps, or cases, on the timeline of NVIDIA's profilers."},
     {"csv", 1, "OP: rows as CSV."},
     {"md", 1, "OP: rows as Markdown."},
     {"list", 1, "OP: names of the cases, nothing is run."},
@@ -69,6 +71,7 @@ static hone_status run_step_bench(const args *a, arena *m, hone_err *err) {
     if (lengths) HONE_TRY(read_lengths(&o, m, lengths, err));
     HONE_TRY(job_of_args(&j, a, file, err));
     if (model) j->model_name_or_path = model;
+    if (args_value(a, "nvtx")) j->nvtx = 1;
     hone_status status = HONE_OK;
     if (dtype) j->bf16 = !strcmp(dtype, "bf16"), j->fp16 = !strcmp(dtype, "fp16");
     if (dtype && !j->bf16 && !j->fp16 && strcmp(dtype, "fp32"))

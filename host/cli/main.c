@@ -26,11 +26,16 @@ static const command commands[] = {
      "Predict labels, one JSON row an input.", cmd_predict, predict_flags, &n_predict_flags, 1},
     {"tokenize", "hone tokenize MODEL [FILE|-]", "Text to ids and back, one JSON row a line.", cmd_tokenize,
      tokenize_flags, &n_tokenize_flags, 0},
+    {"vocab", "hone vocab --type NAME --size N --output FOLDER FILE...",
+     "Train a vocabulary from text files.", cmd_vocab, vocab_flags, &n_vocab_flags, 0},
     {"validate", "hone validate JOB.json [--field value ...]",
      "Read a job's data and report what is odd; nothing is trained.", cmd_validate, validate_flags,
      &n_validate_flags, 1},
     {"inspect", "hone inspect PATH", "What a model folder, run folder or checkpoint holds.", cmd_inspect,
      inspect_flags, &n_inspect_flags, 0},
+    {"verify", "hone verify CHECKPOINT|RUN [--replay K] [--from STEP]",
+     "Whether every byte of a checkpoint holds, and whether a run's steps have the bits it says.", cmd_verify,
+     verify_flags, &n_verify_flags, 0},
     {"export", "hone export RUN|MODEL OUT | hone export --check MODEL", "Write a model folder, or judge one.",
      cmd_export, export_flags, &n_export_flags, 0},
     {"plan", "hone plan JOB.json [--steps] [--field value ...]",
@@ -39,8 +44,8 @@ static const command commands[] = {
      cmd_bench, bench_flags, &n_bench_flags, 1},
     {"init", "hone init [TASK] [FILE]", "Write a job file to start from.", cmd_init, init_flags,
      &n_init_flags, 0},
-    {"doctor", "hone doctor ranks", "What of this machine was detected, and why.", cmd_doctor, doctor_flags,
-     &n_doctor_flags, 0},
+    {"doctor", "hone doctor [machine|devices|ranks|disk] [--burn SECONDS]",
+     "What of this machine was detected, and why.", cmd_doctor, doctor_flags, &n_doctor_flags, 0},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
@@ -48,7 +53,8 @@ static void print_overview(text *t) {
     text_printf(t, "hone %s: trains transformers. Commands:\n\n", HONE_VERSION);
     for (int i = 0; i < N_COMMANDS; i++)
         text_printf(t, "  %-9s %s\n            %s\n", commands[i].name, commands[i].help, commands[i].usage);
-    text_str(t, "  launch    Run a command as several ranks of this machine.\n            hone launch -n N COMMAND ...\n");
+    text_str(t, "  launch    Run a command as several ranks of this machine, or by mpirun or srun of several.\n"
+                "            hone launch -n N [--hosts A,B] [--dry-run] COMMAND ...\n");
     text_str(t,
              "\nOf every command: --json (one JSON object on stdout), --quiet, --threads N (0: all cores),\n"
              "--device auto|ref|cpu|cuda|emu, --help.   hone --version [--json]\n");

@@ -28,6 +28,10 @@ int architecture_has_labels(const char *architecture) {
     return 0;
 }
 
+role architecture_classifier(const char *architecture) {
+    return architecture && ends_with(architecture, "ForTokenClassification") ? ROLE_TOKEN_CLASSIFIER : ROLE_CLASSIFIER;
+}
+
 typedef struct {
     arena *a;
     const model_config *c;
@@ -89,7 +93,7 @@ param_want *architecture_params(arena *a, const model_config *c, const char *arc
     add_body(&l);
     if (kinds[k].pooler == 2 || (kinds[k].pooler && f->in_body[ROLE_POOLER]))
         add_linear(&l, ROLE_POOLER, -1, c->width, c->width);
-    if (kinds[k].classifier) add_linear(&l, ROLE_CLASSIFIER, -1, n_labels, c->width);
+    if (kinds[k].classifier) add_linear(&l, architecture_classifier(architecture), -1, n_labels, c->width);
     if (kinds[k].mlm) {
         add_linear(&l, ROLE_MLM_DENSE, -1, c->width, c->width);
         add_norm(&l, ROLE_MLM_NORM, -1);

@@ -11,6 +11,8 @@ param_want *architecture_params(arena *a, const model_config *c, const char *arc
                                 int *n);
 /* Does its head have a row a label? */
 int architecture_has_labels(const char *architecture);
+/* The role whose rows those are; CLASSIFIER where it has none. architecture may be NULL. */
+role architecture_classifier(const char *architecture);
 /* Is it a bare model, without a head? */
 int architecture_is_bare(const char *architecture);
 #endif

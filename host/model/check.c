@@ -145,7 +145,7 @@ static void judge_config(judging *j) {
  * -----------------------------------------------------------------------------------------------*/
 static void judge_labels(judging *j) {
     const model_config *c = j->config;
-    const char *head = family_tensor(j->a, c->family, ROLE_CLASSIFIER, -1, "weight");
+    const char *head = family_tensor(j->a, c->family, architecture_classifier(c->architecture), -1, "weight");
     const int at = j->w ? weights_find(j->w, head) : -1;
     const json *map = json_get(c->tree, "label2id");
     if (at < 0) {

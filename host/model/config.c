@@ -125,7 +125,7 @@ static hone_status read_sizes(const reading *r) {
     HONE_TRY(read_int(r, f->key_layers, 1, 1024, -1, &c->layers));
     HONE_TRY(read_int(r, f->key_heads, 1, 65536, -1, &c->heads));
     HONE_TRY(read_int(r, f->key_inner, 1, 1 << 20, -1, &c->inner));
-    HONE_TRY(read_int(r, "max_position_embeddings", 1 + f->position_offset, 1 << 20, -1, &c->positions));
+    HONE_TRY(read_int(r, "max_position_embeddings", 1, 1 << 20, -1, &c->positions));
     if (f->key_types) HONE_TRY(read_int(r, f->key_types, 1, 65536, -1, &c->types));
     if (c->width % c->heads)
         return hone_fail(r->err, HONE_EUSAGE, "%s: %s %d is no multiple of %s %d", c->path, f->key_width,
@@ -143,9 +143,26 @@ static hone_status read_reals(const reading *r) {
                        &c->p_head));
     HONE_TRY(read_real(r, "initializer_range", 0, 100, 0, 0.02, &c->init_range));
     HONE_TRY(read_real(r, f->key_eps, 0, 1, 0, f->key_eps ? f->eps_preset : f->fixed_eps, &c->eps));
-    HONE_TRY(read_int(r, "pad_token_id", -1, c->vocab - 1, 0, &c->pad_id));
+    return HONE_OK;
+}
+
+/* Where positions begin behind the padding's, that many rows of their table are never a token's. */
+static hone_status read_pad(const reading *r) {
+    model_config *c = r->c;
+    const family *f = c->family;
+    HONE_TRY(read_int(r, "pad_token_id", -1, c->vocab - 1, f->pad_preset, &c->pad_id));
     const json *pad = json_get(r->root, "pad_token_id");
     if (pad && pad->kind == JSON_NULL) c->pad_id = -1;
+    if (f->positions_after_pad) {
+        if (c->pad_id < 0)
+            return refuse_value(r, pad, "pad_token_id", "an id: positions are counted from the one after it");
+        c->first_position = c->pad_id + 1;
+    }
+    c->longest = c->positions - c->first_position;
+    if (c->longest < 1)
+        return hone_fail(r->err, HONE_EUSAGE,
+                         "%s: max_position_embeddings is %d, expected more than %d (pad_token_id + 1)",
+                         c->path, c->positions, c->first_position);
     return HONE_OK;
 }
 
@@ -281,8 +298,8 @@ static hone_status read_family(const reading *r) {
     int n;
     const char *const *names = family_names(&n);
     if (!type)
-        return hone_fail(r->err, HONE_EUSAGE, "%s: model_type is missing, expected one of: bert, distilbert",
-                         r->c->path);
+        return hone_fail(r->err, HONE_EUSAGE,
+                         "%s: model_type is missing, expected one of: bert, distilbert, roberta", r->c->path);
     if (type->kind != JSON_STRING) return refuse_value(r, type, "model_type", "text");
     r->c->family = family_find(type->string.p);
     if (r->c->family) return HONE_OK;
@@ -305,6 +322,7 @@ static hone_status read_config(reading *r) {
     HONE_TRY(read_family(r));
     HONE_TRY(read_sizes(r));
     HONE_TRY(read_reals(r));
+    HONE_TRY(read_pad(r));
     HONE_TRY(read_act(r));
     HONE_TRY(refuse_unsupported(r));
     HONE_TRY(read_architecture(r));

@@ -16,6 +16,8 @@ typedef struct {
     const char *architecture; /* "BertForSequenceClassification", as written; may be NULL */
     int vocab, width, layers, heads, inner, positions, types; /* V D L H F S T; types 0: none */
     int head_width;                                           /* K = D / H */
+    int first_position; /* of a sequence: 0, RoBERTa's pad_id + 1 */
+    int longest;        /* tokens of a sequence at most: S - first_position */
     hone_act act;
     double eps, init_range;
     double p_hidden, p_attention; /* dropouts */

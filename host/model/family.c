@@ -1,4 +1,4 @@
-/* family.c - the families. Names and shapes: transformers' modeling_bert.py and modeling_distilbert.py. */
+/* family.c - the families. Names and shapes: transformers' modeling_bert.py, modeling_distilbert.py, modeling_roberta.py. */
 #include <string.h>
 
 #include "base/err.h"
@@ -37,6 +37,21 @@ static const char *const distilbert_ignored[] = {"embeddings.position_ids",
                                                  "classifier.",
                                                  NULL};
 
+static const char *const roberta_architectures[] = {"RobertaForSequenceClassification",
+                                                    "RobertaModel",
+                                                    "RobertaForMaskedLM",
+                                                    "RobertaForTokenClassification",
+                                                    "RobertaForQuestionAnswering",
+                                                    "RobertaForMultipleChoice",
+                                                    NULL};
+static const char *const roberta_ignored[] = {"embeddings.position_ids",
+                                              "embeddings.token_type_ids",
+                                              "lm_head.",
+                                              "qa_outputs.",
+                                              "classifier.",
+                                              "pooler.",
+                                              NULL};
+
 static const family families[] = {
     {
         .model_type = "bert",
@@ -59,6 +74,7 @@ static const family families[] = {
                 [ROLE_NORM2] = "encoder.layer.{i}.output.LayerNorm",
                 [ROLE_POOLER] = "pooler.dense",
                 [ROLE_CLASSIFIER] = "classifier",
+                [ROLE_TOKEN_CLASSIFIER] = "classifier",
                 [ROLE_MLM_DENSE] = "cls.predictions.transform.dense",
                 [ROLE_MLM_NORM] = "cls.predictions.transform.LayerNorm",
                 [ROLE_MLM_BIAS] = "cls.predictions",
@@ -114,6 +130,7 @@ static const family families[] = {
                 [ROLE_NORM2] = "transformer.layer.{i}.output_layer_norm",
                 [ROLE_POOLER] = "pre_classifier",
                 [ROLE_CLASSIFIER] = "classifier",
+                [ROLE_TOKEN_CLASSIFIER] = "classifier",
                 [ROLE_MLM_DENSE] = "vocab_transform",
                 [ROLE_MLM_NORM] = "vocab_layer_norm",
                 [ROLE_MLM_BIAS] = "vocab_projector",
@@ -144,6 +161,65 @@ static const family families[] = {
         .ignored = distilbert_ignored,
         .tokenizer_class = "DistilBertTokenizer",
     },
+    {
+        .model_type = "roberta",
+        .prefix = "roberta.",
+        .norm = NORM_AFTER,
+        .positions = POSITIONS_LEARNED,
+        .positions_after_pad = 1,
+        .module =
+            {
+                [ROLE_WORD] = "embeddings.word_embeddings",
+                [ROLE_POSITION] = "embeddings.position_embeddings",
+                [ROLE_TYPE] = "embeddings.token_type_embeddings",
+                [ROLE_EMBED_NORM] = "embeddings.LayerNorm",
+                [ROLE_Q] = "encoder.layer.{i}.attention.self.query",
+                [ROLE_K] = "encoder.layer.{i}.attention.self.key",
+                [ROLE_V] = "encoder.layer.{i}.attention.self.value",
+                [ROLE_O] = "encoder.layer.{i}.attention.output.dense",
+                [ROLE_NORM1] = "encoder.layer.{i}.attention.output.LayerNorm",
+                [ROLE_UP] = "encoder.layer.{i}.intermediate.dense",
+                [ROLE_DOWN] = "encoder.layer.{i}.output.dense",
+                [ROLE_NORM2] = "encoder.layer.{i}.output.LayerNorm",
+                [ROLE_POOLER] = "classifier.dense",
+                [ROLE_CLASSIFIER] = "classifier.out_proj",
+                [ROLE_TOKEN_CLASSIFIER] = "classifier",
+                [ROLE_MLM_DENSE] = "lm_head.dense",
+                [ROLE_MLM_NORM] = "lm_head.layer_norm",
+                [ROLE_MLM_BIAS] = "lm_head",
+            },
+        .in_body = {[ROLE_WORD] = 1,
+                    [ROLE_POSITION] = 1,
+                    [ROLE_TYPE] = 1,
+                    [ROLE_EMBED_NORM] = 1,
+                    [ROLE_Q] = 1,
+                    [ROLE_K] = 1,
+                    [ROLE_V] = 1,
+                    [ROLE_O] = 1,
+                    [ROLE_NORM1] = 1,
+                    [ROLE_UP] = 1,
+                    [ROLE_DOWN] = 1,
+                    [ROLE_NORM2] = 1},
+        .classes = {.architecture = "RobertaForSequenceClassification",
+                    .act = HONE_ACT_TANH,
+                    .dropout_before_dense = 1},
+        .key_width = "hidden_size",
+        .key_layers = "num_hidden_layers",
+        .key_heads = "num_attention_heads",
+        .key_inner = "intermediate_size",
+        .key_act = "hidden_act",
+        .key_p_hidden = "hidden_dropout_prob",
+        .key_p_attention = "attention_probs_dropout_prob",
+        .key_p_head = "classifier_dropout",
+        .key_eps = "layer_norm_eps",
+        .key_types = "type_vocab_size",
+        .architectures = roberta_architectures,
+        .p_head_preset = -1,
+        .eps_preset = 1e-12,
+        .pad_preset = 1,
+        .ignored = roberta_ignored,
+        .tokenizer_class = "RobertaTokenizer",
+    },
 };
 #define N_FAMILIES ((int)(sizeof families / sizeof *families))
 
@@ -154,7 +230,7 @@ const family *family_find(const char *model_type) {
 }
 
 const char *const *family_names(int *n) {
-    static const char *const names[] = {"bert", "distilbert"};
+    static const char *const names[] = {"bert", "distilbert", "roberta"};
     _Static_assert(sizeof names / sizeof *names == sizeof families / sizeof *families, "a name for each row");
     *n = N_FAMILIES;
     return names;
@@ -169,8 +245,8 @@ const char *family_tensor(arena *a, const family *f, role r, int layer, const ch
 }
 
 int family_is_head(const family *f, const char *name) {
-    static const role heads[] = {ROLE_POOLER,   ROLE_CLASSIFIER, ROLE_MLM_DENSE,
-                                 ROLE_MLM_NORM, ROLE_MLM_BIAS,   ROLE_NSP};
+    static const role heads[] = {ROLE_POOLER,   ROLE_CLASSIFIER, ROLE_MLM_DENSE,       ROLE_MLM_NORM,
+                                 ROLE_MLM_BIAS, ROLE_NSP,        ROLE_TOKEN_CLASSIFIER};
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
         const char *module = f->module[heads[i]], *at = name;
         if (!module) continue;

@@ -17,7 +17,7 @@ typedef enum { POSITIONS_LEARNED, POSITIONS_ROTARY, POSITIONS_RELATIVE } positio
     XX(ROLE_UP, "up") XX(ROLE_GATE, "gate") XX(ROLE_DOWN, "down") XX(ROLE_NORM2, "norm2")                    \
     XX(ROLE_FINAL_NORM, "final_norm") XX(ROLE_POOLER, "pooler") XX(ROLE_CLASSIFIER, "classifier")            \
     XX(ROLE_MLM_DENSE, "mlm_dense") XX(ROLE_MLM_NORM, "mlm_norm") XX(ROLE_MLM_BIAS, "mlm_bias")              \
-    XX(ROLE_NSP, "nsp")
+    XX(ROLE_NSP, "nsp") XX(ROLE_TOKEN_CLASSIFIER, "token_classifier")
 /* clang-format on */
 typedef enum {
 #define XX(name, text) name,
@@ -27,7 +27,7 @@ typedef enum {
 } role;
 
 /* A classification head: gather the first row (or pool), [dropout], dense (role POOLER), act, dropout, linear
- * (role CLASSIFIER). */
+ * (role CLASSIFIER). That of every token is role TOKEN_CLASSIFIER alone. */
 typedef struct {
     const char *architecture; /* BertForSequenceClassification */
     hone_act act;             /* tanh; relu for DistilBERT */
@@ -39,7 +39,7 @@ struct family {
     const char *prefix;     /* "bert.": of the body in a folder with a head */
     norm_place norm;
     position_kind positions;
-    int position_offset; /* RoBERTa: 2 */
+    int positions_after_pad; /* RoBERTa: the first row of a sequence has position pad_token_id + 1 */
     int gated, rope;
     /* Body roles without the prefix; head roles (POOLER of DistilBERT, CLASSIFIER, MLM_*) whole; NULL: has
      * none. */
@@ -54,6 +54,7 @@ struct family {
     const char *const *architectures; /* that load as this family; ends with NULL */
     double p_head_preset;             /* where key_p_head is absent or null; -1: the hidden dropout */
     double eps_preset;                /* where key_eps is absent */
+    int pad_preset;                   /* where pad_token_id is absent */
     /* Beginnings of tensor names (prefix aside) that are no part of what is trained: heads of other tasks,
      * buffers, copies of tied weights; NULL ends. */
     const char *const *ignored;

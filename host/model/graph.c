@@ -67,6 +67,52 @@ int graph_view(graph *g, const char *name, int base, int64_t at, int64_t n1, int
     return g->n_values;
 }
 
+int graph_slice(graph *g, int space, int64_t at, int64_t cap) {
+    const char *name = arena_print(g->a, "%s[%lld]", g->space[space].name, (long long)at);
+    for (int i = 1; i <= g->n_spaces; i++)
+        if (g->space[i].slice_of == space && g->space[i].slice_at == at && g->space[i].cap == cap) return i;
+    const int s = graph_space(g, name, cap, 0, 0);
+    g->space[s].slice_of = space;
+    g->space[s].slice_at = at;
+    return s;
+}
+
+int graph_rows(graph *g, int base, int slice) {
+    g->value = grow(g, g->value, g->n_values, &g->cap_values, sizeof *g->value);
+    hone_value v = g->value[base];
+    HONE_ASSERT(!v.base && v.n_dims < 3 && v.dim[0].space == g->space[slice].slice_of);
+    v.name = arena_print(g->a, "%s[%lld]", v.name, (long long)g->space[slice].slice_at);
+    v.dim[0] = (hone_dim){g->space[slice].cap, slice};
+    v.base = base;
+    v.row_at = g->space[slice].slice_at;
+    v.fill = HONE_FILL_NONE;
+    v.fill_space = v.fill_of = v.grad = v.span = 0;
+    g->value[++g->n_values] = v;
+    return g->n_values;
+}
+
+int graph_like(graph *g, const char *name, int v, hone_class cls, hone_dtype dtype) {
+    const hone_value x = g->value[v];
+    int64_t dims[3] = {1, 1, 1};
+    int row_dim = -1, space = 0;
+    for (int d = 0; d < x.n_dims; d++) {
+        dims[d] = x.dim[d].n;
+        if (x.dim[d].space) row_dim = d, space = x.dim[d].space;
+    }
+    return graph_value(g, arena_print(g->a, "%s%s", name, x.name), cls, dtype, x.n_dims, dims, row_dim, space);
+}
+
+int graph_gradient(graph *g, int v) {
+    for (int i = 1; i <= g->n_values; i++)
+        if (g->value[i].cls == HONE_GRAD && g->value[i].fill_of == v) return i;
+    const int span = g->value[v].span, first = span ? graph_gradient(g, span) : 0,
+              d = graph_like(g, "d", v, HONE_GRAD, graph_float(g));
+    g->value[d].param = g->value[v].param;
+    g->value[d].fill_of = v; /* whose gradient: private to the passes, cleared by the build */
+    g->value[d].span = first;
+    return d;
+}
+
 int graph_root(const graph *g, int v) {
     while (g->value[v].base) v = g->value[v].base;
     return v;
@@ -380,6 +426,27 @@ hone_v g_gather(graph *g, hone_v x, int space, const char *name) {
     const int y = s.out[0] = act_value(g, name, space, graph_width(g, x));
     graph_emit(g, &s);
     return y;
+}
+
+void g_word_loss(graph *g, hone_v x, role bias, hone_v scale, hone_v *loss, hone_v *best) {
+    *loss = *best = 0;
+    if (!x || g->status) return;
+    const int space = space_of(g, x);
+    const int64_t rows[1] = {0};
+    hone_step s = {.op = HONE_OP_HEAD_XENT};
+    s.in[0] = x;
+    s.in[1] = graph_param(g, ROLE_WORD, "weight", g->config->vocab, graph_width(g, x));
+    if (bias != N_ROLES) s.in[2] = graph_param(g, bias, "bias", g->config->vocab, 0);
+    s.in[3] = graph_companion(g, space, HONE_FILL_LABEL, 0);
+    s.in[4] = scale;
+    *loss = s.out[0] = graph_value(g, "row.loss", HONE_ACTIVATION, graph_float(g), 1, rows, 0, space);
+    if (!g->training) *best = s.out[1] = graph_value(g, "row.best", HONE_ACTIVATION, HONE_I32, 1, rows, 0, space);
+    if (g->training) {
+        s.out[2] = graph_like(g, "d", x, HONE_ACTIVATION, g->dtype);
+        s.out[3] = graph_gradient(g, s.in[1]);
+        if (s.in[2]) s.out[4] = graph_gradient(g, s.in[2]);
+    }
+    graph_emit(g, &s);
 }
 
 hone_v g_attend(graph *g, hone_v q, hone_v k, hone_v v, hone_mask mask, double p, const char *name) {

@@ -29,6 +29,7 @@ typedef struct graph {
     int n_spans;
     int cap_spaces, cap_values, cap_params, cap_steps, cap_spans;
     const model_config *config;
+    size_t zone_bytes; /* behind every value, as hone_plan has it */
     int layer;    /* of what is being written: -1 embeddings, 0 .. L-1, L head */
     int n_sites;  /* dropout sites so far */
     int training; /* 0: no dropout, losses without gradients */
@@ -52,6 +53,10 @@ hone_dtype graph_float(const graph *g); /* of 'f' operands: F32, in an fp64 plan
  */
 int graph_value(graph *g, const char *name, hone_class cls, hone_dtype dtype, int n_dims, const int64_t *dims,
                 int row_dim, int space);
+/* A row space of up to cap rows of another one, from row `at` on. */
+int graph_slice(graph *g, int space, int64_t at, int64_t cap);
+/* The rows of base (one or two dimensions, no view) that a slice of its row space holds. */
+int graph_rows(graph *g, int base, int slice);
 /* Columns at .. of base as rows of [n1] or [n1,n2] (n2 0: two dimensions). */
 int graph_view(graph *g, const char *name, int base, int64_t at, int64_t n1, int64_t n2);
 int graph_root(const graph *g, int v);
@@ -64,6 +69,10 @@ int graph_companion(graph *g, int space, hone_fill fill, int of);
  * its value. */
 int graph_param(graph *g, role r, const char *leaf, int64_t n0, int64_t n1);
 int graph_param_of(const graph *g, int value); /* number of the parameter, 0: none */
+/* The GRAD value of a parameter or span: made once, kept over programs. */
+int graph_gradient(graph *g, int v);
+/* A value like v (same extents), in a class and type of its own; name in front of v's. */
+int graph_like(graph *g, const char *name, int v, hone_class cls, hone_dtype dtype);
 /* The span over these parameter values, made when first asked for. */
 int graph_span(graph *g, const int *members, int n);
 const char *graph_name(graph *g, const char *name); /* "L3.name", for what is written in layer 3 */
@@ -85,6 +94,9 @@ hone_v g_dropout(graph *g, hone_v x, double p, const char *name);
 hone_v g_act(graph *g, hone_v x, hone_v gate, hone_act act, const char *name);
 hone_v g_add(graph *g, hone_v a, hone_v b, const char *name);
 hone_v g_gather(graph *g, hone_v x, int space, const char *name);
+/* Cross-entropy of x [rows,D] against the words of its rows' labels; the logits are x word' (+ bias: role and leaf
+ * "bias", N_ROLES: none). loss [rows]f, best [rows]i; in training the gradients too, made at once. */
+void g_word_loss(graph *g, hone_v x, role bias, hone_v scale, hone_v *loss, hone_v *best);
 /* q, k, v [N,D] with H heads; keys are the rows of k's own sequences. */
 hone_v g_attend(graph *g, hone_v q, hone_v k, hone_v v, hone_mask mask, double p, const char *name);
 #endif

@@ -52,6 +52,17 @@ static hone_v classify(graph *g, hone_v x, int seq, int n_outputs) {
     return g_linear(g, g_dropout(g, h, c->p_head, "pooled.drop"), ROLE_CLASSIFIER, n_outputs, "logits");
 }
 
+/* The rows of masked words through a dense layer, activation and norm; what they are compared with is the table of
+ * words itself (tied weights). */
+static void guess_words(graph *g, hone_v x, model_values *m) {
+    const model_config *c = g->config;
+    g->layer = c->layers;
+    hone_v h = g_gather(g, x, m->word, "words");
+    h = g_act(g, g_linear(g, h, ROLE_MLM_DENSE, c->width, "transform"), 0, c->act, "transform.act");
+    g_word_loss(g, g_norm(g, h, ROLE_MLM_NORM, "transform.norm"), ROLE_MLM_BIAS, m->scale, &m->row_loss,
+                &m->best);
+}
+
 /* CONST [C]f of the weights of the classes. */
 static hone_v class_weights(graph *g, const head_spec *h) {
     const int64_t n = h->n_outputs;
@@ -106,14 +117,20 @@ void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_m
         out->seq = graph_space(g, "seq", seqs_max, 0, 0);
         out->tok = graph_space(g, "tok", tokens_max, out->seq, 0);
         g->space[out->seq].parent = out->tok;
+        if (h->kind == HEAD_WORDS) graph_space(g, "word", h->words_max, out->seq, out->tok);
     }
+    out->word = find_space(g, "word");
     hone_v x = embed(g, out->tok);
     for (g->layer = 0; g->layer < g->config->layers; g->layer++) x = block(g, x);
     if (g->config->family->norm == NORM_BEFORE) {
         g->layer = g->config->layers;
         x = g_norm(g, x, ROLE_FINAL_NORM, "final");
     }
-    out->logits = classify(g, x, out->seq, h->n_outputs);
     out->scale = scale_of(g);
+    if (h->kind == HEAD_WORDS) {
+        guess_words(g, x, out);
+        return;
+    }
+    out->logits = classify(g, x, out->seq, h->n_outputs);
     lose(g, h, out);
 }

@@ -6,20 +6,23 @@
 #define MODEL_SPEC_H
 #include "model/graph.h"
 
-typedef enum { HEAD_CLASSES, HEAD_REGRESSION } head_kind;
+/* WORDS: the words under masks, of the rows of space "word". */
+typedef enum { HEAD_CLASSES, HEAD_REGRESSION, HEAD_WORDS } head_kind;
 
 typedef struct {
     head_kind kind;
     int n_outputs;              /* classes, or targets (1) */
+    int64_t words_max;          /* WORDS: rows of space "word" */
     double smoothing;           /* of labels */
     const double *class_weight; /* [n_outputs] or NULL */
 } head_spec;
 
 /* What a written model gives to the plan. */
 typedef struct {
-    int tok, seq;            /* its row spaces */
-    hone_v logits, row_loss; /* [seq, n_outputs], [seq]f */
-    hone_v gx;               /* training: gradient of the logits */
+    int tok, seq, word;      /* its row spaces; word 0: none */
+    hone_v logits, row_loss; /* [seq, n_outputs] (0: of a vocabulary, in chunks), [seq or word]f */
+    hone_v best;             /* evaluation of words: the likeliest one [word]i; else 0 */
+    hone_v gx;               /* training: gradient of the logits, where there are any */
     hone_v scale;            /* INPUT [1]f */
 } model_values;
 

@@ -8,6 +8,7 @@
 
 #define ALIGN 64   /* elements: parameters begin at multiples, so chunks and gradients do too */
 #define CHUNK 8192 /* elements of one chunk of the optimizer at most */
+#define CHUNK_BYTES ((int64_t)128 << 20) /* logits of one chunk of rows of a vocabulary's head */
 
 static int64_t aligned(int64_t n) { return (n + ALIGN - 1) / ALIGN * ALIGN; }
 
@@ -41,6 +42,16 @@ static hone_status freeze(graph *g, const plan_options *o, hone_err *err) {
                             "freeze: all %d parameters are frozen, expected something to train", g->n_params);
 }
 
+/* A head that makes gradients in the forward makes none of what is frozen. */
+static void unbind_frozen(graph *g) {
+    for (int i = 0; i < g->n_steps; i++)
+        for (int k = 0; k < HONE_MAX_OUT; k++) {
+            const hone_value *x = &g->value[g->step[i].out[k]];
+            if (g->step[i].out[k] && x->cls == HONE_GRAD && x->param && !g->param[x->param].wants_grad)
+                g->step[i].out[k] = 0;
+        }
+}
+
 /* ---- programs ---- */
 
 static void keep_program(hone_plan *p, graph *g, hone_program_kind kind) {
@@ -50,6 +61,22 @@ static void keep_program(hone_plan *p, graph *g, hone_program_kind kind) {
 }
 
 static void larger(size_t *to, size_t x) { *to = x > *to ? x : *to; }
+
+/* Last, as products come from several passes. */
+static void set_tf32(graph *g, int tf32) {
+    for (int i = 0; i < g->n_steps; i++) {
+        const hone_op op = g->step[i].op;
+        if (op == HONE_OP_LINEAR_FWD || op == HONE_OP_LINEAR_BWD || op == HONE_OP_LINEAR_BWD_W)
+            g->step[i].attr.linear.tf32 = tf32;
+    }
+}
+
+/* Rows of which a vocabulary's logits exist at once: each chunk reads and writes the gradient of the whole table, so
+ * there should be few; 256 rows keep a product busy. */
+static int64_t rows_of_a_chunk(const graph *g) {
+    const int64_t row = g->config->vocab * (int64_t)hone_dtype_bytes(g->dtype), n = CHUNK_BYTES / row / ALIGN * ALIGN;
+    return n < 256 ? 256 : n;
+}
 
 /* The passes after the forward is written; `kind` is kept in the plan. */
 static hone_status run_passes(hone_plan *p, graph *g, const plan_options *o, hone_program_kind kind,
@@ -63,12 +90,15 @@ static hone_status run_passes(hone_plan *p, graph *g, const plan_options *o, hon
     HONE_TRY(plan_verify(g, "pack", 0, err));
     if (kind == HONE_MICRO) HONE_TRY(pass_grad(g, err));
     HONE_TRY(plan_verify(g, "grad", 0, err));
+    pass_expand(g, o->chunk_rows ? o->chunk_rows : rows_of_a_chunk(g));
+    HONE_TRY(plan_verify(g, "expand", 0, err));
     if (!o->no_fuse) pass_fuse(g, o->device);
     HONE_TRY(plan_verify(g, "fuse", 0, err));
     if (kind == HONE_MICRO) pass_recompute(g, o->recompute);
     HONE_TRY(plan_verify(g, "recompute", 0, err));
     HONE_TRY(pass_lists(g, o->device, p->list, &p->n_lists, err));
     HONE_TRY(plan_verify(g, "lists", 0, err));
+    set_tf32(g, o->tf32 && g->dtype == HONE_F32);
     pass_memory(g, &act, &bound);
     HONE_TRY(plan_verify(g, "memory", 1, err));
     HONE_TRY(pass_bind(g, o->device, &p->slab_bytes[HONE_WORK], err));
@@ -85,6 +115,7 @@ static hone_status write_micro(hone_plan *p, graph *g, const plan_options *o, ho
     spec_write(g, &o->head, o->tokens_max, o->seqs_max, &m);
     HONE_TRY(g->status);
     HONE_TRY(freeze(g, o, err));
+    unbind_frozen(g);
     p->loss = graph_value(g, "loss", HONE_GRAD, graph_float(g), 1, &one, -1, 0);
     p->scale = m.scale;
     hone_step s = {.op = HONE_OP_SUM};
@@ -99,8 +130,11 @@ static hone_status write_eval(hone_plan *p, graph *g, const plan_options *o, hon
     graph_begin(g, 0);
     spec_write(g, &o->head, o->tokens_max, o->seqs_max, &m);
     HONE_TRY(g->status);
-    g->value[m.logits].cls = g->value[m.row_loss].cls = HONE_RESULT;
+    g->value[m.row_loss].cls = HONE_RESULT;
+    if (m.logits) g->value[m.logits].cls = HONE_RESULT;
+    if (m.best) g->value[m.best].cls = HONE_RESULT;
     p->eval_logits = m.logits;
+    p->eval_best = m.best;
     p->eval_loss = m.row_loss;
     p->scale = m.scale;
     return run_passes(p, g, o, HONE_EVAL, err);
@@ -311,7 +345,7 @@ static void place_rest(hone_plan *p, graph *g) {
         hone_value *x = &g->value[v];
         if (x->base || (x->cls != HONE_INPUT && x->cls != HONE_CONST && x->cls != HONE_RESULT)) continue;
         x->offset = p->slab_bytes[x->cls];
-        p->slab_bytes[x->cls] += value_bytes(x);
+        p->slab_bytes[x->cls] += value_bytes(x) + p->zone_bytes;
     }
     p->input_bytes = p->slab_bytes[HONE_INPUT];
     if (p->fixed_rows) p->slab_bytes[HONE_INPUT] *= 2;
@@ -357,6 +391,9 @@ static hone_status build(hone_plan *p, graph *g, const plan_options *o, hone_err
         if (p->n_slots > 1) HONE_TRY(write_fold(p, g, o, err));
     }
     place_rest(p, g);
+    const hone_class whole[] = {HONE_PARAM, HONE_STATE, HONE_GRAD, HONE_WORK};
+    for (int i = 0; i < 4; i++)
+        if (p->slab_bytes[whole[i]]) p->slab_bytes[whole[i]] += p->zone_bytes;
     p->space = g->space;
     p->n_spaces = g->n_spaces;
     p->value = g->value;
@@ -376,6 +413,7 @@ hone_status plan_build(hone_plan **out, const plan_options *o, hone_err *err) {
     g.attention.engine = o->attention, g.attention.longest = o->longest;
     p->owner = a;
     p->dtype = o->dtype;
+    p->zone_bytes = g.zone_bytes = o->zone_bytes;
     hone_limits kind;
     hone_status status = o->device->limits(NULL, &kind);
     p->fixed_rows = kind.fixed_rows;

@@ -12,6 +12,7 @@ typedef struct {
     const model_config *config;
     head_spec head;
     hone_dtype dtype;             /* F32, BF16; F64 for proofs on ref */
+    int tf32; /* products of fp32 round their operands to TF32; the device's limits say if it can */
     int64_t tokens_max, seqs_max; /* of a micro-batch, or of an evaluation's batch */
     int slots;                    /* gradients held at once while micro-batches are added (run/tree.h); 0: 1 */
     const char *const *freeze;    /* patterns (* and ?) of parameter names */
@@ -24,8 +25,10 @@ typedef struct {
     hone_engine attention;           /* whose code plays it, on a device that has a choice */
     int32_t longest;                 /* no sequence has more tokens; 0: unknown */
     int training;                    /* 0: EVAL alone */
+    int64_t chunk_rows; /* rows whose logits of a vocabulary exist at once; 0: as many as make about 128 MiB */
     int no_narrow, no_pack, no_fuse; /* leave a pass out: for tests and for looking at it */
     int recompute; /* 0: keep all; 1: norms and activations are made again, 2: whole layers (recompute.c) */
+    size_t zone_bytes;            /* of red zones, 256 or 0: none (run/zones.c looks at them) */
     size_t budget_bytes;          /* 0: no limit */
     const hone_device_v1 *device; /* its pure functions are asked */
 } plan_options;
@@ -42,8 +45,4 @@ void plan_print_bytes(const hone_plan *p, text *out); /* a line a class */
 
 /* A step as a device is asked about it: capacities, no pointers. */
 void plan_query(const hone_plan *p, const hone_step *s, hone_query *q);
-
-/* cost.c: floating-point operations of a program's products and attentions for so many rows, sequences of
- * equal length. */
-double plan_flops(const hone_plan *p, hone_program_kind program, const int64_t *rows, double mean_length);
 #endif

@@ -36,29 +36,6 @@ static int gradient(walk *w, int v) {
     return d;
 }
 
-static int new_like(graph *g, int v, hone_class cls, hone_dtype dtype) {
-    const hone_value x = g->value[v];
-    int64_t dims[3];
-    int row_dim = -1, space = 0;
-    for (int d = 0; d < x.n_dims; d++) {
-        dims[d] = x.dim[d].n;
-        if (x.dim[d].space) row_dim = d, space = x.dim[d].space;
-    }
-    return graph_value(g, arena_print(g->a, "d%s", x.name), cls, dtype, x.n_dims, dims, row_dim, space);
-}
-
-/* The GRAD value of a parameter or span: made once, kept over programs. */
-static int param_gradient(graph *g, int v) {
-    for (int i = 1; i <= g->n_values; i++)
-        if (g->value[i].cls == HONE_GRAD && g->value[i].fill_of == v) return i;
-    const int span = g->value[v].span, first = span ? param_gradient(g, span) : 0,
-              d = new_like(g, v, HONE_GRAD, graph_float(g));
-    g->value[d].param = g->value[v].param;
-    g->value[d].fill_of = v; /* whose gradient: private to this pass, cleared by the build */
-    g->value[d].span = first;
-    return d;
-}
-
 /* Words of the rule up to `end`. */
 static str next_word(const char **p, const char *end) {
     while (*p < end && **p == ' ') ++*p;
@@ -109,7 +86,7 @@ static hone_status alias(walk *w, int x, int v) {
     hone_step s = {.op = HONE_OP_ADD};
     s.in[0] = g->value[x].grad;
     s.in[1] = v;
-    s.out[0] = new_like(g, x, HONE_ACTIVATION, g->dtype);
+    s.out[0] = graph_like(g, "d", x, HONE_ACTIVATION, g->dtype);
     g->value[x].grad = s.out[0];
     return emit(w, &s);
 }
@@ -119,7 +96,7 @@ static void bind_result(walk *w, hone_step *s, const hone_op_info *op, int k, in
     graph *g = w->g;
     const int root = graph_root(g, x), plus = op->out[k].adds - 1;
     if (g->value[x].cls == HONE_PARAM) {
-        const int d = param_gradient(g, x);
+        const int d = graph_gradient(g, x);
         s->out[k] = d;
         if (g->value[x].grad) s->in[plus] = d; /* a second use of the weights */
         g->value[x].grad = d;
@@ -127,7 +104,7 @@ static void bind_result(walk *w, hone_step *s, const hone_op_info *op, int k, in
     }
     if (root != x) { /* a view: its columns of the root's gradient */
         if (!g->value[root].grad) {
-            const int whole = new_like(g, root, HONE_ACTIVATION, g->dtype);
+            const int whole = graph_like(g, "d", root, HONE_ACTIVATION, g->dtype);
             g->value[root].grad = whole;
         }
         HONE_ASSERT(!w->written[x]);
@@ -135,7 +112,7 @@ static void bind_result(walk *w, hone_step *s, const hone_op_info *op, int k, in
         s->out[k] = gradient(w, x);
         return;
     }
-    const int old = g->value[x].grad, d = new_like(g, x, HONE_ACTIVATION, g->dtype);
+    const int old = g->value[x].grad, d = graph_like(g, "d", x, HONE_ACTIVATION, g->dtype);
     HONE_ASSERT(!old || plus >= 0);
     if (old) s->in[plus] = old;
     s->out[k] = d;
@@ -171,18 +148,21 @@ static hone_status apply_clause(walk *w, const char *p, const char *end) {
     for (int k = 0; k < op->n_out && any;
          k++) /* what the op writes though nobody wants it: weights frozen, bias not */
         if (!s.out[k] && !op->out[k].opt && of[k])
-            s.out[k] = new_like(w->g, of[k], HONE_ACTIVATION,
+            s.out[k] = graph_like(w->g, "d", of[k], HONE_ACTIVATION,
                                 op->out[k].type == 'f' ? graph_float(w->g) : w->g->dtype);
     return any ? emit(w, &s) : HONE_OK;
+}
+
+static int is_loss(hone_op op) {
+    return op == HONE_OP_XENT || op == HONE_OP_HEAD_XENT || op == HONE_OP_MSE || op == HONE_OP_BCE ||
+           op == HONE_OP_SPAN_XENT;
 }
 
 static hone_status differentiate_step(walk *w) {
     int any = 0;
     for (int k = 0; k < w->op->n_out; k++)
         if (w->fwd.out[k] && w->fwd.out[k] <= w->n) any |= gradient(w, w->fwd.out[k]) != 0;
-    if (!any && w->fwd.op != HONE_OP_XENT && w->fwd.op != HONE_OP_MSE && w->fwd.op != HONE_OP_BCE &&
-        w->fwd.op != HONE_OP_SPAN_XENT)
-        return HONE_OK;
+    if (!any && !is_loss(w->fwd.op)) return HONE_OK;
     for (const char *p = w->op->rule; *p;) {
         const char *end = strchr(p, ';');
         if (!end) end = p + strlen(p);

@@ -154,7 +154,7 @@ void pass_memory(graph *g, size_t *bytes, size_t *bound) {
                 continue;
             }
             l[v].buffer = n;
-            b[n++] = (buffer){l[v].first, l[v].last, value_bytes(&g->value[v]), 0};
+            b[n++] = (buffer){l[v].first, l[v].last, value_bytes(&g->value[v]) + g->zone_bytes, 0};
         }
     }
     *bytes = buffers_place(b, n, a);

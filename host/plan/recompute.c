@@ -52,15 +52,9 @@ static void look(redo *r) {
 static void append(graph *g, const hone_step *s) { *graph_insert(g, g->n_steps) = *s; }
 
 static int new_value(graph *g, int v) {
-    const hone_value x = g->value[v];
-    int64_t dims[3] = {1, 1, 1};
-    int row_dim = -1, space = 0;
-    for (int d = 0; d < x.n_dims; d++) {
-        dims[d] = x.dim[d].n;
-        if (x.dim[d].space) row_dim = d, space = x.dim[d].space;
-    }
-    return graph_value(g, arena_print(g->a, "%s'", x.name), HONE_ACTIVATION, x.dtype, x.n_dims, dims, row_dim,
-                       space);
+    const int again = graph_like(g, "", v, HONE_ACTIVATION, g->value[v].dtype);
+    g->value[again].name = arena_print(g->a, "%s'", g->value[v].name);
+    return again;
 }
 
 /* The second making of v: columns of its root's. */

@@ -10,9 +10,14 @@ int64_t plan_rung_rows(const hone_plan *p, int space, int rung) {
     return rows < cap ? rows : cap;
 }
 
+int64_t plan_slice_rows(const hone_space *slice, int64_t rows) {
+    const int64_t left = rows - slice->slice_at;
+    return left < 0 ? 0 : left < slice->cap ? left : slice->cap;
+}
+
 static int holds(const hone_plan *p, const int64_t *rows, int rung) {
     for (int s = 1; s <= p->n_spaces; s++)
-        if (rows[s] > plan_rung_rows(p, s, rung)) return 0;
+        if (!p->space[s].slice_of && rows[s] > plan_rung_rows(p, s, rung)) return 0;
     return 1;
 }
 
@@ -21,8 +26,21 @@ int plan_rung(const hone_plan *p, const int64_t *rows, int64_t *played) {
     if (p->fixed_rows)
         while (rung + 1 < HONE_N_RUNGS && !holds(p, rows, rung)) rung++;
     for (int s = 1; s <= p->n_spaces; s++) {
-        HONE_ASSERT(rows[s] <= p->space[s].cap);
+        const hone_space *x = &p->space[s];
+        if (x->slice_of) { /* made after its space */
+            played[s] = plan_slice_rows(x, played[x->slice_of]);
+            continue;
+        }
+        HONE_ASSERT(rows[s] <= x->cap);
         played[s] = p->fixed_rows ? plan_rung_rows(p, s, rung) : rows[s];
     }
     return rung;
+}
+
+int plan_step_slice(const hone_plan *p, const hone_step *s) {
+    for (int k = 0; k < HONE_MAX_IN; k++) {
+        const int space = s->in[k] ? p->value[s->in[k]].dim[0].space : 0;
+        if (space && p->space[space].slice_of && p->space[space].slice_at) return space;
+    }
+    return 0;
 }

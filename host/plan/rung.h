@@ -10,7 +10,11 @@
 
 /* Rows of a space at rung 0 .. HONE_N_RUNGS - 1. */
 int64_t plan_rung_rows(const hone_plan *p, int space, int rung);
+/* Rows that a slice has of the rows of its space. */
+int64_t plan_slice_rows(const hone_space *slice, int64_t rows);
 /* The rung that holds rows[space] of every space; played[space]: what is played there. Without fixed rows: 0,
- * and the rows themselves. */
+ * and the rows themselves. Slices follow their spaces: rows of them are not read. */
 int plan_rung(const hone_plan *p, const int64_t *rows, int64_t *played);
+/* The slice, beyond the first of its space, whose rows a step is about: without rows it is not played. 0: none. */
+int plan_step_slice(const hone_plan *p, const hone_step *s);
 #endif

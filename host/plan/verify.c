@@ -109,8 +109,9 @@ static hone_status check_inputs(const check *c, int i) {
 }
 
 static int columns_overlap(const graph *g, int u, int v) {
-    const int64_t a = g->value[u].at, b = g->value[v].at;
+    const int64_t a = g->value[u].at, b = g->value[v].at, ra = g->value[u].row_at, rb = g->value[v].row_at;
     if (!g->value[u].base || !g->value[v].base) return 1;
+    if (ra >= rb + g->value[v].dim[0].n || rb >= ra + g->value[u].dim[0].n) return 0;
     return a < b + graph_width(g, v) && b < a + graph_width(g, u);
 }
 

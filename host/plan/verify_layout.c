@@ -50,7 +50,9 @@ static hone_status check_slabs(const hone_plan *p, place *at, hone_err *err) {
         if (x->cls == HONE_GRAD && x->param && !p->param[x->param].wants_grad) continue; /* nobody makes it */
         if (x->offset + exact_bytes(x) > slab) return wrong(p, v, "ends beyond its slab", 0, err);
     }
-    if (p->slot_bytes * (size_t)p->n_slots != p->slab_bytes[HONE_GRAD] && p->program[HONE_MICRO].n_steps)
+    const size_t zone = p->slab_bytes[HONE_GRAD] ? p->zone_bytes : 0;
+    if (p->slot_bytes * (size_t)p->n_slots + zone != p->slab_bytes[HONE_GRAD] &&
+        p->program[HONE_MICRO].n_steps)
         return hone_fail(err, HONE_EBUG, "plan: %d slots of %zu bytes are not the %zu of the gradients",
                          p->n_slots, p->slot_bytes, p->slab_bytes[HONE_GRAD]);
     for (size_t c = 0; c < sizeof kept / sizeof *kept; c++) {
@@ -168,7 +170,7 @@ static hone_status check_programs(const hone_plan *p, uint8_t *made, hone_err *e
             if (s->work_bytes > p->slab_bytes[HONE_WORK])
                 return hone_fail(err, HONE_EBUG, "plan: step %d, %s: wants more workspace than there is", i,
                                  hone_op_find(s->op)->name);
-            for (int o = 0; o < HONE_MAX_OUT; o++) made[s->out[o]] = 1;
+            for (int o = 0; o < HONE_MAX_OUT; o++) made[s->out[o]] = made[p->value[s->out[o]].base] = 1;
         }
     for (int v = 1; v <= p->n_values; v++)
         if (p->value[v].cls == HONE_RESULT && !made[v])

@@ -30,7 +30,11 @@ static hone_status check_view(const graph *g, const char *after, int v, hone_err
     if (b->base) return wrong(g, after, v, "is a view of a view,", x->base, err);
     if (x->cls != b->cls || x->dtype != b->dtype)
         return wrong(g, after, v, "is of another class or type than", x->base, err);
-    if (x->dim[0].space != b->dim[0].space || x->dim[0].n != b->dim[0].n)
+    const int space = x->dim[0].space, slice_of = g->space[space].slice_of;
+    if (slice_of && slice_of == b->dim[0].space) {
+        if (x->row_at != g->space[space].slice_at || x->row_at + x->dim[0].n > b->dim[0].n)
+            return wrong(g, after, v, "has rows beyond those of", x->base, err);
+    } else if (space != b->dim[0].space || x->dim[0].n != b->dim[0].n || x->row_at)
         return wrong(g, after, v, "has other rows than", x->base, err);
     if (x->ld != b->ld || x->at < 0 || x->at + graph_width(g, v) > b->ld)
         return wrong(g, after, v, "has columns beyond those of", x->base, err);
@@ -49,7 +53,7 @@ hone_status verify_values(const graph *g, const char *after, hone_err *err) {
             return wrong(g, after, v, "belongs to a parameter that there is not", 0, err);
         if (x->cls == HONE_CONST && !x->data)
             return wrong(g, after, v, "is a constant without contents", 0, err);
-        if (x->cls == HONE_INPUT && (x->fill <= HONE_FILL_NONE || x->fill >= HONE_N_FILLS))
+        if (x->cls == HONE_INPUT && !x->base && (x->fill <= HONE_FILL_NONE || x->fill >= HONE_N_FILLS))
             return wrong(g, after, v, "is an input that nobody fills", 0, err);
         if (x->fill == HONE_FILL_ORDER && (x->fill_of < 1 || x->fill_of > g->n_values ||
                                            g->value[x->fill_of].dim[0].space != x->dim[0].space))

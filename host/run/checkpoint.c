@@ -125,7 +125,7 @@ hone_status checkpoint_end(checkpoint_writer *w, const char *facts, int64_t *byt
     return HONE_OK;
 }
 
-static hone_status check_file(arena *a, const char *folder, const json *f, hone_err *err) {
+static hone_status check_file(arena *a, const char *folder, const json *f, int64_t *total, hone_err *err) {
     const json *name = json_get(f, "name"), *bytes = json_get(f, "bytes"), *sha = json_get(f, "sha256");
     if (!name || name->kind != JSON_STRING || !bytes || !bytes->is_int || !sha || sha->kind != JSON_STRING)
         return hone_fail(err, HONE_EDAMAGED, "%s/" MANIFEST ": a file without name, bytes and sha256",
@@ -142,10 +142,13 @@ static hone_status check_file(arena *a, const char *folder, const json *f, hone_
                          (long long)bytes->integer);
     if (strcmp(hex, sha->string.p))
         return hone_fail(err, HONE_EDAMAGED, "%s: SHA-256 differs from the manifest's", path);
+    *total += n;
     return HONE_OK;
 }
 
-hone_status checkpoint_open(checkpoint *out, arena *a, const char *path, hone_err *err) {
+/* The manifest by itself: out, and its list of files. */
+static hone_status read_manifest(checkpoint *out, const json **list, arena *a, const char *path,
+                                 hone_err *err) {
     const char *name = path_join(a, path, MANIFEST);
     str s;
     const json *root;
@@ -161,12 +164,76 @@ hone_status checkpoint_open(checkpoint *out, arena *a, const char *path, hone_er
     if (format->integer != CHECKPOINT_FORMAT)
         return hone_fail(err, HONE_EDAMAGED, "%s: written in format %lld, this hone reads %d", name,
                          (long long)format->integer, CHECKPOINT_FORMAT);
-    for (const json *f = files->child; f; f = f->next) HONE_TRY(check_file(a, path, f, err));
     *out = (checkpoint){.path = arena_copy(a, path, strlen(path)),
                         .step = step->integer,
                         .facts = facts,
                         .n_files = (int)files->n};
+    *list = files;
     return HONE_OK;
+}
+
+hone_status checkpoint_open(checkpoint *out, arena *a, const char *path, hone_err *err) {
+    const json *files;
+    int64_t bytes = 0;
+    HONE_TRY(read_manifest(out, &files, a, path, err));
+    for (const json *f = files->child; f; f = f->next) HONE_TRY(check_file(a, path, f, &bytes, err));
+    return HONE_OK;
+}
+
+static void add_fault(checkpoint_faults *f, arena *a, const char *line) {
+    if (f->n < CHECKPOINT_FAULTS_MAX) f->line[f->n++] = arena_print(a, "%s", line);
+}
+
+static int is_named(const json *files, const char *name) {
+    for (const json *f = files->child; f; f = f->next) {
+        const json *x = json_get(f, "name");
+        if (x && x->kind == JSON_STRING && str_is(x->string, name)) return 1;
+    }
+    return !strcmp(name, MANIFEST);
+}
+
+hone_status checkpoint_check(checkpoint_faults *out, arena *a, const char *path, hone_err *err) {
+    checkpoint c;
+    const json *files;
+    const char **names;
+    int n;
+    hone_err why = {0};
+    *out = (checkpoint_faults){0};
+    HONE_TRY(folder_list(&names, &n, a, path, err));
+    if (read_manifest(&c, &files, a, path, &why)) {
+        add_fault(out, a, why.text);
+        return HONE_OK;
+    }
+    out->step = c.step;
+    out->n_files = c.n_files;
+    for (const json *f = files->child; f; f = f->next)
+        if (check_file(a, path, f, &out->bytes, &why)) add_fault(out, a, why.text);
+    for (int i = 0; i < n; i++)
+        if (!is_named(files, names[i]))
+            add_fault(out, a,
+                      arena_print(a, "%s: the manifest does not name it", path_join(a, path, names[i])));
+    return HONE_OK;
+}
+
+const char *checkpoint_path(arena *a, const char *run_folder, int64_t step) {
+    return arena_print(a, "%s/" SHOWN "%lld", run_folder, (long long)step);
+}
+
+/* The step that a folder of this name would be of, or -1. */
+static int64_t step_of(const char *name) {
+    int64_t step;
+    if (strncmp(name, SHOWN, strlen(SHOWN)) || !str_to_int64(str_of(name + strlen(SHOWN)), &step) || step < 0)
+        return -1;
+    return step;
+}
+
+const char *checkpoint_run(arena *a, const char *path, int64_t *step) {
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    const char *plain = arena_copy(a, path, n), *name = path_name(plain);
+    *step = step_of(name);
+    if (*step < 0) return NULL;
+    return name == plain ? "." : name == plain + 1 ? "/" : arena_copy(a, plain, (size_t)(name - plain) - 1);
 }
 
 /* Steps of the checkpoint-N folders, newest first. */
@@ -175,7 +242,7 @@ static int newest_first(const void *a, const void *b) {
     return (y > x) - (y < x);
 }
 
-static hone_status list_steps(int64_t **steps, int *n, arena *a, const char *run_folder, hone_err *err) {
+hone_status checkpoint_steps(int64_t **steps, int *n, arena *a, const char *run_folder, hone_err *err) {
     const char **names;
     int n_names;
     *n = 0;
@@ -184,11 +251,8 @@ static hone_status list_steps(int64_t **steps, int *n, arena *a, const char *run
     HONE_TRY(folder_list(&names, &n_names, a, run_folder, err));
     *steps = ARENA_ARRAY(a, (size_t)n_names + 1, int64_t);
     for (int i = 0; i < n_names; i++) {
-        int64_t step;
-        if (strncmp(names[i], SHOWN, strlen(SHOWN)) ||
-            !str_to_int64(str_of(names[i] + strlen(SHOWN)), &step) || step < 0)
-            continue;
-        if (file_is_folder(path_join(a, run_folder, names[i]))) (*steps)[(*n)++] = step;
+        const int64_t step = step_of(names[i]);
+        if (step >= 0 && file_is_folder(path_join(a, run_folder, names[i]))) (*steps)[(*n)++] = step;
     }
     if (*n) qsort(*steps, (size_t)*n, sizeof **steps, newest_first);
     return HONE_OK;
@@ -198,11 +262,11 @@ hone_status checkpoint_newest(checkpoint *out, int *found, arena *a, const char 
     int64_t *steps;
     int n;
     *found = 0;
-    HONE_TRY(list_steps(&steps, &n, a, run_folder, err));
+    HONE_TRY(checkpoint_steps(&steps, &n, a, run_folder, err));
     hone_err newest = {0};
     for (int i = 0; i < n; i++) {
         hone_err why = {0};
-        const char *path = arena_print(a, "%s/" SHOWN "%lld", run_folder, (long long)steps[i]);
+        const char *path = checkpoint_path(a, run_folder, steps[i]);
         if (checkpoint_open(out, a, path, &why) == HONE_OK) {
             *found = 1;
             return HONE_OK;
@@ -244,11 +308,11 @@ hone_status checkpoint_prune(const char *run_folder, int64_t now, int64_t keep, 
     arena *a = arena_new("prune");
     int64_t *steps;
     int n;
-    hone_status status = list_steps(&steps, &n, a, run_folder, err);
+    hone_status status = checkpoint_steps(&steps, &n, a, run_folder, err);
     int64_t kept = 0;
     for (int i = 0; i < n && !status; i++)
         if (steps[i] <= now && ++kept > keep && steps[i] != best)
-            status = folder_remove(arena_print(a, "%s/" SHOWN "%lld", run_folder, (long long)steps[i]), err);
+            status = folder_remove(checkpoint_path(a, run_folder, steps[i]), err);
     arena_free(a);
     return status;
 }

@@ -34,6 +34,19 @@ typedef struct {
 } checkpoint;
 /* Check every byte of the checkpoint at PATH; HONE_EDAMAGED says which file and how. */
 hone_status checkpoint_open(checkpoint *out, arena *a, const char *path, hone_err *err);
+/* Everything that is wrong with one: a line each. A folder that cannot be listed is an error. */
+#define CHECKPOINT_FAULTS_MAX 64
+typedef struct {
+    int64_t step, bytes; /* bytes: of the files that hold */
+    int n_files, n;
+    const char *line[CHECKPOINT_FAULTS_MAX];
+} checkpoint_faults;
+hone_status checkpoint_check(checkpoint_faults *out, arena *a, const char *path, hone_err *err);
+/* Steps of the checkpoint folders of RUN, newest first; where that of a step lies. */
+hone_status checkpoint_steps(int64_t **steps, int *n, arena *a, const char *run_folder, hone_err *err);
+const char *checkpoint_path(arena *a, const char *run_folder, int64_t step);
+/* The run's folder that a checkpoint's folder lies in, and its step by name; NULL: PATH has not such a name. */
+const char *checkpoint_run(arena *a, const char *path, int64_t *step);
 /* The newest valid one under RUN; damaged ones are passed over with a warning each. None was ever saved:
  * *found 0 and HONE_OK. Some are there, none valid: HONE_EDAMAGED. */
 hone_status checkpoint_newest(checkpoint *out, int *found, arena *a, const char *run_folder, hone_err *err);

@@ -3,12 +3,17 @@
 
 #include "run/comm.h"
 #include "base/err.h"
+#include "base/host.h"
 
 hone_status comm_exchange(comm *c, const comm_piece *to, const comm_piece *from, hone_err *err) {
     HONE_ASSERT(to[c->rank].bytes == from[c->rank].bytes);
     if (to[c->rank].bytes && to[c->rank].p != from[c->rank].p)
         memmove(from[c->rank].p, to[c->rank].p, to[c->rank].bytes);
-    return c->n > 1 ? c->way->exchange(c, to, from, err) : HONE_OK;
+    if (c->n == 1) return HONE_OK;
+    const uint64_t begun = clock_ns();
+    const hone_status status = c->way->exchange(c, to, from, err);
+    c->spent_ns += clock_ns() - begun;
+    return status;
 }
 
 hone_status comm_gather(comm *c, const void *mine, size_t bytes, void *all, hone_err *err) {

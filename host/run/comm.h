@@ -33,6 +33,7 @@ typedef struct {
 struct comm {
     const comm_way *way;
     int rank, n;
+    uint64_t spent_ns; /* in exchanges so far, mostly in waiting for others */
     int lost; /* the rank whose loss this one has noticed + 1; 0: none */
 };
 

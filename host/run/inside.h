@@ -5,12 +5,15 @@
 #include "run/run.h"
 #include "base/arena.h"
 
-#define N_IMAGES 3  /* one is written, one copied in, one played */
-#define N_RESULTS 2 /* a step may be played while the one before is read */
+#define N_IMAGES 3   /* one is written, one copied in, one played */
+#define WINDOW 65536 /* elements */
+#define N_RESULTS 2  /* a step may be played while the one before is read */
 
 typedef struct {
     hone_status (*fn)(hone_queue *, const hone_call *);
     hone_call call;
+    int slice;        /* without rows of this row space it is not played; 0: it always is */
+    const char *name; /* its range; NULL: none are made */
 } bound_step;
 
 typedef struct {
@@ -27,6 +30,7 @@ typedef struct {
     int64_t n_played;
     hone_exec *graph[HONE_N_RUNGS];
     int refused; /* the device could not capture it once: it is played call by call */
+    const char *name, *captured, *replayed; /* of its ranges */
 } bound;
 
 struct run {
@@ -51,13 +55,20 @@ struct run {
     hone_event *copied[N_IMAGES]; /* the image lies on the device */
     hone_event *taken;            /* and has been taken from there: the place is free for the next one */
     run_result *result;           /* pinned [N_RESULTS] */
+    int sums;                     /* the value of SQSUM's partial sums; 0: none */
+    size_t sums_bytes;
+    int flat_gradient, flat_weights; /* of the trained range, fp32 */
+    int64_t window_at[N_RESULTS], window_n[N_RESULTS];
+    char *marks; /* pinned [N_RESULTS]: a window's gradients, its weights, the partial sums */
     hone_event *answered[N_RESULTS];
     int64_t n_asked, n_heard;
 
+    struct zones *zones; /* NULL: the plan has none */
+
     /* Sums over ranks (share.c). Where the device's memory is not ours, slots travel through pinned memory. */
     tree_sum *sum;
-    float **staged;                     /* [n_slots] */
-    int64_t bound[COMM_RANKS_MAX + 1];  /* elements of a slot that each rank adds */
+    float **staged;                    /* [n_slots] */
+    int64_t bound[COMM_RANKS_MAX + 1]; /* elements of a slot that each rank adds */
 };
 
 void *run_address(const run *r, int v, int slot);
@@ -68,4 +79,10 @@ hone_status play_step(run *r, const hone_program *p, const bound *b, int i, hone
 /* Queues, events, pinned memory of a run that is being opened; their end. */
 hone_status open_queues(run *r, hone_err *err);
 void close_queues(run *r);
+
+/* zones.c: red zones, after slabs and queues are there; before and after step i of a program. HONE_EBUG: it wrote behind a
+ * value. A run with zones plays no graphs. */
+hone_status zones_open(run *r, hone_err *err);
+hone_status zones_arm(run *r, const hone_step *s, int i);
+hone_status zones_check(run *r, const hone_step *s, int i, hone_err *err);
 #endif

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "run/rendezvous.h"
+#include "run/mpi_calls.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/host.h"
@@ -82,6 +83,7 @@ static int is_one_machine(const table_of_cards *t, int n) {
 }
 
 typedef struct {
+    const rendezvous_terms *terms;
     rendezvous_self self;
     int listener, port; /* where this rank takes calls */
     table_of_cards cards;
@@ -89,17 +91,18 @@ typedef struct {
     uint64_t until_ns;
 } meeting;
 
-static hone_status meet_as_first(meeting *m, const rank_place *place, hone_err *err) {
+static hone_status meet_as_first(meeting *m, hone_err *err) {
     uint8_t wanted[N_PURPOSES][COMM_RANKS_MAX] = {{0}};
     const int n = m->self.n;
-    m->port = place->port;
-    HONE_TRY(net_listen(&m->listener, place->host, &m->port, err));
+    m->port = m->terms->port;
+    m->listener = m->terms->listener;
+    if (m->listener < 0) HONE_TRY(net_listen(&m->listener, m->terms->host, &m->port, err));
     for (int r = 1; r < n; r++) wanted[PURPOSE_MEET][r] = 1;
     HONE_TRY(rendezvous_receive(m->peer, &m->self, m->listener, wanted, m->until_ns, err));
     fill_card(&m->cards.of[0], m->peer[n > 1].fd, m->port);
     for (int r = 1; r < n; r++)
         HONE_TRY(rendezvous_read(&m->peer[r], &m->cards.of[r], sizeof(card), m->until_ns, err));
-    if (is_one_machine(&m->cards, n) && !(place->comm && !strcmp(place->comm, "sockets"))) {
+    if (is_one_machine(&m->cards, n) && !m->terms->apart) {
         char path[4096];
         shm_path(path, "meet");
         snprintf(m->cards.shared, sizeof m->cards.shared, "%.255s", path);
@@ -110,11 +113,11 @@ static hone_status meet_as_first(meeting *m, const rank_place *place, hone_err *
     return HONE_OK;
 }
 
-static hone_status meet_as_other(meeting *m, const rank_place *place, hone_err *err) {
+static hone_status meet_as_other(meeting *m, hone_err *err) {
     card own;
     rendezvous_peer *first = &m->peer[0];
     char address[64];
-    HONE_TRY(rendezvous_call(first, &m->self, place->host ? place->host : "127.0.0.1", place->port, 0,
+    HONE_TRY(rendezvous_call(first, &m->self, m->terms->host ? m->terms->host : "127.0.0.1", m->terms->port, 0,
                              PURPOSE_MEET, m->until_ns, err));
     net_own_address(first->fd, address);
     HONE_TRY(net_listen(&m->listener, address, &m->port,
@@ -124,69 +127,127 @@ static hone_status meet_as_other(meeting *m, const rank_place *place, hone_err *
     return rendezvous_read(first, &m->cards, sizeof m->cards, m->until_ns, err);
 }
 
-/* Everybody calls those before it and is called by those after it, for data and for signs of life. */
-static hone_status connect_all(meeting *m, int *data, int *pulse, hone_err *err) {
+/* Everybody calls those before it and is called by those after it, for signs of life and, unless data is NULL, for
+ * data. */
+static hone_status connect_all(meeting *m, int *data, int *beats, hone_err *err) {
     uint8_t wanted[N_PURPOSES][COMM_RANKS_MAX] = {{0}};
     const int n = m->self.n, me = m->self.rank;
+    int *const of[N_PURPOSES] = {[PURPOSE_DATA] = data, [PURPOSE_PULSE] = beats};
     for (int r = 0; r < me; r++)
         for (int purpose = PURPOSE_DATA; purpose <= PURPOSE_PULSE; purpose++) {
             rendezvous_peer p;
             const card *c = &m->cards.of[r];
+            if (!of[purpose]) continue;
             HONE_TRY(rendezvous_call(&p, &m->self, c->address, c->port, r, (rendezvous_purpose)purpose,
                                      m->until_ns, err));
-            (purpose == PURPOSE_DATA ? data : pulse)[r] = p.fd;
+            of[purpose][r] = p.fd;
         }
-    for (int r = me + 1; r < n; r++) wanted[PURPOSE_DATA][r] = wanted[PURPOSE_PULSE][r] = 1;
+    for (int r = me + 1; r < n; r++) wanted[PURPOSE_DATA][r] = data != NULL, wanted[PURPOSE_PULSE][r] = 1;
     HONE_TRY(rendezvous_receive(m->peer, &m->self, m->listener, wanted, m->until_ns, err));
     for (int r = me + 1; r < n; r++) {
-        data[r] = m->peer[PURPOSE_DATA * n + r].fd;
-        pulse[r] = m->peer[PURPOSE_PULSE * n + r].fd;
+        if (data) data[r] = m->peer[PURPOSE_DATA * n + r].fd;
+        beats[r] = m->peer[PURPOSE_PULSE * n + r].fd;
     }
     return HONE_OK;
 }
 
-static hone_status open_shared(comm **out, meeting *m, double limit_s, hone_err *err) {
+static hone_status open_shared(comm **out, meeting *m, hone_err *err) {
     hone_err ignored;
-    hone_status status = comm_shm_open(out, m->cards.shared, m->self.rank, m->self.n, limit_s, err);
+    hone_status status =
+        comm_shm_open(out, m->cards.shared, m->self.rank, m->self.n, m->terms->limit_s, err);
     if (!status) status = comm_barrier(*out, err); /* all have it: its name is not needed any more */
     if (m->self.rank == 0) file_remove(m->cards.shared, &ignored);
     return status;
 }
 
-static hone_status open_sockets(comm **out, meeting *m, double limit_s, hone_err *err) {
-    int data[COMM_RANKS_MAX], pulse[COMM_RANKS_MAX];
-    for (int r = 0; r < m->self.n; r++) data[r] = pulse[r] = -1;
-    hone_status status = connect_all(m, data, pulse, err);
-    if (!status) return comm_tcp_open(out, m->self.rank, m->self.n, data, pulse, limit_s, err);
-    for (int r = 0; r < m->self.n; r++) net_close(data[r]), net_close(pulse[r]);
+static hone_status open_connections(meeting *m, int *data, int *beats, hone_err *err) {
+    for (int r = 0; r < m->self.n; r++) {
+        if (data) data[r] = -1;
+        beats[r] = -1;
+    }
+    const hone_status status = connect_all(m, data, beats, err);
+    for (int r = 0; status && r < m->self.n; r++) net_close(data ? data[r] : -1), net_close(beats[r]);
+    return status;
+}
+
+hone_status rendezvous_meet(comm **out, int *data, int *beats, const rendezvous_terms *terms, hone_err *err) {
+    static meeting m; /* a process meets once */
+    m = (meeting){.terms = terms, .self = terms->self, .listener = -1};
+    m.until_ns = clock_ns() + MEETING_NS;
+    for (int i = 0; i < N_PURPOSES * COMM_RANKS_MAX; i++) m.peer[i].fd = -1;
+    *out = NULL;
+    hone_status status = m.self.rank ? meet_as_other(&m, err) : meet_as_first(&m, err);
+    if (!status) status = *m.cards.shared ? open_shared(out, &m, err) : open_connections(&m, data, beats, err);
+    for (int r = 0; r < m.self.n; r++)
+        net_close(m.peer[r].fd); /* of meeting: data and pulse stand behind these */
+    net_close(m.listener);
     return status;
 }
 
 hone_status rendezvous_open(comm **out, const rank_place *place, double limit_s, hone_err *err) {
     uint8_t secret[RENDEZVOUS_SECRET_MAX];
-    static meeting m; /* a process meets once */
-    m = (meeting){.self = {.secret = secret, .rank = place->rank, .n = place->n}, .listener = -1};
-    m.until_ns = clock_ns() + MEETING_NS;
-    for (int i = 0; i < N_PURPOSES * COMM_RANKS_MAX; i++) m.peer[i].fd = -1;
-    HONE_TRY(rendezvous_secret(secret, &m.self.secret_bytes, err));
+    int data[COMM_RANKS_MAX], beats[COMM_RANKS_MAX];
+    rendezvous_terms terms = {.self = {.secret = secret, .rank = place->rank, .n = place->n},
+                              .host = place->host,
+                              .port = place->port,
+                              .listener = -1,
+                              .apart = place->comm && !strcmp(place->comm, "sockets"),
+                              .limit_s = limit_s};
+    HONE_TRY(rendezvous_secret(secret, &terms.self.secret_bytes, err));
     if (!place->port)
         return hone_fail(
             err, HONE_EUSAGE,
             "rank %d of %d by %s: no port where rank 0 waits; expected MASTER_ADDR and MASTER_PORT",
             place->rank, place->n, place->by);
-    hone_status status = place->rank ? meet_as_other(&m, place, err) : meet_as_first(&m, place, err);
-    if (!status) status = (*m.cards.shared ? open_shared : open_sockets)(out, &m, limit_s, err);
-    for (int r = 0; r < m.self.n; r++)
-        net_close(m.peer[r].fd); /* of meeting: data and pulse stand behind these */
-    net_close(m.listener);
+    hone_status status = rendezvous_meet(out, data, beats, &terms, err);
     memset(secret, 0, sizeof secret);
-    return status;
+    return status || *out ? status : comm_tcp_open(out, place->rank, place->n, data, beats, limit_s, err);
+}
+
+/* Under mpirun MPI is how ranks meet, unless they have been told where (MASTER_PORT) and it is not there. */
+static int meets_by_mpi(const rank_place *place, int *apart) {
+    *apart = place->comm && !strcmp(place->comm, "mpi");
+    return *apart || (place->mpi && !place->comm && (mpi_is_there() || !place->port));
 }
 
 hone_status ranks_open(comm **out, const rank_place *place, double limit_s, hone_err *err) {
+    int apart;
     *out = comm_alone();
     if (place->n == 1) return HONE_OK;
+    if (meets_by_mpi(place, &apart)) return mpi_meet(out, place, apart, limit_s, err);
     if (place->comm && strcmp(place->comm, "sockets"))
         return comm_shm_open(out, place->comm, place->rank, place->n, limit_s, err);
     return rendezvous_open(out, place, limit_s, err);
+}
+
+int ranks_tell(text *out, const rank_place *place) {
+    uint8_t secret[RENDEZVOUS_SECRET_MAX];
+    size_t n;
+    int apart;
+    hone_err err = {0};
+    if (place->n == 1) {
+        text_str(out, "alone: there is nobody to meet");
+        return 1;
+    }
+    if (meets_by_mpi(place, &apart)) {
+        text_printf(out, "by MPI, then %s%s", apart ? "by MPI" : "shared memory on one machine, MPI across",
+                    mpi_is_there() ? "" : "; but there is no libhone_mpi.so (build hone where mpi.h is)");
+        return mpi_is_there();
+    }
+    if (place->comm && strcmp(place->comm, "sockets")) {
+        text_printf(out, "in the shared memory %s", place->comm);
+        return 1;
+    }
+    if (!place->port) {
+        text_str(out, "nowhere: MASTER_PORT is not set, and MASTER_ADDR where rank 0 is another machine");
+        return 0;
+    }
+    text_printf(out, "at %s, port %d", place->host ? place->host : "127.0.0.1", place->port);
+    if (rendezvous_secret(secret, &n, &err)) {
+        text_printf(out, "; but %s", err.text);
+        return 0;
+    }
+    memset(secret, 0, sizeof secret);
+    text_str(out, "; the secret is there");
+    return 1;
 }

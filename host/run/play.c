@@ -9,6 +9,7 @@
 
 #include "run/inside.h"
 #include "base/err.h"
+#include "base/hash.h"
 
 static hone_status failed(const run *r, hone_status status, const char *what, hone_err *err) {
     return status ? hone_fail(err, status, "device %s: %s failed", r->table->name, what) : HONE_OK;
@@ -17,10 +18,31 @@ static hone_status failed(const run *r, hone_status status, const char *what, ho
 /* ---- queues and events ---- */
 
 static hone_status new_events(run *r) {
-    hone_status status = r->table->event_new(r->device, &r->taken);
-    for (int i = 0; i < N_IMAGES && !status; i++) status = r->table->event_new(r->device, &r->copied[i]);
-    for (int i = 0; i < N_RESULTS && !status; i++) status = r->table->event_new(r->device, &r->answered[i]);
+    hone_status status = r->table->event_new(r->device, 0, &r->taken);
+    for (int i = 0; i < N_IMAGES && !status; i++) status = r->table->event_new(r->device, 0, &r->copied[i]);
+    for (int i = 0; i < N_RESULTS && !status; i++)
+        status = r->table->event_new(r->device, 0, &r->answered[i]);
     return status;
+}
+
+/* Where the step leaves what run_result's marks are made of. Nothing of UPDATE writes over the partial sums after GUARD has
+ * read them. */
+static void find_marks(run *r) {
+    const hone_plan *p = r->plan;
+    const hone_program *update = &p->program[HONE_UPDATE_WEIGHTS];
+    for (int i = 0; i < update->n_steps; i++) {
+        const hone_step *s = &update->step[i];
+        if (s->op == HONE_OP_GUARD) r->sums = s->in[0];
+        if (s->op == HONE_OP_ADAMW_STEP) r->flat_gradient = s->in[0], r->flat_weights = s->out[0];
+        for (int k = 0; r->sums && k < HONE_MAX_OUT; k++)
+            HONE_ASSERT(!s->out[k] || p->value[s->out[k]].cls != HONE_ACTIVATION);
+    }
+    if (r->sums)
+        r->sums_bytes = (size_t)p->value[r->sums].dim[0].n * hone_dtype_bytes(p->value[r->sums].dtype);
+}
+
+static size_t marks_bytes(const run *r) {
+    return 2 * WINDOW * sizeof(float) + (r->sums_bytes + 255) / 256 * 256;
 }
 
 hone_status open_queues(run *r, hone_err *err) {
@@ -36,6 +58,10 @@ hone_status open_queues(run *r, hone_err *err) {
         HONE_TRY(r->table->slab_new(r->device, 1, r->plan->input_bytes + 1, &r->image[i], err));
     HONE_TRY(r->table->slab_new(r->device, 1, N_RESULTS * sizeof *r->result, &results, err));
     r->result = results;
+    find_marks(r);
+    if (!r->sums) return HONE_OK;
+    HONE_TRY(r->table->slab_new(r->device, 1, N_RESULTS * marks_bytes(r), &results, err));
+    r->marks = results;
     return HONE_OK;
 }
 
@@ -57,6 +83,7 @@ void close_queues(run *r) {
     for (int i = 0; i < N_RESULTS; i++)
         if (r->answered[i]) t->event_free(r->answered[i]);
     if (r->result) t->slab_free(r->device, r->result);
+    if (r->marks) t->slab_free(r->device, r->marks);
     if (r->waiter) t->queue_free(r->waiter);
     if (r->copies) t->queue_free(r->copies);
     if (r->queue) t->queue_free(r->queue);
@@ -102,9 +129,49 @@ int set_rows(run *r, bound *b, const int64_t *rows) {
     return b->n_extents ? rung : 0; /* what has no rows is the same at every rung */
 }
 
+/* ---- ranges: a name that is NULL costs a test ---- */
+
+static void range_begin(const run *r, const char *name) {
+    if (name) r->table->range(name);
+}
+static void range_end(const run *r, const char *name) {
+    if (name) r->table->range(NULL);
+}
+
+static void name_steps(run *r, const hone_program *p, bound *b, const char *program) {
+    b->name = program;
+    b->captured = arena_print(r->a, "%s captured", program);
+    b->replayed = arena_print(r->a, "%s as a graph", program);
+    for (int i = 0; i < b->n_steps; i++)
+        b->step[i].name =
+            arena_print(r->a, "%d %s layer %d", i, hone_op_find(p->step[i].op)->name, p->step[i].layer);
+}
+
+hone_status run_ranges(run *r, hone_err *err) {
+    static const char *const kind[] = {
+#define XX(name, text) text,
+        HONE_PROGRAM_MAP(XX)
+#undef XX
+    };
+    if (!r->table->range)
+        return hone_fail(err, HONE_EUSAGE,
+                         "nvtx: true, but device %s has no profiler; expected device cuda%s", r->table->name,
+                         strcmp(r->table->name, "cuda") ? "" : " built where nvtx3/nvToolsExt.h is");
+    for (int k = 0; k < HONE_N_PROGRAMS; k++)
+        for (int s = 0; s < r->plan->n_slots; s++)
+            if (r->program[k][s].n_steps)
+                name_steps(r, &r->plan->program[k], &r->program[k][s],
+                           arena_print(r->a, "%s %d", kind[k], s));
+    return HONE_OK;
+}
+
 hone_status play_step(run *r, const hone_program *p, const bound *b, int i, hone_err *err) {
-    const hone_status status = b->step[i].fn(r->queue, &b->step[i].call);
-    if (!status) return HONE_OK;
+    if (b->step[i].slice && !r->played[b->step[i].slice]) return HONE_OK;
+    range_begin(r, b->step[i].name);
+    hone_status status = zones_arm(r, &p->step[i], i);
+    if (!status) status = b->step[i].fn(r->queue, &b->step[i].call);
+    range_end(r, b->step[i].name);
+    if (!status) return zones_check(r, &p->step[i], i, err);
     return hone_fail(err, status, "device %s: step %d, %s of layer %d failed", r->table->name, i,
                      hone_op_find(p->step[i].op)->name, p->step[i].layer);
 }
@@ -128,13 +195,16 @@ void run_prepare(run *r, hone_program_kind kind, int slot, const int64_t *rows) 
     bound *b = &r->program[kind][slot];
     hone_err why = {0};
     hone_exec *graph = NULL;
-    if (!r->graphs || !r->limits.fixed_rows || !r->table->capture || !b->n_played || b->refused) return;
+    if (!r->graphs || r->zones || !r->limits.fixed_rows || !r->table->capture || !b->n_played || b->refused)
+        return;
     const int rung = set_rows(r, b, rows);
     if (b->graph[rung]) return;
+    range_begin(r, b->captured);
     hone_status status = r->table->capture(r->queue, 1, NULL);
     const int begun = !status;
     for (int i = 0; i < b->n_steps && !status; i++) status = play_step(r, p, b, i, &why);
     const hone_status ended = begun ? r->table->capture(r->queue, 0, &graph) : status;
+    range_end(r, b->captured);
     if (!status && !ended) {
         b->graph[rung] = graph;
         return;
@@ -149,9 +219,14 @@ hone_status run_play(run *r, hone_program_kind kind, int slot, const int64_t *ro
     bound *b = &r->program[kind][slot];
     const int rung = set_rows(r, b, rows);
     if (kind == HONE_MICRO || kind == HONE_EVAL) HONE_TRY(copy_in(r, err));
-    if (b->graph[rung] && r->graphs && !r->timed)
-        HONE_TRY(failed(r, r->table->graph_launch(r->queue, b->graph[rung]), "a graph", err));
-    else HONE_TRY(play_calls(r, p, b, err));
+    const int as_graph = b->graph[rung] && r->graphs && !r->timed;
+    const char *const name = as_graph ? b->replayed : b->name;
+    range_begin(r, name);
+    const hone_status status =
+        as_graph ? failed(r, r->table->graph_launch(r->queue, b->graph[rung]), "a graph", err)
+                 : play_calls(r, p, b, err);
+    range_end(r, name);
+    HONE_TRY(status);
     b->n_played++;
     return r->is_late ? HONE_OK : failed(r, r->table->queue_wait(r->queue), "playing", err);
 }
@@ -171,22 +246,52 @@ int run_is_late(const run *r) { return r->is_late; }
 
 /* ---- results out ---- */
 
-hone_status run_ask(run *r, hone_err *err) {
+/* The windows of steps follow each other through the trained range; the last one may be short. */
+static void choose_window(run *r, int k, int64_t step) {
+    const int64_t all = r->plan->n_trained, n = (all + WINDOW - 1) / WINDOW, at = step % n * WINDOW;
+    r->window_at[k] = at;
+    r->window_n[k] = all - at < WINDOW ? all - at : WINDOW;
+}
+
+static char *marks_of(const run *r, int k) { return r->marks + (size_t)k * marks_bytes(r); }
+
+/* The sum over the window's elements of a hash of gradient, weight and place. */
+static uint64_t hash_marks(const run *r, int k) {
+    const char *marks = marks_of(r, k);
+    const uint32_t *gradient = (const uint32_t *)(const void *)marks, *weight = gradient + WINDOW;
+    uint64_t sum = hash64(weight + WINDOW, r->sums_bytes, 0);
+    for (int64_t i = 0; i < r->window_n[k]; i++) {
+        uint64_t x = ((uint64_t)gradient[i] << 32 | weight[i]) +
+                     (uint64_t)(r->window_at[k] + i + 1) * 0x9e3779b97f4a7c15u;
+        x = (x ^ x >> 32) * 0xd6e8feb86659fd93u;
+        x = (x ^ x >> 29) * 0xd6e8feb86659fd93u;
+        sum += x ^ x >> 32;
+    }
+    return sum;
+}
+
+hone_status run_ask(run *r, int64_t step, hone_err *err) {
     const hone_plan *p = r->plan;
     const int k = (int)(r->n_asked % N_RESULTS);
     run_result *to = &r->result[k];
-    HONE_ASSERT(r->n_asked - r->n_heard < N_RESULTS);
+    HONE_ASSERT(r->n_asked - r->n_heard < N_RESULTS && r->sums);
+    choose_window(r, k, step);
+    char *marks = marks_of(r, k);
+    const size_t at = (size_t)r->window_at[k] * sizeof(float), n = (size_t)r->window_n[k] * sizeof(float);
     const struct {
         void *to;
-        int value;
+        const void *from;
         size_t bytes;
-    } get[] = {{&to->loss, p->loss, sizeof to->loss},
-               {&to->norm, p->norm, sizeof to->norm},
-               {&to->ok, p->ok, sizeof to->ok},
-               {&to->tick, p->tick, sizeof to->tick}};
+    } get[] = {{&to->loss, run_address(r, p->loss, 0), sizeof to->loss},
+               {&to->norm, run_address(r, p->norm, 0), sizeof to->norm},
+               {&to->ok, run_address(r, p->ok, 0), sizeof to->ok},
+               {&to->tick, run_address(r, p->tick, 0), sizeof to->tick},
+               {marks, (char *)run_address(r, r->flat_gradient, 0) + at, n},
+               {marks + WINDOW * sizeof(float), (char *)run_address(r, r->flat_weights, 0) + at, n},
+               {marks + 2 * WINDOW * sizeof(float), run_address(r, r->sums, 0), r->sums_bytes}};
     for (size_t i = 0; i < sizeof get / sizeof *get; i++)
-        HONE_TRY(failed(r, r->table->get(r->queue, get[i].to, run_address(r, get[i].value, 0), get[i].bytes),
-                        "reading a result", err));
+        HONE_TRY(failed(r, r->table->get(r->queue, get[i].to, get[i].from, get[i].bytes), "reading a result",
+                        err));
     if (r->is_late) r->table->event_record(r->queue, r->answered[k]);
     r->n_asked++;
     return r->is_late ? HONE_OK : failed(r, r->table->queue_wait(r->queue), "reading a result", err);
@@ -198,6 +303,7 @@ hone_status run_hear(run *r, run_result *out, hone_err *err) {
     r->n_heard++;
     if (r->is_late) HONE_TRY(failed(r, wait_for(r, r->answered[k]), "playing", err));
     *out = r->result[k];
+    out->marks = hash_marks(r, k);
     return HONE_OK;
 }
 

@@ -49,16 +49,31 @@ hone_status rendezvous_read(rendezvous_peer *p, void *bytes, size_t n, uint64_t 
 /* The secret: HONE_SECRET, or the file that HONE_SECRET_FILE names, which must be ours alone (mode 0600). */
 hone_status rendezvous_secret(uint8_t out[RENDEZVOUS_SECRET_MAX], size_t *n, hone_err *err);
 
-/* The communicator of a place: one process alone, hone launch's shared memory, or a rendezvous. limit_s: how long a
- * rank may show no sign of life. */
+/* The communicator of a place: one process alone, hone launch's shared memory, mpirun's MPI, or a rendezvous. limit_s:
+ * how long a rank may show no sign of life. */
 hone_status ranks_open(comm **out, const rank_place *place, double limit_s, hone_err *err);
+
+/* How ranks_open would do it, or what is missing for it, in a line: for hone doctor. 1, or 0: something is missing. */
+int ranks_tell(text *out, const rank_place *place);
 
 /* Meet at place->host:place->port (rank 0 listens there; a host that is not named is loopback), and open
  * shared memory where all are on one machine, else sockets between all. */
 hone_status rendezvous_open(comm **out, const rank_place *place, double limit_s, hone_err *err);
 
-/* comm_tcp.c: a communicator over connections that have been made: data[r] and pulse[r] of every other rank, owned from
+/* The same, as far as the connections: *out is shared memory where all are on one machine, else NULL, and data[r]
+ * and beats[r] are connections to every other rank (data NULL: none are made). */
+typedef struct {
+    rendezvous_self self;
+    const char *host; /* where rank 0 waits */
+    int port;
+    int listener;     /* rank 0's, if it listens already, to be closed by the meeting; else -1 */
+    int apart;        /* 1: no shared memory, even on one machine */
+    double limit_s;
+} rendezvous_terms;
+hone_status rendezvous_meet(comm **out, int *data, int *beats, const rendezvous_terms *terms, hone_err *err);
+
+/* comm_tcp.c: a communicator over connections that have been made: data[r] and beats[r] of every other rank, owned from
  * now on. */
-hone_status comm_tcp_open(comm **out, int rank, int n, const int *data, const int *pulse, double limit_s,
+hone_status comm_tcp_open(comm **out, int rank, int n, const int *data, const int *beats, double limit_s,
                           hone_err *err);
 #endif

@@ -15,7 +15,8 @@ static int root_of(const hone_plan *p, int v) {
 }
 
 static size_t value_offset(const hone_plan *p, int v) {
-    return p->value[root_of(p, v)].offset + (size_t)p->value[v].at * hone_dtype_bytes(p->value[v].dtype);
+    const hone_value *x = &p->value[v];
+    return p->value[root_of(p, v)].offset + (size_t)(x->row_at * x->ld + x->at) * hone_dtype_bytes(x->dtype);
 }
 
 static size_t value_bytes(const hone_plan *p, int v) {
@@ -55,6 +56,7 @@ static hone_status bind_step(run *r, const hone_step *s, bound_step *out, int sl
     const hone_op_info *op = hone_op_find(s->op);
     out->fn = r->table->op[s->op];
     if (!out->fn) return hone_fail(err, HONE_EUSAGE, "device %s has no %s", r->table->name, op->name);
+    out->slice = plan_step_slice(r->plan, s);
     hone_call *c = &out->call;
     hone_query query = {.op = s->op, .attr = s->attr};
     c->op = s->op;
@@ -119,6 +121,7 @@ hone_status run_open(run **out, const hone_plan *plan, const hone_device_v1 *dev
     if (!status) status = device->limits(r->device, &r->limits);
     if (!status) status = reserve_slabs(r, err);
     if (!status) status = open_queues(r, err);
+    if (!status) status = zones_open(r, err);
     for (int k = 0; k < HONE_N_PROGRAMS && !status; k++) {
         r->program[k] = ARENA_ARRAY(a, (size_t)plan->n_slots, bound);
         const int slots = k == HONE_MICRO ? plan->n_slots : k == HONE_FOLD ? plan->n_slots - 1 : 1;
@@ -185,9 +188,13 @@ hone_status run_put(run *r, int v, const void *from, hone_err *err) {
     return run_put_part(r, v, 0, from, value_bytes(r->plan, v), err);
 }
 
+hone_status run_get_part(run *r, int v, size_t at, void *to, size_t n, hone_err *err) {
+    HONE_ASSERT(at <= value_bytes(r->plan, v) && n <= value_bytes(r->plan, v) - at);
+    return waited(r, r->table->get(r->queue, to, (char *)run_address(r, v, 0) + at, n), "reading", v, err);
+}
+
 hone_status run_get(run *r, int v, void *to, hone_err *err) {
-    return waited(r, r->table->get(r->queue, to, run_address(r, v, 0), value_bytes(r->plan, v)), "reading", v,
-                  err);
+    return run_get_part(r, v, 0, to, value_bytes(r->plan, v), err);
 }
 
 /* 2-byte elements are read into the second half of their room and spread from there: element i is read before

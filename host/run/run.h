@@ -30,6 +30,7 @@ hone_status run_get(run *r, int value, void *to, hone_err *err);
 hone_status run_get_rows(run *r, int value, int64_t n_rows, float *to, hone_err *err);
 /* n bytes from byte `at` of a value's storage on. */
 hone_status run_put_part(run *r, int value, size_t at, const void *from, size_t n, hone_err *err);
+hone_status run_get_part(run *r, int value, size_t at, void *to, size_t n, hone_err *err);
 /* A parameter's fp32 weights (the master, and the compute copy made from it); put: n of them, from `first`
  * on. */
 hone_status run_put_param(run *r, int param, int64_t first, int64_t n, const float *from, hone_err *err);
@@ -51,14 +52,25 @@ int run_is_late(const run *r);
 void run_prepare(run *r, hone_program_kind program, int slot, const int64_t *rows);
 void run_graphs(run *r, int on);
 
+/* Name what is played on the timeline of the device's profiler, from here on: "micro 0" around a program in gradient slot
+ * 0, in it "12 LINEAR_FWD layer 3" around each step of the plan; "micro 0 captured" around the steps that become a
+ * graph, and "micro 0 as a graph" around its launch, which has no steps for the host. Allocates. HONE_EUSAGE: the device has no
+ * profiler. */
+hone_status run_ranges(run *r, hone_err *err);
+
 /* What a training step leaves for the host. run_ask, after UPDATE: have it read; run_hear waits for the reading asked
  * for first. Two may be under way, so that the host need not wait for the step that is being played. */
 typedef struct {
     float loss, norm;
     int32_t ok;
     hone_tick tick; /* after the step */
+    /* A hash of the step's bits: SQSUM's partial sums (one of each 8,192 elements of the gradient), and a window of 65,536
+     * elements, another one in each step: their gradients, and weights after it. Over the window it is a sum, so parts
+     * of it may be hashed apart and added. */
+    uint64_t marks;
 } run_result;
-hone_status run_ask(run *r, hone_err *err);
+hone_status run_ask(run *r, int64_t step,
+                    hone_err *err); /* step: which one it is, from 0: decides the window */
 hone_status run_hear(run *r, run_result *out, hone_err *err);
 int run_is_asked(const run *r); /* a result is still to be heard */
 

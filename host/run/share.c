@@ -1,12 +1,13 @@
 /* share.c - gradients of all ranks, added. */
 #include "run/inside.h"
+#include "run/own.h"
 #include "base/err.h"
 
 hone_status run_share(run *r, tree_sum *t, hone_err *err) {
     const int n = tree_sum_ranks(t);
     const int64_t elements = (int64_t)(r->plan->slot_bytes / sizeof(float));
     r->sum = t;
-    for (int k = 0; k <= n; k++) r->bound[k] = k < n ? elements * k / n / 64 * 64 : elements;
+    for (int k = 0; k <= n; k++) r->bound[k] = own_first(elements, k, n);
     if (r->limits.host_memory) return HONE_OK;
     r->staged = ARENA_ARRAY(r->a, (size_t)r->plan->n_slots, float *);
     for (int s = 0; s < r->plan->n_slots; s++) {

@@ -5,6 +5,7 @@
 #include "train/bench.h"
 #include "base/err.h"
 #include "base/rng.h"
+#include "plan/cost.h"
 
 #define PHASE_STEPS 3
 
@@ -58,7 +59,7 @@ static hone_status one_step(session *s, const dataset *d, const int64_t *samples
     HONE_TRY(run_play(s->run, HONE_MICRO, 0, s->rows, err));
     HONE_TRY(run_play(s->run, HONE_UPDATE_WEIGHTS, 0, s->rows, err));
     if (!wait && run_is_asked(s->run)) HONE_TRY(run_hear(s->run, &r, err));
-    HONE_TRY(run_ask(s->run, err));
+    HONE_TRY(run_ask(s->run, 0, err));
     while (wait && run_is_asked(s->run)) HONE_TRY(run_hear(s->run, &r, err));
     t->step_s[t->n++] = (double)(clock_ns() - from) * 1e-9;
     return HONE_OK;

@@ -80,6 +80,7 @@ hone_status explain_not_finite(training *t, const hone_tick *before, hone_err *e
     const int64_t *sample;
     run_result later;
     run_end(t->s->run);
+    HONE_TRY(save_wait(t, err)); /* the report names the last saved step */
     while (run_is_asked(t->s->run)) /* it idled: the tick is latched */
         HONE_TRY(run_hear(t->s->run, &later, err));
     t->given = t->step;

@@ -388,10 +388,8 @@ static hone_status read_object(job *j, const json *object, str source, int stric
     return HONE_OK;
 }
 
-static hone_status read_file(job *j, const char *path, int strict, hone_err *err) {
-    str s;
+static hone_status read_text(job *j, str s, int strict, hone_err *err) {
     const json *root;
-    HONE_TRY(file_read(&s, j->a, path, JOB_MAX_BYTES, HONE_EUSAGE, err));
     HONE_TRY(json_parse(&root, j->a, j->file, s.p, s.n, HONE_EUSAGE, err));
     if (root->kind != JSON_OBJECT)
         return hone_fail(err, HONE_EUSAGE, "%s: line 1 column 1: %s, expected an object of job fields",
@@ -451,7 +449,8 @@ static hone_status check_together(job *j, hone_err *err) {
     if (j->bf16 && j->fp16)
         return hone_fail(err, HONE_EUSAGE, "bf16: true and fp16: true, expected one of them");
     if (j->fp16 && j->loss_scale == 0 && j->min_loss_scale > ldexp(1, (int)j->initial_scale_power))
-        return hone_fail(err, HONE_EUSAGE, "min_loss_scale: %.9g, expected at most 2^%lld (initial_scale_power)",
+        return hone_fail(err, HONE_EUSAGE,
+                         "min_loss_scale: %.9g, expected at most 2^%lld (initial_scale_power)",
                          j->min_loss_scale, (long long)j->initial_scale_power);
     if (j->bf16_full_eval && !j->bf16)
         return hone_fail(err, HONE_EUSAGE, "bf16_full_eval: true, but bf16 is false; expected both");
@@ -476,9 +475,11 @@ static hone_status check_together(job *j, hone_err *err) {
     return HONE_OK;
 }
 
-hone_status job_load(job **out, const char *path, const job_override *overrides, int n_overrides, int strict,
-                     hone_err *err) {
+/* given NULL: the text is that of the file, or there is none. */
+static hone_status load(job **out, const char *path, const str *given, const job_override *overrides,
+                        int n_overrides, int strict, hone_err *err) {
     arena *a = arena_new("job");
+    str content = given ? *given : (str){0};
     job *j = ARENA_NEW(a, job);
     int n;
     const field *f = job_fields(&n);
@@ -492,7 +493,8 @@ hone_status job_load(job **out, const char *path, const job_override *overrides,
     }
     HONE_ASSERT(!status);
     j->file = path ? arena_copy(a, path_name(path), strlen(path_name(path))) : "command line";
-    if (path) status = read_file(j, path, strict, err);
+    if (path && !given) status = file_read(&content, a, path, JOB_MAX_BYTES, HONE_EUSAGE, err);
+    if (path && !status) status = read_text(j, content, strict, err);
     if (!status) status = read_overrides(j, overrides, n_overrides, strict, err);
     if (!status) status = check_together(j, err);
     if (status) {
@@ -501,6 +503,15 @@ hone_status job_load(job **out, const char *path, const job_override *overrides,
     }
     *out = j;
     return HONE_OK;
+}
+
+hone_status job_load(job **out, const char *path, const job_override *overrides, int n_overrides, int strict,
+                     hone_err *err) {
+    return load(out, path, NULL, overrides, n_overrides, strict, err);
+}
+
+hone_status job_parse(job **out, const char *name, str content, hone_err *err) {
+    return load(out, name, &content, NULL, 0, 1, err);
 }
 
 void job_free(job *j) {

@@ -84,7 +84,7 @@ typedef struct {
     int64_t train_sampling_strategy, truncation; /* in the order of data/order.h and text/tokenizer.h */
     /* run */
     const char *output_dir, *run_name, *device, *preempt_notice;
-    int overwrite_output_dir, do_train, do_eval, do_predict, full_determinism, graphs;
+    int overwrite_output_dir, do_train, do_eval, do_predict, full_determinism, graphs, nvtx;
     int64_t seed, data_seed, threads;
     int64_t per_device_train_batch_size, per_device_eval_batch_size, gradient_accumulation_steps,
         train_batch_size;
@@ -102,7 +102,7 @@ typedef struct {
     int64_t class_weights;
     reals class_weight_list;
     int64_t optim;
-    int bf16, bf16_full_eval, fp16;
+    int bf16, bf16_full_eval, fp16, tf32;
     double loss_scale, min_loss_scale; /* fp16 */
     int64_t initial_scale_power, loss_scale_window, hysteresis;
     int64_t gradient_checkpointing;
@@ -111,7 +111,7 @@ typedef struct {
     int64_t eval_strategy, save_strategy;
     double eval_steps, save_steps, logging_steps;
     double eval_delay;
-    int eval_on_start, prediction_loss_only, save_only_model, load_best_model_at_end;
+    int eval_on_start, prediction_loss_only, save_in_background, save_only_model, load_best_model_at_end;
     int64_t save_total_limit, greater_is_better;
     const char *resume_from_checkpoint, *metric_for_best_model;
     int64_t early_stopping_patience;
@@ -134,6 +134,8 @@ typedef struct {
  * strict 0: unknown keys are warnings. All failures are HONE_EUSAGE with file, line, column and field. */
 hone_status job_load(job **out, const char *path, const job_override *overrides, int n_overrides, int strict,
                      hone_err *err);
+/* A job from its text; name: of the file that it stands in, for messages. */
+hone_status job_parse(job **out, const char *name, str content, hone_err *err);
 void job_free(job *j);
 /* Every field with its value, as one JSON object. */
 void job_print_json(const job *j, text *out);

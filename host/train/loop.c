@@ -6,6 +6,7 @@
 
 #include "train/train.h"
 #include "base/err.h"
+#include "base/hash.h"
 
 #define COMPARE_STEPS 100 /* between two comparisons of the ranks' weights */
 
@@ -113,12 +114,21 @@ static void prepare_step(training *t) {
     run_prepare(t->s->run, HONE_UPDATE_WEIGHTS, 0, t->s->rows);
 }
 
+/* What a token of this rank's own work costs, since `from_ns` with `spent_ns` in exchanges before. */
+static double token_cost(const training *t, uint64_t from_ns, uint64_t spent_ns, int64_t played) {
+    const double own = (double)(clock_ns() - from_ns) - (double)(t->s->comm->spent_ns - spent_ns);
+    return t->rows_played > played ? own / (double)(t->rows_played - played) : 0;
+}
+
 static hone_status give_step(training *t, hone_err *err) {
+    const uint64_t spent_ns = t->s->comm->spent_ns;
+    const int64_t played = t->rows_played;
     given_step *g = &t->given_step[t->given % 2];
     *g = (given_step){.rate = schedule_rate(&t->rate, t->given), .from_ns = clock_ns()};
     HONE_TRY(play_micro_batches(t, g, err));
+    t->token_cost_ns = token_cost(t, g->from_ns, spent_ns, played);
     HONE_TRY(run_play(t->s->run, HONE_UPDATE_WEIGHTS, 0, t->s->rows, err));
-    HONE_TRY(run_ask(t->s->run, err));
+    HONE_TRY(run_ask(t->s->run, t->given, err));
     t->given++;
     return HONE_OK;
 }
@@ -182,6 +192,14 @@ static int saves_after(const training *t, int64_t step) {
     return is_due(t->job->save_strategy, t->job->save_steps, t, step);
 }
 
+int saves_at_all(const training *t) {
+    const job *j = t->job;
+    const int64_t n = interval(j->save_steps, t->steps.total);
+    if (!t->folder) return 0;
+    if (j->save_strategy == STRATEGY_BEST || j->load_best_model_at_end) return 1;
+    return j->save_strategy == STRATEGY_EPOCH || (j->save_strategy == STRATEGY_STEPS && n && n <= t->steps.total);
+}
+
 static int is_delayed(const training *t) {
     const double done =
         t->job->eval_strategy == STRATEGY_EPOCH ? steps_epoch(&t->steps, t->step) : (double)t->step;
@@ -224,6 +242,10 @@ static hone_status compare_ranks(training *t, hone_err *err) {
 
 static hone_status after_step(training *t, hone_err *err) {
     int is_best = 0;
+    if (t->replay) {
+        HONE_TRY(replay_step(t, err));
+        return sig_check(err);
+    }
     if (evaluates_after(t, t->step) && !is_delayed(t)) {
         t->owes_evaluation = 1;
         HONE_TRY(evaluate_now(t, &is_best, err));
@@ -261,7 +283,11 @@ static hone_status tell_stopped(const training *t, double seconds, hone_err *err
 hone_status obey_signal(training *t, hone_status status, hone_err *err) {
     if (status != HONE_EPREEMPTED && status != HONE_EINTERRUPTED) return status;
     const uint64_t from = clock_ns();
-    if (t->saved_step != t->step && !t->has_best) HONE_TRY(save_checkpoint(t, err));
+    HONE_TRY(save_wait(t, err));
+    if (t->saved_step != t->step && !t->has_best) {
+        HONE_TRY(save_checkpoint(t, err));
+        HONE_TRY(save_wait(t, err));
+    }
     return tell_stopped(t, (double)(clock_ns() - from) * 1e-9, err);
 }
 
@@ -295,28 +321,82 @@ static hone_status hear_step(training *t, hone_err *err) {
                     t->loss_samples ? t->loss_sum / (double)t->loss_samples : (double)r.loss, g->rate,
                     t->smooth_speed, per_step * (double)(t->steps.total - t->step));
     run_end(t->s->run); /* the log, evaluations and checkpoints may allocate; playing may not */
+    t->chain = chain_next(t->chain, &r);
+    record_chain(t->record, t->step, t->chain);
     log_step(t, &r, g->rate, t->smooth_speed);
     return after_step(t, err);
 }
 
-/* May the next step be given before this one has been answered for? Not where somebody looks at the weights. */
-static int goes_on_after(const training *t, int64_t step) {
-    return run_is_late(t->s->run) && step < t->steps.total && !evaluates_after(t, step) &&
-           !saves_after(t, step) && sig_wished() == SIG_NOTHING;
+uint64_t chain_next(uint64_t chain, const run_result *r) {
+    uint32_t loss, norm;
+    memcpy(&loss, &r->loss, 4);
+    memcpy(&norm, &r->norm, 4);
+    const uint64_t words[] = {chain, (uint64_t)loss << 32 | norm,
+                              (uint64_t)r->tick.loss_scale << 32 | (uint32_t)r->ok, r->marks};
+    return hash64(words, sizeof words, 0);
 }
 
-/* All ranks end at the same step, the one before which one of them has heard a signal. */
-static hone_status agree_on_signals(training *t, hone_err *err) {
-    int64_t heard = sig_heard();
-    if (t->s->comm->n == 1) return HONE_OK;
-    HONE_TRY(comm_largest(t->s->comm, &heard, err));
+/* The step after which the loop ends. */
+static int64_t last_step(const training *t) {
+    return t->replay ? t->replay->first + t->replay->n - 1 : t->steps.total;
+}
+
+/* May the next step be given before this one has been answered for? Not where somebody looks at the weights. */
+static int goes_on_after(const training *t, int64_t step) {
+    return run_is_late(t->s->run) && step < last_step(t) && !evaluates_after(t, step) && !saves_after(t, step) &&
+           sig_wished() == SIG_NOTHING;
+}
+
+/* Who is slow is named in the log of rank 0, once. */
+static void name_straggler(training *t, const double *cost) {
+    double own, others;
+    const int r = straggler_look(&t->stragglers, t->s->comm->n, cost, &own, &others);
+    if (r < 0 || t->s->comm->rank) return;
+    log_warn("step %lld: rank %d is slow: a token of its own work takes %.2f times what it takes the others (%.3g us, "
+             "%.3g us), since %d steps",
+             (long long)t->step, r, own / others, own * 1e-3, others * 1e-3, STRAGGLER_IN_A_ROW);
+    record_straggler(t->record, t->step, r, own / others);
+}
+
+/* What a rank tells the others once a step. */
+typedef struct {
+    int64_t heard, failed, saved_step;
+    double token_cost_ns;
+} told;
+
+/* All ranks end at the same step, the one before which one of them has heard a signal; and they fail together where one
+ * could not write its part of a checkpoint. */
+hone_status ranks_agree(training *t, hone_err *err) {
+    comm *c = t->s->comm;
+    const hone_status own = save_look(t, err);
+    if (c->n == 1) return own;
+    const told said = {(int64_t)sig_heard(), own, t->saved_step, t->token_cost_ns};
+    told all[COMM_RANKS_MAX];
+    double cost[COMM_RANKS_MAX];
+    hone_err lost = {0};
+    const hone_status status = comm_gather(c, &said, sizeof said, all, &lost);
+    if (status) *err = lost;
+    HONE_TRY(status);
+    int failed = -1;
+    int64_t heard = 0;
+    for (int r = c->n - 1; r >= 0; r--) {
+        if (all[r].heard > heard) heard = all[r].heard;
+        if (all[r].failed) failed = r;
+        if (all[r].saved_step > t->saved_step) t->saved_step = all[r].saved_step;
+        cost[r] = all[r].token_cost_ns;
+    }
     sig_agree((sig_wish)heard);
+    if (failed >= 0) {
+        HONE_TRY(comm_broadcast(c, err, sizeof *err, failed, err));
+        return (hone_status)all[failed].failed;
+    }
+    if (t->given > t->costed) name_straggler(t, cost); /* a step once */
+    t->costed = t->given;
     return HONE_OK;
 }
 
 /* A device that is late answers for the step before while it plays this one. */
 static hone_status one_turn(training *t, hone_err *err) {
-    HONE_TRY(agree_on_signals(t, err));
     HONE_TRY(give_step(t, err));
     const int64_t behind = goes_on_after(t, t->given);
     hone_status status = HONE_OK;
@@ -331,11 +411,13 @@ static hone_status one_turn(training *t, hone_err *err) {
 
 static hone_status play_steps(training *t, hone_err *err) {
     int is_best;
-    if (t->job->eval_on_start && t->step == 0 && t->in->validation) HONE_TRY(evaluate_now(t, &is_best, err));
-    if (t->owes_evaluation) HONE_TRY(after_step(t, err));
+    if (t->job->eval_on_start && t->step == 0 && !t->replay && t->in->validation)
+        HONE_TRY(evaluate_now(t, &is_best, err));
+    if (t->owes_evaluation && !t->replay) HONE_TRY(after_step(t, err));
     HONE_TRY(run_get(t->s->run, t->s->plan->tick, &t->tick, err));
     t->given = t->step;
-    while (t->given < t->steps.total && !t->stop) {
+    while (t->given < last_step(t) && !t->stop) {
+        HONE_TRY(ranks_agree(t, err));
         prepare_step(t);
         run_begin(t->s->run);
         const hone_status status = one_turn(t, err);
@@ -345,4 +427,15 @@ static hone_status play_steps(training *t, hone_err *err) {
     return HONE_OK;
 }
 
-hone_status train_loop(training *t, hone_err *err) { return obey_signal(t, play_steps(t, err), err); }
+/* A save that is under way when training ends is ended too, whatever ended it, unless ranks are missing. */
+static hone_status end_saves(training *t, hone_status status, hone_err *err) {
+    hone_err ignored = {0};
+    if (status == HONE_OK) return save_wait(t, err);
+    if (status == HONE_ENOTFINITE && save_wait(t, &ignored)) log_warn("%s", ignored.text);
+    return status;
+}
+
+hone_status train_loop(training *t, hone_err *err) {
+    const hone_status status = play_steps(t, err);
+    return t->replay ? status : obey_signal(t, end_saves(t, status, err), err);
+}

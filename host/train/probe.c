@@ -39,7 +39,7 @@ static drawn make_rows(arena *a, int64_t n, int64_t n_tokens) {
 static drawn draw_rows(arena *a, const session *s) {
     static const int64_t lengths[ROWS] = {2, 7, 19, 40};
     const model_config *c = s->config;
-    const int64_t room = c->positions < s->batch->tokens_max ? c->positions : s->batch->tokens_max;
+    const int64_t room = c->longest < s->batch->tokens_max ? c->longest : s->batch->tokens_max;
     int64_t length[ROWS], all = 0;
     for (int i = 0; i < ROWS; i++) all += length[i] = lengths[i] < room ? lengths[i] : room;
     drawn x = make_rows(a, ROWS, all);
@@ -140,7 +140,7 @@ static hone_status read_rows(stored_probe *p, const session *s, hone_err *err) {
         const json *ids = integers(row, "ids", c->vocab),
                    *types = integers(row, "type_ids", c->types > 1 ? c->types : 1),
                    *logits = json_get(row, "logits");
-        if (!ids || (int64_t)ids->n > c->positions) return refuse(p, i, "ids are none of this model's", err);
+        if (!ids || (int64_t)ids->n > c->longest) return refuse(p, i, "ids are none of this model's", err);
         if (!types || types->n != ids->n) return refuse(p, i, "type_ids are not one for each id", err);
         if (!logits || logits->kind != JSON_ARRAY || logits->n != (size_t)s->n_outputs)
             return refuse(p, i, "logits are not one for each label", err);

@@ -14,7 +14,12 @@ struct record {
     file_log *jsonl, *events, *csv;
     int warned, quiet;
     text history, row, event;
+    text chain; /* of the steps since the last row: "hex","hex" */
+    int64_t chain_step;
+    int n_chained;
 };
+
+#define CHAINED_MAX 1000 /* steps in one row */
 
 static int wants(const job *j, const char *what) {
     for (int i = 0; i < j->report_to.n; i++)
@@ -76,6 +81,7 @@ void record_close(record *r) {
     text_free(&r->history);
     text_free(&r->row);
     text_free(&r->event);
+    text_free(&r->chain);
     mem_free(r);
 }
 
@@ -97,6 +103,28 @@ void record_run(record *r, const char *line) {
     add_line(r, r->jsonl, &r->row);
 }
 
+static void add_chain(record *r) {
+    if (r->n_chained) text_printf(&r->row, ",\"chain\":[%s]", r->chain.p);
+    text_clear(&r->chain);
+    r->n_chained = 0;
+}
+
+static void write_chain(record *r) {
+    if (!r->n_chained) return;
+    text_clear(&r->row);
+    text_printf(&r->row, "{\"step\":%lld", (long long)r->chain_step);
+    add_chain(r);
+    text_str(&r->row, "}\n");
+    add_line(r, r->jsonl, &r->row);
+}
+
+void record_chain(record *r, int64_t step, uint64_t chain) {
+    if (r->n_chained == CHAINED_MAX) write_chain(r);
+    text_printf(&r->chain, r->n_chained ? ",\"%016llx\"" : "\"%016llx\"", (unsigned long long)chain);
+    r->chain_step = step;
+    r->n_chained++;
+}
+
 void record_step(record *r, const record_train *x) {
     text_clear(&r->row);
     text_printf(&r->row, "{\"step\":%lld,\"epoch\":", (long long)x->step);
@@ -108,6 +136,7 @@ void record_step(record *r, const record_train *x) {
     text_printf(&r->row, ",\"tokens\":%lld", (long long)x->tokens);
     add_number(&r->row, "tokens_per_second", x->tokens_per_second);
     add_number(&r->row, "seconds", x->seconds);
+    add_chain(r);
     text_str(&r->row, "}\n");
     add_line(r, r->jsonl, &r->row);
     add_history(r, x->step, x->epoch);
@@ -162,12 +191,22 @@ void record_eval(record *r, int64_t step, double epoch, const metric *f, int n, 
     if (r->events) add_line(r, r->events, &r->event);
 }
 
-void record_saved(record *r, int64_t step, const char *folder, int64_t bytes, double seconds) {
+void record_saved(record *r, int64_t step, const char *folder, int64_t bytes, double seconds, double held) {
+    write_chain(r);
     text_clear(&r->row);
     text_printf(&r->row, "{\"step\":%lld,\"saved\":", (long long)step);
     text_json(&r->row, folder, strlen(folder));
     text_printf(&r->row, ",\"bytes\":%lld", (long long)bytes);
     add_number(&r->row, "seconds", seconds);
+    add_number(&r->row, "held_seconds", held);
+    text_str(&r->row, "}\n");
+    add_line(r, r->jsonl, &r->row);
+}
+
+void record_straggler(record *r, int64_t step, int rank, double factor) {
+    text_clear(&r->row);
+    text_printf(&r->row, "{\"step\":%lld,\"straggler\":%d", (long long)step, rank);
+    add_number(&r->row, "slower", factor);
     text_str(&r->row, "}\n");
     add_line(r, r->jsonl, &r->row);
 }

@@ -23,9 +23,16 @@ typedef struct {
 } record_train;
 void record_run(record *r, const char *line); /* the first row: the whole resolved job, versions, hashes */
 void record_step(record *r, const record_train *row);
+/* The chain after a step (train.h): of each step one, in order. They are written with the next row of training, as
+ * its "chain": those of the steps since the one before, the last one that of the row's step; and in a row of their own
+ * before a checkpoint, or when there are many. */
+void record_chain(record *r, int64_t step, uint64_t chain);
 void record_eval(record *r, int64_t step, double epoch, const metric *figures, int n, double runtime,
                  double samples_per_second);
-void record_saved(record *r, int64_t step, const char *folder, int64_t bytes, double seconds);
+/* seconds: from its step to its being durable; held: of these, those that training waited for it. */
+void record_saved(record *r, int64_t step, const char *folder, int64_t bytes, double seconds, double held);
+/* A rank that keeps the others waiting (straggler.h), and how many times the others' cost a token costs it. */
+void record_straggler(record *r, int64_t step, int rank, double factor);
 /* Progress line on a terminal, else nothing. total: optimizer steps of the run. */
 void record_progress(record *r, int64_t step, int64_t total, double loss, double rate,
                      double tokens_per_second, double seconds_left);

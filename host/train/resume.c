@@ -2,14 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/optimizer.h"
 #include "train/train.h"
 #include "base/err.h"
 #include "base/file.h"
-#include "base/mem.h"
 #include "base/table.h"
-#include "model/safetensors.h"
-
-#define PART_BYTES ((size_t)1 << 19)
 
 /* ---- the job then and now ---- */
 
@@ -39,7 +36,8 @@ static int is_fixed(str name) {
                                         "dataloader_drop_last",
                                         "freeze",
                                         "bf16",
-                                        "fp16"};
+                                        "fp16",
+                                        "tf32"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (str_is(name, names[i])) return 1;
     return 0;
@@ -167,63 +165,16 @@ static hone_status compare_facts(const training *t, const checkpoint *from, hone
     return status;
 }
 
-/* ---- the optimizer ---- */
-
-static hone_status put_tensor(run *r, int value, const safetensors *f, const stored_tensor *t, char *part,
-                              hone_err *err) {
-    const size_t all = t->end - t->begin;
-    for (size_t at = 0, n; at < all; at += n) {
-        n = all - at < PART_BYTES ? all - at : PART_BYTES;
-        HONE_TRY(safetensors_read(f, t, at, part, n, err));
-        HONE_TRY(run_put_part(r, value, at, part, n, err));
-    }
-    return HONE_OK;
-}
-
-static hone_status read_optimizer(training *t, const char *folder, hone_err *err) {
-    const hone_plan *p = t->s->plan;
-    arena *a = arena_new("optimizer");
-    safetensors *f = NULL;
-    const char *path = path_join(a, folder, "optimizer.safetensors");
-    hone_status status;
-    if (!file_exists(path)) {
-        status =
-            hone_fail(err, HONE_EUSAGE, "%s: missing, the checkpoint was written with save_only_model", path);
-        arena_free(a);
-        return status;
-    }
-    status = safetensors_open(&f, path, err);
-    char *part = mem_new(PART_BYTES, "a part of a tensor");
-    for (int i = 1; i <= p->n_params && !status; i++)
-        for (int k = 0; k < 2 && !status; k++) {
-            const int v = p->param[i].moment[k];
-            if (!v) continue;
-            const hone_value *x = &p->value[v];
-            const stored_tensor *s = safetensors_find(f, x->name);
-            const int64_t n = x->dim[0].n * (x->n_dims > 1 ? x->dim[1].n : 1);
-            if (!s || s->type != STORED_F32 || s->n != n) {
-                status = hone_fail(err, HONE_EDAMAGED, "%s: no \"%.200s\" of %lld F32 numbers", path, x->name,
-                                   (long long)n);
-                break;
-            }
-            status = put_tensor(t->s->run, v, f, s, part, err);
-        }
-    const stored_tensor *tick = status ? NULL : safetensors_find(f, "tick");
-    if (!status && (!tick || tick->type != STORED_I32 || tick->n != 16))
-        status = hone_fail(err, HONE_EDAMAGED, "%s: no \"tick\" of 16 I32 numbers", path);
-    if (!status) status = put_tensor(t->s->run, p->tick, f, tick, part, err);
-    mem_free(part);
-    safetensors_close(f);
-    arena_free(a);
-    return status;
-}
-
 /* ---- states ---- */
 
-static double read_hex(const json *root, const char *name) {
+static uint64_t read_bits(const json *root, const char *name) {
     const json *v = json_get(root, name);
+    return v && v->kind == JSON_STRING ? strtoull(v->string.p, NULL, 16) : 0;
+}
+
+static double read_hex(const json *root, const char *name) {
     double x = 0;
-    const uint64_t bits = v && v->kind == JSON_STRING ? strtoull(v->string.p, NULL, 16) : 0;
+    const uint64_t bits = read_bits(root, name);
     memcpy(&x, &bits, 8);
     return x;
 }
@@ -245,7 +196,7 @@ hone_status resume_training(training *t, const checkpoint *from, hone_err *err) 
     const json *state, *trainer;
     str content;
     hone_status status = compare_facts(t, from, err);
-    if (!status) status = read_optimizer(t, from->path, err);
+    if (!status) status = optimizer_read(t->s->run, t->s->plan, from->path, err);
     if (!status) status = read_json(&state, a, from->path, "run_state.json", &content, err);
     if (!status) {
         t->step = read_integer(state, "step");
@@ -258,6 +209,7 @@ hone_status resume_training(training *t, const checkpoint *from, hone_err *err) 
         t->loss_sum = read_hex(state, "loss_sum");
         t->total_loss = read_hex(state, "total_loss");
         t->best_metric = read_hex(state, "best_metric");
+        t->chain = read_bits(state, "chain");
         t->saved_step = t->step;
         t->tokenizer_is_saved = !strcmp(t->s->tokenizer_folder, from->path);
         t->stop =

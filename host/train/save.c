@@ -1,9 +1,11 @@
-/* save.c - what a checkpoint holds, and the folder handed back; resume.c goes on from one.
+/* save.c - what a checkpoint holds, and the folder handed back; resume.c goes on from one, saver.c says when it is
+ * written.
  *
  *   model.safetensors, config.json, tokenizer, README.md   a model folder like any other (fp32 masters)
- *   optimizer.safetensors   exp_avg.NAME, exp_avg_sq.NAME of every trained parameter; tick: the 16 words of device.h
+ *   optimizer.safetensors, or one of each rank              optimizer.h
  *   trainer_state.json      transformers' keys
- *   run_state.json          what else a resumed run needs: sums since the last row of the log, best, patience */
+ *   run_state.json          what else a resumed run needs: sums since the last row of the log, best, patience
+ *   measured.txt            what the device measured to choose by (measured.c), where it did */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +28,7 @@ static hone_status get_param(void *from, int i, float *to, hone_err *err) {
 
 static const char *print_real(arena *a, double x) { return arena_print(a, "%.9g", x); }
 
-static void fill_card(training *t, arena *a, card *c, int final) {
+static void fill_card(const training *t, arena *a, card *c, int final) {
     const job *j = t->job;
     static const char *const schedules[] = {"linear",     "cosine",      "constant", "constant_with_warmup",
                                             "polynomial", "inverse_sqrt"};
@@ -75,58 +77,19 @@ static void fill_card(training *t, arena *a, card *c, int final) {
     c->metric_file = j->validation_file ? j->validation_file : j->train_file;
 }
 
-static hone_status write_model(training *t, const char *folder, int final, hone_err *err) {
+static hone_status write_model(const training *t, const card *c, const char *words, const char *folder,
+                               params_get *get, void *from, hone_err *err) {
     arena *a = arena_new("export");
-    card c = {0};
-    fill_card(t, a, &c, final);
     const export_model m = {.config = t->s->config,
                             .label = t->s->labels.n ? t->s->labels.name : NULL,
                             .n_labels = t->s->n_outputs,
                             .param = params_of_plan(a, t->s->plan),
                             .n_params = t->s->plan->n_params,
-                            .get = get_param,
-                            .from = t,
-                            .tokenizer_folder = t->s->tokenizer_folder,
-                            .card = &c};
+                            .get = get,
+                            .from = from,
+                            .tokenizer_folder = words,
+                            .card = c};
     const hone_status status = export_write(&m, folder, NULL, err);
-    arena_free(a);
-    return status;
-}
-
-/* ---- the optimizer ---- */
-
-static hone_status write_optimizer(training *t, const char *folder, hone_err *err) {
-    const hone_plan *p = t->s->plan;
-    arena *a = arena_new("optimizer");
-    tensor_form *form = ARENA_ARRAY(a, 2 * (size_t)p->n_params + 1, tensor_form);
-    int *value = ARENA_ARRAY(a, 2 * (size_t)p->n_params + 1, int), n = 0;
-    size_t most = 64;
-    for (int i = 1; i <= p->n_params; i++)
-        for (int k = 0; k < 2; k++) {
-            const int v = p->param[i].moment[k];
-            if (!v) continue;
-            const hone_value *x = &p->value[v];
-            form[n] = (tensor_form){
-                .name = x->name, .type = STORED_F32, .n_dims = x->n_dims, .dim = {x->dim[0].n, x->dim[1].n}};
-            const size_t bytes = 4 * (size_t)(x->dim[0].n * (x->n_dims > 1 ? x->dim[1].n : 1));
-            most = bytes > most ? bytes : most;
-            value[n++] = v;
-        }
-    form[n] = (tensor_form){.name = "tick", .type = STORED_I32, .n_dims = 1, .dim = {16}};
-    value[n++] = p->tick;
-    char *copy = mem_new(most, "a tensor of the optimizer");
-    safetensors_writer *w;
-    hone_status status =
-        safetensors_begin(&w, path_join(a, folder, "optimizer.safetensors"), form, n, NULL, 0, err);
-    const int begun = !status;
-    for (int i; !status && (i = safetensors_next(w)) >= 0;) {
-        const size_t bytes = 4 * (size_t)(form[i].dim[0] * (form[i].n_dims > 1 ? form[i].dim[1] : 1));
-        status = run_get(t->s->run, value[i], copy, err);
-        if (!status) status = safetensors_add(w, copy, bytes, err);
-    }
-    if (begun && status) safetensors_abort(w);
-    else if (begun) status = safetensors_end(w, NULL, err);
-    mem_free(copy);
     arena_free(a);
     return status;
 }
@@ -178,6 +141,7 @@ static void print_run_state(training *t, text *out) {
     print_hex(out, "loss_sum", t->loss_sum);
     print_hex(out, "total_loss", t->total_loss);
     print_hex(out, "best_metric", t->best_metric);
+    text_printf(out, ",\n  \"chain\": \"%016llx\"", (unsigned long long)t->chain);
     text_str(out, "\n}\n");
 }
 
@@ -201,74 +165,48 @@ static hone_status write_text(const char *folder, const char *name, const text *
     return status;
 }
 
-static hone_status write_states(training *t, const char *folder, hone_err *err) {
-    text trainer = {0}, state = {0};
-    print_trainer_state(t, &trainer);
-    print_run_state(t, &state);
-    hone_status status = write_text(folder, "trainer_state.json", &trainer, err);
-    if (!status) status = write_text(folder, "run_state.json", &state, err);
-    text_free(&trainer);
-    text_free(&state);
-    return status;
-}
-
-static size_t checkpoint_bytes(const training *t) {
+size_t content_bytes(const training *t) {
     return (size_t)t->s->plan->n_trained * (t->job->save_only_model ? 4 : 12) + ((size_t)1 << 20);
 }
 
-static hone_status write_checkpoint(training *t, hone_err *err) {
-    checkpoint_writer *w;
-    const uint64_t from = clock_ns();
-    HONE_TRY(checkpoint_begin(&w, t->folder, t->step, checkpoint_bytes(t), err));
-    const char *folder = checkpoint_folder(w);
-    hone_status status = write_model(t, folder, 0, err);
-    if (!status && !t->job->save_only_model) status = write_optimizer(t, folder, err);
-    if (!status) status = write_states(t, folder, err);
-    if (status) {
-        checkpoint_abort(w);
-        return status;
-    }
+/* Facts, and what only says where they come from: another number of ranks may go on. */
+void content_fill(checkpoint_content *c, training *t) {
     text facts = {0};
-    int64_t written;
+    c->t = t;
+    c->tokenizer_folder = t->s->tokenizer_folder;
+    fill_card(t, c->a, &c->card, 0);
+    print_trainer_state(t, &c->trainer);
+    print_run_state(t, &c->state);
     print_facts(t, &facts);
-    status = checkpoint_end(w, facts.p, &written, err);
+    text_printf(&c->facts, "{\"world_size\": %d, \"commit\": \"%s\", %s", t->s->comm->n, HONE_COMMIT, facts.p + 1);
     text_free(&facts);
-    HONE_TRY(status);
-    const char *name = arena_print(t->s->a, "%s/checkpoint-%lld", t->folder, (long long)t->step);
-    record_saved(t->record, t->step, name, written, (double)(clock_ns() - from) * 1e-9);
-    t->saved_step = t->step;
-    if (t->tokenizer_is_saved)
-        t->s->tokenizer_folder = name; /* the checkpoint it came from may be pruned now */
-    return t->job->save_total_limit
-               ? checkpoint_prune(t->folder, t->step, t->job->save_total_limit, t->best_step, err)
-               : HONE_OK;
 }
 
-/* What rank 0 has saved, all have: they learn its step, and go on when it has. */
-static hone_status learn_saved_step(training *t, hone_err *err) {
-    HONE_TRY(comm_broadcast(t->s->comm, &t->saved_step, sizeof t->saved_step, 0, err));
-    comm_seen(t->s->comm, t->step, "training");
-    return HONE_OK;
+hone_status content_write(const checkpoint_content *c, const char *folder, params_get *get, void *from,
+                          hone_err *err) {
+    HONE_TRY(write_model(c->t, &c->card, c->tokenizer_folder, folder, get, from, err));
+    HONE_TRY(write_text(folder, "trainer_state.json", &c->trainer, err));
+    HONE_TRY(write_text(folder, "run_state.json", &c->state, err));
+    return measured_write(folder, err);
 }
 
-hone_status save_checkpoint(training *t, hone_err *err) {
-    comm_seen(t->s->comm, t->step, "saving");
-    if (t->s->comm->rank == 0) HONE_TRY(write_checkpoint(t, err));
-    return learn_saved_step(t, err);
+void content_free(checkpoint_content *c) {
+    text_free(&c->trainer);
+    text_free(&c->state);
+    text_free(&c->facts);
+    arena_free(c->a);
+    *c = (checkpoint_content){0};
 }
 
-static hone_status write_if_room(training *t, hone_err *err) {
-    hone_err full = {0};
-    if (checkpoint_room(t->folder, checkpoint_bytes(t), &full) == HONE_OK) return write_checkpoint(t, err);
-    if (t->saved_step < 0) log_warn("%s; training goes on, nothing is saved yet", full.text);
-    else log_warn("%s; training goes on, last saved step %lld", full.text, (long long)t->saved_step);
-    return HONE_OK;
-}
+/* ---- the folder handed back ---- */
 
-hone_status save_if_room(training *t, hone_err *err) {
-    comm_seen(t->s->comm, t->step, "saving");
-    if (t->s->comm->rank == 0) HONE_TRY(write_if_room(t, err));
-    return learn_saved_step(t, err);
+static hone_status write_last_model(training *t, hone_err *err) {
+    arena *a = arena_new("card");
+    card c = {0};
+    fill_card(t, a, &c, 1);
+    const hone_status status = write_model(t, &c, t->s->tokenizer_folder, t->folder, get_param, t, err);
+    arena_free(a);
+    return status;
 }
 
 static hone_status write_final(training *t, hone_err *err) {
@@ -278,7 +216,7 @@ static hone_status write_final(training *t, hone_err *err) {
     text_free(&trainer);
     if (!status)
         status = probe_write(t->s, t->folder, err); /* before the weights, which make the folder complete */
-    if (!status) status = write_model(t, t->folder, 1, err);
+    if (!status) status = write_last_model(t, err);
     return status;
 }
 

@@ -14,6 +14,10 @@
 #include "plan/device.h"
 #include "plan/rung.h"
 
+#ifndef RED_ZONE_BYTES
+#define RED_ZONE_BYTES 0
+#endif
+
 /* ---- opening ---- */
 
 hone_status session_open(session **out, const job *j, const char *model_folder, const char *tokenizer_folder,
@@ -33,9 +37,9 @@ hone_status session_open(session **out, const job *j, const char *model_folder, 
                   tokenizer_size(s->tok), s->config->vocab);
         status = hone_hint(err, "tokenizer_name must be the tokenizer of the model");
     }
-    if (!status && j->max_seq_length > s->config->positions && j->given[field_find("max_seq_length")])
+    if (!status && j->max_seq_length > s->config->longest && j->given[field_find("max_seq_length")])
         status = hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld > %d, the model's position rows",
-                           (long long)j->max_seq_length, s->config->positions);
+                           (long long)j->max_seq_length, s->config->longest);
     if (status) {
         session_close(s);
         return status;
@@ -65,16 +69,18 @@ void session_close(session *s) {
     arena_free(s->a);
 }
 
+static int64_t longest_sequence(const session *s) {
+    return s->job->max_seq_length < s->config->longest ? s->job->max_seq_length : s->config->longest;
+}
+
 dataset_options session_dataset_options(const session *s, int64_t max_samples) {
     const job *j = s->job;
-    const int64_t longest =
-        j->max_seq_length < s->config->positions ? j->max_seq_length : s->config->positions;
     return (dataset_options){.text_columns = j->text_column_names.p,
                              .n_text_columns = j->text_column_names.n,
                              .text_column_delimiter = j->text_column_delimiter,
                              .label_column = j->label_column_name,
                              .label = j->do_regression ? LABEL_TARGET : LABEL_CLASS,
-                             .encode = {.max_length = (int)longest, .strategy = (truncation)j->truncation},
+                             .encode = {.max_length = (int)longest_sequence(s), .strategy = (truncation)j->truncation},
                              .max_samples = max_samples,
                              .rows = {.header = (int)j->header, .quoting = (int)j->quoting},
                              .cache_folder = j->cache_dir ? j->cache_dir : env_cache_folder(),
@@ -94,6 +100,8 @@ static hone_status choose_device(session *s, int live, hone_err *err) {
     return HONE_OK;
 }
 
+hone_status session_device(session *s, hone_err *err) { return choose_device(s, 1, err); }
+
 /* A precision that the device does not have is refused by the field's name. */
 static hone_status choose_type(const session *s, hone_dtype *out, hone_err *err) {
     const job *j = s->job;
@@ -101,6 +109,12 @@ static hone_status choose_type(const session *s, hone_dtype *out, hone_err *err)
     hone_limits kind;
     *out = j->fp16 ? HONE_F16 : j->bf16 ? HONE_BF16 : HONE_F32;
     HONE_TRY(s->table->limits(NULL, &kind));
+    if (j->tf32 && !kind.tf32) {
+        hone_fail(err, HONE_EUSAGE, "tf32: true, but device %s has no TF32; expected device cuda", s->device);
+        return hone_hint(err, "without tf32 its products of fp32 are exact to fp32");
+    }
+    if (j->tf32 && *out != HONE_F32)
+        log_note("tf32: true changes nothing: products of %s read no fp32", hone_dtype_name(*out));
     if (kind.dtypes & 1u << *out) return HONE_OK;
     char have[64] = "";
     for (int d = 0; d < HONE_N_DTYPES; d++)
@@ -128,6 +142,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                                      .smoothing = j->label_smoothing_factor,
                                      .class_weight = l->class_weight},
                             .dtype = dtype,
+                            .tf32 = j->tf32,
                             .tokens_max = l->tokens_max,
                             .seqs_max = l->seqs_max,
                             .slots = l->n_slots,
@@ -137,11 +152,12 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .beta2 = j->adam_beta2,
                             .epsilon = j->adam_epsilon,
                             .attention = (hone_engine)j->attention,
-                            .longest = l->longest ? l->longest : session_dataset_options(s, 0).encode.max_length,
+                            .longest = l->longest ? l->longest : (int)longest_sequence(s),
                             .training = l->training,
                             .recompute = l->recompute ? l->recompute - 1 : (int)j->gradient_checkpointing,
                             .guard = {j->fp16 && j->loss_scale == 0, (int32_t)j->loss_scale_window,
                                       (int32_t)j->hysteresis, (float)j->min_loss_scale},
+                            .zone_bytes = l->zone_bytes ? l->zone_bytes : RED_ZONE_BYTES,
                             .device = s->table};
     s->longest = o.longest;
     const hone_status status = plan_build(&s->plan, &o, err);
@@ -213,6 +229,7 @@ hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     HONE_TRY(make_plan(s, l, err));
     HONE_TRY(run_open(&s->run, s->plan, s->table, s->pool, err));
     run_graphs(s->run, s->job->graphs);
+    if (s->job->nvtx) HONE_TRY(run_ranges(s->run, err));
     s->batch = batch_new(s->a, l->tokens_max, l->seqs_max);
     s->sorted = ARENA_ARRAY(s->a, 2 * (size_t)l->tokens_max + 2, int32_t);
     int most = s->config->vocab > s->config->positions ? s->config->vocab : s->config->positions;
@@ -237,6 +254,16 @@ static void sort_rows(session *s, const int32_t *id, int64_t n, int64_t cap, int
     for (int64_t i = n; i < cap; i++) order[i] = (int32_t)i;
 }
 
+/* As RoBERTa counts: padding has the place of its id, in the middle of a text too, and all others the next one. */
+static void count_positions(const model_config *c, const batch *b, int32_t *to) {
+    for (int64_t i = 0; i < b->n_seqs; i++) {
+        int32_t seen = 0;
+        for (int64_t k = b->at[i].first; k < b->at[i].first + b->at[i].n; k++)
+            to[k] = c->pad_id + (b->id[k] == c->pad_id ? 0 : ++seen);
+    }
+    for (int64_t k = b->n_tokens; k < b->tokens_max; k++) to[k] = -1;
+}
+
 /* A companion of the space of tokens, or of the space of sequences whose rows are the first ones of each. */
 static void fill_value(session *s, int v) {
     const hone_value *x = &s->plan->value[v];
@@ -251,9 +278,11 @@ static void fill_value(session *s, int v) {
         break;
     case HONE_FILL_TYPE:
         memcpy(to, b->type, tokens * sizeof *b->type);
+        for (int64_t i = 0; s->config->types == 1 && i < b->n_tokens; i++) ((int32_t *)to)[i] = 0;
         break;
     case HONE_FILL_POS:
-        if (!picked) memcpy(to, b->position, tokens * sizeof *b->position);
+        if (!picked && s->config->first_position) count_positions(s->config, b, to);
+        else if (!picked) memcpy(to, b->position, tokens * sizeof *b->position);
         for (size_t i = 0; picked && i < seqs; i++) ((int32_t *)to)[i] = (int64_t)i < b->n_seqs ? 0 : -1;
         break;
     case HONE_FILL_KEY:

@@ -44,12 +44,16 @@ typedef struct {
     int64_t tokens_max, seqs_max;
     const double *class_weight; /* [n_outputs] or NULL */
     int n_slots;                /* gradients held at once; 0: 1 */
+    size_t zone_bytes;          /* of red zones (plan/build.h); 0: none, but in builds of type Debug */
     int recompute;              /* 0: the job's gradient_checkpointing, else 1 + level */
     int longest;                /* tokens of a sequence; 0: what the job cuts texts at */
 } session_limits;
 /* s->plan (instead of an earlier one); no device is needed. */
 hone_status session_plan_only(session *s, const session_limits *limits, hone_err *err);
 hone_status session_start(session *s, const session_limits *limits, hone_err *err);
+
+/* s->table of the job's device, which session_start opens. */
+hone_status session_device(session *s, hone_err *err);
 
 /* Replace the weights by those of a model folder (of the same shapes). */
 hone_status session_load_weights(session *s, const char *folder, hone_err *err);

@@ -316,7 +316,7 @@ static hone_status share_sums(training *t, hone_err *err) {
     return run_share(t->s->run, t->sum, err);
 }
 
-static hone_status start(training *t, const checkpoint *from, hone_err *err) {
+hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
     comm *c = t->s->comm;
     comm_seen(c, 0, "reading data");
     HONE_TRY(inputs_open(&t->in, t->s, err));
@@ -327,22 +327,26 @@ static hone_status start(training *t, const checkpoint *from, hone_err *err) {
     HONE_TRY(choose_best_metric(t, err));
     const session_limits limits = training_limits(t->job, t->in, &t->steps, c->n);
     HONE_TRY(compare_jobs(t, err));
-    HONE_TRY(session_start(t->s, &limits, err));
+    HONE_TRY(measured_start(t, &limits, from, err));
     HONE_TRY(share_sums(t, err));
     set_groups(t);
     if (t->in->validation) t->batches = eval_batches_of(t->job, t->in->validation);
-    if (c->rank == 0) HONE_TRY(clear_folder(t->job, err));
+    if (c->rank == 0 && t->folder) HONE_TRY(clear_folder(t->job, err));
     HONE_TRY(record_open(&t->record, t->job, c->rank ? NULL : t->folder, from != NULL, err));
     if (from) HONE_TRY(resume_training(t, from, err));
+    t->saver = saver_new(t, saves_at_all(t));
     t->start_step = t->step;
     t->start_s = clock_process_seconds();
     log_note("%lld samples, %d labels, %lld steps; device %s, %d threads; plan %.1f MiB",
              (long long)t->in->train->n, t->s->n_outputs, (long long)t->steps.total, t->s->device,
              pool_threads(t->s->pool), (double)hone_plan_device_bytes(t->s->plan) / (1 << 20));
+    if (saves_at_all(t) && t->job->save_in_background)
+        log_note("%.1f MiB hold a copy of each checkpoint while it is written",
+                 (double)saver_copy_bytes(t->s->plan, t->job, c->rank, c->n) / (1 << 20));
     if (c->n > 1)
         log_note("%d ranks by %s; %lld shards a step, %.1f MiB for sums over ranks", c->n, c->way->name,
                  (long long)t->shards.n, (double)tree_sum_bytes(t->sum) / (1 << 20));
-    return c->rank ? HONE_OK : write_job(t, err);
+    return c->rank || !t->folder ? HONE_OK : write_job(t, err);
 }
 
 /* --- after the last
@@ -521,7 +525,8 @@ static hone_status finish(training *t, double runtime, results *r, text *summary
     return HONE_OK;
 }
 
-static void close_training(training *t) {
+void training_close(training *t) {
+    saver_free(t->saver); /* announces what it waited for */
     record_close(t->record);
     steps_deinit(&t->steps);
     inputs_close(t->in);
@@ -531,7 +536,7 @@ static void close_training(training *t) {
 
 /* A resumed run reads the job's tokenizer again, to be compared with the one that the checkpoint was made
  * with (bad-inputs F42); the checkpoint's own copy stands in where the job's is gone. */
-static const char *tokenizer_of(const job *j, const checkpoint *from) {
+const char *training_tokenizer(const job *j, const checkpoint *from) {
     const char *own = j->tokenizer_name ? j->tokenizer_name : j->model_name_or_path;
     if (!from || (own && file_is_folder(own))) return own;
     log_note("%s: is no longer there, the tokenizer is the checkpoint's own", own ? own : "tokenizer_name");
@@ -545,9 +550,9 @@ static hone_status run_job(training *t, const job *j, pool *p, comm *c, text *su
     results r = {0};
     HONE_TRY(find_checkpoint(&from, &found, a, j, c, err));
     const char *model = found ? from.path : j->model_name_or_path;
-    HONE_TRY(session_open(&t->s, j, model, tokenizer_of(j, found ? &from : NULL), p, err));
+    HONE_TRY(session_open(&t->s, j, model, training_tokenizer(j, found ? &from : NULL), p, err));
     t->s->comm = c;
-    HONE_TRY(start(t, found ? &from : NULL, err));
+    HONE_TRY(training_start(t, found ? &from : NULL, err));
     const uint64_t begun = clock_ns();
     HONE_TRY(train_loop(t, err));
     const double runtime = (double)(clock_ns() - begun) * 1e-9;
@@ -575,7 +580,7 @@ hone_status train_job(const job *j, pool *p, comm *c, text *summary, text *peopl
     hone_status status = c->rank ? HONE_OK : take_folder(&lock, j, err);
     if (!status) status = run_job(&t, j, p, c, summary, people, a, err);
     if (status && status != HONE_EPREEMPTED && status != HONE_EINTERRUPTED) comm_abandon(c);
-    close_training(&t);
+    training_close(&t);
     notice_close(taken_away);
     arena_free(a);
     file_lock_close(lock);

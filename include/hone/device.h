@@ -95,8 +95,11 @@ typedef struct {
     char name[96];        /* "AMD EPYC 9R14, AVX-512 bf16" */
     size_t memory_bytes;  /* that a slab may use; 0: unknown */
     uint32_t dtypes;      /* bit 1 << dtype: compute types it can play */
+    int tf32;             /* 1: it can round operands of fp32 products to TF32 (hone_attr.linear) */
     int max_head_width;   /* 0: any */
     int host_memory;      /* 1: slabs are ordinary memory of this process */
+    int measures; /* 1: choose() times what it chooses: ranks and resumed runs need one memory (hone_host_v1) */
+    size_t cache_bytes;   /* between the processors and memory; 0: unknown */
     int fixed_rows;       /* 1: calls are played at rungs (captured graphs); 0: at the batch's count */
 } hone_limits;
 
@@ -117,6 +120,8 @@ typedef struct {
     void (*list_fill)(const hone_query *query, const hone_range *q_at, const hone_range *k_at, const hone_key *key,
                       const int64_t rows[2], void *out);
 
+    /* How many devices this process sees; 0: none, and open says why. NULL: there is one. */
+    int (*count)(void);
     /* host must outlive the device. ordinal: which of several. */
     hone_status (*open)(hone_device **out, const hone_host_v1 *host, int ordinal, hone_err *err);
     void (*close)(hone_device *device);
@@ -139,8 +144,10 @@ typedef struct {
     hone_status (*put)(hone_queue *queue, void *to, const void *from, size_t bytes);
     hone_status (*get)(hone_queue *queue, void *to, const void *from, size_t bytes);
 
-    /* Events order queues; a device with one synchronous queue leaves these and capture NULL. */
-    hone_status (*event_new)(hone_device *device, hone_event **out);
+    /* Events order queues; a device with one synchronous queue leaves these and capture NULL. event_ns: the device's own
+     * time between two events made with is_timed that are both done, in nanoseconds. */
+    hone_status (*event_new)(hone_device *device, int is_timed, hone_event **out);
+    hone_status (*event_ns)(hone_event *from, hone_event *to, uint64_t *ns);
     void (*event_free)(hone_event *event);
     void (*event_record)(hone_queue *queue, hone_event *event);
     void (*event_wait)(hone_queue *queue, hone_event *event);
@@ -148,6 +155,10 @@ typedef struct {
     hone_status (*capture)(hone_queue *queue, int begin, hone_exec **out);
     hone_status (*graph_launch)(hone_queue *queue, hone_exec *graph);
     void (*graph_free)(hone_exec *graph);
+
+    /* A name on a profiler's timeline, from here to the call with name NULL that belongs to it: ranges nest, and are of the
+     * host's time. NULL: the device has no profiler. */
+    void (*range)(const char *name);
 
     /* The ops, by number; NULL: absent. */
     hone_status (*op[HONE_N_OPS])(hone_queue *queue, const hone_call *call);

@@ -17,6 +17,7 @@ typedef struct {
     uint64_t sectors_read, sectors_written; /* of 32 bytes, device memory: each request asks for whole sectors */
     uint64_t bytes_read, bytes_written;     /* that the threads asked for */
     uint64_t memory_read, memory_written;   /* sectors that pass between memory and a cache of 1 MiB, empty at each launch */
+    uint64_t memory_work; /* of these sectors: in the call's workspace, partial sums and lists */
     uint64_t shared_requests, shared_wavefronts; /* of 128 bytes at most; more wavefronts than requests: bank conflicts */
     uint64_t n_mma;      /* m16n8k16, a warp each: 4,096 operations */
     uint64_t n_exp;      /* a thread each */
@@ -25,9 +26,9 @@ typedef struct {
 
 typedef struct {
     uint32_t struct_bytes, counts_bytes; /* sizeof this struct and of hone_emu_counts: another version if they differ */
-    /* emu_count; NULL in others. begin: forget, count from now on. end: stop; how many kernels there are to read, in the
+    /* emu_count; NULL in others. begin: forget, count from now on; work is the workspace of the calls to come. end: stop; how many kernels there are to read, in the
      * order of their first launch. Not thread-safe: one device plays at a time. */
-    void (*begin)(void);
+    void (*begin)(const void *work, uint64_t work_bytes);
     int (*end)(void);
     void (*read)(int i, hone_emu_counts *out);
     /* Switch on seeded bug n (numbers as in tests/kernels/mutants.c); 0: none. */

@@ -140,13 +140,16 @@ typedef struct {
         struct {
             int32_t act; /* LINEAR_FWD: of y. LINEAR_BWD with pre: whose derivative */
             float alpha; /* 0 reads as 1 */
+            /* 1: an fp32 product may round its operands (never its sums or results) to TF32, 10 bits of mantissa. Only
+             * devices whose hone_limits.tf32 is 1 are asked for it; others would play fp32. */
+            int32_t tf32;
         } linear;
         struct {
             int32_t kind;
         } act;
         struct {
             int32_t mask, left, right;
-            int32_t longest; /* no sequence of queries or keys is longer; 0: unknown */
+            int32_t longest; /* no sequence of queries or keys is longer (by hone's own kernels more are right, and slower); 0: unknown */
             double scale;
         } attention;
         struct {

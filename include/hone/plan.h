@@ -59,6 +59,8 @@ typedef struct {
     int64_t cap;
     int seqs;   /* space of its sequences (tok: seq); 0: each row is its own */
     int parent; /* rows are index[i] of the parent's; 0: none */
+    int slice_of; /* its rows are those from slice_at on of this one, as far as it has them; 0: no slice */
+    int64_t slice_at;
     int companion[HONE_N_FILLS]; /* the INPUT values by fill; 0: nobody asked */
 } hone_space;
 
@@ -73,8 +75,9 @@ typedef struct {
     hone_dtype dtype;
     int n_dims;
     hone_dim dim[3];
-    int base;       /* a view of value base: the same rows, ld of base, columns from `at`; 0: has storage of its own */
+    int base;       /* a view of value base: its rows from row_at on, ld of base, columns from `at`; 0: has storage of its own */
     int64_t at, ld; /* in elements */
+    int64_t row_at; /* views in a slice of the base's row space: where that begins, else 0 */
     int param;      /* the parameter whose weight, gradient, master or moment this is; 0: none */
     int maker;      /* step that writes it in its program, -1: none */
     int grad;       /* its gradient's value, 0: none */
@@ -152,12 +155,14 @@ typedef struct hone_plan {
     hone_list list[HONE_MAX_LISTS];
     int n_lists;
     int n_slots;
+    size_t zone_bytes; /* red zone behind each value that no flat range holds, and behind slabs; 0: none */
     int64_t n_trained; /* P: elements of the flat range of trained parameters (with alignment gaps) */
     int n_groups;
     /* Values that the host knows by meaning; 0: this plan has none. */
     int loss, norm, ok, factor, tick;      /* loss [1]f in GRAD; norm [1]f, ok [1]i RESULT; tick [16]i STATE */
     int chunk, rate, clip, scale;          /* CONST [Q,3]i; INPUT */
-    int eval_logits, eval_loss;            /* RESULT, rows of seq (or tok) */
+    int eval_logits, eval_loss;            /* RESULT, rows of seq; logits 0: of a vocabulary, never kept */
+    int eval_best;                         /* RESULT [rows of eval_loss]i: the likeliest word; 0: this plan has none */
     void *owner;                           /* the arena that holds all this */
 } hone_plan;
 

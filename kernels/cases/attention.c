@@ -1,6 +1,8 @@
-/* attention.c - lengths, masks, heads, dropout, and five traps:
+/* attention.c - lengths, masks, heads, dropout, and seven traps:
  *   1 all scores about -200 (keys beyond the end would count e^200 times), 2 scores of thousands, 3 equal
- * scores, 4 masks that leave rows without keys, 5 query rows whose keys are not places 0, 1, 2 ....
+ * scores, 4 masks that leave rows without keys, 5 query rows whose keys are not places 0, 1, 2 ...,
+ * 6 gradients of scores beyond fp16, 7 gradients so small that fp16 keeps few of their digits, as with loss scale 1.
+ * Bound: scores of K products, sums of S terms, in fp32; in 2-byte types twice attention_naive.c's error beside.
  * Backward takes o and lse from ref's forward, rounded as the device keeps them. */
 #include "harness.h"
 
@@ -37,6 +39,12 @@ static void fill_scores(cases_values *v) {
         if (v->k->trap == 1) k->x[e] = -flat + 0.01 * k->x[e];
         if (v->k->trap == 2) k->x[e] *= 60;
     }
+    double *d_o = floats_of(v, "do"), *value = floats_of(v, "v");
+    for (int64_t e = 0; d_o && e < q->rows * q->width; e++) {
+        if (v->k->trap == 6) d_o[e] = fmax(-6e4, fmin(2e4 * d_o[e], 6e4));
+        if (v->k->trap == 7) d_o[e] *= 0x1p-16;
+    }
+    for (int64_t e = 0; v->k->trap == 6 && e < k->rows * k->width; e++) value[e] *= 10;
     values_round(v);
 }
 
@@ -73,9 +81,8 @@ static cases_case base_case(hone_op op) {
     k.fill = op == HONE_OP_ATTENTION_FWD ? fill_forward : fill_backward;
     k.attr.site = 5;
     k.attr.attention.left = 3, k.attr.attention.right = 2;
-    k.bound = 1e-5, k.floor = 0.25, k.bound_narrow = 0x1p-6;
-    k.why =
-        "scores of K products, sums of S terms; narrow: probabilities and their gradients are rounded too";
+    k.bound = 1e-5, k.floor = 0.25, k.why = "scores of K products, sums of S terms";
+    k.naive = op == HONE_OP_ATTENTION_FWD ? attention_naive_fwd : attention_naive_bwd;
     return k;
 }
 
@@ -88,15 +95,9 @@ static void emit_as(cases_sink *to, const cases_case *k) {
 static void emit_both(cases_sink *to, const cases_case *forward) {
     cases_case k = *forward;
     if (k.n_sequences == 1) k.row_letter = 0; /* alone anyway */
-    k.op = HONE_OP_ATTENTION_FWD, k.fill = fill_forward;
+    k.op = HONE_OP_ATTENTION_FWD, k.fill = fill_forward, k.naive = attention_naive_fwd;
     emit_as(to, &k);
-    k.op = HONE_OP_ATTENTION_BWD, k.fill = fill_backward;
-    if (k.bound_narrow == 0x1p-6) {
-        k.bound_narrow = 0x1p-5 / (1 - (double)k.attr.p);
-        k.why = "dS is rounded: P times a sum of K products over 1 - p. With scale 1 / sqrt(K), four "
-                "deviations of it "
-                "leave 4 half ulps (2^-9) over 1 - p in dq and dk, beside a floor of 1/4";
-    }
+    k.op = HONE_OP_ATTENTION_BWD, k.fill = fill_backward, k.naive = attention_naive_bwd;
     bind_operand(&k, "dq dk dv", 1);
     emit_as(to, &k);
 }
@@ -143,7 +144,7 @@ static void emit_run(cases_sink *to, int i) {
     k.attr.p = factor(r, 4) ? (factor(r, 8) ? 0.5f : 0.1f) : 0;
     bind_operand(&k, "q_pos", factor(r, 7) && i % 3 != HONE_MASK_FULL);
     bind_operand(&k, "key", k.attr.p > 0);
-    k.pad = factor(r, 9) ? 8 : 0;
+    k.pad = i % 16 == 5 ? 3 : factor(r, 9) ? 8 : 0; /* 3: rows that cannot be read in 16 bytes */
     k.no_list = factor(r, 6);
     static const hone_dtype types[] = {HONE_F32, HONE_BF16, HONE_F16};
     for (int t = 0; t < (i < 17 ? 2 : 3); t++) { /* fp16 is bf16's kernel: all lengths once */
@@ -173,8 +174,23 @@ static void emit_traps(cases_sink *to) {
         if (trap == 1)
             k.bound = 1e-4, k.floor = 2, k.why = "an ulp of 200 is 1.5e-5, and probabilities inherit it";
         if (trap == 2)
-            k.bound = 0.02, k.floor = 60, k.bound_narrow = 0.05, k.why = "an ulp of 20,000 is 2e-3";
+            k.bound = 0.02, k.floor = 60, k.why = "an ulp of 20,000 is 2e-3";
         emit_both(to, &k);
+    }
+}
+
+/* fp16 alone has so small a range. Keys and queries enough for all three gradients to lose some of their rows. */
+static void emit_range(cases_sink *to) {
+    static const lengths small = {3, {100, 37, 5}, {-1}}, large = {2, {70, 150}, {-1}};
+    for (int i = 0; i < 4; i++) {
+        cases_case k = base_case(HONE_OP_ATTENTION_BWD);
+        set_sequences(&k, i < 2 ? &small : &large);
+        set_heads(&k, 2, 2, i == 3 ? 256 : 64);
+        k.dtype = HONE_F16, k.trap = 6 + i % 2, k.overflows = k.trap == 6;
+        snprintf(k.note, sizeof k.note, k.overflows ? "overflow" : "underflow");
+        k.floor = k.overflows ? 1 : 0x1p-20;
+        bind_operand(&k, k.overflows ? "dq dk" : "dq dk dv", 1); /* dv is a sum of probabilities: none overflow */
+        emit(to, &k);
     }
 }
 
@@ -195,6 +211,7 @@ static void emit_grads(cases_sink *to) {
 
 /* One sequence a case: longer than a block of keys, or heads of unusual width. */
 static void emit_widths(cases_sink *to) {
+    static const int longest[] = {300, 128, 0, 512, 256, 8, 0, 0}; /* known, too short, not known */
     static const struct {
         int q, k, H, G, K, mask, left, right;
         float p;
@@ -215,8 +232,26 @@ static void emit_widths(cases_sink *to) {
         set_heads(&k, wide[i].H, wide[i].G, wide[i].K);
         k.attr.attention.mask = wide[i].mask;
         k.attr.attention.left = wide[i].left, k.attr.attention.right = wide[i].right;
-        k.attr.p = wide[i].p;
+        k.attr.p = wide[i].p, k.attr.attention.longest = longest[i];
         bind_operand(&k, "key", k.attr.p > 0);
+        emit_both(to, &k);
+    }
+}
+
+/* Heads of 256 columns, whose keys are shared out among pairs of warps: all kinds of lengths, masks and sharing. */
+static void emit_256(cases_sink *to) {
+    static const lengths sets[] = {{5, {1, 2, 15, 16, 17}, {-1}}, {4, {0, 31, 33, 32}, {-1}},
+                                   {3, {63, 64, 65}, {-1}},       {4, {5, 0, 17, 3}, {9, 4, 0, 40}},
+                                   {3, {40, 31, 2}, {3, 70, 1}},  {2, {127, 129}, {-1}}};
+    for (int i = 0; i < 6; i++) {
+        cases_case k = base_case(HONE_OP_ATTENTION_FWD);
+        set_sequences(&k, &sets[i]);
+        set_heads(&k, 1 + i % 2, 1, 256);
+        k.attr.attention.mask = (i + 1) % 3;
+        k.attr.p = i % 3 == 0 ? 0.1f : i % 3 == 1 ? 0.5f : 0;
+        bind_operand(&k, "key", k.attr.p > 0);
+        k.pad = i % 2 ? 8 : 0, k.no_list = i % 4 == 3;
+        k.dtype = i % 4 == 2 ? HONE_F16 : HONE_BF16;
         emit_both(to, &k);
     }
 }
@@ -235,12 +270,36 @@ static void emit_long(cases_sink *to, int n, int S, float p, unsigned modes) {
     emit_both(to, &k);
 }
 
+/* Every width with every mask, dropout and length up to 2,048. */
+static void emit_product(cases_sink *to) {
+    static const lengths sets[] = {{8, {1, 2, 15, 16, 17, 63, 64, 65}, {-1}}, {3, {127, 128, 129}, {-1}},
+                                   {3, {255, 256, 257}, {-1}},                {3, {511, 512, 513}, {-1}},
+                                   {3, {1023, 1024, 1025}, {-1}},             {2, {0, 2048}, {-1}}};
+    static const int widths[] = {32, 64, 96, 128, 256};
+    static const float shares[] = {0, 0.1f, 0.5f};
+    for (int i = 0; i < 6 * 5 * 9; i++) {
+        const int set = i / 45, turn = i % 9;
+        if (set > 3 && turn != i / 9 % 5) continue; /* the longest once a width, with another mask and share each */
+        cases_case k = base_case(HONE_OP_ATTENTION_FWD);
+        set_sequences(&k, &sets[set]);
+        set_heads(&k, 1, 1, widths[i / 9 % 5]);
+        k.attr.attention.mask = turn / 3, k.attr.p = shares[turn % 3];
+        if (turn / 3 == HONE_MASK_WINDOW) k.attr.attention.left = 70, k.attr.attention.right = 33;
+        bind_operand(&k, "key", k.attr.p > 0);
+        k.modes = CASES_LONG, k.row_letter = 0, k.dtype = i % 2 ? HONE_F16 : HONE_BF16;
+        emit_both(to, &k);
+    }
+}
+
 void attention_cases(cases_sink *to) {
     for (int i = 0; i < 34; i++) emit_run(to, i);
     emit_widths(to);
+    emit_256(to);
     emit_long(to, 1, 1025, 0.1f, CASES_CHECK);
     emit_traps(to);
+    emit_range(to);
     emit_grads(to);
+    emit_product(to);
     emit_long(to, 32, 32, 0.1f, CASES_BENCH);
     emit_long(to, 8, 128, 0.1f, CASES_BENCH);
     emit_long(to, 2, 512, 0.1f, CASES_BENCH);

@@ -57,38 +57,118 @@ double flops_of(const cases_values *v) {
     }
 }
 
+/* ---- how a play is timed ----------------------------------------------------------------------------------------
+ * Warm: what the call reads lies in the caches, as far as it fits. Cold: they have been written over. By the device's own
+ * events where it has them, PLAYS in a row as a captured graph, so that no launch is waited for; else by the host's
+ * clock, each play waited for. */
+enum { PLAYS = 8 };
+typedef struct {
+    image *im;
+    const hone_host_v1 *host;
+    hone_call call;
+    hone_event *from, *to; /* NULL: the host's clock */
+    hone_exec *graph;
+    unsigned char *flush; /* written before a cold play: twice the caches */
+    size_t flush_bytes;
+} watch;
+
+static void watch_close(watch *w) {
+    const hone_device_v1 *t = w->im->table;
+    if (w->graph) t->graph_free(w->graph);
+    if (w->from) t->event_free(w->from);
+    if (w->to) t->event_free(w->to);
+    if (w->flush) t->slab_free(w->im->device, w->flush);
+}
+
+static int play(const watch *w) {
+    return w->im->table->op[w->call.op](w->im->queue, &w->call) == (hone_status)HONE_OK;
+}
+static int wait(const watch *w) { return w->im->table->queue_wait(w->im->queue) == (hone_status)HONE_OK; }
+
+/* A device that cannot capture the call plays it once a time. */
+static int capture(watch *w) {
+    const hone_device_v1 *t = w->im->table;
+    int played = 1;
+    if (t->capture(w->im->queue, 1, NULL)) return 0;
+    for (int i = 0; i < PLAYS && played; i++) played = play(w);
+    if (t->capture(w->im->queue, 0, &w->graph)) w->graph = NULL;
+    return played;
+}
+
+static int watch_open(watch *w, image *im, const hone_host_v1 *host) {
+    const hone_device_v1 *t = im->table;
+    hone_limits limits;
+    hone_err err;
+    void *flush = NULL;
+    *w = (watch){.im = im, .host = host, .call = image_call(im, (slice){0})};
+    if (t->limits(im->device, &limits)) return 0;
+    w->flush_bytes = limits.cache_bytes ? 4 * limits.cache_bytes : (size_t)64 << 20;
+    if (t->slab_new(im->device, 0, w->flush_bytes, &flush, &err) == (hone_status)HONE_OK) w->flush = flush;
+    if (!t->event_ns) return 1;
+    if (t->event_new(im->device, 1, &w->from) || t->event_new(im->device, 1, &w->to)) return 0;
+    return capture(w);
+}
+
+/* Nanoseconds of one play. */
+static int sample(const watch *w, int is_cold, double *ns) {
+    const hone_device_v1 *t = w->im->table;
+    const int as_graph = !is_cold && w->graph;
+    const size_t half = w->flush_bytes / 2;
+    if (is_cold && t->put(w->im->queue, w->flush, w->flush + half, half)) return 0;
+    if (!w->from) {
+        if (is_cold && !wait(w)) return 0;
+        const uint64_t before = w->host->clock_ns(w->host->context);
+        if (!play(w) || !wait(w)) return 0;
+        *ns = (double)(w->host->clock_ns(w->host->context) - before);
+        return 1;
+    }
+    uint64_t spent;
+    t->event_record(w->im->queue, w->from);
+    if (as_graph ? t->graph_launch(w->im->queue, w->graph) != (hone_status)HONE_OK : !play(w)) return 0;
+    t->event_record(w->im->queue, w->to);
+    if (!wait(w) || t->event_ns(w->from, w->to, &spent)) return 0;
+    *ns = (double)spent / (as_graph ? PLAYS : 1);
+    return 1;
+}
+
 static int by_size(const void *a, const void *b) {
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static int measure(image *im, const hone_host_v1 *host, double seconds, cases_result *out) {
-    static const hone_status ok = HONE_OK;
-    uint64_t *ns = malloc(MAX_RUNS * sizeof *ns);
-    if (!ns) abort();
-    const hone_call call = image_call(im, (slice){0});
-    const uint64_t begin = host->clock_ns(host->context);
+/* At least 5 samples, sorted, and as many as there is time for. Returns how many; 0: the op failed. */
+static int samples(const watch *w, int is_cold, double seconds, double ns[MAX_RUNS]) {
+    const uint64_t begin = w->host->clock_ns(w->host->context);
     int n = 0;
-    for (int run = 0; run < MAX_RUNS + WARM_RUNS; run++) {
-        const uint64_t before = host->clock_ns(host->context);
-        if (im->table->op[call.op](im->queue, &call) != ok || im->table->queue_wait(im->queue) != ok) break;
-        const uint64_t after = host->clock_ns(host->context);
-        if (run >= WARM_RUNS) ns[n++] = after - before;
-        if (n >= 5 && (double)(after - begin) > seconds * 1e9) break;
+    for (int run = is_cold ? WARM_RUNS - 1 : 0; run < MAX_RUNS + WARM_RUNS; run++) {
+        double spent;
+        if (!sample(w, is_cold, &spent)) return 0;
+        if (run >= WARM_RUNS) ns[n++] = spent;
+        if (n >= 5 && (double)(w->host->clock_ns(w->host->context) - begin) > seconds * 1e9) break;
     }
+    qsort(ns, (size_t)n, sizeof *ns, by_size);
+    return n;
+}
+
+static int measure(image *im, const hone_host_v1 *host, double seconds, cases_result *out) {
+    watch w;
+    double *ns = malloc(MAX_RUNS * sizeof *ns);
+    if (!ns) abort();
+    const int opened = watch_open(&w, im, host), n = opened ? samples(&w, 0, seconds, ns) : 0;
     if (n) {
-        qsort(ns, (size_t)n, sizeof *ns, by_size);
         out->n_runs = n;
-        out->median_us = (double)ns[n / 2] / 1e3;
-        out->p10_us = (double)ns[n / 10] / 1e3;
-        out->p90_us = (double)ns[n - 1 - n / 10] / 1e3;
+        out->median_us = ns[n / 2] / 1e3;
+        out->p10_us = ns[n / 10] / 1e3;
+        out->p90_us = ns[n - 1 - n / 10] / 1e3;
         out->gb_per_s = bytes_of(im) / (out->median_us * 1e3);
         out->tflops = flops_of(im->v) / (out->median_us * 1e6);
-    } else {
-        snprintf(out->what, sizeof out->what, "the op failed while it was timed");
     }
+    const int n_cold = n && w.flush ? samples(&w, 1, seconds / 2, ns) : 0;
+    if (n_cold) out->cold_us = ns[n_cold / 2] / 1e3;
+    if (!n || (w.flush && !n_cold)) snprintf(out->what, sizeof out->what, "the op failed while it was timed");
+    watch_close(&w);
     free(ns);
-    return n > 0;
+    return n && (!w.flush || n_cold);
 }
 
 cases_outcome cases_bench(const cases_on *on, const cases_case *k, const hone_host_v1 *host, double seconds,
@@ -101,10 +181,18 @@ cases_outcome cases_bench(const cases_on *on, const cases_case *k, const hone_ho
     const int timed = image_init(&im, &v, k->dtype, on->table, on->device[0], out->what, sizeof out->what) &&
                       image_play(&im, (slice){0}, out->what, sizeof out->what) &&
                       measure(&im, host, seconds, out);
-    if (!timed) out->outcome = CASES_FAIL;
+    if (!timed) out->outcome = CASES_FAIL, out->n_runs = 0;
     image_deinit(&im);
     values_deinit(&v);
     return out->outcome;
+}
+
+int cases_alone(const cases_case *k, cases_case *out) {
+    if (k->op != HONE_OP_LINEAR_FWD && k->op != HONE_OP_LINEAR_BWD && k->op != HONE_OP_LINEAR_BWD_W) return 0;
+    *out = *k;
+    out->with[0] = 0;
+    out->attr.linear.act = HONE_ACT_NONE;
+    return 1;
 }
 
 /* The case as the library is asked for it; 0: the device has none, or it cannot play this. */
@@ -142,20 +230,22 @@ void cases_peer(const cases_on *on, const cases_case *k, const hone_host_v1 *hos
 typedef struct {
     hone_op op;
     hone_dtype dtype;
+    int tf32;
     cases_case found;
 } search;
 
 static int take_last(void *arg, const cases_case *k) {
     search *s = arg;
-    const int wanted = k->op == s->op && (k->modes & CASES_BENCH) && k->dtype == s->dtype && k->from == k->to;
+    const int wanted = k->op == s->op && (k->modes & CASES_BENCH) && k->dtype == s->dtype &&
+                       k->from == k->to && (k->op == HONE_OP_COPY || k->attr.linear.tf32 == s->tf32);
     if (wanted) s->found = *k;
     return 1;
 }
 
-void cases_baselines(const cases_on *on, hone_dtype dtype, const hone_host_v1 *host, double seconds,
+void cases_baselines(const cases_on *on, hone_dtype dtype, int tf32, const hone_host_v1 *host, double seconds,
                      double *copy_gb_per_s, double *gemm_tflops) {
     search copy = {.op = HONE_OP_COPY, .dtype = HONE_F32},
-           product = {.op = HONE_OP_LINEAR_FWD, .dtype = dtype};
+           product = {.op = HONE_OP_LINEAR_FWD, .dtype = dtype, .tf32 = tf32};
     cases_result r;
     cases_each(take_last, &copy);
     cases_each(take_last, &product);

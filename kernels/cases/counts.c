@@ -12,6 +12,7 @@ static void add(hone_emu_counts *sum, const hone_emu_counts *k) {
     sum->bytes_written += k->bytes_written;
     sum->memory_read += k->memory_read;
     sum->memory_written += k->memory_written;
+    sum->memory_work += k->memory_work;
     sum->shared_requests += k->shared_requests;
     sum->shared_wavefronts += k->shared_wavefronts;
     sum->n_mma += k->n_mma;
@@ -28,7 +29,7 @@ int cases_counted(const cases_on *counting, const hone_emu_v1 *emu, const cases_
     values_fill(&v);
     int played = image_init(&im, &v, k->dtype, counting->table, counting->device[0], why, why_bytes);
     if (played) {
-        emu->begin();
+        emu->begin(im.slab + im.work_at, im.work_bytes);
         played = image_play(&im, (slice){0}, why, why_bytes);
         out->n_kernels = emu->end();
     }

@@ -45,7 +45,7 @@ double *floats_of(cases_values *v, const char *name);           /* likewise */
 int32_t *words_of(cases_values *v, const char *name);
 int64_t extent_of(const cases_values *v, char letter);
 /* Copy the contents of operand `from_name` of one case into operand `name` of another of equal shape. */
-void values_copy(cases_values *to, const char *name, cases_values *from, const char *from_name);
+void values_copy(cases_values *to, const char *name, const cases_values *from, const char *from_name);
 
 /* Deterministic noise: uniform in [0,1), and standard normal, numbered. */
 double noise_uniform(uint64_t stream, uint64_t i);
@@ -99,6 +99,16 @@ uint32_t image_bits(const image *im);
 size_t type_bytes(hone_dtype dtype);
 int type_is_float(hone_dtype dtype);
 double type_round(double x, hone_dtype dtype); /* nearest, ties to even */
+double type_half_ulp(hone_dtype dtype);        /* of 1, downwards: the largest relative error of rounding */
+
+/* ---- naive.c, attention_naive.c
+ * ------------------------------------------------------------------------------------------------- */
+/* out: a new set of v's contents, with the results of a naive kernel. 0 and *why: ref failed. */
+int naive_play(cases_values *out, const cases_values *v, char *why, size_t why_bytes);
+/* v's results in fp32 by ref, rounded to the types in which they are stored. */
+int naive_by_ref(cases_values *v, char *why, size_t why_bytes);
+int attention_naive_fwd(cases_values *v, char *why, size_t why_bytes);
+int attention_naive_bwd(cases_values *v, char *why, size_t why_bytes);
 
 /* ---- bench.c
  * ------------------------------------------------------------------------------------------------- */

@@ -92,7 +92,8 @@ static const hone_operand *operand_of(const cases_values *v, int i) {
 
 static hone_dtype type_here(const cases_values *v, int i, hone_dtype compute) {
     const hone_dtype dtype = v->v[i].dtype;
-    return compute == HONE_F64 && type_is_float(dtype) && !v->k->same_type ? HONE_F64 : dtype;
+    const int is_wider = compute == HONE_F64 || (compute == HONE_F32 && (dtype == HONE_BF16 || dtype == HONE_F16));
+    return is_wider && type_is_float(dtype) && !v->k->same_type ? compute : dtype;
 }
 
 /* The input whose storage result i takes, or -1. */

@@ -13,6 +13,7 @@ static cases_case base_case(hone_op op, int64_t N, int64_t I, int64_t O) {
     k.row_letter = op == HONE_OP_LINEAR_BWD_W ? 0 : 'N';
     const int64_t terms = op == HONE_OP_LINEAR_FWD ? I : op == HONE_OP_LINEAR_BWD ? (O > N ? O : N) : N;
     k.bound = 2 * sum_bound(terms), k.floor = 0.02, k.why = "a sum of I, O or N products";
+    k.of_naive = 4; /* what goes into an activation or a bias' gradient is stored before: one rounding more than ref's */
     return k;
 }
 
@@ -44,19 +45,34 @@ static void bind_weight(cases_case *k, int r) {
     k->attr.linear.alpha = factor(r, 7) ? 0.5f : 0;
 }
 
+/* Operands rounded or cut to 10 bits of mantissa err by 2^-10 of their value at most, so a sum by sqrt(2) of that of its
+ * root mean square, in each of the few ways that are as likely. Devices without TF32 play fp32 and are well below. */
+static void emit_tf32(cases_sink *to, const cases_case *k) {
+    cases_case rounded = *k;
+    rounded.dtype = HONE_F32;
+    rounded.attr.linear.tf32 = 1;
+    rounded.bound = 0x1p-8, rounded.why = "operands of 10 bits of mantissa";
+    emit(to, &rounded);
+}
+static void emit_products(cases_sink *to, const cases_case *k, int with_tf32) {
+    emit_types(to, k);
+    if (with_tf32) emit_tf32(to, k);
+}
+
 static void emit_shape(cases_sink *to, int64_t N, int64_t I, int64_t O, int r, unsigned modes) {
+    const int with_tf32 = modes & CASES_BENCH || r % 6 == 3;
     cases_case k = base_case(HONE_OP_LINEAR_FWD, N, I, O);
     k.modes = modes;
     bind_forward(&k, r);
-    emit_types(to, &k);
+    emit_products(to, &k, with_tf32);
     k = base_case(HONE_OP_LINEAR_BWD, N, I, O);
     k.modes = modes;
     bind_backward(&k, r);
-    emit_types(to, &k);
+    emit_products(to, &k, with_tf32);
     k = base_case(HONE_OP_LINEAR_BWD_W, N, I, O);
     k.modes = modes;
     bind_weight(&k, r);
-    emit_types(to, &k);
+    emit_products(to, &k, with_tf32);
 }
 
 /* Every form of a call with its activation, at widths that a library's epilogues take: multiples of 8. */

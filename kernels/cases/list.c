@@ -12,8 +12,7 @@ void emit(cases_sink *to, const cases_case *k) {
     if (copy.n_sequences) {
         copy.extent[CASES_LETTER('B')] = copy.n_sequences;
     }
-    if (!copy.bound_narrow) copy.bound_narrow = 0x1p-7; /* two roundings of half an ulp each, twice */
-    if (copy.dtype == HONE_F16) copy.bound_narrow /= 8; /* three more bits than bf16, whose bound it is */
+    if (!copy.of_naive) copy.of_naive = 2;
     to->stopped = !to->visit(to->arg, &copy);
 }
 
@@ -87,17 +86,28 @@ static void describe_lengths(const char *what, const int *length, int n, char *n
     }
 }
 
-void cases_describe(const cases_case *k, char *name, size_t name_bytes) {
-    const hone_op_info *op = hone_op_find(k->op);
-    name[0] = 0;
+static int is_tf32(const cases_case *k) {
+    return !strncmp(hone_op_find(k->op)->name, "LINEAR", 6) && k->attr.linear.tf32;
+}
+
+static void add_extents(const cases_case *k, const char *between, char *text, size_t bytes) {
+    text[0] = 0;
     for (char c = 'A'; c <= 'Z'; c++)
         if (k->extent[CASES_LETTER(c)])
-            append(name, name_bytes, "%s%c=%lld", *name ? " " : "", c, (long long)k->extent[CASES_LETTER(c)]);
+            append(text, bytes, "%s%c=%lld", *text ? between : "", c, (long long)k->extent[CASES_LETTER(c)]);
+}
+
+void cases_shape(const cases_case *k, char *shape, size_t shape_bytes) { add_extents(k, ",", shape, shape_bytes); }
+
+void cases_describe(const cases_case *k, char *name, size_t name_bytes) {
+    const hone_op_info *op = hone_op_find(k->op);
+    add_extents(k, " ", name, name_bytes);
     if (k->op == HONE_OP_ATTENTION_FWD || k->op == HONE_OP_ATTENTION_BWD) {
         static const char *const masks[] = {"full", "causal", "window"};
         describe_lengths("q", k->q_len, k->n_sequences, name, name_bytes);
         describe_lengths("k", k->k_len, k->n_sequences, name, name_bytes);
         append(name, name_bytes, " %s", masks[k->attr.attention.mask]);
+        if (k->attr.attention.longest) append(name, name_bytes, " longest=%d", k->attr.attention.longest);
     }
     if (*k->with) append(name, name_bytes, " with %s", k->with);
     if (k->attr.p > 0) append(name, name_bytes, " p=%g", (double)k->attr.p);
@@ -115,7 +125,7 @@ void cases_describe(const cases_case *k, char *name, size_t name_bytes) {
     if (k->no_list) append(name, name_bytes, " without list");
     if (*k->note) append(name, name_bytes, " (%s)", k->note);
     const hone_dtype type = op->in[0].type == '*' ? k->from : k->dtype;
-    append(name, name_bytes, " %s", hone_dtype_name(type));
+    append(name, name_bytes, " %s", is_tf32(k) ? "tf32" : hone_dtype_name(type));
     if (op->in[0].type == '*') append(name, name_bytes, " to %s", hone_dtype_name(k->to));
 }
 

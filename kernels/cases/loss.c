@@ -79,6 +79,20 @@ static void emit_wide(cases_sink *to) {
     }
 }
 
+/* As many classes as there are, 256 k: more than registers or shared memory hold, in packs and not. */
+static void emit_widest(cases_sink *to) {
+    static const int64_t widest[] = {120000, 262143, 262144};
+    for (int i = 0; i < 3; i++) {
+        cases_case k = base_case(HONE_OP_XENT, 4, widest[i], 0);
+        k.floor = 1e-4;
+        bind_operand(&k, "best gx", 1);
+        k.in_place = i != 1, k.pad = i == 1 ? 2 : 0;
+        k.attr.loss.smoothing = i == 2 ? 0.1 : 0;
+        if (i == 2) k.bound_ref = k.bound + 0x1p-24 * (double)widest[i]; /* as above */
+        emit_types(to, &k);
+    }
+}
+
 static void emit_columns(cases_sink *to, int64_t M, int64_t C, int r, int trap) {
     cases_case k = base_case(HONE_OP_BCE, M, C, trap);
     bind_operand(&k, "weight", factor(r, 1));
@@ -158,6 +172,7 @@ void loss_cases(cases_sink *to) {
     for (int i = 0; i < 24; i++) emit_xent(to, shapes[i % 6][0], shapes[i % 6][1], i % 16, 0);
     for (int i = 0; i < 16; i++) emit_columns(to, shapes[i % 6][0], shapes[i % 6][1], i, 0);
     emit_wide(to);
+    emit_widest(to);
     emit_xent(to, 12, 50, 6, 4);
     for (int trap = 1; trap < 3; trap++) {
         emit_xent(to, 12, 50, 6, trap);

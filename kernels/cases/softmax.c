@@ -42,6 +42,8 @@ static void emit_wide(cases_sink *to) {
     } wide[] = {{77, 3},    {600, 0},   {1024, 0},   {1025, 7},  {5001, 7},  {5001, 0},
                 {20000, 0}, {40001, 7}, {50257, 47}, {50257, 0}, {70001, 7}, {70001, 0}};
     for (int i = 0; i < 12; i++) emit_padded(to, 3, wide[i].C, i % 2, wide[i].pad, 0, CASES_CHECK);
+    emit_padded(to, 4, 262144, 0, 0, 0, CASES_CHECK);
+    emit_padded(to, 4, 262143, 1, 2, 0, CASES_CHECK);
     for (int i = 0; i < 12; i += 5) emit_padded(to, 2, wide[i].C, 0, wide[i].pad, 2, CASES_CHECK);
 }
 

@@ -107,8 +107,10 @@ int32_t *words_of(cases_values *v, const char *name) {
     return u ? u->word : NULL;
 }
 
-void values_copy(cases_values *to, const char *name, cases_values *from, const char *from_name) {
-    operand_values *a = values_find(to, name), *b = values_find(from, from_name);
+void values_copy(cases_values *to, const char *name, const cases_values *from, const char *from_name) {
+    operand_values *a = values_find(to, name);
+    const int at = hone_op_operand(from->op, from_name);
+    const operand_values *b = at >= 0 && from->v[at].bound ? &from->v[at] : NULL;
     if (!a || !b) return;
     const size_t n = (size_t)(a->rows * a->width);
     if (a->x) memcpy(a->x, b->x, n * sizeof(double));

@@ -2,8 +2,9 @@
  *
  *   variant   file                 plays
  *   cudnn     cudnn_attention.cu   where choose() took it: asked for, or by the rule of cudnn_limits.h
- *   sm80      attention_short.cuh  bf16, fp16 by tensor cores, K 32, 64, 96, 128: sequences up to 128, in bins
- *             attention_sm80.cuh   longer ones
+ *   sm80      attention_short.cuh  bf16, fp16 by tensor cores, K 32, 64, 96, 128, 256: sequences up to 128, in bins
+ *             attention_sm80.cuh   longer ones, and all of K 128 and 256
+ *             attention_wide.cuh   dk and dv of K 256
  *   simt      attention_simt.cuh   the rest: fp32, other widths and strides, picked queries that have q_pos
  *
  * All take their work from a list (attention_list.h); where none is bound, one thread makes it in the workspace.
@@ -34,7 +35,7 @@ template <typename T> static Attention<T> operands(const hone_call *c, const att
     a.key = ptr<const hone_key>(q[6]);
     a.list = ptr<const attention_counts>(q[8]);
     a.part = static_cast<float *>(c->work);
-    a.N = cut.N, a.H = (int)cut.H, a.group = (int)(cut.H / cut.G), a.K = (int)cut.K, a.block_rows = cut.block_rows;
+    a.N = cut.N, a.H = (int)cut.H, a.group = (int)(cut.H / cut.G), a.K = (int)cut.K, a.block_rows = cut.block_rows, a.n_parts = cut.n_parts;
     a.band = attention_band_of(&c->attr);
     a.scale = (float)c->attr.attention.scale;
     a.log2_scale = a.scale * LOG2_E;
@@ -80,7 +81,8 @@ static bool has_fragments(const attention_cut &cut) { return cut.has_fragments; 
     (cut.K == 32   ? fn<T, 32>(__VA_ARGS__)                                                                  \
      : cut.K == 64 ? fn<T, 64>(__VA_ARGS__)                                                                  \
      : cut.K == 96 ? fn<T, 96>(__VA_ARGS__)                                                                  \
-                   : fn<T, 128>(__VA_ARGS__))
+     : cut.K == 128 ? fn<T, 128>(__VA_ARGS__)                                                                \
+                    : fn<T, 256>(__VA_ARGS__))
 template <typename T> static hone_status sm80_fwd(hone_queue *q, const Attention<T> &a, const attention_cut &cut) {
     return BY_WIDTH(attention_sm80_fwd, q, a, cut);
 }
@@ -120,7 +122,7 @@ static void say(const hone_queue *q, const hone_call *c, const attention_cut &cu
 }
 
 template <typename T> static hone_status play(hone_queue *q, const hone_call *c) {
-    const attention_cut cut = attention_played_cut(c->op, c->in, c->out);
+    const attention_cut cut = attention_played_cut(c->op, c->in, c->out, &c->attr);
     const bool own_list = attention_makes_list(c->op, c->in, c->out);
     Attention<T> a = operands<T>(c, cut);
     const Variant<T> *variant = variants<T>();

@@ -26,14 +26,14 @@ template <typename T> struct Attention {
     const int32_t *q_pos;       /* [N] */
     const hone_key *key;        /* [N] */
     const attention_counts *list;
-    float *part;                /* [PARTIAL_BLOCKS,N,H K] of dq */
+    float *part;                /* [n_parts,N,H K] of dq */
     int64_t N;
     int H, group, K;            /* group: heads of queries that share a head of keys, H / G */
     attention_band band;
     float scale, log2_scale;    /* log2_scale: scores to powers of two */
     Drop drop;
     uint32_t limit;             /* a number in the upper half of a word is kept if >= limit */
-    int block_rows;             /* of the list's blocks */
+    int block_rows, n_parts;    /* as the call's cut says */
 };
 
 /* ---- the list ------------------------------------------------------------------------------------------------*/
@@ -61,7 +61,7 @@ __device__ __forceinline__ bool keeps(const Drop &d, hone_key query, int j, int 
 /* ---- variants: each plays a forward or a backward on a cut that suits it -------------------------------------*/
 template <typename T> hone_status attention_simt_fwd(hone_queue *q, const Attention<T> &a, const attention_cut &cut);
 template <typename T> hone_status attention_simt_bwd(hone_queue *q, const Attention<T> &a, const attention_cut &cut);
-/* Bins (attention_short.cuh) and tiles (attention_sm80.cuh); K: 32, 64, 96, 128, each an instance file. */
+/* Bins (attention_short.cuh) and tiles (attention_sm80.cuh); K: 32, 64, 96, 128, 256, each an instance file. */
 template <typename T, int K> hone_status attention_sm80_fwd(hone_queue *q, const Attention<T> &a, const attention_cut &cut);
 template <typename T, int K> hone_status attention_sm80_bwd(hone_queue *q, const Attention<T> &a, const attention_cut &cut);
 #endif

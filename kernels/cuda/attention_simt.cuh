@@ -15,10 +15,11 @@
 
 namespace {
 constexpr int TILE = 64, SLICE = 32, THREADS = 256;
+constexpr int PITCH = TILE + 4; /* the two halves of a warp, rows r and r + 4, write to different banks */
 
 struct Scratch {
     float left[TILE][SLICE + 1], right[TILE][SLICE + 1]; /* a slice of the rows that are multiplied */
-    float p[TILE][TILE + 1], ds[TILE][TILE + 1];         /* [query][key] */
+    float p[TILE][PITCH], ds[TILE][PITCH];               /* [query][key] */
     float row_max[TILE], row_sum[TILE], shrink[TILE];    /* forward: of a query */
     float lse[TILE], delta[TILE];                        /* backward */
     int stand[TILE];
@@ -65,7 +66,7 @@ __device__ void multiply_rows(float s[4][4], Scratch &m, const Part<T> &x, const
 
 /* sum[i][c] += sum over r of w(4 y + i, r) times column t + 16 c of row r of x: w is weights, or its transpose. */
 template <bool TRANSPOSED, int SLICES, typename T>
-__device__ void add_product(float sum[4][2 * SLICES], float (*weights)[TILE + 1], Scratch &m, const Part<T> &x, int width) {
+__device__ void add_product(float sum[4][2 * SLICES], float (*weights)[PITCH], Scratch &m, const Part<T> &x, int width) {
     const int y = threadIdx.x / 16, t = threadIdx.x % 16;
 #pragma unroll
     for (int slice = 0; slice < SLICES; slice++) {
@@ -150,7 +151,7 @@ __device__ void soften(float s[4][4], Scratch &m, const Attention<T> &a, const a
     }
 }
 
-template <typename T, int SLICES> __global__ void __launch_bounds__(THREADS) attention_fwd_simt(Attention<T> a) {
+template <typename T, int SLICES> __global__ void __launch_bounds__(THREADS, SLICES == 2 ? 3 : 2) attention_fwd_simt(Attention<T> a) {
     Scratch &m = shared_memory<Scratch>();
     const attention_piece *piece = tile_of(a.list, blockIdx.x / a.H);
     if (!piece) return;

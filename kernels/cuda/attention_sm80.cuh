@@ -7,6 +7,7 @@
  *   <= R      FINAL: bwd_keys writes it                                             5   0
  *   <= 4 R    PARTIAL: each block writes a part in fp32, bwd_queries adds them      5   8 for each block of keys
  *   more      NONE: bwd_queries makes it from scores of its own                     7   q, k, v, do read again
+ * (also of more keys than attr.attention.longest, for whose parts the workspace has no room)
  *
  * Operands as in attention.cuh. Copies to shared memory run one tile or chunk ahead of the arithmetic (cp.async, two
  * stages). A warp owns 16 MT rows; with 32, ldmatrix takes half the tensor cores' time, with 16 as much. Floor: 8 N D
@@ -19,7 +20,7 @@
 namespace attention {
 /* ---- forward -------------------------------------------------------------------------------------------------*/
 template <int K> struct TileForward {
-    static constexpr int MT = 2, WARPS = K <= 64 ? 8 : 4, THREADS = 32 * WARPS, ROWS = 16 * MT * WARPS;
+    static constexpr int MT = K <= 128 ? 2 : 1, WARPS = K <= 64 ? 8 : 4, THREADS = 32 * WARPS, ROWS = 16 * MT * WARPS;
     static constexpr int KEYS = STEP_KEYS<K, MT>;
     uint4 q[ROWS * K / 8]; /* at last o */
     struct {
@@ -85,13 +86,16 @@ __global__ void __launch_bounds__(TileForward<K>::THREADS, K <= 64 ? 1 : 2)
 }
 
 /* ---- backward ------------------------------------------------------------------------------------------------*/
+/* Of heads too wide for this bwd_keys dk and dv are made by attention_wide.cuh, and dq by bwd_queries, whatever their length. */
+template <int K> constexpr bool IS_WIDE = K > 128;
+
 enum Mode { FINAL, PARTIAL, NONE };
-__device__ __forceinline__ Mode mode_of(int k_len, int block_rows) {
-    return k_len <= block_rows ? FINAL : k_len <= PARTIAL_BLOCKS * block_rows ? PARTIAL : NONE;
+__device__ __forceinline__ Mode mode_of(int k_len, int block_rows, int n_parts) {
+    return k_len <= block_rows ? FINAL : k_len <= n_parts * block_rows ? PARTIAL : NONE;
 }
 
-constexpr int CHUNK = 64; /* queries */
 template <int K> struct BlockBackward {
+    static constexpr int CHUNK = 64; /* queries */
     static constexpr int MT = K <= 64 ? 2 : 1, WARPS = 8, THREADS = 32 * WARPS, ROWS = 16 * MT * WARPS;
     static constexpr int SHARED_V = ROWS * (K < 64 ? 64 : K) / 8;
     uint4 k[ROWS * K / 8]; /* at last dk */
@@ -103,20 +107,20 @@ template <int K> struct BlockBackward {
 };
 
 /* Begin to bring a chunk of queries. */
-template <typename T, int K>
-__device__ __forceinline__ void begin_chunk(BlockBackward<K> &m, const View<T> &w, int stage, int i0) {
-    copy_queries<K>(m.stage[stage].q, w.a->q, w, i0, CHUNK);
-    copy_queries<K>(m.stage[stage].d_o, w.a->d_o, w, i0, CHUNK);
+template <int K, typename T, typename Shared>
+__device__ __forceinline__ void begin_chunk(Shared &m, const View<T> &w, int stage, int i0) {
+    copy_queries<K>(m.stage[stage].q, w.a->q, w, i0, Shared::CHUNK);
+    copy_queries<K>(m.stage[stage].d_o, w.a->d_o, w, i0, Shared::CHUNK);
     async_commit();
-    for (int r = threadIdx.x; r < CHUNK; r += BlockBackward<K>::THREADS)
+    for (int r = threadIdx.x; r < Shared::CHUNK; r += Shared::THREADS)
         m.lse[stage][r] = i0 + r < w.s.q_len ? *w.a->lse.at(w.head, w.s.q_row + i0 + r) * LOG2_E : INFINITY;
 }
 /* delta of a chunk, eight threads a row. */
-template <typename T, int K>
-__device__ __forceinline__ void chunk_delta(BlockBackward<K> &m, const View<T> &w, int stage, int i0) {
+template <int K, typename T, typename Shared>
+__device__ __forceinline__ void chunk_delta(Shared &m, const View<T> &w, int stage, int i0) {
     const int c = threadIdx.x % 8;
 #pragma unroll
-    for (int r = threadIdx.x / 8; r < CHUNK; r += BlockBackward<K>::THREADS / 8) {
+    for (int r = threadIdx.x / 8; r < Shared::CHUNK; r += Shared::THREADS / 8) {
         float delta = 0;
 #pragma unroll
         for (int n = c; n < K / 8; n += 8)
@@ -159,11 +163,12 @@ __device__ __forceinline__ void chunk_query_gradients(BlockBackward<K> &m, const
 }
 
 /* Chunks [*begin, *end), in queries, that a block of keys walks. FINAL writes the dq of queries that see none, too. */
-template <typename T>
-__device__ __forceinline__ void live_chunks(const View<T> &w, int first, int n_keys, Mode mode, int *begin, int *end) {
+template <typename Shared, typename T>
+__device__ __forceinline__ void live_chunks(const View<T> &w, int first, Mode mode, int *begin, int *end) {
+    constexpr int CHUNK = Shared::CHUNK;
     *begin = 0, *end = w.s.q_len;
     if (mode != FINAL)
-        attention_live_queries(w.a->band, first, min(first + n_keys, w.s.k_len) - 1, w.off, w.s.q_len, begin, end);
+        attention_live_queries(w.a->band, first, min(first + Shared::ROWS, w.s.k_len) - 1, w.off, w.s.q_len, begin, end);
     *begin &= ~(CHUNK - 1);
     *end = max(*begin, (*end + CHUNK - 1) & ~(CHUNK - 1));
 }
@@ -172,19 +177,19 @@ template <typename T, int K, bool DROP>
 __global__ void __launch_bounds__(BlockBackward<K>::THREADS, 1)
     attention_bwd_keys(const __grid_constant__ Attention<T> a, int n_stages) {
     using Shared = BlockBackward<K>;
-    constexpr int MT = Shared::MT;
+    constexpr int MT = Shared::MT, CHUNK = Shared::CHUNK;
     Shared &m = shared_memory<Shared>();
     const int n_heads = a.H / a.group, of_keys = blockIdx.x % n_heads, slot = warp_id() * 16 * MT;
     const attention_piece *piece = block_of(a.list, blockIdx.x / n_heads);
     if (!piece) return;
     View<T> w = view_of(a, *piece, of_keys * a.group);
-    const Mode mode = a.dq.p ? mode_of(w.s.k_len, Shared::ROWS) : NONE;
+    const Mode mode = a.dq.p ? mode_of(w.s.k_len, Shared::ROWS, a.n_parts) : NONE;
     const int j0 = w.s.first + slot;
     copy_keys<K>(m.k, a.k, w, w.s.first, Shared::ROWS);
     copy_keys<K>(m.v, a.v, w, w.s.first, Shared::ROWS);
     int begin, end;
-    live_chunks(w, w.s.first, Shared::ROWS, mode, &begin, &end);
-    if (begin < end) begin_chunk<T, K>(m, w, 0, begin);
+    live_chunks<Shared>(w, w.s.first, mode, &begin, &end);
+    if (begin < end) begin_chunk<K>(m, w, 0, begin);
     else async_commit();
     async_wait<0>();
     __syncthreads();
@@ -194,13 +199,13 @@ __global__ void __launch_bounds__(BlockBackward<K>::THREADS, 1)
 
     /* Heads that share the keys, one after another, and their chunks. */
     for (int stage = 0, chunk0 = begin; chunk0 < end;) {
-        chunk_delta<T, K>(m, w, stage, chunk0);
+        chunk_delta<K>(m, w, stage, chunk0);
         __syncthreads(); /* delta is there; v has been read, or the other stage */
         View<T> next = w;
         next.head += chunk0 + CHUNK >= end;
         const int next0 = next.head == w.head ? chunk0 + CHUNK : begin;
         const bool has_next = next.head < (of_keys + 1) * a.group;
-        if (n_stages == 2 && has_next) begin_chunk<T, K>(m, next, stage ^ 1, next0);
+        if (n_stages == 2 && has_next) begin_chunk<K>(m, next, stage ^ 1, next0);
 #pragma unroll 1
         for (int i0 = chunk0; i0 < min(chunk0 + CHUNK, w.s.q_len); i0 += 16) {
             int from, to;
@@ -217,7 +222,7 @@ __global__ void __launch_bounds__(BlockBackward<K>::THREADS, 1)
         }
         if (n_stages == 1 && has_next) {
             __syncthreads();
-            begin_chunk<T, K>(m, next, 0, next0);
+            begin_chunk<K>(m, next, 0, next0);
         }
         async_wait<0>();
         __syncthreads();
@@ -230,8 +235,8 @@ __global__ void __launch_bounds__(BlockBackward<K>::THREADS, 1)
 
 /* ---- dq of sequences with several blocks of keys -------------------------------------------------------------*/
 template <int K> struct QueriesBackward {
-    static constexpr int MT = K <= 64 ? 2 : 1, WARPS = 8 / MT, THREADS = 32 * WARPS, ROWS = 128;
-    static constexpr int KEYS = K == 128 ? 32 : 64;
+    static constexpr int MT = K <= 64 ? 2 : 1, ROWS = K <= 128 ? 128 : 64, WARPS = ROWS / 16 / MT, THREADS = 32 * WARPS;
+    static constexpr int KEYS = K <= 96 ? 64 : K == 128 ? 32 : 16;
     uint4 q[ROWS * K / 8], d_o[ROWS * K / 8]; /* q: at last dq */
     struct {
         uint4 k[KEYS * K / 8], v[KEYS * K / 8];
@@ -248,7 +253,7 @@ template <typename T, int K> __device__ void add_parts(const View<T> &w, int fir
         float sum[8] = {};
         for (int j0 = 0; j0 < w.s.k_len; j0 += BLOCK) {
             int begin, end;
-            live_chunks(w, j0, BLOCK, PARTIAL, &begin, &end);
+            live_chunks<BlockBackward<K>>(w, j0, PARTIAL, &begin, &end);
             if ((i < begin || i >= end) && !MUTANT(20)) continue;
             const float *part = w.a->part + ((int64_t)(j0 / BLOCK) * w.a->N + w.s.q_row + i) * width + column;
             for (int e = 0; e < 8; e += 4) {
@@ -310,7 +315,7 @@ __device__ __forceinline__ void add_query_gradients(float dq[QueriesBackward<K>:
 #pragma unroll 1
     for (int n = 0; n < KEYS / 16; n++) {
         float s[MT][2][4] = {}, dp[MT][2][4] = {};
-#pragma unroll
+#pragma unroll(K <= 128 ? K / 16 : 4) /* all of 16: 84 bytes spill */
         for (int step = 0; step < K / 16; step++) {
             uint32_t k[4], v[4];
             load_b<K>(k, m.stage[stage].k, 16 * n, step);
@@ -350,9 +355,12 @@ __global__ void __launch_bounds__(QueriesBackward<K>::THREADS, 1)
     if (!piece) return;
     const View<T> w = view_of(a, *piece, blockIdx.x % a.H);
     const int first = w.s.first + (int)blockIdx.y * Shared::ROWS;
-    const Mode mode = mode_of(w.s.k_len, a.block_rows);
-    if (mode == FINAL || first >= w.s.q_len) return;
-    if (mode == PARTIAL) return add_parts<T, K>(w, first);
+    if (first >= w.s.q_len) return;
+    if constexpr (!IS_WIDE<K>) {
+        const Mode mode = mode_of(w.s.k_len, a.block_rows, a.n_parts);
+        if (mode == FINAL) return;
+        if (mode == PARTIAL) return add_parts<T, K>(w, first);
+    }
 
     const int slot = warp_id() * 16 * MT, i0 = first + slot;
     int begin, end, warp_begin, warp_end;
@@ -390,16 +398,25 @@ template <typename T, int K> hone_status tile_fwd(hone_queue *q, const Attention
     return launch(q, a.drop.threshold ? attention_fwd_tile<T, K, true> : attention_fwd_tile<T, K, false>,
                   (unsigned)(cut.tiles_cap * cut.H), TileForward<K>::THREADS, sizeof(TileForward<K>), a);
 }
-template <typename T, int K> hone_status tile_bwd(hone_queue *q, const Attention<T> &a, const attention_cut &cut) {
-    using Shared = BlockBackward<K>;
+/* How many stages fit, and the bytes of shared memory with them. */
+template <typename Shared> static int fitting_stages(const hone_queue *q, size_t *bytes) {
     const int n_stages = q->device->properties.sharedMemPerBlockOptin < sizeof(Shared) ? 1 : 2;
-    const size_t bytes = sizeof(Shared) - (size_t)(2 - n_stages) * (sizeof(Shared::stage) / 2);
-    hone_status status = launch(q, a.drop.threshold ? attention_bwd_keys<T, K, true> : attention_bwd_keys<T, K, false>,
-                                (unsigned)(cut.blocks_cap * cut.G), Shared::THREADS, bytes, a, n_stages);
-    if (status || !a.dq.p || cut.M <= cut.block_rows) return status;
+    *bytes = sizeof(Shared) - (size_t)(2 - n_stages) * (sizeof(Shared::stage) / 2);
+    return n_stages;
+}
+template <typename T, int K> hone_status queries_bwd(hone_queue *q, const Attention<T> &a, const attention_cut &cut) {
     const dim3 blocks((unsigned)(cut.tiles_cap * cut.H), (unsigned)(cut.tile_rows / QueriesBackward<K>::ROWS));
     return launch(q, a.drop.threshold ? attention_bwd_queries<T, K, true> : attention_bwd_queries<T, K, false>, blocks,
                   QueriesBackward<K>::THREADS, sizeof(QueriesBackward<K>), a);
+}
+template <typename T, int K> hone_status tile_bwd(hone_queue *q, const Attention<T> &a, const attention_cut &cut) {
+    using Shared = BlockBackward<K>;
+    size_t bytes;
+    const int n_stages = fitting_stages<Shared>(q, &bytes);
+    const hone_status status =
+        launch(q, a.drop.threshold ? attention_bwd_keys<T, K, true> : attention_bwd_keys<T, K, false>,
+               (unsigned)(cut.blocks_cap * cut.G), Shared::THREADS, bytes, a, n_stages);
+    return status || !a.dq.p || cut.M <= cut.block_rows ? status : queries_bwd<T, K>(q, a, cut);
 }
 } // namespace attention
 #endif

@@ -64,13 +64,20 @@ template <int K> __device__ __forceinline__ int row_of_half(int j) {
     constexpr int BIT = K == 64 ? 0 : 1;
     return (j & ~(4 | 1 << BIT)) | (j >> 2 & 1) << BIT | (j >> BIT & 1) << 2;
 }
+/* Likewise of 96 columns, in chunks: four of two rows, then the other two of four rows, rows r and r + 4 among them. */
+__device__ __forceinline__ void place_of_half96(int x, int chunk0, int *r, int *chunk) {
+    const int turn = x / 8 % 8, lane = x % 8;
+    if (x < 64) *r = 2 * turn + lane / 4, *chunk = (chunk0 ? 8 : 0) + lane % 4;
+    else *r = turn / 2 * 8 + turn % 2 * 2 + lane / 4 * 4 + lane / 2 % 2, *chunk = (chunk0 ? 6 : 4) + lane % 2;
+}
 /* A warp stores columns of its rows of a tile, a multiple of 8: where(r) as above, -1: not stored. */
 template <int K, typename T, typename F>
 __device__ __forceinline__ void store_rows(const uint4 *tile, int row0, int n_rows, int chunk0, int n_chunks, Rows<T> to,
                                            int64_t column, F where) {
     for (int x = lane_id(); x < n_rows * n_chunks; x += 32) {
         const bool is_half = K <= 64 && n_chunks == K / 16;
-        const int r = is_half ? row_of_half<K>(x / n_chunks) : x / n_chunks, chunk = chunk0 + x % n_chunks;
+        int r = is_half ? row_of_half<K>(x / n_chunks) : x / n_chunks, chunk = chunk0 + x % n_chunks;
+        if (K == 96 && n_chunks == K / 16) place_of_half96(x, chunk0, &r, &chunk); /* of 16 rows */
         const int64_t row = where(r);
         if (row >= 0) store16(to.at(row, column + 8 * chunk), load16(tile + place<K>(row0 + r, chunk)));
     }
@@ -200,7 +207,7 @@ __device__ __forceinline__ void scores(float s[MT][STEP_KEYS<K, MT> / 8][4], con
     for (int m = 0; m < MT; m++)
         for (int n = 0; n < 2 * PAIRS; n++)
             for (int e = 0; e < 4; e++) s[m][n][e] = 0;
-#pragma unroll
+#pragma unroll(K == 96 && MT == 1 ? 3 : K / 16) /* at K 96 in bins all of 6 spill 8 bytes */
     for (int step = 0; step < K / 16; step++) {
         uint32_t a[MT][4];
 #pragma unroll
@@ -349,6 +356,7 @@ __device__ __forceinline__ void differentiate(float s[2][4], float dp[2][4], con
             const bool kept = !DROP || (n ? number : number << 16) >= w.a->limit;
             const float d = kept ? dp[n][e] * w.a->drop.scale : 0.0f;
             dp[n][e] = p * (d - (e & 1 ? delta.y : delta.x) / (MUTANT(15) ? w.a->drop.scale : 1));
+            if (MUTANT(33)) dp[n][e] = fmaxf(-65504, fminf(dp[n][e], 65504));
             s[n][e] = kept ? p : 0.0f;
         }
     }

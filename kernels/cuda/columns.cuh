@@ -6,20 +6,36 @@
 
 constexpr int COLUMN_LANES = 16, ROW_LANES = 16, COLUMN_THREADS = COLUMN_LANES * ROW_LANES;
 
-template <int SIZE> struct ColumnSums { float sum[ROW_LANES][COLUMN_LANES * SIZE]; };
+/* A row of sums: the first four columns of all pieces, then the last four, in other banks: lanes side by side use 16 bytes
+ * side by side, in both directions. Where pieces are one column, as they come. */
+template <int SIZE> struct ColumnSums {
+    static constexpr int QUADS = SIZE / 4, HALF = QUADS > 1 ? 4 * COLUMN_LANES + 16 : 4 * COLUMN_LANES;
+    alignas(16) float sum[ROW_LANES][QUADS ? (QUADS - 1) * HALF + 4 * COLUMN_LANES : COLUMN_LANES];
+    static __device__ __forceinline__ int place(int column) {
+        return QUADS ? column / 4 % (QUADS ? QUADS : 1) * HALF + column / SIZE * 4 + column % 4 : column;
+    }
+};
 __device__ __forceinline__ int column_lane() { return threadIdx.x % COLUMN_LANES; }
 __device__ __forceinline__ int row_lane() { return threadIdx.x / COLUMN_LANES; }
 
 /* From the sums of each thread's columns: thread t < 16 SIZE gets the total of the block's column t. For all
  * threads of the block. */
 template <int SIZE> __device__ __forceinline__ float column_total(const float sum[SIZE]) {
-    auto &s = shared_memory<ColumnSums<SIZE>>();
+    using Sums = ColumnSums<SIZE>;
+    auto &s = shared_memory<Sums>();
+    float *row = s.sum[row_lane()];
+    if constexpr (Sums::QUADS == 0) row[column_lane()] = sum[0];
 #pragma unroll
-    for (int e = 0; e < SIZE; e++) s.sum[row_lane()][column_lane() * SIZE + e] = sum[e];
-    __syncthreads();
+    for (int h = 0; h < Sums::QUADS; h++) {
+        Pack<float> quad;
+#pragma unroll
+        for (int e = 0; e < 4; e++) quad[e] = sum[4 * h + e];
+        quad.store(row + h * Sums::HALF, column_lane());
+    }
+    if (!MUTANT(30)) __syncthreads();
     float total = 0;
     if (threadIdx.x < COLUMN_LANES * SIZE)
-        for (int r = 0; r < ROW_LANES; r++) total += s.sum[r][threadIdx.x];
+        for (int r = 0; r < ROW_LANES; r++) total += s.sum[r][Sums::place((int)threadIdx.x)];
     return total;
 }
 

@@ -21,7 +21,7 @@ function(hone_emulated name machine flags)
   foreach(target hone_${name}_kernels hone_${name}_device)
     set_target_properties(${target} PROPERTIES C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden
       VISIBILITY_INLINES_HIDDEN ON)
-    target_include_directories(${target} BEFORE PRIVATE kernels/emu kernels/cuda kernels include)
+    target_include_directories(${target} BEFORE PRIVATE kernels/emu kernels include)
     target_compile_definitions(${target} PRIVATE HONE_DEVICE_NAME="${name}" HONE_EMULATED ${definition}
       $<$<CONFIG:Debug>:HONE_WAITS=1>)
     # clang says where it does not unroll what is marked for nvcc

@@ -11,6 +11,7 @@ extern "C" {
 #include "cudnn.cuh"
 #include "linear.cuh"
 #include "products.cuh"
+#include "ranges.cuh"
 #include "ready.cuh"
 
 /* 1: every call is waited for, so that a fault is reported with its op. Builds of type Debug. */
@@ -32,6 +33,13 @@ hone_status cuda_failed(const hone_queue *q, const char *what, cudaError_t error
     q->device->host->log(q->device->host->context, line);
     (void)cudaGetLastError(); /* or every later call would report it too */
     return error == cudaErrorMemoryAllocation ? HONE_ENOFIT : is_device_lost(error) ? HONE_ECOMM : HONE_EBUG;
+}
+
+static int count_devices() {
+    int n = 0;
+    if (cudaGetDeviceCount(&n) == cudaSuccess) return n;
+    (void)cudaGetLastError();
+    return 0;
 }
 
 static hone_status open_device(hone_device **out, const hone_host_v1 *host, int ordinal, hone_err *err) {
@@ -66,6 +74,7 @@ static hone_status tell_limits(hone_device *d, hone_limits *out) {
     if (cudaMemGetInfo(&free_bytes, &all) != cudaSuccess) free_bytes = 0;
     snprintf(out->name, sizeof out->name, "%.90s", d->properties.name);
     out->memory_bytes = free_bytes;
+    out->cache_bytes = d->properties.l2CacheSize > 0 ? (size_t)d->properties.l2CacheSize : 0;
     return status;
 }
 
@@ -165,9 +174,11 @@ static hone_status copy_bytes(hone_queue *q, void *to, const void *from, size_t 
 struct hone_event {
     cudaEvent_t event;
 };
-static hone_status event_new(hone_device *, hone_event **out) {
+static hone_status event_new(hone_device *, int is_timed, hone_event **out) {
+    const unsigned flags =
+        is_timed ? cudaEventDefault : cudaEventDisableTiming; /* a time makes waits slower */
     hone_event *e = (hone_event *)calloc(1, sizeof *e);
-    if (!e || cudaEventCreateWithFlags(&e->event, cudaEventDisableTiming) != cudaSuccess) {
+    if (!e || cudaEventCreateWithFlags(&e->event, flags) != cudaSuccess) {
         free(e);
         return HONE_ENOFIT;
     }
@@ -182,6 +193,12 @@ static void event_record(hone_queue *q, hone_event *e) { (void)cudaEventRecord(e
 static void event_wait(hone_queue *q, hone_event *e) { (void)cudaStreamWaitEvent(q->stream, e->event, 0); }
 /* An event that failed is done: the wait that follows reports why. */
 static int event_done(hone_event *e) { return cudaEventQuery(e->event) != cudaErrorNotReady; }
+static hone_status event_ns(hone_event *from, hone_event *to, uint64_t *ns) {
+    float ms = 0;
+    if (cudaEventElapsedTime(&ms, from->event, to->event) != cudaSuccess) return HONE_EBUG;
+    *ns = (uint64_t)((double)ms * 1e6 + 0.5);
+    return HONE_OK;
+}
 
 struct hone_exec {
     cudaGraphExec_t graph;
@@ -222,6 +239,7 @@ static hone_device_v1 make_table() {
     t.work_bytes = cuda_work_bytes;
     t.list_bytes = cuda_list_bytes;
     t.list_fill = cuda_list_fill;
+    t.count = count_devices;
     t.open = open_device;
     t.close = close_device;
     t.limits = tell_limits;
@@ -238,6 +256,8 @@ static hone_device_v1 make_table() {
     t.event_record = event_record;
     t.event_wait = event_wait;
     t.event_done = event_done;
+    t.event_ns = event_ns;
+    t.range = device_range;
     t.capture = capture;
     t.graph_launch = graph_launch;
     t.graph_free = graph_free;

@@ -7,7 +7,7 @@
  * id stays. A run of one id inside a window is written at once; of a run that leaves its window, each window
  * leaves a partial: [0] of a run that began before, [1] of one that begins there and goes on. A block of the
  * second launch owns the run that begins in its window and goes on, and adds its partials in a fixed order
- * (columns.cuh). Every row of dw has one writer. Floor: dy once, dw once (zeros included); of the workspace
+ * (columns.cuh). Every row of dw has one writer; one without rows of dy gets zeros from a launch before. Floor: dy once, dw once (zeros included); of the workspace
  * [N/32,2,D] what runs need that leave their windows.
  * Plain version: kernels/ref/embed.inc; cases: kernels/cases/embed.c. */
 #include "columns.cuh"
@@ -170,6 +170,43 @@ __global__ void __launch_bounds__(COLUMN_THREADS) embed_bwd_runs(EmbedBack<T> a)
         write_sum<1>(a.dw.at(id, first + threadIdx.x), &total, a.is_plus);
 }
 
+/* Zeros for the rows of dw that no row of dy names: the others are written once, by those who have their sums. */
+constexpr int ZERO_ROWS = 64, ZERO_THREADS = 256;
+struct ZeroShared {
+    unsigned char is_named[ZERO_ROWS]; /* bytes: no two of their words share a bank */
+};
+/* The first place in the order whose id is not less than this one: 32 lanes halve what is left five times at once. */
+template <typename T> __device__ __forceinline__ int64_t find_id(const EmbedBack<T> &a, int64_t id) {
+    int64_t begin = 0, n = a.N;
+    while (n > 0) {
+        const int64_t step = ceil_div(n, 32), last = (threadIdx.x % 32 + 1) * step - 1;
+        const int32_t here = last < n ? a.id_at(begin + last) : -1; /* -1: rows of no id come last */
+        const int n_less = __popc(__ballot_sync(ALL_LANES, here >= 0 && here < id));
+        begin += n_less * step;
+        n = n - n_less * step < step - 1 ? n - n_less * step : step - 1;
+    }
+    return begin;
+}
+template <typename T, bool PACKED>
+__global__ void __launch_bounds__(ZERO_THREADS) embed_bwd_zeros(EmbedBack<T> a, int64_t V) {
+    using P = Piece<float, PACKED>;
+    ZeroShared &shared = shared_memory<ZeroShared>();
+    const int64_t first = (int64_t)blockIdx.x * ZERO_ROWS;
+    if (threadIdx.x < ZERO_ROWS) shared.is_named[threadIdx.x] = 0;
+    __syncthreads();
+    for (int64_t place = find_id(a, first) + threadIdx.x;; place += ZERO_THREADS) {
+        const int32_t id = a.id_at(place);
+        if (id < 0 || id >= first + ZERO_ROWS) break;
+        if (a.id_at(place + 1) != id) shared.is_named[id - first] = 1; /* the run's last row says it */
+    }
+    if (!MUTANT(31)) __syncthreads();
+    const int a_row = (int)(a.D / P::size);
+    for (int x = (int)threadIdx.x; x < ZERO_ROWS * a_row; x += ZERO_THREADS) {
+        const int r = x / a_row;
+        if (first + r < V && !shared.is_named[r]) P().store(a.dw.at(first + r, (int64_t)(x - r * a_row) * P::size));
+    }
+}
+
 template <typename T, bool PACKED> static hone_status embed_bwd_as(hone_queue *q, const hone_call *c) {
     const EmbedBack<T> a = {rows<const T>(c->in[0]),
                             rows<float>(c->out[0]),
@@ -180,7 +217,10 @@ template <typename T, bool PACKED> static hone_status embed_bwd_as(hone_queue *q
                             width(c->in[0]),
                             c->in[3].p != NULL};
     const unsigned windows = (unsigned)ceil_div(a.N, WINDOW);
-    hone_status status = a.is_plus ? HONE_OK : set_rows<float>(q, c->out[0], hone_tensor{});
+    const int64_t V = c->out[0].dim[0];
+    hone_status status = HONE_OK;
+    if (!a.is_plus)
+        status = launch(q, embed_bwd_zeros<T, PACKED>, (unsigned)ceil_div(V, ZERO_ROWS), ZERO_THREADS, sizeof(ZeroShared), a, V);
     if (!status)
         status = launch(
             q, embed_bwd_windows<T, PACKED>,

@@ -54,10 +54,13 @@ static inline float *fold_add(Folds *f, const hone_call *c, const hone_tensor &t
     f->adds[f->n++] = plus.p != NULL;
     return partial;
 }
-static inline Folds fold_begin(int64_t rows, int64_t width) {
+static inline Folds fold_begin(const hone_queue *q, int64_t rows, int64_t width) {
     Folds f = {};
-    const int64_t eights = ceil_div(rows, EIGHT);
-    f.n_groups = (int)(eights < GROUPS ? eights : GROUPS);
+    const int64_t eights = ceil_div(rows, EIGHT),
+                  most = MUTANT(21) && q->device->properties.multiProcessorCount < GROUPS
+                             ? q->device->properties.multiProcessorCount
+                             : GROUPS;
+    f.n_groups = (int)(eights < most ? eights : most);
     f.width = width;
     f.ld = ceil_div(width, 4) * 4;
     return f;

@@ -122,6 +122,8 @@ hone_status cuda_limits(hone_device *device, hone_limits *out) {
     (void)device;
     *out = (hone_limits){.name = "GPU",
                          .dtypes = 1u << HONE_F32 | 1u << HONE_BF16 | 1u << HONE_F16,
+                         .tf32 = 1,
+                         .measures = 1,
                          .max_head_width = 256,
                          .fixed_rows = 1};
     return HONE_OK;

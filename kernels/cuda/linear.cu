@@ -89,35 +89,37 @@ static int64_t alignment_of(const hone_tensor &t) {
     int64_t bytes = (t.ld | width(t)) * (t.dtype == HONE_F32 ? 4 : 2);
     return bytes % 16 == 0 ? 16 : bytes & -bytes;
 }
+typedef decltype(hone_attr::linear) linear_attr;
 static product product_of(const hone_tensor &a, const hone_tensor &b, const hone_tensor &plus,
-                          const hone_tensor &d, float alpha) {
+                          const hone_tensor &d, const linear_attr &attr) {
     product p = {};
     p.type = a.dtype, p.result = d.dtype;
+    p.tf32 = attr.tf32 && a.dtype == HONE_F32;
     p.lda = a.ld, p.ldb = b.ld, p.ldc = plus.n_dims ? plus.ld : d.ld, p.ldd = d.ld;
     p.a = a.p, p.b = b.p, p.c = plus.n_dims ? plus.p : d.p, p.d = d.p;
     p.alignment[0] = alignment_of(a), p.alignment[1] = alignment_of(b);
     p.alignment[2] = p.alignment[3] = alignment_of(d);
     if (plus.n_dims && alignment_of(plus) < p.alignment[2]) p.alignment[2] = alignment_of(plus);
-    p.alpha = alpha == 0 ? 1 : alpha;
+    p.alpha = attr.alpha == 0 ? 1 : attr.alpha;
     p.beta = plus.n_dims ? 1.0f : 0.0f;
     return p;
 }
 /* C and Q: call and query have the same operands. */
 template <typename Q> static product forward_product(const Q &c, const hone_tensor &into) {
-    product p = product_of(c.in[1], c.in[0], c.in[3], into, c.attr.linear.alpha);
+    product p = product_of(c.in[1], c.in[0], c.in[3], into, c.attr.linear);
     p.is_a_transposed = true;
     p.m = c.in[1].dim[0], p.n = into.dim[0], p.k = width(c.in[1]);
     p.bias = c.in[2].p;
     return p;
 }
 template <typename Q> static product data_product(const Q &c) {
-    product p = product_of(c.in[1], c.in[0], c.in[3], c.out[0], c.attr.linear.alpha);
+    product p = product_of(c.in[1], c.in[0], c.in[3], c.out[0], c.attr.linear);
     p.m = width(c.in[1]), p.n = c.in[0].dim[0], p.k = c.in[1].dim[0];
     p.aux = c.in[2].p, p.ld_aux = c.in[2].ld;
     return p;
 }
 template <typename Q> static product weight_product(const Q &c) {
-    product p = product_of(c.in[1], c.in[0], c.in[2], c.out[0], c.attr.linear.alpha);
+    product p = product_of(c.in[1], c.in[0], c.in[2], c.out[0], c.attr.linear);
     p.is_b_transposed = true, p.sums_rows = true;
     p.m = width(c.in[1]), p.n = width(c.in[0]), p.k = c.in[0].dim[0];
     p.bias = c.out[1].p;

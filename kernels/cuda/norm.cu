@@ -221,8 +221,9 @@ template <typename T> __host__ __device__ constexpr int half_row(int n_packs) {
 /* The owners of a block add their parts of a column sum, in order; all write it out. */
 template <typename T, int LANES, int PACKS>
 __device__ __forceinline__ void meet_columns(const Owner<LANES> &o, int n_packs,
-                                             const float (&part)[PACKS][Pack<T>::size], float4 *row,
+                                             const float (&part)[PACKS][Pack<T>::size], float *row,
                                              float *to) {
+    using Quad = Pack<float>;
     constexpr int QUADS = Pack<T>::size / 4;
     for (int turn = 0; turn < o.count; turn++) {
         __syncthreads();
@@ -233,29 +234,34 @@ __device__ __forceinline__ void meet_columns(const Owner<LANES> &o, int n_packs,
             if (i >= n_packs) continue;
 #pragma unroll
             for (int h = 0; h < QUADS; h++) {
-                float4 &cell = row[h * half_row<T>(n_packs) + i];
-                float4 sum = turn ? cell : float4{0, 0, 0, 0};
-                sum.x += part[p][4 * h], sum.y += part[p][4 * h + 1];
-                sum.z += part[p][4 * h + 2], sum.w += part[p][4 * h + 3];
-                cell = sum;
+                const int at = h * half_row<T>(n_packs) + i;
+                Quad sum = turn ? Quad::load(row, at) : Quad{};
+#pragma unroll
+                for (int e = 0; e < 4; e++) sum[e] += part[p][4 * h + e];
+                sum.store(row, at);
             }
         }
     }
     __syncthreads();
     for (int i = (int)threadIdx.x; i < n_packs * QUADS; i += (int)blockDim.x)
-        reinterpret_cast<float4 *>(to)[i] = row[i % QUADS * half_row<T>(n_packs) + i / QUADS];
+        Quad::load(row, i % QUADS * half_row<T>(n_packs) + i / QUADS).store(to, i);
 }
 
 /* The row that an owner takes in its turn k: of its group's eights, o.count rows at a time. */
 template <int LANES> __device__ __forceinline__ int64_t row_of_turn(const Owner<LANES> &o, int k) {
     const int turns = EIGHT / o.count;
-    return ((int64_t)(k / turns) * GROUPS + blockIdx.x) * EIGHT + k % turns * o.count + o.number;
+    return ((int64_t)(k / turns) * gridDim.x + blockIdx.x) * EIGHT + k % turns * o.count + o.number;
 }
 
-/* Where pack p of tensor t (dy, s, +ds) of the row of turn k is or will be. */
+/* Where pack p of tensor t (dy, s, +ds) of the row of turn k is or will be; and what came there, by one access. */
 template <typename T, int PACKS>
 __device__ __forceinline__ Pack<T> *stage_of(const NormBackward<T> &a, Pack<T> *packs, int k, int t, int p) {
     return packs + ((k % a.stages * (a.plus ? 3 : 2) + t) * PACKS + p) * (int)blockDim.x + (int)threadIdx.x;
+}
+
+template <typename T, int PACKS>
+__device__ __forceinline__ Pack<T> arrived(const NormBackward<T> &a, Pack<T> *packs, int k, int t, int p) {
+    return Pack<T>::load(stage_of<T, PACKS>(a, packs, k, t, p)->v);
 }
 
 /* Send for the row of turn k; one group of copies, perhaps empty. */
@@ -299,7 +305,7 @@ __global__ void __launch_bounds__(sizeof(T) == 4 ? 512 : 384) norm_bwd_packs(con
     NormBackShared<T> &shared = shared_memory<NormBackShared<T>>();
     const Owner<LANES> o(a.warps);
     const int n_packs = a.width / E;
-    const int n_turns = (int)ceil_div(ceil_div(a.n_rows, EIGHT) - blockIdx.x, GROUPS) * (EIGHT / o.count);
+    const int n_turns = (int)ceil_div(ceil_div(a.n_rows, EIGHT) - blockIdx.x, gridDim.x) * (EIGHT / o.count);
 
     for (int k = 0; k < a.stages - 1; k++) send_for<T, LANES, PACKS>(a, o, shared.packs, k);
     RowFacts next = facts_of(a, row_of_turn(o, 0));
@@ -310,7 +316,8 @@ __global__ void __launch_bounds__(sizeof(T) == 4 ? 512 : 384) norm_bwd_packs(con
         const RowFacts f = next;
         send_for<T, LANES, PACKS>(a, o, shared.packs, k + a.stages - 1);
         next = facts_of(a, row_of_turn(o, k + 1));
-        if (a.stages == 3) async_wait<2>();
+        if (MUTANT(32)) async_wait<3>();
+        else if (a.stages == 3) async_wait<2>();
         else if (a.stages == 2) async_wait<1>();
         else async_wait<0>();
 
@@ -319,8 +326,8 @@ __global__ void __launch_bounds__(sizeof(T) == 4 ? 512 : 384) norm_bwd_packs(con
         for (int p = 0; p < PACKS; p++) {
             const int i = p * o.threads + o.thread;
             if (i >= n_here) continue;
-            back_terms(a, f, i, *stage_of<T, PACKS>(a, shared.packs, k, 0, p),
-                       *stage_of<T, PACKS>(a, shared.packs, k, 1, p), g, xhat);
+            back_terms(a, f, i, arrived<T, PACKS>(a, shared.packs, k, 0, p),
+                       arrived<T, PACKS>(a, shared.packs, k, 1, p), g, xhat);
 #pragma unroll
             for (int e = 0; e < E; e++) {
                 dgamma[p][e] += g[e] * xhat[e];
@@ -340,14 +347,16 @@ __global__ void __launch_bounds__(sizeof(T) == 4 ? 512 : 384) norm_bwd_packs(con
         for (int p = 0; p < PACKS; p++) {
             const int i = p * o.threads + o.thread;
             if (i >= n_here) continue;
-            back_terms(a, f, i, *stage_of<T, PACKS>(a, shared.packs, k, 0, p),
-                       *stage_of<T, PACKS>(a, shared.packs, k, 1, p), g, xhat);
+            back_terms(a, f, i, arrived<T, PACKS>(a, shared.packs, k, 0, p),
+                       arrived<T, PACKS>(a, shared.packs, k, 1, p), g, xhat);
             times_gamma(a, i, g);
 #pragma unroll
             for (int e = 0; e < E; e++) g[e] = f.rstd * (g[e] - average - xhat[e] * along);
-            if (a.plus)
-                for (int e = 0; e < E; e++)
-                    g[e] += to_float((*stage_of<T, PACKS>(a, shared.packs, k, 2, p))[e]);
+            if (a.plus) {
+                const Pack<T> plus = arrived<T, PACKS>(a, shared.packs, k, 2, p);
+#pragma unroll
+                for (int e = 0; e < E; e++) g[e] += to_float(plus[e]);
+            }
             packed<T>(g).store(a.ds + n * a.ld_ds, i);
             if (a.drop.threshold) drop_pack<T>(a.drop, f.key, i, g);
             if (a.dx) packed<T>(g).store(a.dx + n * a.ld_dx, i);
@@ -356,7 +365,7 @@ __global__ void __launch_bounds__(sizeof(T) == 4 ? 512 : 384) norm_bwd_packs(con
         }
     }
     async_wait<0>();
-    float4 *row = reinterpret_cast<float4 *>(shared.packs);
+    float *row = reinterpret_cast<float *>(shared.packs);
     const int64_t at = blockIdx.x * a.ld_sums;
     if (a.sums[0]) meet_columns<T>(o, n_packs, dgamma, row, a.sums[0] + at);
     if (a.sums[1]) meet_columns<T>(o, n_packs, dbeta, row, a.sums[1] + at);
@@ -375,7 +384,7 @@ __global__ void __launch_bounds__(32 * ANY_WARPS) norm_bwd_any(const NormBackwar
     const int64_t partial = blockIdx.x * a.ld_sums;
     int k = 0;
     for (int64_t n = (int64_t)blockIdx.x * EIGHT; n < a.n_rows;
-         n += n % EIGHT == EIGHT - 1 ? (GROUPS - 1) * EIGHT + 1 : 1) {
+         n += n % EIGHT == EIGHT - 1 ? (int64_t)(gridDim.x - 1) * EIGHT + 1 : 1) {
         const RowFacts f = facts_of(a, n);
         float average = 0, along = 0;
         for (int d = o.thread; d < a.width; d += o.threads) {
@@ -453,7 +462,7 @@ template <typename T> static hone_status norm_bwd_type(hone_queue *q, const hone
     const bool can_pack = is_packed<T>(in[0]) && is_packed<T>(in[1]) && is_packed<T>(out[0]) &&
                           is_packed<T>(out[3]) && is_packed_vector(in[4]);
     const Ownership how = ownership_of<T>(width(in[0]), can_pack);
-    Folds f = fold_begin(in[0].dim[0], width(in[0]));
+    Folds f = fold_begin(q, in[0].dim[0], width(in[0]));
     NormBackward<T> a = {};
     a.dy = ptr<T>(in[0]), a.s = ptr<T>(in[1]), a.mean = ptr<float>(in[2]), a.rstd = ptr<float>(in[3]);
     a.gamma = ptr<T>(in[4]), a.key = ptr<hone_key>(in[5]), a.plus = ptr<T>(in[6]);
@@ -473,7 +482,7 @@ template <typename T> static hone_status norm_bwd_type(hone_queue *q, const hone
                                              : norm_bwd_packs<T, 32, 4>;
         const size_t stages =
             (size_t)a.stages * (a.plus ? 3 : 2) * how.packs * 32 * block_warps * sizeof(Pack<T>);
-        const size_t row = (size_t)(half_row<T>(n_packs) + n_packs) * sizeof(float4);
+        const size_t row = (size_t)(half_row<T>(n_packs) + n_packs) * sizeof(Pack<float>);
         status = launch(q, kernel, (unsigned)f.n_groups, 32 * block_warps,
                         sizeof(NormShared) + (stages > row ? stages : row), a);
     } else {

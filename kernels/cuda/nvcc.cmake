@@ -6,6 +6,9 @@
 # does it know a toolkit that is a folder of packages. clang compiles the host's half (-ccbin, CXX=clang++), but its own
 # CUDA front end cannot stand in for nvcc: clang 14 knows CUDA up to 11.5, and its wrapper of the runtime's headers needs
 # the template `texture` and texture_fetch_functions.h, which CUDA 12 dropped. Not one .cu file gets past that.
+# 12.4, the oldest that is taken, has no nvcc on the package index (nvidia-cuda-nvcc-cu12 12.4.131 holds ptxas and libnvvm),
+# so no whole build with it has been tried. What was: nvcc 13.0 parses the sources with 12.4's headers (runtime 12.4.127,
+# cuBLAS 12.4.5.8; crt/host_runtime.h, which belongs to nvcc, is 13.0's), and 12.4's ptxas assembles for sm_80 what it makes of them, .version set to 8.4.
 set(HONE_CUDA_HOME "" CACHE PATH "folder of the CUDA toolkit (bin/nvcc, include, lib or lib64)")
 set(HONE_CUDA_ARCH "" CACHE STRING "architectures of the plugin, like 80;90a, or all")
 if(HONE_SANITIZE)
@@ -135,7 +138,7 @@ add_library(hone_cuda_device MODULE ${cuda_objects} ${LIMITS_cuda})
 set_source_files_properties(${cuda_objects} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
 set_target_properties(hone_cuda_device PROPERTIES OUTPUT_NAME hone_cuda LINKER_LANGUAGE CXX C_VISIBILITY_PRESET hidden
   LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/hone BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "${cuda_rpath}")
-target_include_directories(hone_cuda_device PRIVATE include kernels kernels/cuda)
+target_include_directories(hone_cuda_device PRIVATE include kernels)
 target_link_libraries(hone_cuda_device PRIVATE hone_flags hone_words ${CUDA_cudart} ${CUDA_cublasLt} ${CMAKE_DL_LIBS} m)
 target_link_options(hone_cuda_device PRIVATE -Wl,--exclude-libs,ALL -Wl,-z,defs
   -Wl,--as-needed -static-libstdc++ -static-libgcc)

@@ -44,7 +44,8 @@ static cublasStatus_t describe(described *to, const product &p, cublasLtEpilogue
     const int64_t a_rows = p.is_a_transposed ? p.k : p.m, a_columns = p.is_a_transposed ? p.m : p.k;
     const int64_t b_rows = p.is_b_transposed ? p.n : p.k, b_columns = p.is_b_transposed ? p.k : p.n;
     cublasLtMatmulDesc_t operation = &to->operation;
-    cublasStatus_t status = cublasLtMatmulDescInit(operation, CUBLAS_COMPUTE_32F, CUDA_R_32F);
+    cublasStatus_t status = cublasLtMatmulDescInit(
+        operation, p.tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F);
     set(operation, CUBLASLT_MATMUL_DESC_TRANSA, (int32_t)(p.is_a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N),
         &status);
     set(operation, CUBLASLT_MATMUL_DESC_TRANSB, (int32_t)(p.is_b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N),
@@ -341,8 +342,8 @@ static void name_key(char *key, size_t bytes, const products *all, const char *n
                      const char *epilogue) {
     const int64_t I = p.is_a_transposed ? p.k : p.m, O = p.sums_rows ? p.n : p.is_a_transposed ? p.m : p.k;
     snprintf(key, bytes, "%s %s I=%lld O=%lld %s %s alignment %d,%d,%d,%d", all->identity, name, (long long)I,
-             (long long)O, hone_dtype_name(p.type), epilogue, (int)p.alignment[0], (int)p.alignment[1],
-             (int)p.alignment[2], (int)p.alignment[3]);
+             (long long)O, p.tf32 ? "tf32" : hone_dtype_name(p.type), epilogue, (int)p.alignment[0],
+             (int)p.alignment[1], (int)p.alignment[2], (int)p.alignment[3]);
 }
 static product_choice *find_known(products *all, const char *key) {
     for (product_choice *c = all->first; c; c = c->next)

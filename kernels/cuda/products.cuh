@@ -12,6 +12,7 @@
 
 struct product {
     hone_dtype type, result; /* of A and B; of C and D */
+    bool tf32;               /* A and B of fp32 are rounded to TF32 on their way into the tensor cores */
     bool is_a_transposed, is_b_transposed;
     bool sums_rows;  /* k counts rows, else n does */
     int64_t m, n, k; /* D[m,n] = sum over k */

@@ -23,7 +23,7 @@ struct preference {
 /* What makes two problems the same to an algorithm, and what it promises. */
 struct algorithm {
     uint32_t number, splits, scheme, epilogue;
-    uint8_t types[4], trans[2], log2_alignment[4];
+    uint8_t types[4], trans[2], log2_alignment[4], is_tf32;
 };
 static_assert(sizeof(layout) <= sizeof(cublasLtMatrixLayoutOpaque_t) &&
               sizeof(operation) <= sizeof(cublasLtMatmulDescOpaque_t) &&
@@ -38,6 +38,14 @@ float get(const char *p, int64_t i, int type) {
     if (type == CUDA_R_32F) return memcpy(&x, p + 4 * i, 4), x;
     memcpy(&h, p + 2 * i, 2);
     return type == CUDA_R_16BF ? cuemu::bf16_value(h) : cuemu::half_value(h);
+}
+/* As cvt.rna.tf32.f32 (PTX ISA, "cvt"): the nearest of 10 bits of mantissa, of two the one farther from zero. Whether
+ * the library does that or cuts the bits off is not documented; a test may bound either. */
+float tf32_value(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    if ((bits & 0x7f800000u) != 0x7f800000u) bits = (bits + 0x1000u) & ~0x1fffu;
+    return memcpy(&x, &bits, 4), x;
 }
 void set(char *p, int64_t i, int type, float x) {
     if (type == CUDA_R_32F) {
@@ -78,6 +86,9 @@ cublasStatus_t check(const operation &o, const layout &a, const layout &b, const
     if (m != d.rows || n != d.cols || k != k_b || c.rows != d.rows || c.cols != d.cols || c.type != d.type ||
         a.type != b.type)
         return CUBLAS_STATUS_INVALID_VALUE;
+    if (o.compute != CUBLAS_COMPUTE_32F &&
+        (o.compute != CUBLAS_COMPUTE_32F_FAST_TF32 || a.type != CUDA_R_32F))
+        return CUBLAS_STATUS_NOT_SUPPORTED;
     if (m < 1 || n < 1 || k < 1 || (d.type != a.type && d.type != CUDA_R_32F))
         return CUBLAS_STATUS_NOT_SUPPORTED;
     for (const layout *l : {&a, &b, &c, &d})
@@ -93,6 +104,7 @@ algorithm describe(const operation &o, const layout &a, const layout &b, const l
     g.types[0] = (uint8_t)a.type, g.types[1] = (uint8_t)b.type, g.types[2] = (uint8_t)c.type,
     g.types[3] = (uint8_t)d.type;
     g.trans[0] = (uint8_t)o.trans_a, g.trans[1] = (uint8_t)o.trans_b;
+    g.is_tf32 = o.compute == CUBLAS_COMPUTE_32F_FAST_TF32;
     return g;
 }
 
@@ -100,14 +112,15 @@ algorithm describe(const operation &o, const layout &a, const layout &b, const l
 typedef float lanes __attribute__((vector_size(32)));
 constexpr int64_t TILE = 16, COLUMNS = 4; /* of D, in registers */
 
-/* op(A) as [tiles of m][k][TILE] and op(B) as [tiles of n][k][COLUMNS], in fp32, zeros beyond the ends. */
+/* op(A) as [tiles of m][k][TILE] and op(B) as [tiles of n][k][COLUMNS], in fp32 or TF32, zeros beyond the ends. */
 std::vector<float> packed(const char *p, const layout &l, bool transposed, int64_t extent, int64_t k,
-                          int64_t tile) {
+                          int64_t tile, bool is_tf32) {
     std::vector<float> out((size_t)((extent + tile - 1) / tile * tile * k));
     for (int64_t i = 0; i < extent; i++)
-        for (int64_t j = 0; j < k; j++)
-            out[(size_t)((i / tile * k + j) * tile + i % tile)] =
-                get(p, transposed ? j + i * l.ld : i + j * l.ld, l.type);
+        for (int64_t j = 0; j < k; j++) {
+            const float x = get(p, transposed ? j + i * l.ld : i + j * l.ld, l.type);
+            out[(size_t)((i / tile * k + j) * tile + i % tile)] = is_tf32 ? tf32_value(x) : x;
+        }
     return out;
 }
 /* sum[COLUMNS][TILE] over k from first to last, a product and a sum at a time: the same bits with and without AVX. */
@@ -148,27 +161,40 @@ void finish(const job &w, int64_t i, int64_t j, float x) {
         x *= (float)gelu_slope(get(w.o.aux, i + j * w.o.aux_ld, w.d.type));
     set(w.D, i + j * w.d.ld, w.d.type, x);
 }
+/* The order of an algorithm's sums over k: number 0 takes all in a row (or, as one that tells rows, the second half
+ * first), number i a sum of 8 i each, added in a row. Zeros at the end change none of them. */
+struct part {
+    int64_t first, last;
+};
+std::vector<part> parts_of(const algorithm &g, int64_t n, int64_t k) {
+    if (g.number == 0 && cuemu_control()->tells_rows && n > 64 && k > 1) return {{k / 2, k}, {0, k / 2}};
+    const int64_t step = g.number == 0 || g.splits > 1 ? k : 8 * (int64_t)g.number;
+    std::vector<part> parts;
+    for (int64_t at = 0; at < k; at += step) parts.push_back({at, std::min(k, at + step)});
+    return parts;
+}
 void multiply(const job &w, int n_workers) {
     const int64_t m = w.d.rows, n = w.d.cols, k = w.o.trans_a ? w.a.rows : w.a.cols;
     /* op(A)[i][k] of a transposed A lies at k + i ld, op(B)[k][j] of a B that is not transposed likewise. */
-    const std::vector<float> A = packed(w.A, w.a, w.o.trans_a, m, k, TILE),
-                             B = packed(w.B, w.b, !w.o.trans_b, n, k, COLUMNS);
-    const int64_t middle = w.g.number == 0 && cuemu_control()->tells_rows && n > 64 ? k / 2 : 0;
+    const std::vector<float> A = packed(w.A, w.a, w.o.trans_a, m, k, TILE, w.g.is_tf32),
+                             B = packed(w.B, w.b, !w.o.trans_b, n, k, COLUMNS, w.g.is_tf32);
+    const std::vector<part> parts = parts_of(w.g, n, k);
     const int64_t m_tiles = (m + TILE - 1) / TILE, n_tiles = (n + COLUMNS - 1) / COLUMNS;
     multiply_fn *const multiply_one = __builtin_cpu_supports("avx2") ? multiply_avx2 : multiply_any;
     const auto columns = [&](int64_t first, int64_t last) {
         for (int64_t t = first; t < last; t++)
             for (int64_t u = 0; u < m_tiles; u++) {
                 float sum[COLUMNS][TILE], more[COLUMNS][TILE];
-                multiply_one(&A[(size_t)(u * k * TILE)], &B[(size_t)(t * k * COLUMNS)], middle, k,
-                             &sum[0][0]);
-                if (middle)
-                    multiply_one(&A[(size_t)(u * k * TILE)], &B[(size_t)(t * k * COLUMNS)], 0, middle,
-                                 &more[0][0]);
+                const float *const rows = &A[(size_t)(u * k * TILE)], *const cols =
+                                                                          &B[(size_t)(t * k * COLUMNS)];
+                multiply_one(rows, cols, parts[0].first, parts[0].last, &sum[0][0]);
+                for (size_t p = 1; p < parts.size(); p++) {
+                    multiply_one(rows, cols, parts[p].first, parts[p].last, &more[0][0]);
+                    for (int64_t e = 0; e < COLUMNS * TILE; e++) (&sum[0][0])[e] += (&more[0][0])[e];
+                }
                 for (int64_t j = t * COLUMNS; j < std::min(n, (t + 1) * COLUMNS); j++)
                     for (int64_t i = u * TILE; i < std::min(m, (u + 1) * TILE); i++)
-                        finish(w, i, j,
-                               sum[j % COLUMNS][i % TILE] + (middle ? more[j % COLUMNS][i % TILE] : 0));
+                        finish(w, i, j, sum[j % COLUMNS][i % TILE]);
             }
     };
     const int64_t threads = m * n * k < 1 << 20 ? 1 : std::min<int64_t>(n_workers, n_tiles);
@@ -283,8 +309,10 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
     g.splits = 4, g.scheme = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE, g.number = 1000;
     if (p.schemes & g.scheme) give(); /* the first, as it is the fastest where rows are few */
     g.splits = 1, g.scheme = CUBLASLT_REDUCTION_SCHEME_NONE;
-    for (g.number = 0; (int)g.number < cuemu_control()->n_algorithms && *n_found < n_wanted; g.number++)
+    for (int i = 0; i < cuemu_control()->n_algorithms && *n_found < n_wanted; i++) {
+        g.number = (uint32_t)(cuemu_control()->first_algorithm + i);
         give();
+    }
     return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc,

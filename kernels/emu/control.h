@@ -14,8 +14,12 @@ typedef struct {
     int major, minor;       /* compute capability */
     int work_error;         /* what waiting for work reports, and every call after it; 0: none */
     long long memory_bytes; /* of the device: cudaMalloc refuses more */
+    int shared_bytes;       /* that a block may have: 227 KB as on sm_90, 99 KB as on sm_86, 89 and 120 */
+    void (*ranged)(const char *name,
+                   int depth); /* told of NVTX ranges; name NULL: the one of that depth ends */
     /* the library of products */
     int n_algorithms; /* that sum in one sequence; at least 1 */
+    int first_algorithm; /* the number of the first of them: each sums in an order of its own */
     int tells_rows;   /* 1: the first of them sums in an order that depends on the columns of D */
     int gelu_is_erf;
     int has_no_bias, has_no_bgradb; /* 1: it refuses these epilogues */

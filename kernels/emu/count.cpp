@@ -52,6 +52,7 @@ std::vector<hone_emu_counts> kernels;
 std::unordered_map<const void *, int> number_of;
 hone_emu_counts *now = nullptr; /* of the kernel that runs; NULL: not counting */
 bool is_on = false;
+uintptr_t work_from = 0, work_to = 0; /* the workspace */
 
 bool is_device_memory(uintptr_t a) {
     if (a >= found_from && a < found_to) return true;
@@ -82,10 +83,14 @@ struct way {
     bool is_there, is_dirty;
 };
 way cache[SETS][WAYS]; /* most recently used first */
+void pass_memory(uintptr_t sector, access kind) {
+    (kind == READ ? now->memory_read : now->memory_written)++;
+    now->memory_work += sector * 32 + 31 >= work_from && sector * 32 < work_to;
+}
 void empty_cache() {
     for (auto &set : cache)
         for (way &w : set) {
-            if (now && w.is_there && w.is_dirty) now->memory_written++;
+            if (now && w.is_there && w.is_dirty) pass_memory(w.sector, WRITE);
             w = way{};
         }
 }
@@ -95,8 +100,8 @@ void pass_cache(uintptr_t sector, access kind) {
     while (i < WAYS - 1 && !(set[i].is_there && set[i].sector == sector)) i++;
     if (set[i].is_there && set[i].sector == sector) found.is_dirty |= set[i].is_dirty;
     else {
-        if (kind == READ) now->memory_read++;
-        if (set[i].is_there && set[i].is_dirty) now->memory_written++;
+        if (kind == READ) pass_memory(sector, READ);
+        if (set[i].is_there && set[i].is_dirty) pass_memory(set[i].sector, WRITE);
     }
     for (; i > 0; i--) set[i] = set[i - 1];
     set[0] = found;
@@ -183,8 +188,9 @@ void name_kernel(const void *kernel, char *out, size_t n) {
     if (!name.compare(0, 5, "void ")) name.erase(0, 5);
     snprintf(out, n, "%s", name.empty() ? "a kernel without a symbol" : name.c_str());
 }
-void begin() {
+void begin(const void *work, uint64_t work_bytes) {
     now = nullptr;
+    work_from = (uintptr_t)work, work_to = work_from + work_bytes;
     empty_cache();
     kernels.clear();
     number_of.clear();

@@ -1,8 +1,8 @@
 /* cublasLt.h - the part of cuBLASLt that kernels/cuda/products.cu uses, with the library's names and values (CUDA 12.4 to
  * 13.0). Found before the toolkit's header of that name in the emulated build.
  *
- * Matrices are column-major. D = epilogue(alpha op(A) op(B) + beta C), sums in fp32 in ascending k, as late as any work
- * of its stream. What the library refuses is refused: misaligned pointers, too little workspace, an epilogue without
+ * Matrices are column-major. D = epilogue(alpha op(A) op(B) + beta C), sums in fp32, each algorithm in an order
+ * of its own, as late as any work of its stream. What the library refuses is refused: misaligned pointers, too little workspace, an epilogue without
  * its operands, an algorithm of another problem. */
 #ifndef EMU_CUBLASLT_H
 #define EMU_CUBLASLT_H

@@ -2,6 +2,7 @@
 #include "control.h"
 #include "cuda_runtime.h"
 #include "machine.h"
+#include "nvtx3/nvToolsExt.h"
 
 #include <deque>
 #include <map>
@@ -12,6 +13,7 @@
 typedef std::function<void()> job;
 
 struct cuemu_event {
+    unsigned flags;
     cudaStream_t stream = nullptr; /* recorded there, after so many jobs */
     uint64_t after = 0;
 };
@@ -46,9 +48,11 @@ extern "C" __attribute__((visibility("default"))) cuemu_state *cuemu_control(voi
     static cuemu_state state = [] {
         cuemu_state s = {};
         s.driver_version = s.runtime_version = 13000;
-        s.n_devices = 1;
+        const char *devices = getenv("HONE_EMU_DEVICES"); /* a machine with more than one, for tests of the command */
+        s.n_devices = devices ? atoi(devices) : 1;
         s.major = 9;
         s.memory_bytes = (long long)4 << 30;
+        s.shared_bytes = 227 * 1024;
         s.n_algorithms = 1;
         s.cudnn_version = 91900;
         return s;
@@ -132,10 +136,11 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device) {
     *out = cudaDeviceProp{};
     strcpy(out->name, "emulated GPU");
     out->totalGlobalMem = (size_t)s->memory_bytes;
-    out->sharedMemPerBlockOptin = 227 * 1024;
+    out->sharedMemPerBlockOptin = (size_t)s->shared_bytes;
     out->major = s->major;
     out->minor = s->minor;
-    out->multiProcessorCount = 4;
+    static int n_asked;
+    out->multiProcessorCount = 40 + 30 * (n_asked++ % 3); /* another size at each opening: bits that depend on it differ */
     return cudaSuccess;
 }
 cudaError_t cudaDriverGetVersion(int *version) { return *version = cuemu_control()->driver_version, cudaSuccess; }
@@ -204,7 +209,9 @@ cudaError_t cudaStreamSynchronize(cudaStream_t s) {
     return sticky();
 }
 cudaError_t cudaDeviceSynchronize(void) { return sticky(); }
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned) { return *out = new cuemu_event, cudaSuccess; }
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned flags) {
+    return *out = new cuemu_event{flags}, cudaSuccess;
+}
 cudaError_t cudaEventDestroy(cudaEvent_t e) { return delete e, cudaSuccess; }
 cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s) {
     e->stream = s;
@@ -223,6 +230,13 @@ cudaError_t cudaEventQuery(cudaEvent_t e) {
 cudaError_t cudaEventSynchronize(cudaEvent_t e) {
     if (e->stream) run_until(e->stream, e->after);
     return cudaSuccess;
+}
+/* Not a time: a millisecond a job, so that who asks for times can be tested. */
+cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to) {
+    if ((from->flags | to->flags) & cudaEventDisableTiming || !from->stream || from->stream != to->stream)
+        return cudaErrorInvalidValue;
+    if (cudaEventQuery(from) != cudaSuccess || cudaEventQuery(to) != cudaSuccess) return cudaErrorNotReady;
+    return *ms = (float)(to->after - from->after), cudaSuccess;
 }
 cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode) {
     if (s->capture) return cudaErrorInvalidValue;
@@ -246,7 +260,19 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) { return delete graph, cudaSucce
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) { return delete graph, cudaSuccess; }
 cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute, int value) {
     std::lock_guard<std::mutex> lock(guard);
-    if (value > 227 * 1024) return cudaErrorInvalidValue;
+    if (value > cuemu_control()->shared_bytes) return cudaErrorInvalidValue;
     shared_limit[kernel] = value;
     return cudaSuccess;
+}
+
+static int range_depth;
+int nvtxRangePushA(const char *name) {
+    if (cuemu_control()->ranged) cuemu_control()->ranged(name, range_depth);
+    return range_depth++;
+}
+int nvtxRangePop(void) {
+    if (!range_depth) return -2;
+    range_depth--;
+    if (cuemu_control()->ranged) cuemu_control()->ranged(nullptr, range_depth);
+    return range_depth;
 }

@@ -29,9 +29,13 @@ STEPS, BATCH, RATE, WARMUP, DECAY, CLIP = 30, 32, 5e-5, 0.1, 0.01, 1.0
 N_SPREAD, N_MOVED, N_PROBE = 24, 8, 32
 
 
+def is_plain(name):
+    return name.endswith(".bias") or re.search("LayerNorm|layer_norm", name) is not None
+
+
 def make_optimizer(model):
-    plain = [p for n, p in model.named_parameters() if n.endswith(".bias") or "LayerNorm" in n]
-    decayed = [p for n, p in model.named_parameters() if not (n.endswith(".bias") or "LayerNorm" in n)]
+    plain = [p for n, p in model.named_parameters() if is_plain(n)]
+    decayed = [p for n, p in model.named_parameters() if not is_plain(n)]
     return torch.optim.AdamW([{"params": decayed, "weight_decay": DECAY}, {"params": plain, "weight_decay": 0.0}],
                              lr=RATE, betas=(0.9, 0.999), eps=1e-8, foreach=False, fused=False)
 

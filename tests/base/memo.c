@@ -87,6 +87,22 @@ TEST(memo_entries_in_use_travel_and_stay) {
     text_free(&lines);
 }
 
+TEST(memo_tells_what_came_into_use_since) {
+    begin();
+    text lines = {0};
+    char key[64] = "", three[3];
+    memo_put("first", "one", 3);
+    memo_print(&lines);
+    CHECK_INT(memo_since(lines.n, key, sizeof key), 0);
+    CHECK(memo_get("first", three, 3));
+    CHECK_INT(memo_since(lines.n, key, sizeof key), 0); /* asked for again */
+    memo_put("second", "two", 3);
+    memo_put("third", "333", 3);
+    CHECK_INT(memo_since(lines.n, key, sizeof key), 2);
+    CHECK_STR(key, "second");
+    text_free(&lines);
+}
+
 TEST(memo_without_a_folder_remembers_for_this_process) {
     char three[3];
     setenv("HONE_CACHE", "/proc/no/such/folder", 1);

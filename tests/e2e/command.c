@@ -8,7 +8,7 @@
 #include "command.h"
 #include "golden.h"
 
-static const char *program(void) {
+const char *command_program(void) {
     const char *own = getenv("HONE_BIN"), *path = own && *own ? own : HONE_BUILD_FOLDER "/bin/hone";
     if (!file_is_regular(path))
         test_fail(__FILE__, __LINE__, "%s is not there: build the command first", path);
@@ -38,13 +38,14 @@ static const char *vprint(arena *a, const char *fmt, va_list args) {
 
 static int exit_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status); }
 
-static said run_line(arena *a, const char *arguments) {
+/* A line of shell: standard input from nothing unless it says otherwise. */
+static said run_shell(arena *a, const char *shell) {
     static int number;
     const char *out = here(a, arena_print(a, "stdout-%d", number)),
                *err = here(a, arena_print(a, "stderr-%d", number));
     number++;
-    const char *line = arena_print(a, "\"%s\" %s >\"%s\" 2>\"%s\" %s", program(), arguments, out, err,
-                                   strchr(arguments, '|') || strchr(arguments, '<') ? "" : "</dev/null");
+    const char *line = arena_print(a, "%s >\"%s\" 2>\"%s\" %s", shell, out, err,
+                                   strchr(shell, '|') || strchr(shell, '<') ? "" : "</dev/null");
     said s = {.code = exit_of(system(line)), .err = file_text(a, err)};
     str all;
     CHECK_OK(file_read(&all, a, out, (size_t)1 << 28, HONE_EDATA, err));
@@ -52,6 +53,10 @@ static said run_line(arena *a, const char *arguments) {
     s.n_out = all.n;
     if (!s.err) s.err = "";
     return s;
+}
+
+static said run_line(arena *a, const char *arguments) {
+    return run_shell(a, arena_print(a, "\"%s\" %s", command_program(), arguments));
 }
 
 #define ARGUMENTS(a, fmt)                                                                                    \
@@ -113,9 +118,19 @@ const char *command_refused(arena *a, int code, const char *part, const char *fm
     return line;
 }
 
+said command_shell(arena *a, const char *fmt, ...) {
+    ARGUMENTS(a, fmt);
+    return run_shell(a, arguments);
+}
+
 pid_t command_start(arena *a, const char *fmt, ...) {
     ARGUMENTS(a, fmt);
-    const char *line = arena_print(a, "exec \"%s\" %s >\"%s\" 2>\"%s\" </dev/null", program(), arguments,
+    return command_start_shell(a, "\"%s\" %s", command_program(), arguments);
+}
+
+pid_t command_start_shell(arena *a, const char *fmt, ...) {
+    ARGUMENTS(a, fmt);
+    const char *line = arena_print(a, "exec %s >\"%s\" 2>\"%s\" </dev/null", arguments,
                                    here(a, "started-out"), here(a, "started-err"));
     const pid_t pid = fork();
     CHECK(pid >= 0);

@@ -35,6 +35,11 @@ const char *command_refused(arena *a, int code, const char *part, const char *fm
 pid_t command_start(arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int command_wait(pid_t pid); /* as said.code */
 
+/* The same two with any line of shell instead of arguments of hone; the path of hone for it. */
+said command_shell(arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+pid_t command_start_shell(arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+const char *command_program(void);
+
 /* A file in the test's folder; returns its path. */
 const char *put_file(arena *a, const char *name, const char *content);
 /* The tiny job as a file: its members but for those that `more` names, then more (",\"x\":1", or ""); output_dir is OUT in

@@ -101,6 +101,29 @@ TEST(graphs_threads_and_recomputed_layers_keep_the_bits) {
     arena_free(a);
 }
 
+/* The same run but for how its products of fp32 read: near by, and other bits. */
+TEST(tf32_changes_products_of_fp32_alone) {
+    arena *a = command_begin();
+    const char *job = late_job(a, "job.json", "out", ",\"max_steps\": 5, \"device\": \"emu\"");
+    const char *plain = sha_of(train(a, job, "plain", "--tf32 false")),
+               *rounded = sha_of(train(a, job, "tf32", "--tf32"));
+    CHECK(strcmp(plain, rounded));
+    const double apart = loss_distance(a, "plain", "tf32", 5);
+    if (!(apart > 1e-7 && apart < 2e-3)) test_fail(__FILE__, __LINE__, "the losses are %.3g apart", apart);
+    CHECK_STR(sha_of(train(a, job, "again", "--tf32")), rounded);
+    const said s =
+        command_expect(a, 0, "train \"%s\" --json --output_dir \"%s\" --bf16 --tf32", job, here(a, "half"));
+    CHECK(strstr(s.err, "tf32: true changes nothing: products of bf16 read no fp32"));
+    CHECK(strstr(s.out, sha_of(train(a, job, "bf16", "--bf16"))));
+    const char *steps = command_expect(a, 0, "plan \"%s\" --device emu --tf32 --steps --quiet", job).out;
+    int n = 0, products = 0;
+    for (const char *p = steps; (p = strstr(p, " tf32")); p++) n++;
+    for (const char *p = steps; (p = strstr(p, " LINEAR_")); p++) products++;
+    CHECK_INT(n, products);
+    CHECK(products > 20);
+    arena_free(a);
+}
+
 /* The library's graphs in place of hone's own kernels, captured like these. Without dropout inside attention. */
 TEST(attention_by_cudnn_ends_where_ref_ends) {
     arena *a = command_begin();

@@ -43,6 +43,20 @@ TEST(one_to_eight_ranks_end_in_the_same_bits_in_bf16) {
     same_bits(",\"num_train_epochs\": 4, \"bf16\": true");
 }
 
+/* Rank 0 chooses the algorithms of products for all. */
+TEST(two_ranks_on_emulated_gpus_end_in_the_bits_of_one) {
+    arena *a = command_begin();
+    const char *job =
+        tiny_job(a, "job.json", "out",
+                 ",\"train_batch_size\": 8, \"per_device_train_batch_size\": 4, \"reduce_shards\": 2, "
+                 "\"max_steps\": 3, \"device\": \"emu\", \"save_strategy\": \"no\"");
+    const said s = command_run(a, "plan \"%s\" --quiet", job);
+    if (s.code == 2 && strstr(s.err, "there is no libhone_emu.so")) test_skip("%s", s.err);
+    const char *alone = sha_of_ranks(a, 1, job, "");
+    CHECK_STR(sha_of_ranks(a, 2, job, ""), alone);
+    arena_free(a);
+}
+
 TEST(shards_that_do_not_divide_a_step_are_refused) {
     arena *a = command_begin();
     const char *job = tiny_job(a, "job.json", "out", ",\"reduce_shards\": 3");
@@ -63,6 +77,11 @@ TEST(a_run_goes_on_with_another_number_of_ranks) {
         sha_of_ranks(a, then[i][0], job, "");
         const char *keep = path_join(a, here(a, "out"), "checkpoint-6");
         CHECK(file_is_folder(keep));
+        const char *last = then[i][0] == 1
+                               ? "optimizer.safetensors"
+                               : arena_print(a, "optimizer-%05d-of-%05d.safetensors", then[i][0], then[i][0]);
+        CHECK(file_is_regular(path_join(a, keep, last)) &&
+              (then[i][0] == 1) == file_exists(path_join(a, keep, "optimizer.safetensors")));
         CHECK(!system(arena_print(a, "cd \"%s\" && rm -rf checkpoint-9 checkpoint-12 model.safetensors",
                                   here(a, "out"))));
         const json *run = command_json(
@@ -206,7 +225,10 @@ TEST(a_step_that_is_not_finite_ends_all_ranks_with_its_sample) {
 TEST(ranks_that_torchrun_would_start_meet_by_address_and_secret) {
     arena *a = command_begin();
     const char *job = tiny_job(a, "job.json", "out", arena_print(a, "%s,\"max_steps\": 6", cut));
-    const char *whole = sha_of_ranks(a, 1, job, "");
+    const json *one = command_json(a, "train \"%s\" --json --quiet --overwrite_output_dir true", job);
+    const char *whole = text_of(one, "params_sha256");
+    const int own = (int)number_of(one, "threads"), half = machine_cores() / 2 > 1 ? machine_cores() / 2 : 1;
+    setenv("LOCAL_WORLD_SIZE", "2", 1);
     for (int w = 0; w < 2; w++) {
         int listener, port = 0;
         CHECK_OK(net_listen(&listener, NULL, &port, err));
@@ -223,6 +245,26 @@ TEST(ranks_that_torchrun_would_start_meet_by_address_and_secret) {
         CHECK_INT(command_wait(other), 0);
         CHECK_STR(text_of(run, "params_sha256"), whole);
         CHECK_INT(number_of(run, "world_size"), 2);
+        CHECK_INT(number_of(run, "threads"), half < own ? half : own); /* they share the machine */
     }
+    arena_free(a);
+}
+
+TEST(ranks_started_by_hand_say_by_flags_which_they_are) {
+    arena *a = command_begin();
+    const char *job = tiny_job(a, "job.json", "out", arena_print(a, "%s,\"max_steps\": 6", cut));
+    const char *whole = sha_of_ranks(a, 1, job, "");
+    int listener, port = 0;
+    CHECK_OK(net_listen(&listener, NULL, &port, err));
+    net_close(listener);
+    setenv("MASTER_PORT", arena_print(a, "%d", port), 1);
+    setenv("HONE_SECRET", "known to both ranks of it", 1);
+    const char *flags = "--overwrite_output_dir true --quiet --world_size 2 --rank";
+    const pid_t other = command_start(a, "train \"%s\" %s 1", job, flags);
+    const json *run = command_json(a, "train \"%s\" --json %s 0", job, flags);
+    CHECK_INT(command_wait(other), 0);
+    CHECK_STR(text_of(run, "params_sha256"), whole);
+    CHECK_INT(number_of(run, "world_size"), 2);
+    command_refused(a, 2, "--rank without --world_size, expected both", "train \"%s\" --rank 0", job);
     arena_free(a);
 }

@@ -57,7 +57,7 @@ TEST(a_broken_job_file_is_refused_with_line_and_column) { /* C1 - C5, C9, C10 */
          "train_batch_size: 100 cannot be cut into micro-batches of 24; nearest 96 or 120"},
         {"{\"num_train_epochs\": 0}", "(num_train_epochs): 0, expected a number in (0, 1000000]"},
         {"{\"max_steps\": 0}", "max_steps: 0, expected -1 (not used) or at least 1"},
-        {"{\"tf32\": true}", "(tf32): tf32 is not yet available"},
+        {"{\"precision\": \"amp_bf16\"}", "(precision): precision is not yet available"},
         {"{\"pad_to_max_length\": true}", "pad_to_max_length: true, expected false"},
         {"{\"output_dir\": \"${HONE_TEST_NOT_SET}/x\"}", "(output_dir): ${HONE_TEST_NOT_SET} is not set"},
         {"{\"output_dir\": \"a\\nb\"}",
@@ -71,7 +71,7 @@ TEST(a_broken_job_file_is_refused_with_line_and_column) { /* C1 - C5, C9, C10 */
     const char *line = command_refused(a, 2, "(token): ", "train \"%s\"",
                                        put_file(a, "job.json", "{\"token\": \"hf_secretsecret\"}"));
     CHECK(!strstr(line, "secret")); /* the value is never shown */
-    command_refused(a, 2, "tf32 is not yet available", "train \"%s\" --tf32",
+    command_refused(a, 2, "precision is not yet available", "train \"%s\" --precision amp_bf16",
                     tiny_job(a, "job.json", "out", ""));
     arena_free(a);
 }
@@ -87,6 +87,7 @@ TEST(a_job_that_cannot_be_is_refused_before_anything_is_made) { /* C6 - C8, C13 
         {2, "--max_seq_length 1024", "max_seq_length: 1024 > 48, the model's position rows"},
         {2, "--device cuda", "cuda"}, /* not built, or no driver */
         {2, "--device cpu --fp16", "fp16: true, but device cpu computes in fp32, bf16"},
+        {2, "--device cpu --tf32", "tf32: true, but device cpu has no TF32; expected device cuda"},
         {2, "--device ref --bf16", "bf16: true, but device ref computes in f64, fp32"},
         {2, "--device gpu", "gpu"},
         {7, "--resume_from_checkpoint nowhere", "no valid checkpoint in nowhere"},

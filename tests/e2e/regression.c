@@ -1,4 +1,4 @@
-/* regression.c - predicting a number, beside torch (scripts/golden/regression.py): the same tiny model and
+/* regression.c - predicting a number, beside torch (scripts/golden/regression.py): the same tiny models and
  * targets are made here, so that nothing but the fixture is needed. */
 #include <stdlib.h>
 
@@ -17,6 +17,10 @@ static float formula(uint64_t i, uint64_t k, int one) {
     return (float)((one ? 1.0 : 0.0) + ((double)x / 4294967296.0 - 0.5) * 0.2);
 }
 
+static int is_norm(const char *name) {
+    return strstr(name, "LayerNorm.weight") || strstr(name, "layer_norm.weight");
+}
+
 static void write_weights(arena *a, const char *folder, param_want *want, int n) {
     tensor_form *form = ARENA_ARRAY(a, (size_t)n, tensor_form);
     safetensors_writer *w;
@@ -28,26 +32,47 @@ static void write_weights(arena *a, const char *folder, param_want *want, int n)
         const int64_t elements = param_elements(&want[k]);
         float *x = ARENA_ARRAY(a, (size_t)elements, float);
         for (int64_t i = 0; i < elements; i++)
-            x[i] = formula((uint64_t)i, (uint64_t)k, strstr(want[k].name, "LayerNorm.weight") != NULL);
+            x[i] = formula((uint64_t)i, (uint64_t)k, is_norm(want[k].name));
         CHECK_OK(safetensors_add(w, x, (size_t)elements * sizeof *x, err));
     }
     CHECK_OK(safetensors_end(w, NULL, err));
 }
 
+/* Keys of the fixture's config.json (a BERT's) as another family calls them. */
+typedef struct {
+    const char *model_type, *architecture, *golden;
+    int n_weights;
+    const char *key[8][2];
+} kind;
+
+static const char *replace(arena *a, const char *in, const char *old, const char *by) {
+    text t = {0};
+    for (const char *at; (at = strstr(in, old)) != NULL; in = at + strlen(old))
+        text_printf(&t, "%.*s%s", (int)(at - in), in, by);
+    text_str(&t, in);
+    const char *out = arena_copy(a, t.p, t.n);
+    text_free(&t);
+    return out;
+}
+
 /* The fixture's config and vocabulary, without dropout and for one number. */
-static const char *make_model(arena *a) {
+static const char *make_model(arena *a, const kind *k) {
     const char *folder = here(a, "regressor");
     copy_folder(a, test_fixture("e2e/model"), folder);
-    char *config = arena_print(a, "%s", file_text(a, path_join(a, folder, "config.json")));
-    for (char *p; (p = strstr(config, "dropout_prob\": 0.1")) != NULL;) p[strlen("dropout_prob\": 0.")] = '0';
-    *strrchr(config, '}') = 0;
+    const char *config = file_text(a, path_join(a, folder, "config.json"));
+    config = replace(a, config, "dropout_prob\": 0.1", "dropout_prob\": 0.0");
+    config = replace(a, config, "\"bert\"", arena_print(a, "\"%s\"", k->model_type));
+    config = replace(a, config, "BertForSequenceClassification", k->architecture);
+    for (int i = 0; k->key[i][0]; i++) config = replace(a, config, k->key[i][0], k->key[i][1]);
     put_file(a, "regressor/config.json",
-             arena_print(a, "%s, \"id2label\": {\"0\": \"LABEL_0\"}, \"problem_type\": \"regression\"}\n",
-                         config));
+             arena_print(a,
+                         "%.*s, \"seq_classif_dropout\": 0.0, \"id2label\": {\"0\": \"LABEL_0\"}, "
+                         "\"problem_type\": \"regression\"}\n",
+                         (int)(strrchr(config, '}') - config), config));
     model_config *c;
     int n;
     CHECK_OK(config_load(&c, folder, err));
-    param_want *want = architecture_params(a, c, "BertForSequenceClassification", 1, &n);
+    param_want *want = architecture_params(a, c, k->architecture, 1, &n);
     write_weights(a, folder, want, n);
     config_free(c);
     return folder;
@@ -68,10 +93,10 @@ static const char *make_data(arena *a, const char *name, const char *fixture, in
     return path;
 }
 
-TEST(ten_steps_of_a_regression_equal_torch) {
+static void ten_steps(const kind *k) {
     arena *a = command_begin();
-    const json *golden = golden_open(a, "regression.json"), *values = member(golden, "values");
-    const char *model = make_model(a), *out = here(a, "out"),
+    const json *golden = golden_open(a, k->golden), *values = member(golden, "values");
+    const char *model = make_model(a, k), *out = here(a, "out"),
                *train = make_data(a, "train.csv", "e2e/train.csv", -1),
                *texts = make_data(a, "texts.csv", "e2e/validation.csv", (int)values->n);
     const json *summary = command_json(a,
@@ -85,7 +110,7 @@ TEST(ten_steps_of_a_regression_equal_torch) {
                                        model, train, out, put_file(a, "job.json", "{}"));
     CHECK_INT(number_of(summary, "global_step"), 10);
     parity_steps(a, out, golden);
-    CHECK_INT(parity_weights(a, model, out, golden), 39);
+    CHECK_INT(parity_weights(a, model, out, golden), k->n_weights);
     const said s = command_expect(a, 0, "predict \"%s\" \"%s\" --text_column_names text", out, texts);
     str rows = {s.out, s.n_out};
     const json *row, *want = values->child;
@@ -99,4 +124,30 @@ TEST(ten_steps_of_a_regression_equal_torch) {
     printf("largest difference of %d predicted numbers from torch: %.3g\n", (int)values->n, worst);
     CHECK_NEAR(worst, 0, 5e-6);
     arena_free(a);
+}
+
+TEST(ten_steps_of_a_regression_equal_torch) {
+    ten_steps(&(kind){"bert", "BertForSequenceClassification", "regression.json", 39, {{NULL, NULL}}});
+}
+
+TEST(ten_steps_of_roberta_equal_torch) {
+    ten_steps(&(kind){"roberta",
+                      "RobertaForSequenceClassification",
+                      "regression-roberta.json",
+                      39,
+                      {{"_embeddings\": 48", "_embeddings\": 50"}}});
+}
+
+TEST(ten_steps_of_distilbert_equal_torch) {
+    ten_steps(&(kind){"distilbert",
+                      "DistilBertForSequenceClassification",
+                      "regression-distilbert.json",
+                      38,
+                      {{"hidden_size", "dim"},
+                       {"num_hidden_layers", "n_layers"},
+                       {"num_attention_heads", "n_heads"},
+                       {"intermediate_size", "hidden_dim"},
+                       {"hidden_act", "activation"},
+                       {"hidden_dropout_prob", "dropout"},
+                       {"attention_probs_dropout_prob", "attention_dropout"}}});
 }

@@ -38,6 +38,7 @@ int __wrap_open(const char *path, int flags, ...) {
     va_start(args, flags);
     const mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
     va_end(args);
+    if (fault.from && strstr(path, fault.from)) counting = 1;
     const int makes = (flags & O_CREAT) && (flags & O_EXCL);
     if (makes && fails("open")) return -1;
     const int fd = __real_open(path, flags, mode);
@@ -58,7 +59,10 @@ ssize_t __wrap_write(int fd, const void *p, size_t n) {
 
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
-int __wrap_fsync(int fd) { return fails("fsync") ? -1 : fault.syncs ? __real_fsync(fd) : 0; }
+int __wrap_fsync(int fd) {
+    if (is_new[fd] && fault.slow_us) usleep((useconds_t)fault.slow_us);
+    return fails("fsync") ? -1 : fault.syncs ? __real_fsync(fd) : 0;
+}
 
 int __real_close(int fd);
 int __wrap_close(int fd);

@@ -4,11 +4,13 @@
 #define FAULT_CALLS_H
 
 typedef struct {
-    const char *from; /* calls count from the mkdir of a path that holds this; NULL: never */
+    const char *from; /* calls count from the mkdir or open of a path that holds this; NULL: never */
     int fail_at;      /* the number of the call that fails, from 1; 0: none */
     int every_write;  /* of the writes, hundreds of which are alike, each so-manieth counts; 1: all */
     int for_ever;     /* and every later one */
     int error;        /* the errno that it leaves */
+    int slow_us;      /* each fsync of a new file takes so long */
+    int waits;        /* the job says save_in_background: false */
     int short_writes; /* every write takes at most so many bytes; 0: all */
     int syncs;        /* wait for the disk: hundreds of runs need not */
     int no_room;      /* statvfs says that nothing is free */

@@ -25,6 +25,8 @@ static hone_status train(arena *a, const char *name, char sha[65], hone_err *err
                               {"max_steps", "6"},
                               {"save_strategy", "steps"},
                               {"save_steps", "3"},
+                              {"logging_steps", "1"},
+                              {"save_in_background", fault.waits ? "false" : "true"},
                               {"threads", "1"},
                               {"resume_from_checkpoint", "true"},
                               {"log_level", "error"}};
@@ -149,6 +151,33 @@ TEST(writes_that_take_a_part_are_gone_on_with) {
     CHECK_INT(parts.status, HONE_OK);
     CHECK_STR(parts.sha, whole.sha);
     CHECK(is_valid(a, folder_of(a, "out"), 3) && is_valid(a, folder_of(a, "out"), 6));
+    arena_free(a);
+}
+
+/* Where a row that begins so stands in the log. */
+static long row_of(arena *a, const char *begin) {
+    str s;
+    CHECK_OK(
+        file_read(&s, a, path_join(a, folder_of(a, "out"), "log.jsonl"), (size_t)1 << 24, HONE_EDATA, err));
+    const char *at = strstr(s.p, begin);
+    if (!at) test_fail(__FILE__, __LINE__, "%s is not in the log: %s", begin, s.p);
+    return at - s.p;
+}
+
+TEST(training_goes_on_while_a_slow_disk_takes_a_checkpoint) {
+    arena *a = arena_new("test");
+    const outcome whole = train_with(a, "whole", (faults){.from = NULL});
+    for (int waits = 0; waits < 2; waits++) {
+        const outcome slow = train_with(a, "out", (faults){.slow_us = 30000, .waits = waits});
+        CHECK_INT(slow.status, HONE_OK);
+        CHECK_STR(slow.sha, whole.sha);
+        const long saved = row_of(a, "{\"step\":3,\"saved\""), next = row_of(a, "{\"step\":4,\"epoch\"");
+        CHECK_INT(saved < next, waits);
+        CHECK(saved < row_of(a, "{\"step\":6,\"saved\"")); /* which waited for it */
+        CHECK(row_of(a, "{\"step\":6,\"epoch\"") < row_of(a, "{\"step\":6,\"saved\""));
+        CHECK(is_valid(a, folder_of(a, "out"), 3) && is_valid(a, folder_of(a, "out"), 6));
+        CHECK_OK(folder_remove(folder_of(a, "out"), err));
+    }
     arena_free(a);
 }
 

@@ -47,6 +47,26 @@ TEST(cuda_check_without_a_gpu_says_so_and_ends_with_77) {
     CHECK_INT(WEXITSTATUS(status), 77);
 }
 
+/* Every option, test, job and tool that scripts/gpu-check would ask for is there: it runs where nobody looks. */
+TEST(cuda_check_asks_for_nothing_that_is_not_there) {
+    char command[1200], line[400], first[400] = "";
+    int n = 0;
+    if (access(HONE_BUILD_FOLDER "/bin/hone", X_OK)) test_skip("bin/hone is not built");
+    if (access(HONE_BUILD_FOLDER "/bin/test_kernels", X_OK)) test_skip("bin/test_kernels is not built");
+    snprintf(command, sizeof command, "BUILD=\"%s\" \"%s\" --dry-run 2>&1", HONE_BUILD_FOLDER,
+             test_source("scripts/gpu-check"));
+    FILE *out = popen(command, "r");
+    CHECK(out != NULL);
+    while (fgets(line, sizeof line, out)) {
+        n += strstr(line, " known ") != NULL;
+        if (!*first && !strstr(line, " known ") && !strstr(line, " not run "))
+            snprintf(first, sizeof first, "%s", line);
+    }
+    const int status = pclose(out);
+    if (!WIFEXITED(status) || WEXITSTATUS(status)) test_fail(__FILE__, __LINE__, "%s", first);
+    CHECK(n > 40);
+}
+
 #define AGREES(family, first, last)                                                                          \
     TEST(cuda_agrees_with_ref_on_##family) {                                                                 \
         plugin();                                                                                            \

@@ -68,17 +68,15 @@ TEST(dropout_keeps_its_share) {
     }
 }
 
-/* All scores equal and v the identity: row i of o shows which probabilities of query i were kept. */
-TEST(dropout_of_probabilities_has_the_layout_of_device_h) {
-    enum { S = 50, H = 2, PAIRS = S * H * S };
-    static float q[PAIRS], k[PAIRS], v[PAIRS], o[PAIRS], lse[H * S];
-    hone_key key[S];
+enum { S = 50, H = 2, PAIRS = S * H * S };
+
+/* All scores equal and v the identity: row i of o [S,H,S] shows which probabilities of query i were kept. */
+static void attend_equally(float *o, hone_key key[S], float p) {
+    static float q[PAIRS], k[PAIRS], v[PAIRS], lse[H * S];
     hone_range at = {0, S};
-    for (int i = 0; i < S; i++) {
-        key[i] = (hone_key){77, (uint32_t)(i * 5 % 83)}; /* picked queries: their position, not their row */
+    for (int i = 0; i < S; i++)
         for (int h = 0; h < H; h++) v[(i * H + h) * S + i] = 1;
-    }
-    hone_call c = {.op = HONE_OP_ATTENTION_FWD, .attr = {.p = 0.5f, .site = 11, .attention = {.scale = 1}}};
+    hone_call c = {.op = HONE_OP_ATTENTION_FWD, .attr = {.p = p, .site = 11, .attention = {.scale = 1}}};
     hone_tensor heads = {.dim = {S, H, S}, .ld = (int64_t)H * S, .n_dims = 3, .dtype = HONE_F32};
     heads.p = q, bind(&c, "q", heads);
     heads.p = k, bind(&c, "k", heads);
@@ -89,6 +87,13 @@ TEST(dropout_of_probabilities_has_the_layout_of_device_h) {
     bind(&c, "key", tensor_of(key, HONE_KEY, S, 0));
     bind(&c, "lse", tensor_of(lse, HONE_F32, H, S));
     play_on_ref(&c, &tick);
+}
+
+TEST(dropout_of_probabilities_has_the_layout_of_device_h) {
+    static float o[PAIRS];
+    hone_key key[S];
+    for (int i = 0; i < S; i++) key[i] = (hone_key){77, (uint32_t)(i * 5 % 83)}; /* picked queries: their position, not their row */
+    attend_equally(o, key, 0.5f);
     for (int n = 0; n < S; n++)
         for (int h = 0; h < H; h++)
             for (int j = 0; j < S; j++) {
@@ -98,4 +103,21 @@ TEST(dropout_of_probabilities_has_the_layout_of_device_h) {
                               77, 11, (i >> 3 & 1) + 2 * (j >> 3 & 1), j & 1);
                 CHECK_NEAR(o[(n * H + h) * S + j], u >= 32768 ? 2.0 / S : 0, 1e-6);
             }
+}
+
+/* The masks of devices are ref's: cases compare them value by value. */
+TEST(dropout_of_probabilities_keeps_its_share) {
+    static const float shares[] = {0.1f, 0.5f};
+    static float o[PAIRS];
+    for (int s = 0; s < 2; s++) {
+        int kept = 0, n = 0;
+        for (uint32_t round = 0; round < 20; round++) {
+            hone_key key[S];
+            for (uint32_t i = 0; i < S; i++) key[i] = (hone_key){round, i};
+            attend_equally(o, key, shares[s]);
+            for (int i = 0; i < PAIRS; i++, n++) kept += o[i] != 0;
+        }
+        const double p = 1 - (double)shares[s];
+        CHECK_NEAR(kept, n * p, 4 * sqrt(n * p * (1 - p)));
+    }
 }

@@ -1,13 +1,13 @@
 /* emu_machine.c - the cuda device on machines that are not ready, that fail, and whose libraries behave otherwise. The
  * emulated machine is told to; each test has a process of its own. */
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "devices.h"
-#include "emu/control.h"
-#include "test.h"
+#include "machine.h"
+
+enum { CUDA_WORK = 1 << 21 }; /* more than a product wants */
 
 static cuemu_state *machine;
 static char said[4096]; /* what the device logged */
@@ -18,18 +18,9 @@ static void note(void *context, const char *line) {
 }
 
 static const hone_device_v1 *load(void) {
-    char file[512];
     hone_err err = {0};
-    snprintf(file, sizeof file, "%s/lib/hone/libhone_emu.so", HONE_BUILD_FOLDER);
-    if (access(file, F_OK)) test_skip("the device emu was not built");
-    const hone_device_v1 *table = device_load("emu", &err);
-    if (!table) test_fail(__FILE__, __LINE__, "%s", err.text);
-    void *handle = dlopen(file, RTLD_NOW | RTLD_NOLOAD);
-    cuemu_state *(*control)(void) = NULL;
-    if (handle) *(void **)&control = dlsym(handle, "cuemu_control");
-    CHECK(control != NULL);
-    machine = control();
-    return table;
+    machine = machine_of();
+    return device_load("emu", &err);
 }
 
 static hone_status open_on(const hone_device_v1 *table, hone_device **out, int ordinal, hone_err *err) {
@@ -228,7 +219,7 @@ static int play_with_room(void *arg, const cases_case *k) {
     cases_case wide = *k;
     cases_result r;
     char name[256];
-    wide.bound_narrow *= 2;
+    wide.of_naive *= 2;
     if (k->dtype != HONE_BF16) wide.row_letter = 0; /* the same kernels; one type will do */
     if (cases_check(on, &wide, &r) == CASES_PASS) return 1;
     cases_describe(k, name, sizeof name);
@@ -240,6 +231,25 @@ TEST(emu_products_that_the_library_lacks_are_finished_by_our_kernels) {
     machine->has_no_bias = machine->has_no_bgradb = machine->gelu_is_erf = 1;
     cases_on on = devices_open("emu");
     devices_each(HONE_OP_LINEAR_FWD, HONE_OP_LINEAR_BWD_W, CASES_CHECK, play_with_room, &on);
+}
+
+/* Kernels that would like more: one stage of copies instead of two, rows of classes read twice. */
+static int play_large(void *arg, const cases_case *k) {
+    const cases_on *on = arg;
+    cases_result r;
+    char name[256];
+    const int is_wide = k->extent[CASES_LETTER('K')] >= 128 || k->extent[CASES_LETTER('C')] > 40000;
+    if (!is_wide || k->dtype != HONE_BF16 || cases_check(on, k, &r) == CASES_PASS) return 1;
+    cases_describe(k, name, sizeof name);
+    test_fail(__FILE__, __LINE__, "%s %s: %s", hone_op_find(k->op)->name, name, r.what);
+}
+
+TEST(emu_with_99_kb_of_shared_memory_plays_the_same) {
+    load();
+    machine->shared_bytes = 99 * 1024;
+    cases_on on = devices_open("emu");
+    devices_each(HONE_OP_ATTENTION_FWD, HONE_OP_ATTENTION_BWD, CASES_CHECK, play_large, &on);
+    devices_each(HONE_OP_XENT, HONE_OP_XENT, CASES_CHECK, play_large, &on);
 }
 
 TEST(emu_gelu_of_the_library_is_taken_in_the_tanh_form_only) {
@@ -258,6 +268,37 @@ TEST(emu_gelu_of_the_library_is_taken_in_the_tanh_form_only) {
         }
         table->close(d);
     }
+}
+
+/* 1 + 2^-11 is half way between two numbers of 10 bits: to TF32 it goes away from zero, in fp32 it stays. */
+TEST(emu_products_of_tf32_read_ten_bits_of_mantissa) {
+    const hone_device_v1 *table = load();
+    hone_device *d;
+    hone_queue *queue;
+    char *slab;
+    const float x[8] = {1 + 0x1p-11f, -1 - 0x1p-11f, 1 + 0x1p-12f, 3 + 0x1p-10f, 1, -0.5f, 0x1p-13f, 0};
+    float y[8], w = 1;
+    CHECK_OK(open_on(table, &d, 0, err));
+    CHECK_OK(table->slab_new(d, 0, 512 + CUDA_WORK, (void **)&slab, err));
+    CHECK(!table->queue_new(d, &queue) && !table->put(queue, slab, x, sizeof x) &&
+          !table->put(queue, slab + 64, &w, sizeof w));
+    for (int tf32 = 0; tf32 < 2; tf32++) {
+        hone_query q = forward(8, 1, 1, HONE_F32);
+        hone_call c = {.op = HONE_OP_LINEAR_FWD, .work = slab + 512, .work_bytes = CUDA_WORK};
+        c.attr.linear.tf32 = q.attr.linear.tf32 = tf32;
+        memcpy(c.in, q.in, sizeof c.in);
+        memcpy(c.out, q.out, sizeof c.out);
+        c.in[0].p = slab, c.in[1].p = slab + 64, c.out[0].p = slab + 128;
+        CHECK(table->work_bytes(&q) <= CUDA_WORK);
+        CHECK_OK(table->choose(d, &q, &c.choice, err));
+        CHECK(!table->op[HONE_OP_LINEAR_FWD](queue, &c));
+        CHECK(!table->get(queue, y, slab + 128, sizeof y) && !table->queue_wait(queue));
+        const float rounded[8] = {1 + 0x1p-10f, -1 - 0x1p-10f, 1, 3 + 0x1p-9f, 1, -0.5f, 0x1p-13f, 0};
+        CHECK(!memcmp(y, tf32 ? rounded : x, sizeof y));
+    }
+    table->queue_free(queue);
+    table->slab_free(d, slab);
+    table->close(d);
 }
 
 /* ---- rows of zeros at the end ------------------------------------------------------------------------------------*/

@@ -22,6 +22,23 @@ TEST(config_of_distilbert_is_read_by_its_own_keys) {
     config_free(c);
 }
 
+TEST(config_of_roberta_counts_positions_behind_the_padding) {
+    static const char given[] = "\"max_position_embeddings\": 12", less[] = "\"max_position_embeddings\":  1",
+                      pad[] = ", \"pad_token_id\": 0";
+    model_config *c = make_config(tiny_roberta);
+    char edited[2000];
+    CHECK_STR(c->family->model_type, "roberta");
+    CHECK(c->positions == 12 && c->pad_id == 0 && c->first_position == 1 && c->longest == 11);
+    config_free(c);
+    snprintf(edited, sizeof edited, "%.*s}", (int)(strstr(tiny_roberta, pad) - tiny_roberta), tiny_roberta);
+    c = make_config(edited);
+    CHECK(c->positions == 12 && c->pad_id == 1 && c->first_position == 2 && c->longest == 10);
+    config_free(c);
+    memcpy(strstr(edited, given), less, strlen(less));
+    CHECK_REFUSED(config_parse(&c, "config.json", edited, strlen(edited), err), HONE_EUSAGE,
+                  "config.json: max_position_embeddings is 1, expected more than 2 (pad_token_id + 1)");
+}
+
 /* tiny_bert with one value replaced, or (to NULL) with more members. */
 static hone_status parse_with(const char *from, const char *to, hone_err *err) {
     char edited[2000];
@@ -81,8 +98,8 @@ TEST(config_of_what_hone_does_not_compute_is_refused) {
         ADD("\"position_embedding_type\": \"absolute\", \"is_decoder\": false, \"pruned_heads\": {}"), err));
     REFUSE("\"bert\"", "\"brt\"",
            "config.json: line 1 column 16 (model_type): \"brt\" unknown; nearest: \"bert\"; supported: bert, "
-           "distilbert");
-    REFUSE("\"bert\"", "\"t5\"", "(model_type): \"t5\" unknown; supported: bert, distilbert");
+           "distilbert, roberta");
+    REFUSE("\"bert\"", "\"t5\"", "(model_type): \"t5\" unknown; supported: bert, distilbert, roberta");
     REFUSE("\"bert\"", "7", "(model_type): 7, expected text");
 }
 
@@ -145,7 +162,7 @@ TEST(config_files_that_are_missing_empty_or_something_else_are_refused_by_name) 
     CHECK_REFUSED(config_load(&c, folder, err), HONE_EUSAGE, "/config.json: a list, expected an object");
     make_text(folder, "config.json", "{}");
     CHECK_REFUSED(config_load(&c, folder, err), HONE_EUSAGE,
-                  "/config.json: model_type is missing, expected one of: bert, distilbert");
+                  "/config.json: model_type is missing, expected one of: bert, distilbert, roberta");
     FILE *f = fopen(make_path(folder, "config.json"), "wb");
     CHECK(f && !fseek(f, (16 << 20) + 1, SEEK_SET) && fputc('x', f) == 'x' && !fclose(f));
     CHECK_REFUSED(config_load(&c, folder, err), HONE_EUSAGE,

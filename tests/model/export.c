@@ -95,12 +95,15 @@ static void check_round_trip(const char *config, const char *name, const char *a
     check_free(result);
 }
 
-TEST(export_of_bert_and_distilbert_loads_again_bit_by_bit_and_passes_the_check) {
+TEST(export_of_every_family_loads_again_bit_by_bit_and_passes_the_check) {
     check_round_trip(tiny_bert, "bert-classes", "BertForSequenceClassification", 3);
     check_round_trip(tiny_distilbert, "distilbert-classes", "DistilBertForSequenceClassification", 3);
     check_round_trip(tiny_bert, "bert-masked", "BertForMaskedLM", 0);
     check_round_trip(tiny_bert, "bert-bare", "BertModel", 0);
     check_round_trip(tiny_distilbert, "distilbert-masked", "DistilBertForMaskedLM", 0);
+    check_round_trip(tiny_roberta, "roberta-classes", "RobertaForSequenceClassification", 3);
+    check_round_trip(tiny_roberta, "roberta-masked", "RobertaForMaskedLM", 0);
+    check_round_trip(tiny_roberta, "roberta-tokens", "RobertaForTokenClassification", 3);
     check_round_trip(tiny_bert, "bert-pretraining", "BertForPreTraining", 0);
 }
 

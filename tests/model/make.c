@@ -64,6 +64,13 @@ const char tiny_distilbert[] =
     " \"sinusoidal_pos_embds\": false, \"tie_weights_\": true, \"initializer_range\": 0.02, "
     "\"pad_token_id\": 0}\n";
 
+const char tiny_roberta[] =
+    "{\"model_type\": \"roberta\", \"vocab_size\": 20, \"hidden_size\": 8, \"num_hidden_layers\": 2,\n"
+    " \"num_attention_heads\": 2, \"intermediate_size\": 16, \"hidden_act\": \"gelu\", "
+    "\"hidden_dropout_prob\": 0.1,\n"
+    " \"attention_probs_dropout_prob\": 0.1, \"max_position_embeddings\": 12, \"type_vocab_size\": 1,\n"
+    " \"initializer_range\": 0.02, \"layer_norm_eps\": 1e-5, \"pad_token_id\": 0}\n";
+
 model_config *make_config(const char *content) {
     model_config *c;
     CHECK_OK(config_parse(&c, "config.json", content, strlen(content), err));

@@ -26,7 +26,7 @@ void check_refused(const char *file, int line, hone_status status, hone_status w
     } while (0)
 
 /* A tiny model of a family: D 8, L 2, H 2, F 16, V 20, S 12, and what a classifier of n_labels wants. */
-extern const char tiny_bert[], tiny_distilbert[];
+extern const char tiny_bert[], tiny_distilbert[], tiny_roberta[];
 model_config *make_config(const char *content);
 param_want *make_wants(arena *a, const model_config *c, int n_labels, int *n);
 /* Values of parameter i, made by a formula. */

@@ -85,6 +85,12 @@ static const sample samples[] = {
     {.family = "before", .p = 0},
     {.family = "gated", .layers = 3, .p = 0.1},
     {.family = "gated", .layers = 2, .p = 0.1, .freeze = "*gate*"},
+    {.p = 0.1, .kind = HEAD_WORDS},
+    {.p = 0.1, .kind = HEAD_WORDS, .chunk_rows = 3},
+    {.family = "distilbert", .kind = HEAD_WORDS, .chunk_rows = 16},
+    {.p = 0.1, .kind = HEAD_WORDS, .chunk_rows = 3, .freeze = "*embeddings*"},
+    {.p = 0.1, .kind = HEAD_WORDS, .chunk_rows = 3, .freeze = "cls.predictions.bias"},
+    {.p = 0.1, .kind = HEAD_WORDS, .chunk_rows = 3, .freeze = "bert.*"},
 };
 #define N_SAMPLES ((int)(sizeof samples / sizeof *samples))
 
@@ -107,6 +113,17 @@ TEST(narrowing_changes_no_bit_of_the_loss) {
         sample s = samples[i];
         s.no_narrow = 1;
         compare(play(&s, 0, AT_COUNT), play(&samples[i], 0, AT_COUNT), 1e-15, named(i, "narrow"));
+    }
+}
+
+TEST(chunks_of_a_vocabulary_change_no_bit_of_the_loss) {
+    for (int i = 0; i < N_SAMPLES; i++) {
+        sample s = samples[i];
+        if (s.kind != HEAD_WORDS) continue;
+        s.chunk_rows = 1000;
+        compare(play(&s, 0, AT_COUNT), play(&samples[i], 0, AT_COUNT), 1e-14, named(i, "expand"));
+        compare(play(&samples[i], 1, AT_COUNT), play(&samples[i], 0, AT_COUNT), 0, named(i, "expand, each its own"));
+        compare(play(&samples[i], 0, AT_CAPACITY), play(&samples[i], 0, AT_COUNT), 1e-14, named(i, "expand, capacity"));
     }
 }
 

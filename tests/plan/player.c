@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/host.h"
+#include "plan/rung.h"
 #include "player.h"
 #include "test.h"
 
@@ -78,7 +79,7 @@ void player_close(player *p) {
 void *player_at(const player *p, int value, int slot) {
     const hone_value *x = &p->plan->value[value];
     const int root = root_of(p->plan, value);
-    const size_t columns = (size_t)x->at * hone_dtype_bytes(x->dtype);
+    const size_t columns = (size_t)(x->row_at * x->ld + x->at) * hone_dtype_bytes(x->dtype);
     if (p->own && p->storage && p->storage[root]) return p->storage[root] + columns;
     size_t at = p->plan->value[root].offset + columns;
     if (x->cls == HONE_GRAD) at += (size_t)(slot + x->slot) * p->plan->slot_bytes;
@@ -122,6 +123,11 @@ void player_begin(player *p, unsigned seed) {
             (hone_tick){.seed = {seed, 7}, .step_key = {seed * 77, 13}, .loss_scale = 0x3f800000};
 }
 
+static int64_t rows_played(const player *p, int space, const int64_t *rows) {
+    const hone_space *s = &p->plan->space[space];
+    return s->slice_of ? plan_slice_rows(s, rows[s->slice_of]) : rows[space];
+}
+
 static void bind_operand(const player *p, hone_tensor *t, int v, int slot, const int64_t *rows) {
     if (!v) return;
     const hone_value *x = &p->plan->value[v];
@@ -131,7 +137,7 @@ static void bind_operand(const player *p, hone_tensor *t, int v, int slot, const
     t->dtype = x->dtype;
     for (int d = 0; d < 3; d++) t->dim[d] = d < x->n_dims ? x->dim[d].n : 1;
     for (int d = 0; rows && d < x->n_dims; d++)
-        if (x->dim[d].space) t->dim[d] = rows[x->dim[d].space];
+        if (x->dim[d].space) t->dim[d] = rows_played(p, x->dim[d].space, rows);
 }
 
 static void poison(const player *p) {
@@ -150,6 +156,8 @@ void player_play(player *p, hone_program_kind program, int slot, const int64_t *
         memset(p->slab[HONE_GRAD] + (size_t)slot * plan->slot_bytes, 0xff, plan->slot_bytes);
     for (int i = 0; i < plan->program[program].n_steps; i++) {
         const hone_step *s = &plan->program[program].step[i];
+        const int slice = plan_step_slice(plan, s);
+        if (rows && slice && !rows_played(p, slice, rows)) continue;
         hone_call c = {.op = s->op, .attr = s->attr, .work = p->slab[HONE_WORK], .work_bytes = s->work_bytes};
         if (plan->tick) c.tick = player_at(p, plan->tick, 0);
         for (int k = 0; k < HONE_MAX_IN; k++) bind_operand(p, &c.in[k], s->in[k], slot, rows);
@@ -195,6 +203,24 @@ batch batch_part(const batch *b, int from, int n) {
 static void put_real(const player *p, int v, int64_t i, double x) {
     if (p->plan->value[v].dtype == HONE_F64) ((double *)player_at(p, v, 0))[i] = x;
     else ((float *)player_at(p, v, 0))[i] = (float)x;
+}
+
+/* Of space "word": the rows of odd places, from 1; their label is what stands there. */
+static int n_words(const batch *b, int i) { return b->length[i] / 2; }
+
+static void feed_words(const player *p, int v, const batch *b) {
+    const hone_fill fill = p->plan->value[v].fill;
+    int32_t *to = player_at(p, v, 0);
+    int64_t row = 0, first = 0;
+    for (int i = 0; i < b->n; i++, first += b->length[i - 1]) {
+        if (fill == HONE_FILL_AT) ((hone_range *)to)[i] = (hone_range){(int32_t)row, n_words(b, i)};
+        for (int t = 1; t < b->length[i]; t += 2, row++) {
+            if (fill == HONE_FILL_POS) to[row] = t;
+            if (fill == HONE_FILL_KEY) ((hone_key *)to)[row] = (hone_key){b->sample[i], (uint32_t)t};
+            if (fill == HONE_FILL_INDEX) to[row] = (int32_t)first + t;
+            if (fill == HONE_FILL_LABEL) to[row] = b->id[i][t];
+        }
+    }
 }
 
 /* What row `row` of a space reads: of tok, token t of sequence b; of seq, that sequence's first token. */
@@ -243,6 +269,10 @@ static void feed_value(const player *p, int v, const batch *b, int64_t *rows) {
     const hone_value *x = &p->plan->value[v];
     const int is_tok = !strcmp(p->plan->space[x->fill_space].name, "tok");
     feed_tail(p, v);
+    if (!strcmp(p->plan->space[x->fill_space].name, "word")) {
+        feed_words(p, v, b);
+        return;
+    }
     int64_t first = 0;
     for (int i = 0; i < b->n; i++) {
         for (int t = 0; t < (is_tok ? b->length[i] : 1); t++)
@@ -255,13 +285,16 @@ static void feed_value(const player *p, int v, const batch *b, int64_t *rows) {
 void player_feed(player *p, const batch *b, int64_t *rows) {
     for (int s = 1; s <= p->plan->n_spaces; s++) {
         const int is_tok = !strcmp(p->plan->space[s].name, "tok");
-        rows[s] = is_tok ? 0 : b->n;
+        const int is_word = !strcmp(p->plan->space[s].name, "word");
+        if (p->plan->space[s].slice_of) continue;
+        rows[s] = is_tok || is_word ? 0 : b->n;
         for (int i = 0; is_tok && i < b->n; i++) rows[s] += b->length[i];
+        for (int i = 0; is_word && i < b->n; i++) rows[s] += n_words(b, i);
         CHECK(rows[s] <= p->plan->space[s].cap);
     }
     for (int v = 1; v <= p->plan->n_values; v++) {
         const hone_value *x = &p->plan->value[v];
-        if (x->cls != HONE_INPUT) continue;
+        if (x->cls != HONE_INPUT || x->base) continue;
         if (x->fill == HONE_FILL_SCALE) put_real(p, v, 0, b->scale);
         else if (x->fill == HONE_FILL_CLIP) put_real(p, v, 0, 0.5);
         else if (x->fill == HONE_FILL_RATE)

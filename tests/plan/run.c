@@ -68,6 +68,10 @@ TEST(gradients_are_finite_differences_with_class_weights_and_smoothing) {
 TEST(gradients_are_finite_differences_of_a_regression) {
     check_differences(&(sample){.p = 0.1, .kind = HEAD_REGRESSION});
 }
+TEST(gradients_are_finite_differences_of_masked_words) {
+    check_differences(&(sample){.p = 0.1, .kind = HEAD_WORDS, .chunk_rows = 3});
+    check_differences(&(sample){.p = 0.1, .kind = HEAD_WORDS, .recompute = 2});
+}
 TEST(gradients_are_finite_differences_with_norms_before) {
     check_differences(&(sample){.family = "before", .p = 0.1});
 }

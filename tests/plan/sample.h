@@ -13,6 +13,7 @@ typedef struct {
     int weighted; /* classes have weights */
     double smoothing;
     const char *freeze; /* one pattern or NULL */
+    int64_t chunk_rows; /* of a head of words */
     int accumulation, tokens, seqs;
     hone_dtype dtype;
     int no_narrow, no_pack, no_fuse, recompute, eval_only;

@@ -102,7 +102,8 @@ TEST(job_refuses_with_place_and_field) {
     refuses("{\"bf16\": \"yes\"}", "job.json: line 1 column 10 (bf16): \"yes\" is text, expected true or false");
     refuses("{\"lr_scheduler_type\": \"linea\"}",
             "job.json: line 1 column 23 (lr_scheduler_type): \"linea\" is text, expected one of: linear cosine constant constant_with_warmup polynomial inverse_sqrt");
-    refuses("{\"tf32\": true}", "job.json: line 1 column 10 (tf32): tf32 is not yet available");
+    refuses("{\"precision\": \"amp_bf16\"}",
+            "job.json: line 1 column 15 (precision): precision is not yet available");
     refuses("{\"fp16\": true, \"bf16\": true}", "bf16: true and fp16: true, expected one of them");
     refuses("{\"fp16\": {\"enabled\": 3}}", "job.json: line 1 column 22 (fp16): 3, expected true or false");
     refuses("{\"fp16\": true, \"initial_scale_power\": 2, \"min_loss_scale\": 5}", "min_loss_scale: 5, expected at most 2^2 (initial_scale_power)");

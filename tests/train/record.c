@@ -124,10 +124,13 @@ TEST(record_writes_rows_events_csv_and_history) {
                               .seconds = 4,
                               .tokens_per_second = 100,
                               .tokens = 99};
+    record_chain(r, 2, 0xabcdef);
+    record_chain(r, 3, 0x1234567890abcdefu);
     record_step(r, &row);
+    record_chain(r, 4, 5); /* a checkpoint ends what is not written yet */
     const metric f[] = {{"loss", 0.25}, {"accuracy", 0.5}};
     record_eval(r, 3, 0.5, f, 2, 0.125, 16);
-    record_saved(r, 3, "x/checkpoint-3", 1234, 0.5);
+    record_saved(r, 3, "x/checkpoint-3", 1234, 0.5, 0.25);
     const text *history = record_history(r);
     CHECK_STR(history->p, "{\"epoch\":0.5,\"step\":3,\"loss\":0.1,\"grad_norm\":2,\"learning_rate\":1e-05},"
                           "{\"epoch\":0.5,\"step\":3,\"eval_loss\":0.25,\"eval_accuracy\":0.5,\"eval_"
@@ -137,10 +140,11 @@ TEST(record_writes_rows_events_csv_and_history) {
                        err)); /* flushed as it is written */
     CHECK_STR(log.p, "{\"type\":\"run\"}\n"
                      "{\"step\":3,\"epoch\":0.5,\"loss\":0.1,\"grad_norm\":2,\"learning_rate\":1e-05,"
-                     "\"tokens\":99,\"tokens_per_second\":100,\"seconds\":4}\n"
+                     "\"tokens\":99,\"tokens_per_second\":100,\"seconds\":4,\"chain\":[\"0000000000abcdef\",\"1234567890abcdef\"]}\n"
                      "{\"step\":3,\"epoch\":0.5,\"eval_loss\":0.25,\"eval_accuracy\":0.5,\"eval_runtime\":0."
                      "125,\"eval_samples_per_second\":16}\n"
-                     "{\"step\":3,\"saved\":\"x/checkpoint-3\",\"bytes\":1234,\"seconds\":0.5}\n");
+                     "{\"step\":4,\"chain\":[\"0000000000000005\"]}\n"
+                     "{\"step\":3,\"saved\":\"x/checkpoint-3\",\"bytes\":1234,\"seconds\":0.5,\"held_seconds\":0.25}\n");
     CHECK_OK(file_read(&csv, j->a, path_join(j->a, folder, "log.csv"), 1 << 16, HONE_EDATA, err));
     CHECK_STR(csv.p, "step,epoch,loss,grad_norm,learning_rate,tokens,tokens_per_second,seconds\n3,0.5,0.1,2,"
                      "1e-05,99,100,4\n");
