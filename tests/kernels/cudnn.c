@@ -35,9 +35,9 @@ static cases_case plain_case(const cases_case *k) {
                        : k->op == HONE_OP_ATTENTION_BWD ? "dq dk dv"
                                                         : "";
     snprintf(c.with, sizeof c.with, "%s", with);
-    if (k->op == HONE_OP_ATTENTION_BWD) c.bound_narrow *= 1 - (double)k->attr.p; /* was made wider for it */
     c.attr.p = c.attr.p_out = 0;
     c.attr.engine = HONE_ENGINE_CUDNN;
+    if (k->op == HONE_OP_ATTENTION_BWD) c.of_naive = 4; /* its graph rounds ds after scaling it, where fp16 has less */
     if (k->n_sequences % 2) /* else unknown, as many as there are rows */
         for (int b = 0; b < k->n_sequences; b++) {
             const int n = k->q_len[b] > k->k_len[b] ? k->q_len[b] : k->k_len[b];
