@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/host.h"
 
@@ -26,6 +27,11 @@ static int read_quota(const char *folder, int most) {
     if (sscanf(line, "%lld %lld", &quota, &period) != 2 || quota <= 0 || period <= 0) return most;
     const long long cores = quota / period;
     return cores < 1 ? 1 : cores < most ? (int)cores : most;
+}
+
+int machine_cores(void) {
+    const long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (int)n : 1;
 }
 
 /* The group of this process and all above it: each may have a quota. */

@@ -60,6 +60,9 @@ hone_status file_build_begin(void **memory, file_writer **out, const char *path,
 /* Rename a synced folder to its final name (refuses to replace), then sync the parent. */
 hone_status folder_sync(const char *path, hone_err *err);
 hone_status folder_publish(const char *from, const char *to, hone_err *err);
+/* A synced folder takes the name of another one, at once, and gives it its own; then the parent is synced. Where the file
+ * system cannot exchange names the other one is removed first. */
+hone_status folder_exchange(const char *one, const char *other, hone_err *err);
 
 /* Appending log files: each line is one write. */
 typedef struct file_log file_log;

@@ -21,7 +21,11 @@ hone_status folder_make(const char *path, hone_err *err) {
         if (path[i] != '/' && path[i] != 0) continue;
         memcpy(part, path, i);
         part[i] = 0;
-        if (mkdir(part, 0777) == 0 || (errno == EEXIST && file_is_folder(part))) continue;
+        if (mkdir(part, 0777) == 0) {
+            HONE_TRY(folder_sync_parent(part, err)); /* what is saved in it must not go with its name */
+            continue;
+        }
+        if (errno == EEXIST && file_is_folder(part)) continue;
         if (errno == EISDIR) continue; /* "/" on some systems */
         if (errno == EEXIST || errno == ENOTDIR)
             return hone_fail(err, HONE_ESTORAGE, "%s: %s is a file; expected a folder, or nothing", path,
@@ -112,6 +116,17 @@ hone_status folder_sync_parent(const char *path, hone_err *err) {
     memcpy(parent, path, n);
     parent[n] = 0;
     return folder_sync(!slash ? "." : n == 0 ? "/" : parent, err);
+}
+
+hone_status folder_exchange(const char *one, const char *other, hone_err *err) {
+    HONE_TRY(folder_sync(one, err));
+    if (renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE)) {
+        if (errno != EINVAL && errno != ENOSYS)
+            return file_fail(other, "renaming to it", errno, HONE_ESTORAGE, err);
+        HONE_TRY(folder_remove(other, err)); /* a file system that cannot: for a moment there is neither */
+        return folder_publish(one, other, err);
+    }
+    return folder_sync_parent(other, err);
 }
 
 hone_status folder_publish(const char *from, const char *to, hone_err *err) {

@@ -29,12 +29,13 @@ void sig_agree(sig_wish agreed);
 /* Asked inside long work that nothing needs to be saved of: HONE_EPREEMPTED or HONE_EINTERRUPTED once a signal came. */
 hone_status sig_check(hone_err *err);
 
-/* pool.c: one pool of threads, made once. n 0: the cores this process may use. */
+/* pool.c: one pool of threads, made once. n 0: HONE_THREADS, else the cores this process may use. */
 typedef struct pool pool;
 pool *pool_new(int n_threads);
 void pool_free(pool *p);
 int pool_threads(const pool *p);
 int pool_cores(void); /* that this process may use (affinity, cgroup quota) */
+int machine_cores(void); /* that there are */
 void pool_run(pool *p, int64_t n, void (*fn)(void *arg, int64_t i, int thread), void *arg);
 /* The host half of the device table over a pool; the struct is the pool's. */
 const hone_host_v1 *pool_host(pool *p);

@@ -112,11 +112,21 @@ static void note_line(void *context, const char *line) {
     log_note("%s", line);
 }
 
+/* HONE_THREADS, where a person or a launcher has set it. */
+static int usual_threads(void) {
+    const char *given = env_get("HONE_THREADS");
+    int64_t n;
+    if (!given || !*given) return pool_cores();
+    if (str_to_int64(str_of(given), &n) && n >= 1 && n <= 4096) return (int)n;
+    log_warn("HONE_THREADS: \"%.32s\", expected an integer from 1 to 4096; all cores are used", given);
+    return pool_cores();
+}
+
 pool *pool_new(int n_threads) {
     char *block = mem_new(sizeof(pool) + 63, "thread pool");
     pool *p = (pool *)(block + (64 - (uintptr_t)block % 64) % 64);
     p->block = block;
-    if (n_threads <= 0) n_threads = pool_cores();
+    if (n_threads <= 0) n_threads = usual_threads();
     p->workers = mem_new((size_t)n_threads * sizeof *p->workers, "thread pool");
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);

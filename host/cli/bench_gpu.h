@@ -5,7 +5,7 @@
 
 typedef struct {
     char name[64];
-    double memory_bytes_per_s, multiprocessors, clock_hz;
+    double memory_bytes, memory_bytes_per_s, multiprocessors, clock_hz;
     double flops[HONE_N_DTYPES]; /* a second, by the type of a product's operands; 0: unknown */
 } gpu_figures;
 

@@ -40,7 +40,7 @@ typedef struct {
         int64_t from, to; /* letter 0: no sweep */
     } sweep;
     hone_dtype dtype;
-    int tf32, as_json, list;
+    int tf32, as_json, list, nvtx;
     cases_on on;
     const hone_host_v1 *host;
     double seconds, copy, gemm;
@@ -63,7 +63,8 @@ enum { N_COLUMNS = sizeof columns_shown / sizeof *columns_shown, FIRST_TIME = 4,
 /* Another way to the same result, timed in the same run. */
 typedef struct {
     const char *name; /* NULL: there is none */
-    double us;
+    double us;        /* 0: not timed */
+    char why[160];    /* there is none */
 } peer;
 /* Emulated: bytes moved / floor, what of that was partial sums and lists in the workspace, bank conflicts, tensor core instructions, and what they mean for the GPU named. */
 static const char *const columns_counted[] = {"of_floor", "of_partials", "conflicts", "n_mma", "predicted_us", "bound_by"};
@@ -146,15 +147,16 @@ static const char *type_name(const cases_case *k) {
 }
 
 static void add_peer(bench *b, const peer *p, double median_us) {
-    if (!p->name) {
-        for (int i = 0; i < 3; i++) table_cell(b->rows, "-");
-        return;
-    }
-    table_cell(b->rows, "%s", p->name);
-    table_cell(b->rows, "%.4g", p->us);
-    table_cell(b->rows, "%.3g", p->us / median_us);
-    text_printf(&b->json_rows, ",\"peer\":\"%s\",\"peer_us\":%.9g,\"ratio\":%.9g", p->name, p->us,
-                p->us / median_us);
+    const int is_timed = p->us > 0 && median_us > 0;
+    text *t = &b->json_rows;
+    table_cell(b->rows, "%s", p->name ? p->name : "-");
+    table_cell(b->rows, is_timed ? "%.4g" : "-", p->us);
+    table_cell(b->rows, is_timed ? "%.3g" : "-", p->us / median_us);
+    if (p->name) text_printf(t, ",\"peer\":\"%s\"", p->name);
+    if (is_timed) text_printf(t, ",\"peer_us\":%.9g,\"ratio\":%.9g", p->us, p->us / median_us);
+    if (p->name || !p->why[0]) return;
+    text_str(t, ",\"peer\":null,\"peer_why\":");
+    text_json(t, p->why, strlen(p->why));
 }
 
 /* p: what the row is compared with; its product alone is what percent_of_gemm is of. */
@@ -165,9 +167,11 @@ static void add_row(bench *b, const cases_case *k, const char *name, const cases
     const double number[N_TIMES] = {r->median_us, r->p10_us, r->p90_us, r->cold_us,
                                     r->gb_per_s,  r->tflops, of_copy,   of_gemm};
     text *t = &b->json_rows;
+    char shape[128];
     text_printf(t, "%s{\"op\":\"%s\",\"case\":", b->n_rows ? "," : "", op->name);
     text_json(t, name, strlen(name));
-    text_printf(t, ",\"dtype\":\"%s\",\"device\":\"%s\",\"passed\":%s", type_name(k), b->device,
+    cases_shape(k, shape, sizeof shape);
+    text_printf(t, ",\"shape\":\"%s\",\"dtype\":\"%s\",\"device\":\"%s\",\"pass\":%s", shape, type_name(k), b->device,
                 r->outcome == CASES_PASS ? "true" : "false");
     for (int i = 0; i < N_TIMES && r->n_runs; i++)
         text_printf(t, ",\"%s\":%.9g", columns_shown[FIRST_TIME + i], number[i]);
@@ -190,13 +194,19 @@ static void add_row(bench *b, const cases_case *k, const char *name, const cases
 }
 
 /* A product alone: on a GPU a call of the library, chosen among those of its algorithms whose bits do not depend on the
- * number of rows. */
-static peer time_peer(const bench *b, const cases_case *k) {
+ * number of rows. Other ops: the device's library, where it has one that plays them. Emulated, it is checked alone. */
+static peer find_peer(const bench *b, const cases_case *k, const cases_result *r) {
     cases_case alone;
-    cases_result r = {0};
-    if (!cases_alone(k, &alone) || cases_bench(&b->on, &alone, b->host, b->seconds, &r) != CASES_PASS)
-        return (peer){0};
-    return (peer){strcmp(b->device, "cuda") ? "the product alone" : "cuBLASLt", r.median_us};
+    cases_result other = {0};
+    peer p = {0};
+    if (r->outcome != CASES_PASS) return p;
+    if (!cases_alone(k, &alone)) {
+        cases_peer(&b->on, k, b->counting.table ? NULL : b->host, b->seconds, &other);
+        p = (peer){.name = other.peer, .us = other.peer_us};
+        memcpy(p.why, other.peer_what, sizeof p.why);
+    } else if (!b->counting.table && cases_bench(&b->on, &alone, b->host, b->seconds, &other) == CASES_PASS)
+        p = (peer){.name = strcmp(b->device, "cuda") ? "the product alone" : "cuBLASLt", .us = other.median_us};
+    return p;
 }
 
 static void list_case(const cases_case *k, const char *name) {
@@ -209,17 +219,20 @@ static void list_case(const cases_case *k, const char *name) {
 static void bench_case(bench *b, const cases_case *k) {
     char name[256];
     cases_result r = {0};
-    peer p = {0};
     cases_describe(k, name, sizeof name);
     if (b->list) {
         list_case(k, name);
         return;
     }
-    log_debug("%s %s", hone_op_find(k->op)->name, name);
+    char range[320];
+    snprintf(range, sizeof range, "%s %s", hone_op_find(k->op)->name, name);
+    log_debug("%s", range);
+    if (b->nvtx) b->on.table->range(range);
     /* The emulator's own time says nothing about a GPU's: not measured, not shown. */
     if (b->counting.table) b->n_failed += cases_check(&b->on, k, &r) == CASES_FAIL;
-    else if (cases_bench(&b->on, k, b->host, b->seconds, &r) == CASES_PASS) p = time_peer(b, k);
-    else b->n_failed += r.outcome == CASES_FAIL;
+    else b->n_failed += cases_bench(&b->on, k, b->host, b->seconds, &r) == CASES_FAIL;
+    const peer p = find_peer(b, k, &r);
+    if (b->nvtx) b->on.table->range(NULL);
     add_row(b, k, name, &r, &p);
 }
 
@@ -277,7 +290,7 @@ static hone_status visit_job(bench *b, const args *a, const char *file, pool *th
     session *s;
     HONE_TRY(job_of_args(&j, a, file, b->err));
     j->device = b->device;
-    hone_status status = plan_of_job(&s, j, threads, 0, 0, b->err);
+    hone_status status = plan_of_job(&s, NULL, j, threads, 0, 0, 1, b->err);
     if (!status) {
         status = visit_plan(b, s->plan);
         session_close(s);
@@ -323,6 +336,9 @@ static hone_status open_devices(bench *b, pool *p, hone_err *err) {
     b->device = b->on.table->name;
     HONE_TRY(b->on.table->open(&b->on.device[0], b->host, 0, err));
     b->on.n_devices = 1;
+    if (b->nvtx && !b->on.table->range)
+        return hone_fail(err, HONE_EUSAGE, "--nvtx, but device %s has no profiler; expected device cuda",
+                         b->device);
     hone_limits limits;
     HONE_TRY(b->on.table->limits(b->on.device[0], &limits));
     if (b->tf32 && !limits.tf32)
@@ -373,7 +389,7 @@ hone_status bench_op(const args *a, hone_err *err) {
     }
     if (!b.family) {
         const char *near = nearest_word(b.name, names, 2 * N_FAMILIES + 1);
-        hone_fail(err, HONE_EUSAGE, "hone bench: \"%.64s\", expected step or a family of ops", b.name);
+        hone_fail(err, HONE_EUSAGE, "hone bench: \"%.64s\", expected step, allreduce or a family of ops", b.name);
         return hone_hint(err,
                          near ? "nearest: %s"
                               : "embed norm linear act attention gather softmax loss reduce optim convert%s",
@@ -386,17 +402,18 @@ hone_status bench_op(const args *a, hone_err *err) {
         return hone_fail(err, HONE_EUSAGE,
                          "--dtype: \"%.32s\", expected fp32, bf16 or fp16, for linear also tf32", dtype);
     HONE_TRY(parse_sweep(&b, args_value(a, "sweep"), err));
+    b.nvtx = args_value(a, "nvtx") != NULL;
     b.list = args_value(a, "list") || args_value(a, "dry-run");
     const int is_emulated = !strcmp(b.device, "emu");
     const char *gpu = args_value(a, "gpu");
     if (gpu && !is_emulated)
         return hone_fail(err, HONE_EUSAGE, "--gpu: predictions go with --device emu alone");
     if (is_emulated) HONE_TRY(gpu_read(&b.gpu, gpu ? gpu : "h100", err));
+    pool *p = pool_new(a->threads);
+    hone_status status = b.list ? HONE_OK : open_devices(&b, p, err);
     b.rows = table_new(N_COLUMNS + (is_emulated ? N_COUNTED : 0));
     for (int i = 0; i < N_COLUMNS; i++) table_cell(b.rows, "%s", columns_shown[i]);
     for (int i = 0; i < N_COUNTED && is_emulated; i++) table_cell(b.rows, "%s", columns_counted[i]);
-    pool *p = pool_new(a->threads);
-    hone_status status = b.list ? HONE_OK : open_devices(&b, p, err);
     if (!status && !b.list && !is_emulated)
         cases_baselines(&b.on, b.dtype, b.tf32, b.host, b.seconds, &b.copy, &b.gemm);
     const char *file = args_value(a, "shapes-from");

@@ -1,8 +1,9 @@
 /* cmd_bench.c - hone bench step: whole training steps. hone bench OP: one op of a device beside its check
- * (bench_op.c). */
+ * (bench_op.c). hone bench allreduce: sums over ranks (bench_allreduce.c). */
 #include <string.h>
 
 #include "cli/cmd.h"
+#include "cli/bench_allreduce.h"
 #include "cli/bench_op.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -23,8 +24,10 @@ const option bench_flags[] = {
     {"sweep", 0,
      "OP: LETTER=FROM:TO, each case at FROM, 2 FROM, 4 FROM ... of that extent (S: of its lengths)."},
     {"shapes-from", 0, "OP: JOB whose plan's calls are timed instead of the list's cases."},
-    {"seconds", 0, "OP: N milliseconds to time each case (default 200)."},
+    {"bytes", 0, "allreduce: FROM:TO of fp32 elements, doubling (default 8:33554432; with --job to all its gradients)."},
+    {"seconds", 0, "OP, allreduce: N milliseconds to time each case (default 200)."},
     {"gpu", 0, "OP with --device emu: NAME of the GPU whose least times are predicted (default h100)."},
+    {"nvtx", 1, "GPU: name steps, or cases, on the timeline of NVIDIA's profilers."},
     {"csv", 1, "OP: rows as CSV."},
     {"md", 1, "OP: rows as Markdown."},
     {"list", 1, "OP: names of the cases, nothing is run."},
@@ -70,6 +73,7 @@ static hone_status run_step_bench(const args *a, arena *m, hone_err *err) {
     if (lengths) HONE_TRY(read_lengths(&o, m, lengths, err));
     HONE_TRY(job_of_args(&j, a, file, err));
     if (model) j->model_name_or_path = model;
+    if (args_value(a, "nvtx")) j->nvtx = 1;
     hone_status status = HONE_OK;
     if (dtype) j->bf16 = !strcmp(dtype, "bf16"), j->fp16 = !strcmp(dtype, "fp16");
     if (dtype && !j->bf16 && !j->fp16 && strcmp(dtype, "fp32"))
@@ -90,7 +94,8 @@ static hone_status run_step_bench(const args *a, arena *m, hone_err *err) {
 }
 
 hone_status cmd_bench(const args *a, hone_err *err) {
-    HONE_TRY(args_words(a, 1, 1, "hone bench step|OP", err));
+    HONE_TRY(args_words(a, 1, 1, "hone bench step|OP|allreduce", err));
+    if (!strcmp(a->word[0], "allreduce")) return bench_allreduce(a, err);
     if (strcmp(a->word[0], "step")) return bench_op(a, err);
     arena *m = arena_new("bench");
     const hone_status status = run_step_bench(a, m, err);

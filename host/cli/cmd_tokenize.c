@@ -12,6 +12,7 @@ const option tokenize_flags[] = {
     {"decode", 1, "Each line is a JSON array of ids (or an object with \"ids\"); the text comes out."},
     {"max_seq_length", 0, "N: cut to N tokens; 0, the default: no truncation."},
     {"truncation", 0, "NAME: longest_first (default), only_first, only_second."},
+    {"offsets", 1, "Add \"offsets\": of each token the bytes [from, to) of its text; [0, 0] for special tokens."},
     {"no-special", 1, "Leave out [CLS] and [SEP]."},
     {"skip-special", 1, "With --decode: leave special tokens out of the text."},
 };
@@ -20,7 +21,7 @@ const int n_tokenize_flags = sizeof tokenize_flags / sizeof *tokenize_flags;
 typedef struct {
     const tokenizer *tok;
     encode_options encode;
-    int pair, strings, decode, skip;
+    int pair, strings, decode, skip, offsets;
     const char *file;
     int64_t line;
     encoding e;
@@ -43,7 +44,11 @@ static hone_status encode_line(job_line *j, str first, str second, text *out, ho
     for (int i = 0; i < j->e.n; i++) text_printf(out, i ? ",%d" : "%d", j->e.id[i]);
     text_str(out, "],\"type_ids\":[");
     for (int i = 0; i < j->e.n; i++) text_printf(out, i ? ",%d" : "%d", j->e.type[i]);
-    text_str(out, "]}\n");
+    text_str(out, "]");
+    if (j->offsets) text_str(out, ",\"offsets\":[");
+    for (int i = 0; i < j->e.n && j->offsets; i++)
+        text_printf(out, i ? ",[%d,%d]" : "[%d,%d]", j->e.from[i], j->e.to[i]);
+    text_str(out, j->offsets ? "]}\n" : "}\n");
     return HONE_OK;
 }
 
@@ -123,6 +128,7 @@ hone_status cmd_tokenize(const args *a, hone_err *err) {
         .pair = args_value(a, "pair") != NULL,
         .strings = args_value(a, "json-strings") != NULL,
         .decode = args_value(a, "decode") != NULL,
+        .offsets = args_value(a, "offsets") != NULL,
         .skip = args_value(a, "skip-special") != NULL,
         .encode = {.max_length = (int)max_length, .no_special = args_value(a, "no-special") != NULL}};
     if (strategy && !strcmp(strategy, "only_first")) j.encode.strategy = TRUNCATE_ONLY_FIRST;

@@ -11,6 +11,8 @@
 
 const option train_flags[] = {
     {"strict", 0, "BOOL: false makes unknown job fields warnings (default true)."},
+    {"rank", 0, "N: this process is rank N of --world_size, whatever launchers say; they meet at MASTER_ADDR, MASTER_PORT."},
+    {"world_size", 0, "N: ranks of the run; each is started by hand."},
     {"schema", 1, "Print the JSON Schema of job files and end."},
     {"reference", 1, "Print the reference page of job fields and end."},
 };
@@ -36,6 +38,13 @@ static hone_status share_devices(const args *a, const job *j, const rank_place *
     return process_become(NULL, again, NULL, 0, err);
 }
 
+/* Ranks that other launchers start on one machine share its cores, unless they were bound to some. */
+static int threads_of(const job *j, const rank_place *place) {
+    const int own = pool_cores(), fair = place->local_n ? machine_cores() / place->local_n : own;
+    if (j->threads || env_get("HONE_THREADS") || place->local_n < 2) return (int)j->threads;
+    return fair < 1 ? 1 : fair < own ? fair : own;
+}
+
 hone_status cmd_train(const args *a, hone_err *err) {
     text summary = {0}, people = {0};
     if (args_value(a, "schema") || args_value(a, "reference")) {
@@ -47,14 +56,15 @@ hone_status cmd_train(const args *a, hone_err *err) {
     job *j;
     HONE_TRY(args_words(a, 1, 1, "hone train JOB.json", err));
     HONE_TRY(job_of_args(&j, a, a->word[0], err));
-    pool *p = pool_new((int)j->threads);
+    pool *p = NULL;
     comm *c = NULL;
     rank_place place;
     sig_install();
-    hone_status status = rank_find(&place, NULL, NULL, err);
+    hone_status status = rank_find(&place, args_value(a, "rank"), args_value(a, "world_size"), err);
     if (!status) status = share_devices(a, j, &place, err);
     if (!status && place.rank) log_set(LOG_WARN); /* rank 0 speaks for all */
     if (!status) status = ranks_open(&c, &place, (double)j->ddp_timeout, err);
+    if (!status) p = pool_new(threads_of(j, &place));
     if (!status) status = train_job(j, p, c, &summary, &people, err);
     comm_close(c);
     if (!status && !place.rank) {

@@ -26,6 +26,8 @@ static const command commands[] = {
      "Predict labels, one JSON row an input.", cmd_predict, predict_flags, &n_predict_flags, 1},
     {"tokenize", "hone tokenize MODEL [FILE|-]", "Text to ids and back, one JSON row a line.", cmd_tokenize,
      tokenize_flags, &n_tokenize_flags, 0},
+    {"vocab", "hone vocab --type NAME --size N --output FOLDER FILE...",
+     "Train a vocabulary from text files.", cmd_vocab, vocab_flags, &n_vocab_flags, 0},
     {"validate", "hone validate JOB.json [--field value ...]",
      "Read a job's data and report what is odd; nothing is trained.", cmd_validate, validate_flags,
      &n_validate_flags, 1},
@@ -38,12 +40,12 @@ static const command commands[] = {
      cmd_export, export_flags, &n_export_flags, 0},
     {"plan", "hone plan JOB.json [--steps] [--field value ...]",
      "Bytes and steps of a job before anything is allocated.", cmd_plan, plan_flags, &n_plan_flags, 1},
-    {"bench", "hone bench step|OP ...", "Time whole training steps, or one operation beside its check.",
+    {"bench", "hone bench step|OP|allreduce ...", "Time whole training steps, or one operation beside its check.",
      cmd_bench, bench_flags, &n_bench_flags, 1},
     {"init", "hone init [TASK] [FILE]", "Write a job file to start from.", cmd_init, init_flags,
      &n_init_flags, 0},
-    {"doctor", "hone doctor ranks", "What of this machine was detected, and why.", cmd_doctor, doctor_flags,
-     &n_doctor_flags, 0},
+    {"doctor", "hone doctor [machine|devices|ranks|disk] [--burn SECONDS]",
+     "What of this machine was detected, and why.", cmd_doctor, doctor_flags, &n_doctor_flags, 0},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 

@@ -146,6 +146,63 @@ static void cut_batches(order *r, const order_options *o) {
     if (!o->drop_last || o->max_tokens > 0 || rest == o->samples_per_batch) r->first[++r->n_batches] = r->n;
 }
 
+/* ---- dealing: the samples of a step to its batches ---- */
+
+typedef struct {
+    int64_t tokens;
+    int batch;
+} hand;
+
+static int fewest_first(const void *a, const void *b) {
+    const hand *x = a, *y = b;
+    if (x->tokens != y->tokens) return x->tokens < y->tokens ? -1 : 1;
+    return (x->batch > y->batch) - (x->batch < y->batch);
+}
+
+/* Rounds of one sample a batch, from the longest on: the longest of a round to the batch with the fewest tokens so far. Then
+ * no two batches differ by more than the longest sample has tokens, and by one sample. */
+static void deal_samples(const order_options *o, const int64_t *sample, int64_t n, hand *h, int n_batches,
+                         ranked *r, int *batch) {
+    for (int64_t i = 0; i < n; i++) r[i] = (ranked){length_of(o, sample[i]), i, sample[i]};
+    qsort(r, (size_t)n, sizeof *r, longest_first);
+    for (int b = 0; b < n_batches; b++) h[b] = (hand){0, b};
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t k = i % n_batches;
+        if (!k) qsort(h, (size_t)n_batches, sizeof *h, fewest_first);
+        h[k].tokens += r[i].length;
+        batch[r[i].place] = h[k].batch;
+    }
+}
+
+/* The samples of batches first .. first + n_batches - 1, each batch's in their order. */
+static void deal_step(order *r, const order_options *o, int64_t first, int n_batches, void *room) {
+    int64_t *sample = r->sample + r->first[first];
+    const int64_t n = r->first[first + n_batches] - r->first[first];
+    ranked *by_length = room;
+    int64_t *copy = (int64_t *)(by_length + n);
+    hand *h = (hand *)(copy + n);
+    int *batch = (int *)(h + n_batches);
+    deal_samples(o, sample, n, h, n_batches, by_length, batch);
+    int64_t at = 0;
+    for (int b = 0; b < n_batches; b++) {
+        r->first[first + b] = r->first[first] + (b ? at : 0);
+        for (int64_t i = 0; i < n; i++)
+            if (batch[i] == b) copy[at++] = sample[i];
+    }
+    for (int64_t i = 0; i < n; i++) sample[i] = copy[i];
+}
+
+static void deal_batches(order *r, const order_options *o) {
+    if (o->deal < 2 || o->max_tokens > 0 || !o->length_at) return;
+    const size_t most = (size_t)(o->deal * o->samples_per_batch);
+    void *room =
+        mem_new(most * (sizeof(ranked) + sizeof(int64_t) + sizeof(int)) + (size_t)o->deal * sizeof(hand),
+                "samples of a step");
+    for (int64_t b = 0; b < r->n_batches; b += o->deal)
+        deal_step(r, o, b, (int)(r->n_batches - b < o->deal ? r->n_batches - b : o->deal), room);
+    mem_free(room);
+}
+
 order *order_new(const order_options *o, int64_t epoch) {
     HONE_ASSERT(o->max_tokens > 0 || o->samples_per_batch > 0);
     order *r = mem_new(sizeof *r, "order of an epoch");
@@ -157,6 +214,7 @@ order *order_new(const order_options *o, int64_t epoch) {
     else if (o->kind != SAMPLING_SEQUENTIAL) shuffle(r->sample, o->n, o->seed, epoch, 0);
     if (o->kind == SAMPLING_GROUP_BY_LENGTH && o->n) group_by_length(o, r->sample);
     cut_batches(r, o);
+    deal_batches(r, o);
     return r;
 }
 

@@ -15,6 +15,8 @@ typedef struct {
     uint64_t seed;             /* data_seed */
     int64_t samples_per_batch; /* of one optimizer step's micro-batch; ignored with max_tokens */
     int64_t max_tokens;        /* 0: by samples. Else as many samples as fit, never more than 4,096 */
+    int64_t deal;              /* by samples only: the samples of so many batches that follow each other (a step's) are dealt to
+                                * them so that they have about as many tokens each; 0, 1: as they come */
     int drop_last;             /* by samples only: leave out a last batch that is not full */
     const int64_t *length_at;  /* the data set's at[], which must outlive the order */
     const int32_t

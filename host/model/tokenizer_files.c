@@ -12,10 +12,17 @@
 
 #define VOCAB_MAX_BYTES ((size_t)256 << 20)
 
-const char *const tokenizer_file_names[] = {"tokenizer.json",          "tokenizer_config.json",
-                                            "special_tokens_map.json", "vocab.txt",
-                                            "added_tokens.json",       NULL};
-enum { TOKENIZER_JSON, TOKENIZER_CONFIG, SPECIAL_TOKENS, VOCAB, N_FILES = 5 };
+const char *const tokenizer_file_names[] = {"tokenizer.json",
+                                            "tokenizer_config.json",
+                                            "special_tokens_map.json",
+                                            "vocab.txt",
+                                            "added_tokens.json",
+                                            "vocab.json",
+                                            "merges.txt",
+                                            "spiece.model",
+                                            "sentencepiece.bpe.model",
+                                            NULL};
+enum { TOKENIZER_JSON, TOKENIZER_CONFIG, SPECIAL_TOKENS, VOCAB, MERGES = 6, N_FILES = 9 };
 
 /* ORDER SPECIAL: as transformers lists them. */
 static const char *const special_keys[] = {"unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
@@ -28,6 +35,7 @@ typedef struct {
     const char *to;
     int lowercase, chinese, strip_accents; /* strip_accents -1: null, as lowercase says */
     str special[N_SPECIAL];
+    int is_wordpiece; /* BERT's roles are meant where a file does not say them */
     VEC(str) token;
     int64_t special_id[N_SPECIAL];
     hone_err *err;
@@ -72,8 +80,11 @@ static hone_status read_facts(files *f) {
     f->lowercase = f->chinese = 1;
     f->strip_accents = -1;
     memcpy(f->special, preset, sizeof preset);
+    f->is_wordpiece = f->path[VOCAB] != NULL;
     if (!config && f->path[TOKENIZER_JSON]) {
         HONE_TRY(read_object(f, TOKENIZER_JSON, &tokenizer));
+        const json *kind = json_get(json_get(tokenizer, "model"), "type");
+        f->is_wordpiece = !kind || kind->kind != JSON_STRING || str_is(kind->string, "WordPiece");
         const json *normalizer = json_get(tokenizer, "normalizer");
         take_flag(&f->lowercase, json_get(normalizer, "lowercase"), 1);
         take_flag(&f->chinese, json_get(normalizer, "handle_chinese_chars"), 1);
@@ -233,23 +244,35 @@ static void print_special(const files *f, text *out, int i) {
     text_json(out, f->special[i].p, f->special[i].n);
 }
 
-static hone_status make_config(const files *f) {
-    text out = {0};
-    text_str(&out, "{\n");
-    print_special(f, &out, CLS);
-    text_printf(&out, ",\n  \"do_lower_case\": %s,\n", truth(f->lowercase));
-    print_special(f, &out, MASK);
-    text_printf(&out, ",\n  \"model_max_length\": %d,\n",
+/* Of other kinds: what AutoTokenizer cannot know. Their special tokens are those of the class. */
+static void print_length_and_class(const files *f, text *out) {
+    text_printf(out, "{\n  \"model_max_length\": %d,\n  \"tokenizer_class\": \"%s\"\n}\n",
+                f->config->longest,
+                f->config->family->tokenizer_class);
+}
+
+static void print_bert_config(const files *f, text *out) {
+    text_str(out, "{\n");
+    print_special(f, out, CLS);
+    text_printf(out, ",\n  \"do_lower_case\": %s,\n", truth(f->lowercase));
+    print_special(f, out, MASK);
+    text_printf(out, ",\n  \"model_max_length\": %d,\n",
                 f->config->longest);
-    print_special(f, &out, PAD);
-    text_str(&out, ",\n");
-    print_special(f, &out, SEP);
+    print_special(f, out, PAD);
+    text_str(out, ",\n");
+    print_special(f, out, SEP);
     text_printf(
-        &out,
+        out,
         ",\n  \"strip_accents\": %s,\n  \"tokenize_chinese_chars\": %s,\n  \"tokenizer_class\": \"%s\",\n",
         truth(f->strip_accents), truth(f->chinese), f->config->family->tokenizer_class);
-    print_special(f, &out, UNK);
-    text_str(&out, "\n}\n");
+    print_special(f, out, UNK);
+    text_str(out, "\n}\n");
+}
+
+static hone_status make_config(const files *f) {
+    text out = {0};
+    if (f->is_wordpiece) print_bert_config(f, &out);
+    else print_length_and_class(f, &out);
     const hone_status status =
         file_write(path_join(f->a, f->to, tokenizer_file_names[TOKENIZER_CONFIG]), out.p, out.n, f->err);
     text_free(&out);
@@ -274,14 +297,14 @@ static hone_status make_special_map(const files *f) {
 static hone_status write_files(files *f, const char *from) {
     for (int i = 0; i < N_FILES; i++)
         HONE_TRY(model_file(&f->path[i], f->a, from, tokenizer_file_names[i], f->err));
-    if (!f->path[TOKENIZER_JSON] && !f->path[VOCAB])
+    if (!f->path[TOKENIZER_JSON] && !f->path[VOCAB] && !f->path[MERGES])
         return hone_fail(f->err, HONE_EUSAGE, "%s: no tokenizer.json and no vocab.txt", from);
     HONE_TRY(read_facts(f));
     for (int i = 0; i < N_FILES; i++)
         if (f->path[i]) HONE_TRY(copy_file(f, i));
-    if (!f->path[TOKENIZER_JSON]) HONE_TRY(make_tokenizer(f));
+    if (!f->path[TOKENIZER_JSON] && f->path[VOCAB]) HONE_TRY(make_tokenizer(f));
     if (!f->path[TOKENIZER_CONFIG]) HONE_TRY(make_config(f));
-    return f->path[SPECIAL_TOKENS] ? HONE_OK : make_special_map(f);
+    return f->path[SPECIAL_TOKENS] || !f->is_wordpiece ? HONE_OK : make_special_map(f);
 }
 
 hone_status tokenizer_files_write(const model_config *c, const char *from, const char *to, hone_err *err) {

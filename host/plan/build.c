@@ -4,10 +4,9 @@
 #include "plan/build.h"
 #include "base/err.h"
 #include "base/table.h"
+#include "plan/layout.h"
 #include "plan/passes.h"
 
-#define ALIGN 64   /* elements: parameters begin at multiples, so chunks and gradients do too */
-#define CHUNK 8192 /* elements of one chunk of the optimizer at most */
 #define CHUNK_BYTES ((int64_t)128 << 20) /* logits of one chunk of rows of a vocabulary's head */
 
 static int64_t aligned(int64_t n) { return (n + ALIGN - 1) / ALIGN * ALIGN; }
@@ -142,21 +141,6 @@ static hone_status write_eval(hone_plan *p, graph *g, const plan_options *o, hon
 
 /* ---- slabs that outlive a step ---- */
 
-/* Where parameters lie: in the order in which the backward completes their gradients, spans together, then
- * the frozen ones. One unit is one span, or one parameter. */
-typedef struct {
-    int64_t first, n; /* elements; first is a multiple of ALIGN */
-    int group;
-} unit;
-
-typedef struct {
-    graph *g;
-    int64_t *at; /* by parameter: first element, -1 not yet placed */
-    unit *unit;
-    int n_units;
-    int64_t end;
-} layout;
-
 static void place_unit(layout *l, const int *params, int n) {
     unit *u = &l->unit[l->n_units++];
     *u = (unit){.first = l->end, .group = l->g->param[params[0]].group};
@@ -193,13 +177,6 @@ static void place_all(layout *l, const hone_plan *p) {
         }
 }
 
-static int state_value(graph *g, const char *name, int64_t n, hone_class cls, size_t offset,
-                       hone_dtype dtype) {
-    const int v = graph_value(g, name, cls, dtype, 1, &n, -1, 0);
-    g->value[v].offset = offset;
-    return v;
-}
-
 static void place_values(layout *l, hone_plan *p) {
     graph *g = l->g;
     const size_t size = hone_dtype_bytes(g->dtype), fsize = hone_dtype_bytes(graph_float(g)),
@@ -212,8 +189,12 @@ static void place_values(layout *l, hone_plan *p) {
         if (x->cls == HONE_GRAD) x->offset = loss_bytes + (size_t)at * fsize, x->fill_of = 0;
     }
     p->slab_bytes[HONE_PARAM] = (size_t)l->end * size;
+    p->flat[HONE_MASTER] = (hone_flat){HONE_PARAM, 0, 0};
     if (g->dtype == HONE_BF16 || g->dtype == HONE_F16) { /* masters of all, frozen ones too */
-        for (int i = 1; i <= g->n_params; i++) {
+        const int64_t shared = p->divided ? p->n_trained - plan_own_elements(p, p->rank) : 0;
+        p->flat[HONE_MASTER] = (hone_flat){HONE_STATE, 0, p->divided};
+        p->slab_bytes[HONE_STATE] = (size_t)(l->end - shared) * fsize;
+        for (int i = 1; i <= g->n_params && !p->divided; i++) {
             const hone_value x = g->value[g->param[i].value];
             int64_t dims[3] = {x.dim[0].n, x.dim[1].n, 1};
             const int v = graph_value(g, arena_print(g->a, "master.%s", x.name), HONE_STATE, HONE_F32,
@@ -222,95 +203,14 @@ static void place_values(layout *l, hone_plan *p) {
             g->value[v].param = i;
             g->param[i].master = v;
         }
-        p->slab_bytes[HONE_STATE] = (size_t)l->end * fsize;
     } else
         for (int i = 1; i <= g->n_params; i++) g->param[i].master = g->param[i].value;
 }
 
-/* Chunks of the trained range: first / 64, elements, group. */
-static int make_chunks(graph *g, const layout *l, int64_t n_trained) {
-    int64_t n = 0;
-    for (int i = 0; i < l->n_units; i++)
-        if (l->unit[i].first < n_trained) n += (l->unit[i].n + CHUNK - 1) / CHUNK;
-    int32_t *c = ARENA_ARRAY(g->a, (size_t)n * 3 + 3, int32_t), *to = c;
-    for (int i = 0; i < l->n_units; i++)
-        for (int64_t at = 0; at < l->unit[i].n && l->unit[i].first < n_trained; at += CHUNK) {
-            *to++ = (int32_t)((l->unit[i].first + at) / ALIGN);
-            *to++ = (int32_t)(l->unit[i].n - at < CHUNK ? l->unit[i].n - at : CHUNK);
-            *to++ = l->unit[i].group;
-        }
-    const int64_t dims[2] = {n, 3};
-    const int v = graph_value(g, "chunk", HONE_CONST, HONE_I32, 2, dims, -1, 0);
-    g->value[v].data = c;
-    return v;
-}
-
-static int input_value(graph *g, const char *name, hone_fill fill, int64_t n0, int64_t n1) {
-    const int64_t dims[2] = {n0, n1};
-    const int v = graph_value(g, name, HONE_INPUT, graph_float(g), n1 ? 2 : 1, dims, -1, 0);
-    g->value[v].fill = fill;
-    return v;
-}
-
-static int result_value(graph *g, const char *name, hone_dtype dtype) {
-    const int64_t one = 1;
-    return graph_value(g, name, HONE_RESULT, dtype, 1, &one, -1, 0);
-}
-
-/* Moments and per-parameter views of them, so that checkpoints can name them. */
-static int flat_moment(hone_plan *p, graph *g, const layout *l, int which, const char *name) {
-    const size_t fsize = hone_dtype_bytes(graph_float(g)), at = p->slab_bytes[HONE_STATE];
-    const int flat = state_value(g, name, p->n_trained, HONE_STATE, at, graph_float(g));
-    p->slab_bytes[HONE_STATE] += (size_t)p->n_trained * fsize;
-    for (int i = 1; i <= g->n_params; i++) {
-        if (!g->param[i].wants_grad || l->at[i] >= p->n_trained) continue;
-        const hone_value x = g->value[g->param[i].value];
-        int64_t dims[3] = {x.dim[0].n, x.dim[1].n, 1};
-        const int v = graph_value(g, arena_print(g->a, "%s.%s", name, x.name), HONE_STATE, graph_float(g),
-                                  x.n_dims, dims, -1, 0);
-        g->value[v].offset = at + (size_t)l->at[i] * fsize;
-        g->value[v].param = i;
-        g->param[i].moment[which] = v;
-    }
-    return flat;
-}
-
-/* SQSUM, GUARD, ADAMW_STEP over the trained range. */
-static hone_status write_update(hone_plan *p, graph *g, const layout *l, const plan_options *o,
-                                hone_err *err) {
-    const hone_dtype f = graph_float(g);
-    const size_t loss_bytes = ALIGN * hone_dtype_bytes(f);
-    graph_begin(g, 1);
-    g->phase = HONE_UPDATE;
-    p->chunk = make_chunks(g, l, p->n_trained);
-    p->rate = input_value(g, "rate", HONE_FILL_RATE, p->n_groups, 2);
-    p->clip = input_value(g, "clip", HONE_FILL_CLIP, 1, 0);
-    const int grad = state_value(g, "grad", p->n_trained, HONE_GRAD, loss_bytes, f);
-    const int m = flat_moment(p, g, l, 0, "exp_avg"), v = flat_moment(p, g, l, 1, "exp_avg_sq");
-    p->tick = state_value(g, "tick", 16, HONE_STATE, p->slab_bytes[HONE_STATE], HONE_I32);
-    p->slab_bytes[HONE_STATE] += 256;
-    const int has_copy = g->dtype != f,
-              w = state_value(g, "weights", p->n_trained, has_copy ? HONE_STATE : HONE_PARAM, 0, f);
-    const int copy = has_copy ? state_value(g, "weights.copy", p->n_trained, HONE_PARAM, 0, g->dtype) : 0;
-    const int64_t n_chunks = g->value[p->chunk].dim[0].n;
-    const int part = graph_value(g, "part", HONE_ACTIVATION, f, 1, &n_chunks, -1, 0);
-    const int factor = result_value(g, "factor", f);
-    p->norm = result_value(g, "norm", f);
-    p->ok = result_value(g, "ok", HONE_I32);
-    const hone_step sq = {.op = HONE_OP_SQSUM, .in = {grad, p->chunk}, .out = {part}};
-    const hone_step guard = {.op = HONE_OP_GUARD,
-                             .in = {part, p->loss, p->clip, p->tick},
-                             .out = {factor, p->norm, p->ok, p->tick},
-                             .attr.guard = {o->guard.dynamic, o->guard.window, o->guard.hysteresis,
-                                            o->guard.min_scale}};
-    const hone_step adam = {.op = HONE_OP_ADAMW_STEP,
-                            .in = {grad, p->chunk, p->rate, factor, p->ok, w, m, v},
-                            .out = {w, m, v, copy},
-                            .attr.adamw = {o->beta1, o->beta2, o->epsilon}};
-    graph_emit(g, &sq);
-    graph_emit(g, &guard);
-    graph_emit(g, &adam);
+static hone_status keep_update(hone_plan *p, const layout *l, const plan_options *o, hone_err *err) {
+    graph *g = l->g;
     size_t act, bound;
+    write_update(p, l, o);
     HONE_TRY(g->status);
     HONE_TRY(plan_verify(g, "update", 0, err));
     pass_memory(g, &act, &bound);
@@ -379,6 +279,7 @@ static hone_status build(hone_plan *p, graph *g, const plan_options *o, hone_err
     l.unit = ARENA_ARRAY(g->a, (size_t)g->n_params + 1, unit);
     place_all(&l, p);
     p->n_trained = l.end;
+    cut_buckets(p, &l, o);
     for (int i = 1; i <= g->n_params; i++) place_param(&l, i);
     place_values(&l, p);
     p->n_groups = 2 * (g->config->layers + 2);
@@ -387,7 +288,8 @@ static hone_status build(hone_plan *p, graph *g, const plan_options *o, hone_err
         if (o->slots > 1) p->n_slots = o->slots;
         p->slot_bytes = (ALIGN + (size_t)p->n_trained) * hone_dtype_bytes(graph_float(g));
         p->slab_bytes[HONE_GRAD] = p->slot_bytes * (size_t)p->n_slots;
-        HONE_TRY(write_update(p, g, &l, o, err));
+        p->slab_bytes[HONE_WIRE] = wire_bytes(&o->wire, ALIGN + p->n_trained);
+        HONE_TRY(keep_update(p, &l, o, err));
         if (p->n_slots > 1) HONE_TRY(write_fold(p, g, o, err));
     }
     place_rest(p, g);

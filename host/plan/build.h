@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "hone/plan.h"
 #include "model/spec.h"
+#include "plan/wire.h"
 
 typedef struct {
     const model_config *config;
@@ -14,7 +15,11 @@ typedef struct {
     hone_dtype dtype;             /* F32, BF16; F64 for proofs on ref */
     int tf32; /* products of fp32 round their operands to TF32; the device's limits say if it can */
     int64_t tokens_max, seqs_max; /* of a micro-batch, or of an evaluation's batch */
+    int n_ranks, rank;            /* 0, 0: one process */
+    int divide;                   /* the optimizer's state among the ranks (ZeRO-1) */
+    size_t bucket_bytes;          /* of gradients that leave together, about; 0: as many as there are */
     int slots;                    /* gradients held at once while micro-batches are added (run/tree.h); 0: 1 */
+    wire_limits wire;             /* of sums over ranks */
     const char *const *freeze;    /* patterns (* and ?) of parameter names */
     int n_freeze;
     double beta1, beta2, epsilon;    /* AdamW */
@@ -45,8 +50,4 @@ void plan_print_bytes(const hone_plan *p, text *out); /* a line a class */
 
 /* A step as a device is asked about it: capacities, no pointers. */
 void plan_query(const hone_plan *p, const hone_step *s, hone_query *q);
-
-/* cost.c: floating-point operations of a program's products and attentions for so many rows, sequences of
- * equal length. */
-double plan_flops(const hone_plan *p, hone_program_kind program, const int64_t *rows, double mean_length);
 #endif

@@ -3,6 +3,7 @@
  * optimizer. */
 #include <stdlib.h>
 
+#include "plan/own.h"
 #include "plan/passes.h"
 #include "base/err.h"
 
@@ -119,48 +120,101 @@ static hone_status check_gradients(const hone_plan *p, place *at, hone_err *err)
     return HONE_OK;
 }
 
-/* The chunks of the optimizer follow each other with gaps of alignment only, so that they cover what is
- * trained. */
-static hone_status check_chunks(const hone_plan *p, hone_err *err) {
-    const hone_value *c = &p->value[p->chunk];
-    const int32_t *chunk = c->data;
-    int64_t at = 0;
-    for (int64_t q = 0; q < c->dim[0].n; q++) {
-        const int64_t first = (int64_t)chunk[3 * q] * 64, n = chunk[3 * q + 1];
-        if (first < 0 || n < 1 || n > 8192 || first + n > p->n_trained || chunk[3 * q + 2] < 0 ||
-            chunk[3 * q + 2] >= p->n_groups)
-            return hone_fail(err, HONE_EBUG, "plan: chunk %lld is not a piece of what is trained",
-                             (long long)q);
-        if (first < at || first - at >= 64)
-            return hone_fail(err, HONE_EBUG, "plan: chunk %lld does not follow the one before it",
-                             (long long)q);
-        at = first + n;
+/* Chunk q of those that SQSUM plays: where its elements begin, and in which group they are. */
+static int64_t chunk_first(const hone_plan *p, int64_t q) {
+    return (int64_t)((const int32_t *)p->value[p->chunk].data)[3 * q] * 64;
+}
+static int64_t n_chunks(const hone_plan *p) { return p->chunk ? p->value[p->chunk].dim[0].n : 0; }
+
+/* Elements first .. end are chunks, from chunk *q on, with gaps of alignment only. */
+static hone_status check_range(const hone_plan *p, int64_t first, int64_t end, int64_t *q, hone_err *err) {
+    int64_t at = first;
+    for (; *q < n_chunks(p) && chunk_first(p, *q) < end; ++*q) {
+        const int32_t *chunk = (const int32_t *)p->value[p->chunk].data + 3 * *q;
+        const int64_t from = chunk_first(p, *q), n = chunk[1];
+        if (from < 0 || n < 1 || n > 8192 || from + n > end || chunk[2] < 0 || chunk[2] >= p->n_groups)
+            return hone_fail(err, HONE_EBUG, "plan: chunk %lld is not a piece of what is trained", (long long)*q);
+        if (from < at || from - at >= 64)
+            return hone_fail(err, HONE_EBUG, "plan: chunk %lld does not follow the one before it", (long long)*q);
+        at = from + n;
     }
-    return HONE_OK;
+    return end - at < 64 ? HONE_OK
+                         : hone_fail(err, HONE_EBUG, "plan: no chunk holds element %lld", (long long)at);
 }
 
-/* Every element of a trained parameter is in a chunk of its group; it has two moments. */
+/* The chunks of the optimizer cover what this rank updates. */
+static hone_status check_chunks(const hone_plan *p, hone_err *err) {
+    own_piece piece;
+    int64_t q = 0;
+    for (int next = 0; plan_next_piece(p, p->divided, p->rank, 0, p->n_trained, &next, &piece);)
+        HONE_TRY(check_range(p, piece.first, piece.first + piece.n, &q, err));
+    return q == n_chunks(p) ? HONE_OK
+                            : hone_fail(err, HONE_EBUG, "plan: chunk %lld is not of this rank", (long long)q);
+}
+
+/* Every element of a trained parameter that this rank updates is in a chunk of its group; it has two moments. */
 static hone_status check_trained(const hone_plan *p, int i, hone_err *err) {
-    const hone_value *x = &p->value[p->param[i].value], *c = &p->value[p->chunk];
-    const int32_t *chunk = c->data;
-    const size_t size = hone_dtype_bytes(p->dtype);
-    const int64_t first = (int64_t)(x->offset / size), end = first + (int64_t)(exact_bytes(x) / size);
-    int64_t low = 0, high = c->dim[0].n; /* the last chunk that begins at or before first */
-    while (high - low > 1) {
-        const int64_t mid = (low + high) / 2;
-        if ((int64_t)chunk[3 * mid] * 64 <= first) low = mid;
-        else high = mid;
+    const int32_t *chunk = p->chunk ? p->value[p->chunk].data : NULL;
+    int64_t n;
+    const int64_t first = plan_flat(p, i, &n);
+    own_piece piece;
+    for (int next = 0; plan_next_piece(p, p->divided, p->rank, first, first + n, &next, &piece);) {
+        int64_t low = 0, high = n_chunks(p); /* the last chunk that begins at or before the piece */
+        while (high - low > 1) {
+            const int64_t mid = (low + high) / 2;
+            if (chunk_first(p, mid) <= piece.first) low = mid;
+            else high = mid;
+        }
+        int64_t at = piece.first;
+        const int64_t end = at + piece.n;
+        for (; low < n_chunks(p) && at < end && chunk_first(p, low) <= at && chunk[3 * low + 2] == p->param[i].group;
+             low++)
+            at = chunk_first(p, low) + chunk[3 * low + 1];
+        if (at < end) return wrong(p, p->param[i].value, "is trained, but in no chunk of its group", 0, err);
     }
-    int64_t at = first;
-    for (; low < c->dim[0].n && at < end && (int64_t)chunk[3 * low] * 64 <= at &&
-           chunk[3 * low + 2] == p->param[i].group;
-         low++)
-        at = (int64_t)chunk[3 * low] * 64 + chunk[3 * low + 1];
-    if (at < end) return wrong(p, p->param[i].value, "is trained, but in no chunk of its group", 0, err);
-    for (int m = 0; m < 2; m++)
+    for (int m = 0; m < 2 && !p->divided; m++)
         if (!p->param[i].moment[m])
             return wrong(p, p->param[i].value, "is trained, but has no moments", 0, err);
     return HONE_OK;
+}
+
+/* ---- buckets ---- */
+
+static hone_status bad_bucket(int b, const char *what, hone_err *err) {
+    return hone_fail(err, HONE_EBUG, "plan: bucket %d %s", b, what);
+}
+
+/* A bucket leaves after the last step that makes a gradient in it. */
+static hone_status check_ready(const hone_plan *p, int b, hone_err *err) {
+    const hone_program *m = &p->program[HONE_MICRO];
+    const hone_bucket *x = &p->bucket[b];
+    const size_t f = hone_dtype_bytes(p->value[p->loss].dtype), from = (size_t)x->cut[0] * f,
+                 to = (size_t)x->cut[p->n_ranks] * f;
+    if (x->ready < 0 || x->ready >= m->n_steps || (b && x->ready < x[-1].ready))
+        return bad_bucket(b, "leaves before the one before it", err);
+    for (int i = x->ready + 1; i < m->n_steps; i++)
+        for (int k = 0; k < HONE_MAX_OUT; k++) {
+            const hone_value *v = &p->value[m->step[i].out[k]];
+            if (m->step[i].out[k] && v->cls == HONE_GRAD && v->offset < to && v->offset + exact_bytes(v) > from)
+                return bad_bucket(b, "leaves before its last gradient is made", err);
+        }
+    return HONE_OK;
+}
+
+/* Buckets follow each other from the loss to the last trained element, and so do the parts and chunks of the ranks. */
+static hone_status check_buckets(const hone_plan *p, hone_err *err) {
+    int64_t at = 0, chunk = 0;
+    for (int b = 0; b < p->n_buckets; b++) {
+        const hone_bucket *x = &p->bucket[b];
+        if (x->cut[0] != at || x->chunk[0] != chunk) return bad_bucket(b, "does not follow the one before it", err);
+        for (int k = 0; k < p->n_ranks; k++)
+            if (x->cut[k + 1] < x->cut[k] || x->chunk[k + 1] < x->chunk[k] || x->cut[k] % 64)
+                return bad_bucket(b, "is cut where it may not be", err);
+        at = x->cut[p->n_ranks], chunk = x->chunk[p->n_ranks];
+        HONE_TRY(check_ready(p, b, err));
+    }
+    const int64_t all = (int64_t)(p->slot_bytes / hone_dtype_bytes(p->value[p->loss].dtype));
+    return at == all && chunk == p->n_chunks ? HONE_OK : bad_bucket(p->n_buckets - 1, "does not end the slot", err);
 }
 
 static hone_status check_programs(const hone_plan *p, uint8_t *made, hone_err *err) {
@@ -186,8 +240,10 @@ hone_status plan_verify_layout(const hone_plan *p, hone_err *err) {
     hone_status status = check_slabs(p, at, err);
     if (!status) status = check_params(p, at, err);
     if (!status && p->program[HONE_MICRO].n_steps) status = check_gradients(p, at, err);
-    if (!status && p->chunk) status = check_chunks(p, err);
-    for (int i = 1; i <= p->n_params && !status && p->chunk; i++)
+    const int trains = p->program[HONE_UPDATE_WEIGHTS].n_steps > 0;
+    if (!status && trains && p->n_buckets) status = check_buckets(p, err);
+    if (!status && trains) status = check_chunks(p, err);
+    for (int i = 1; i <= p->n_params && !status && trains; i++)
         if (p->param[i].wants_grad) status = check_trained(p, i, err);
     if (!status) status = check_programs(p, arena_alloc(a, (size_t)p->n_values + 1), err);
     arena_free(a);

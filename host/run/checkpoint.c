@@ -114,9 +114,12 @@ hone_status checkpoint_end(checkpoint_writer *w, const char *facts, int64_t *byt
     hone_status status = write_manifest(w, facts, bytes, err);
     if (!status) status = folder_sync(w->hidden, err);
     /* A checkpoint of this step that is there already was saved by a run that was resumed before it: the same
-     * bits. */
-    if (!status && file_exists(w->final)) status = folder_remove(w->final, err);
-    if (!status) status = folder_publish(w->hidden, w->final, err);
+     * bits, or damaged ones. At no time is there none. */
+    const int is_there = file_exists(w->final);
+    if (!status && is_there) status = folder_exchange(w->hidden, w->final, err);
+    else if (!status) status = folder_publish(w->hidden, w->final, err);
+    hone_err ignored = {0};
+    if (!status && is_there) folder_remove(w->hidden, &ignored); /* what is left of it is swept away later */
     if (status) {
         checkpoint_abort(w);
         return status;

@@ -6,7 +6,8 @@
  *
  * A rank that dies or stops is noticed by those that wait for it: the call fails with HONE_ECOMM and one line that
  * names rank, host, process, and the step and phase in which it was last seen. After a failure only comm_close may
- * follow. A communicator is used by one thread. */
+ * follow. A communicator is used by one thread at a time: while gradients leave beside the backward it is the thread of
+ * share.c, else the run's own. comm_seen and comm_abandon may be called by any. */
 #ifndef RUN_COMM_H
 #define RUN_COMM_H
 #include <stddef.h>
@@ -28,6 +29,7 @@ typedef struct {
     void (*seen)(comm *c, int64_t step, const char *phase); /* tell the others where this rank is */
     void (*abandon)(comm *c);                               /* tell them that this rank gives up */
     void (*close)(comm *c);
+    hone_status (*look)(comm *c, hone_err *err); /* HONE_ECOMM: somebody has gone. NULL: only an exchange notices */
 } comm_way;
 
 struct comm {
@@ -35,6 +37,8 @@ struct comm {
     int rank, n;
     uint64_t spent_ns; /* in exchanges so far, mostly in waiting for others */
     int lost; /* the rank whose loss this one has noticed + 1; 0: none */
+    int local_rank;      /* on its machine: which of its devices is this rank's */
+    uint64_t bytes_sent; /* to other ranks, by exchanges and by sums between devices (tree_device.h) */
 };
 
 /* One rank by itself: every call is a copy. */
@@ -58,6 +62,11 @@ hone_status comm_largest(comm *c, int64_t *x, hone_err *err);
 
 /* The first rank whose word is not 0 decides: *word becomes its word, and *rank who it is (-1: all are 0). */
 hone_status comm_first_word(comm *c, int64_t *word, int *rank, hone_err *err);
+
+/* While this rank waits for something else than an exchange (a device whose sums need the others): are they all still
+ * there? HONE_ECOMM names one that is not. Cheap: it looks twenty times a second, however often it is asked, and otherwise
+ * rests a moment, longer if nothing has moved for some time (n_asked: how often it was asked in a row). */
+hone_status comm_look(comm *c, int64_t n_asked, hone_err *err);
 
 /* Where this rank is, for the line that names it should it die: phase is a constant string ("forward", "save" ...). */
 void comm_seen(comm *c, int64_t step, const char *phase);

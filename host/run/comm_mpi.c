@@ -48,15 +48,26 @@ static int advance(const mpi_calls *mpi, transfer *t, const comm_piece *piece, i
     return (sends ? mpi->send(rank, at, t->on_way) : mpi->receive(rank, at, t->on_way)) ? 0 : -1;
 }
 
+static hone_status look_at(by_mpi *m, int r, hone_err *err) {
+    if (!m->ended_ns[r] && pulse_has_ended(m->pulse, r)) m->ended_ns[r] = clock_ns();
+    if (m->ended_ns[r] && clock_ns() - m->ended_ns[r] > LAST_WORDS_NS)
+        return pulse_lost(m->pulse, &m->base, r, "has died", err);
+    return pulse_look(m->pulse, &m->base, r, err);
+}
+
 static hone_status look_around(by_mpi *m, const transfer *out, const transfer *in, hone_err *err) {
-    for (int r = 0; r < m->base.n; r++) {
-        if (r == m->base.rank || (!out[r].on_way && !in[r].on_way)) continue;
-        if (!m->ended_ns[r] && pulse_has_ended(m->pulse, r)) m->ended_ns[r] = clock_ns();
-        if (m->ended_ns[r] && clock_ns() - m->ended_ns[r] > LAST_WORDS_NS)
-            return pulse_lost(m->pulse, &m->base, r, "has died", err);
-        HONE_TRY(pulse_look(m->pulse, &m->base, r, err));
-    }
+    for (int r = 0; r < m->base.n; r++)
+        if (r != m->base.rank && (out[r].on_way || in[r].on_way)) HONE_TRY(look_at(m, r, err));
     return HONE_OK;
+}
+
+static hone_status look(comm *c, hone_err *err) {
+    by_mpi *m = (by_mpi *)c;
+    hone_status status = HONE_OK;
+    for (int r = 0; r < c->n && !status; r++)
+        if (r != c->rank) status = look_at(m, r, err);
+    if (status) m->failed = 1;
+    return status;
 }
 
 static hone_status exchange(comm *c, const comm_piece *to, const comm_piece *from, hone_err *err) {
@@ -111,7 +122,7 @@ static void close_mpi(comm *c) {
     mem_free(m);
 }
 
-static const comm_way way = {"MPI", exchange, seen, abandon, close_mpi};
+static const comm_way way = {"MPI", exchange, seen, abandon, close_mpi, look};
 
 hone_status comm_mpi_open(comm **out, const mpi_calls *mpi, int rank, int n, const int *beats, double limit_s,
                           hone_err *err) {

@@ -133,26 +133,35 @@ static hone_status lost(shm *s, int rank, const char *how, hone_err *err) {
                           "resume_from_checkpoint: true goes on from it");
 }
 
+/* Has the rank gone? unread: what it has left for us is taken first. */
+static hone_status look_at(shm *s, int r, int unread_counts, hone_err *err) {
+    const pulse *p = &s->shared->rank[r];
+    const ring *in = ring_of(s, r, s->base.rank);
+    /* first whether it has gone, then whether it has left something: it may have done both since */
+    const int gave_up = p->abandoned != 0, left = p->closed != 0,
+              died = !left && p->pid && process_is_gone(p->pid);
+    if (unread_counts && in->written != in->read) return HONE_OK;
+    if (gave_up) return lost(s, r, "gave up", err);
+    if (left) return lost(s, r, "has left", err);
+    if (died) return lost(s, r, "has died", err);
+    char how[80];
+    snprintf(how, sizeof how, "has shown no sign of life for %.0f s", s->limit_s);
+    const uint64_t sign = p->beat_ns ? p->beat_ns : s->opened_ns; /* of one that never came: since we have been waiting */
+    return (double)(clock_ns() - sign) * 1e-9 > s->limit_s + 1 ? lost(s, r, how, err) : HONE_OK;
+}
+
 /* Are those that this rank waits for still there? */
 static hone_status look_around(shm *s, const uint64_t *sent, const uint64_t *got, const comm_piece *to,
                                const comm_piece *from, hone_err *err) {
-    for (int r = 0; r < s->base.n; r++) {
-        const pulse *p = &s->shared->rank[r];
-        const ring *in = ring_of(s, r, s->base.rank);
-        if (r == s->base.rank || (sent[r] == to[r].bytes && got[r] == from[r].bytes)) continue;
-        /* first whether it has gone, then whether it has left something: it may have done both since */
-        const int gave_up = p->abandoned != 0, left = p->closed != 0,
-                  died = !left && p->pid && process_is_gone(p->pid);
-        if (in->written != in->read) continue;
-        if (gave_up) return lost(s, r, "gave up", err);
-        if (left) return lost(s, r, "has left", err);
-        if (died) return lost(s, r, "has died", err);
-        char how[80];
-        snprintf(how, sizeof how, "has shown no sign of life for %.0f s", s->limit_s);
-        const uint64_t sign =
-            p->beat_ns ? p->beat_ns : s->opened_ns; /* of one that never came: since we have been waiting */
-        if ((double)(clock_ns() - sign) * 1e-9 > s->limit_s + 1) return lost(s, r, how, err);
-    }
+    for (int r = 0; r < s->base.n; r++)
+        if (r != s->base.rank && (sent[r] != to[r].bytes || got[r] != from[r].bytes))
+            HONE_TRY(look_at(s, r, 1, err));
+    return HONE_OK;
+}
+
+static hone_status look(comm *c, hone_err *err) {
+    for (int r = 0; r < c->n; r++)
+        if (r != c->rank) HONE_TRY(look_at((shm *)c, r, 0, err));
     return HONE_OK;
 }
 
@@ -220,7 +229,7 @@ static void close_shm(comm *c) {
     mem_free(s);
 }
 
-static const comm_way way = {"shared memory", exchange, seen, abandon, close_shm};
+static const comm_way way = {"shared memory", exchange, seen, abandon, close_shm, look};
 
 hone_status comm_shm_open(comm **out, const char *path, int rank, int n, double limit_s, hone_err *err) {
     HONE_ASSERT(n >= 1 && n <= COMM_RANKS_MAX && rank >= 0 && rank < n);

@@ -20,6 +20,17 @@ static hone_status look_around(tcp *t, const uint64_t *sent, const uint64_t *got
     return HONE_OK;
 }
 
+/* Outside an exchange no socket of data tells that its other end was closed. */
+static hone_status look(comm *c, hone_err *err) {
+    pulse *p = ((tcp *)c)->pulse;
+    for (int r = 0; r < c->n; r++) {
+        if (r == c->rank) continue;
+        HONE_TRY(pulse_look(p, c, r, err));
+        if (pulse_has_ended(p, r)) return pulse_lost(p, c, r, "has died", err);
+    }
+    return HONE_OK;
+}
+
 static hone_status exchange(comm *c, const comm_piece *to, const comm_piece *from, hone_err *err) {
     tcp *t = (tcp *)c;
     uint64_t sent[COMM_RANKS_MAX] = {0}, got[COMM_RANKS_MAX] = {0};
@@ -60,7 +71,7 @@ static void close_tcp(comm *c) {
     mem_free(t);
 }
 
-static const comm_way way = {"sockets", exchange, seen, abandon, close_tcp};
+static const comm_way way = {"sockets", exchange, seen, abandon, close_tcp, look};
 
 hone_status comm_tcp_open(comm **out, int rank, int n, const int *data, const int *beats, double limit_s,
                           hone_err *err) {

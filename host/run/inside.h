@@ -3,6 +3,7 @@
 #define RUN_INSIDE_H
 #include "plan/rung.h"
 #include "run/run.h"
+#include "run/tree_device.h"
 #include "base/arena.h"
 
 #define N_IMAGES 3   /* one is written, one copied in, one played */
@@ -28,10 +29,14 @@ typedef struct {
     row_extent *extent;
     int n_steps, n_extents;
     int64_t n_played;
-    hone_exec *graph[HONE_N_RUNGS];
+    const int *part; /* [n_parts + 1] steps part[k] .. part[k + 1] are played, and captured, without anything between */
+    int n_parts;
+    hone_exec **graph; /* [HONE_N_RUNGS][n_parts] */
     int refused; /* the device could not capture it once: it is played call by call */
     const char *name, *captured, *replayed; /* of its ranges */
 } bound;
+
+typedef struct sharing sharing;
 
 struct run {
     arena *a;
@@ -55,9 +60,8 @@ struct run {
     hone_event *copied[N_IMAGES]; /* the image lies on the device */
     hone_event *taken;            /* and has been taken from there: the place is free for the next one */
     run_result *result;           /* pinned [N_RESULTS] */
-    int sums;                     /* the value of SQSUM's partial sums; 0: none */
-    size_t sums_bytes;
-    int flat_gradient, flat_weights; /* of the trained range, fp32 */
+    int partials;                 /* the value of SQSUM's partial sums; 0: none */
+    size_t partial_bytes;
     int64_t window_at[N_RESULTS], window_n[N_RESULTS];
     char *marks; /* pinned [N_RESULTS]: a window's gradients, its weights, the partial sums */
     hone_event *answered[N_RESULTS];
@@ -65,10 +69,16 @@ struct run {
 
     struct zones *zones; /* NULL: the plan has none */
 
-    /* Sums over ranks (share.c). Where the device's memory is not ours, slots travel through pinned memory. */
-    tree_sum *sum;
-    float **staged;                    /* [n_slots] */
-    int64_t bound[COMM_RANKS_MAX + 1]; /* elements of a slot that each rank adds */
+    pool *pool;
+    sharing *sharing; /* with other ranks (share.c); NULL: none */
+    int asks;         /* reads a divided state while the others answer (flat.c) */
+    int hands_over;   /* MICRO is played for the last time in this step */
+
+    /* Sums made by the devices, and rounding (share_device.c); NULL: neither. */
+    tree_device *between;
+    run_sums how;
+    hone_queue *sums;
+    hone_event *gradients, *summed; /* lie there; and are added */
 };
 
 void *run_address(const run *r, int v, int slot);
@@ -76,9 +86,32 @@ void *run_address(const run *r, int v, int slot);
 int set_rows(run *r, bound *b, const int64_t *rows);
 hone_status copy_in(run *r, hone_err *err);
 hone_status play_step(run *r, const hone_program *p, const bound *b, int i, hone_err *err);
+/* share.c. The first `played` steps of MICRO are on their way: the buckets that these complete leave. */
+hone_status share_gradients(run *r, int played, hone_err *err);
+/* In a divided plan's UPDATE: the ranks' sums over chunks, before GUARD; then the weights, bucket by bucket as they are
+ * updated; until all have arrived. */
+hone_status share_sums(run *r, hone_err *err);
+void share_begin_weights(run *r);
+hone_status share_weights(run *r, int played, hone_err *err);
+hone_status share_end_weights(run *r, hone_err *err);
+/* The sum of all ranks' x. */
+hone_status share_marks(run *r, uint64_t *x, hone_err *err);
+void close_sharing(run *r);
+tree_sum *sharing_sum(const run *r);
+/* flat.c: where the element that lies at `held` of a kind of state is in the slab. */
+char *flat_address(const run *r, hone_flat_kind kind, int64_t held);
+/* The host waits until what was recorded is done. */
+hone_status wait_for(run *r, hone_event *e, hone_err *err);
 /* Queues, events, pinned memory of a run that is being opened; their end. */
 hone_status open_queues(run *r, hone_err *err);
 void close_queues(run *r);
+void close_sums(run *r);
+/* share_device.c. What is given so far is added, or gathered, on the sums' queue; in the end r->queue waits for it. */
+hone_status sum_bucket_on_device(run *r, int bucket, int n_held, int n_folds, hone_err *err);
+hone_status gather_on_device(run *r, void *x, size_t element_bytes, const int64_t *cut, hone_err *err);
+void wait_on_device(run *r);
+/* Wait for all that a queue was given. Where other ranks may be what it waits for, they are looked after. */
+hone_status run_settle(run *r, hone_queue *queue, hone_err *err);
 
 /* zones.c: red zones, after slabs and queues are there; before and after step i of a program. HONE_EBUG: it wrote behind a
  * value. A run with zones plays no graphs. */

@@ -214,8 +214,42 @@ hone_status ranks_open(comm **out, const rank_place *place, double limit_s, hone
     int apart;
     *out = comm_alone();
     if (place->n == 1) return HONE_OK;
-    if (meets_by_mpi(place, &apart)) return mpi_meet(out, place, apart, limit_s, err);
-    if (place->comm && strcmp(place->comm, "sockets"))
-        return comm_shm_open(out, place->comm, place->rank, place->n, limit_s, err);
-    return rendezvous_open(out, place, limit_s, err);
+    if (meets_by_mpi(place, &apart)) HONE_TRY(mpi_meet(out, place, apart, limit_s, err));
+    else if (place->comm && strcmp(place->comm, "sockets"))
+        HONE_TRY(comm_shm_open(out, place->comm, place->rank, place->n, limit_s, err));
+    else HONE_TRY(rendezvous_open(out, place, limit_s, err));
+    (*out)->local_rank = place->local_rank;
+    return HONE_OK;
+}
+
+int ranks_tell(text *out, const rank_place *place) {
+    uint8_t secret[RENDEZVOUS_SECRET_MAX];
+    size_t n;
+    int apart;
+    hone_err err = {0};
+    if (place->n == 1) {
+        text_str(out, "alone: there is nobody to meet");
+        return 1;
+    }
+    if (meets_by_mpi(place, &apart)) {
+        text_printf(out, "by MPI, then %s%s", apart ? "by MPI" : "shared memory on one machine, MPI across",
+                    mpi_is_there() ? "" : "; but there is no libhone_mpi.so (build hone where mpi.h is)");
+        return mpi_is_there();
+    }
+    if (place->comm && strcmp(place->comm, "sockets")) {
+        text_printf(out, "in the shared memory %s", place->comm);
+        return 1;
+    }
+    if (!place->port) {
+        text_str(out, "nowhere: MASTER_PORT is not set, and MASTER_ADDR where rank 0 is another machine");
+        return 0;
+    }
+    text_printf(out, "at %s, port %d", place->host ? place->host : "127.0.0.1", place->port);
+    if (rendezvous_secret(secret, &n, &err)) {
+        text_printf(out, "; but %s", err.text);
+        return 0;
+    }
+    memset(secret, 0, sizeof secret);
+    text_str(out, "; the secret is there");
+    return 1;
 }

@@ -10,6 +10,7 @@
 #include "run/inside.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "plan/own.h"
 
 static hone_status failed(const run *r, hone_status status, const char *what, hone_err *err) {
     return status ? hone_fail(err, status, "device %s: %s failed", r->table->name, what) : HONE_OK;
@@ -32,17 +33,16 @@ static void find_marks(run *r) {
     const hone_program *update = &p->program[HONE_UPDATE_WEIGHTS];
     for (int i = 0; i < update->n_steps; i++) {
         const hone_step *s = &update->step[i];
-        if (s->op == HONE_OP_GUARD) r->sums = s->in[0];
-        if (s->op == HONE_OP_ADAMW_STEP) r->flat_gradient = s->in[0], r->flat_weights = s->out[0];
-        for (int k = 0; r->sums && k < HONE_MAX_OUT; k++)
+        if (s->op == HONE_OP_GUARD) r->partials = s->in[0];
+        for (int k = 0; r->partials && k < HONE_MAX_OUT; k++)
             HONE_ASSERT(!s->out[k] || p->value[s->out[k]].cls != HONE_ACTIVATION);
     }
-    if (r->sums)
-        r->sums_bytes = (size_t)p->value[r->sums].dim[0].n * hone_dtype_bytes(p->value[r->sums].dtype);
+    if (r->partials)
+        r->partial_bytes = (size_t)p->value[r->partials].dim[0].n * hone_dtype_bytes(p->value[r->partials].dtype);
 }
 
 static size_t marks_bytes(const run *r) {
-    return 2 * WINDOW * sizeof(float) + (r->sums_bytes + 255) / 256 * 256;
+    return 2 * WINDOW * sizeof(float) + (r->partial_bytes + 255) / 256 * 256;
 }
 
 hone_status open_queues(run *r, hone_err *err) {
@@ -59,14 +59,14 @@ hone_status open_queues(run *r, hone_err *err) {
     HONE_TRY(r->table->slab_new(r->device, 1, N_RESULTS * sizeof *r->result, &results, err));
     r->result = results;
     find_marks(r);
-    if (!r->sums) return HONE_OK;
+    if (!r->partials) return HONE_OK;
     HONE_TRY(r->table->slab_new(r->device, 1, N_RESULTS * marks_bytes(r), &results, err));
     r->marks = results;
     return HONE_OK;
 }
 
 static void free_graphs(run *r, bound *b) {
-    for (int k = 0; k < HONE_N_RUNGS; k++)
+    for (int k = 0; b->graph && k < HONE_N_RUNGS * b->n_parts; k++)
         if (b->graph[k]) r->table->graph_free(b->graph[k]);
 }
 
@@ -89,11 +89,10 @@ void close_queues(run *r) {
     if (r->queue) t->queue_free(r->queue);
 }
 
-/* The host waits until what was recorded is done. */
-static hone_status wait_for(run *r, hone_event *e) {
+hone_status wait_for(run *r, hone_event *e, hone_err *err) {
     if (r->table->event_done(e)) return HONE_OK;
     r->table->event_wait(r->waiter, e);
-    return r->table->queue_wait(r->waiter);
+    return run_settle(r, r->waiter, err);
 }
 
 /* ---- batches in ---- */
@@ -101,7 +100,7 @@ static hone_status wait_for(run *r, hone_event *e) {
 hone_status run_feed(run *r, hone_err *err) {
     if (!r->is_late) return HONE_OK;
     r->image_now = (r->image_now + 1) % r->n_images;
-    return failed(r, wait_for(r, r->copied[r->image_now]), "copying a batch in", err);
+    return wait_for(r, r->copied[r->image_now], err);
 }
 
 /* The image goes to its staging place while the program before is still being played; INPUT itself, whose
@@ -176,13 +175,13 @@ hone_status play_step(run *r, const hone_program *p, const bound *b, int i, hone
                      hone_op_find(p->step[i].op)->name, p->step[i].layer);
 }
 
-/* Call by call. A phase that is timed is waited for. */
-static hone_status play_calls(run *r, const hone_program *p, const bound *b, hone_err *err) {
+/* Steps from .. to - 1, call by call. A phase that is timed is waited for. */
+static hone_status play_calls(run *r, const hone_program *p, const bound *b, int from, int to, hone_err *err) {
     uint64_t before = r->timed ? r->host->clock_ns(r->host->context) : 0;
-    for (int i = 0; i < b->n_steps; i++) {
+    for (int i = from; i < to; i++) {
         HONE_TRY(play_step(r, p, b, i, err));
-        if (!r->timed || (i + 1 < b->n_steps && p->step[i + 1].phase == p->step[i].phase)) continue;
-        HONE_TRY(failed(r, r->table->queue_wait(r->queue), "playing", err));
+        if (!r->timed || (i + 1 < to && p->step[i + 1].phase == p->step[i].phase)) continue;
+        HONE_TRY(run_settle(r, r->queue, err));
         const uint64_t now = r->host->clock_ns(r->host->context);
         r->phase_s[p->step[i].phase] += (double)(now - before) * 1e-9;
         before = now;
@@ -190,28 +189,47 @@ static hone_status play_calls(run *r, const hone_program *p, const bound *b, hon
     return HONE_OK;
 }
 
-void run_prepare(run *r, hone_program_kind kind, int slot, const int64_t *rows) {
-    const hone_program *p = &r->plan->program[kind];
-    bound *b = &r->program[kind][slot];
+static hone_exec **graph_of(const bound *b, int rung, int k) { return &b->graph[rung * b->n_parts + k]; }
+
+/* The graph of part k; 0: it could not be captured. */
+static int capture_part(run *r, const hone_program *p, bound *b, int rung, int k) {
     hone_err why = {0};
     hone_exec *graph = NULL;
-    if (!r->graphs || r->zones || !r->limits.fixed_rows || !r->table->capture || !b->n_played || b->refused)
-        return;
-    const int rung = set_rows(r, b, rows);
-    if (b->graph[rung]) return;
+    if (*graph_of(b, rung, k) || b->part[k] == b->part[k + 1]) return 1;
     range_begin(r, b->captured);
     hone_status status = r->table->capture(r->queue, 1, NULL);
     const int begun = !status;
-    for (int i = 0; i < b->n_steps && !status; i++) status = play_step(r, p, b, i, &why);
+    for (int i = b->part[k]; i < b->part[k + 1] && !status; i++) status = play_step(r, p, b, i, &why);
     const hone_status ended = begun ? r->table->capture(r->queue, 0, &graph) : status;
     range_end(r, b->captured);
     if (!status && !ended) {
-        b->graph[rung] = graph;
-        return;
+        *graph_of(b, rung, k) = graph;
+        return 1;
     }
     if (!ended && graph) r->table->graph_free(graph);
-    b->refused = 1;
-    r->host->log(r->host->context, "a program could not be captured as a graph: it is played call by call");
+    return 0;
+}
+
+void run_prepare(run *r, hone_program_kind kind, int slot, const int64_t *rows) {
+    const hone_program *p = &r->plan->program[kind];
+    bound *b = &r->program[kind][slot];
+    if (!r->graphs || r->zones || !r->limits.fixed_rows || !r->table->capture || !b->n_played || b->refused) return;
+    const int rung = set_rows(r, b, rows);
+    for (int k = 0; k < b->n_parts && !b->refused; k++) b->refused = !capture_part(r, p, b, rung, k);
+    if (b->refused)
+        r->host->log(r->host->context,
+                     "a program could not be captured as a graph: it is played call by call");
+}
+
+/* What the ranks say to each other when the first `played` steps of a program are on their way. */
+static hone_status between_parts(run *r, hone_program_kind kind, int played, hone_err *err) {
+    const hone_plan *p = r->plan;
+    if (kind == HONE_MICRO && r->hands_over) return share_gradients(r, played, err);
+    if (kind != HONE_UPDATE_WEIGHTS || !p->divided) return HONE_OK;
+    if (played > (p->own_part != 0)) return share_weights(r, played, err);
+    HONE_TRY(share_sums(r, err));
+    share_begin_weights(r);
+    return HONE_OK;
 }
 
 hone_status run_play(run *r, hone_program_kind kind, int slot, const int64_t *rows, hone_err *err) {
@@ -219,16 +237,20 @@ hone_status run_play(run *r, hone_program_kind kind, int slot, const int64_t *ro
     bound *b = &r->program[kind][slot];
     const int rung = set_rows(r, b, rows);
     if (kind == HONE_MICRO || kind == HONE_EVAL) HONE_TRY(copy_in(r, err));
-    const int as_graph = b->graph[rung] && r->graphs && !r->timed;
-    const char *const name = as_graph ? b->replayed : b->name;
-    range_begin(r, name);
-    const hone_status status =
-        as_graph ? failed(r, r->table->graph_launch(r->queue, b->graph[rung]), "a graph", err)
-                 : play_calls(r, p, b, err);
-    range_end(r, name);
-    HONE_TRY(status);
+    for (int k = 0; k < b->n_parts; k++) {
+        hone_exec *graph = *graph_of(b, rung, k);
+        const int as_graph = graph && r->graphs && !r->timed;
+        const char *const name = as_graph ? b->replayed : b->name;
+        range_begin(r, name);
+        const hone_status status = as_graph ? failed(r, r->table->graph_launch(r->queue, graph), "a graph", err)
+                                            : play_calls(r, p, b, b->part[k], b->part[k + 1], err);
+        range_end(r, name);
+        HONE_TRY(status);
+        HONE_TRY(between_parts(r, kind, b->part[k + 1], err));
+    }
     b->n_played++;
-    return r->is_late ? HONE_OK : failed(r, r->table->queue_wait(r->queue), "playing", err);
+    if (kind == HONE_UPDATE_WEIGHTS && r->plan->divided) HONE_TRY(share_end_weights(r, err));
+    return r->is_late ? HONE_OK : run_settle(r, r->queue, err);
 }
 
 void run_time(run *r, int on) {
@@ -255,29 +277,47 @@ static void choose_window(run *r, int k, int64_t step) {
 
 static char *marks_of(const run *r, int k) { return r->marks + (size_t)k * marks_bytes(r); }
 
-/* The sum over the window's elements of a hash of gradient, weight and place. */
+/* The sum over those of the window's elements that are this rank's of a hash of gradient, weight and place; the partial
+ * sums, which all have, are hashed by the first. */
 static uint64_t hash_marks(const run *r, int k) {
+    const hone_plan *p = r->plan;
     const char *marks = marks_of(r, k);
     const uint32_t *gradient = (const uint32_t *)(const void *)marks, *weight = gradient + WINDOW;
-    uint64_t sum = hash64(weight + WINDOW, r->sums_bytes, 0);
-    for (int64_t i = 0; i < r->window_n[k]; i++) {
-        uint64_t x = ((uint64_t)gradient[i] << 32 | weight[i]) +
-                     (uint64_t)(r->window_at[k] + i + 1) * 0x9e3779b97f4a7c15u;
-        x = (x ^ x >> 32) * 0xd6e8feb86659fd93u;
-        x = (x ^ x >> 29) * 0xd6e8feb86659fd93u;
-        sum += x ^ x >> 32;
-    }
+    const int64_t at = r->window_at[k], end = at + r->window_n[k];
+    uint64_t sum = p->divided && p->rank ? 0 : hash64(weight + WINDOW, r->partial_bytes, 0);
+    own_piece piece;
+    for (int next = 0; plan_next_piece(p, p->divided, p->rank, at, end, &next, &piece);)
+        for (int64_t i = piece.first - at; i < piece.first - at + piece.n; i++) {
+            uint64_t x = ((uint64_t)gradient[i] << 32 | weight[i]) + (uint64_t)(at + i + 1) * 0x9e3779b97f4a7c15u;
+            x = (x ^ x >> 32) * 0xd6e8feb86659fd93u;
+            x = (x ^ x >> 29) * 0xd6e8feb86659fd93u;
+            sum += x ^ x >> 32;
+        }
     return sum;
+}
+
+/* Gradients and weights of the window, as far as this rank holds them. */
+static hone_status ask_window(run *r, int k) {
+    const hone_plan *p = r->plan;
+    const int64_t at = r->window_at[k], end = at + r->window_n[k];
+    const size_t f = sizeof(float);
+    char *gradient = marks_of(r, k), *weight = gradient + WINDOW * f,
+         *from = (char *)r->slab[HONE_GRAD] + p->slot_bytes - (size_t)p->n_trained * f;
+    hone_status status = r->table->get(r->queue, gradient, from + (size_t)at * f, (size_t)(end - at) * f);
+    own_piece piece;
+    for (int next = 0; !status && plan_next_piece(p, p->flat[HONE_MASTER].divided, p->rank, at, end, &next, &piece);)
+        status = r->table->get(r->queue, weight + (size_t)(piece.first - at) * f,
+                               flat_address(r, HONE_MASTER, piece.held), (size_t)piece.n * f);
+    return status;
 }
 
 hone_status run_ask(run *r, int64_t step, hone_err *err) {
     const hone_plan *p = r->plan;
     const int k = (int)(r->n_asked % N_RESULTS);
     run_result *to = &r->result[k];
-    HONE_ASSERT(r->n_asked - r->n_heard < N_RESULTS && r->sums);
+    HONE_ASSERT(r->n_asked - r->n_heard < N_RESULTS && r->partials);
     choose_window(r, k, step);
     char *marks = marks_of(r, k);
-    const size_t at = (size_t)r->window_at[k] * sizeof(float), n = (size_t)r->window_n[k] * sizeof(float);
     const struct {
         void *to;
         const void *from;
@@ -286,12 +326,11 @@ hone_status run_ask(run *r, int64_t step, hone_err *err) {
                {&to->norm, run_address(r, p->norm, 0), sizeof to->norm},
                {&to->ok, run_address(r, p->ok, 0), sizeof to->ok},
                {&to->tick, run_address(r, p->tick, 0), sizeof to->tick},
-               {marks, (char *)run_address(r, r->flat_gradient, 0) + at, n},
-               {marks + WINDOW * sizeof(float), (char *)run_address(r, r->flat_weights, 0) + at, n},
-               {marks + 2 * WINDOW * sizeof(float), run_address(r, r->sums, 0), r->sums_bytes}};
+               {marks + 2 * WINDOW * sizeof(float), run_address(r, r->partials, 0), r->partial_bytes}};
     for (size_t i = 0; i < sizeof get / sizeof *get; i++)
         HONE_TRY(failed(r, r->table->get(r->queue, get[i].to, get[i].from, get[i].bytes), "reading a result",
                         err));
+    HONE_TRY(failed(r, ask_window(r, k), "reading a result", err));
     if (r->is_late) r->table->event_record(r->queue, r->answered[k]);
     r->n_asked++;
     return r->is_late ? HONE_OK : failed(r, r->table->queue_wait(r->queue), "reading a result", err);
@@ -301,10 +340,10 @@ hone_status run_hear(run *r, run_result *out, hone_err *err) {
     const int k = (int)(r->n_heard % N_RESULTS);
     HONE_ASSERT(r->n_heard < r->n_asked);
     r->n_heard++;
-    if (r->is_late) HONE_TRY(failed(r, wait_for(r, r->answered[k]), "playing", err));
+    if (r->is_late) HONE_TRY(wait_for(r, r->answered[k], err));
     *out = r->result[k];
     out->marks = hash_marks(r, k);
-    return HONE_OK;
+    return r->plan->divided ? share_marks(r, &out->marks, err) : HONE_OK;
 }
 
 int run_is_asked(const run *r) { return r->n_heard < r->n_asked; }

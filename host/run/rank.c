@@ -55,6 +55,17 @@ static hone_status read_number(int *out, const char *name, const char *given, in
     return HONE_OK;
 }
 
+/* mpirun, srun and people name no meeting place: MASTER_ADDR and MASTER_PORT do, as they are set for torch. */
+static hone_status read_meeting(rank_place *out, const char *port_name, hone_err *err) {
+    if (!out->host) out->host = filled("MASTER_ADDR");
+    const char *port = filled(port_name) ? port_name : filled("MASTER_PORT") ? "MASTER_PORT" : NULL;
+    if (port) HONE_TRY(read_number(&out->port, port, filled(port), 1, 65535, err));
+    /* torchrun's own agent listens at its MASTER_PORT */
+    const char *agent = filled("TORCHELASTIC_USE_AGENT_STORE");
+    if (out->port && agent && !strcmp(agent, "True")) out->port += out->port < 65535 ? 1 : -1;
+    return HONE_OK;
+}
+
 static hone_status read_place(rank_place *out, const launcher *l, hone_err *err) {
     *out = (rank_place){.by = l->by,
                         .mpi = !strcmp(l->rank, "OMPI_COMM_WORLD_RANK"),
@@ -66,15 +77,9 @@ static hone_status read_place(rank_place *out, const launcher *l, hone_err *err)
         HONE_TRY(read_number(&out->local_rank, l->local_rank, filled(l->local_rank), 0, out->n - 1, err));
     if (filled(l->local_n))
         HONE_TRY(read_number(&out->local_n, l->local_n, filled(l->local_n), 1, out->n, err));
-    /* mpirun and srun name no meeting place: then MASTER_ADDR and MASTER_PORT do, as people set them for torch; srun's
-     * ranks may know where it was called, which is the first machine for a batch script */
-    if (!out->host) out->host = filled("MASTER_ADDR");
+    HONE_TRY(read_meeting(out, l->port, err));
+    /* srun's ranks know where it was called: for a batch script that is the first machine */
     if (!out->host && l->needs) out->host = filled("SLURM_LAUNCH_NODE_IPADDR");
-    const char *port = filled(l->port) ? l->port : filled("MASTER_PORT") ? "MASTER_PORT" : NULL;
-    if (port) HONE_TRY(read_number(&out->port, port, filled(port), 1, 65535, err));
-    /* torchrun's own agent listens at its MASTER_PORT */
-    const char *agent = filled("TORCHELASTIC_USE_AGENT_STORE");
-    if (out->port && agent && !strcmp(agent, "True")) out->port += out->port < 65535 ? 1 : -1;
     return HONE_OK;
 }
 
@@ -88,8 +93,8 @@ hone_status rank_find(rank_place *out, const char *rank, const char *world_size,
         out->by = "flags";
         HONE_TRY(read_number(&out->n, "--world_size", world_size, 1, COMM_RANKS_MAX, err));
         HONE_TRY(read_number(&out->rank, "--rank", rank, 0, out->n - 1, err));
-        out->local_rank = out->rank;
-        return HONE_OK;
+        out->comm = filled("HONE_COMM");
+        return read_meeting(out, NULL, err);
     }
     for (int i = 0; i < N_LAUNCHERS; i++)
         if (has_spoken(&launchers[i], &why)) return read_place(out, &launchers[i], err);

@@ -14,7 +14,8 @@ typedef struct {
     int port;
 } rank_place;
 
-/* The first of these that has spoken: --rank, --world_size (given: NULL or text), hone launch (HONE_RANK), torchrun
+/* The first of these that has spoken: --rank and --world_size (NULL or text; its devices are counted from 0, and it meets
+ * the others at MASTER_ADDR), hone launch (HONE_RANK), torchrun
  * (RANK), torchelastic (PET_), Open MPI, PMIx, PMI, Slurm (only inside an srun step: the batch script has SLURM_PROCID
  * too), SkyPilot; else one process. HONE_EUSAGE: a number that is none, or a rank that is not below the world size. */
 hone_status rank_find(rank_place *out, const char *rank, const char *world_size, hone_err *err);

@@ -53,6 +53,9 @@ hone_status rendezvous_secret(uint8_t out[RENDEZVOUS_SECRET_MAX], size_t *n, hon
  * how long a rank may show no sign of life. */
 hone_status ranks_open(comm **out, const rank_place *place, double limit_s, hone_err *err);
 
+/* How ranks_open would do it, or what is missing for it, in a line: for hone doctor. 1, or 0: something is missing. */
+int ranks_tell(text *out, const rank_place *place);
+
 /* Meet at place->host:place->port (rank 0 listens there; a host that is not named is loopback), and open
  * shared memory where all are on one machine, else sockets between all. */
 hone_status rendezvous_open(comm **out, const rank_place *place, double limit_s, hone_err *err);

@@ -73,10 +73,28 @@ static hone_status bind_step(run *r, const hone_step *s, bound_step *out, int sl
     return r->table->choose ? r->table->choose(r->device, &query, &c->choice, err) : HONE_OK;
 }
 
+/* Where a program is cut: after steps at which ranks have something to say to each other (play.c). */
+static void cut_program(run *r, int kind, bound *b) {
+    const hone_plan *p = r->plan;
+    int *part = ARENA_ARRAY(r->a, (size_t)p->n_buckets + 3, int), n = 0;
+    if (kind == HONE_UPDATE_WEIGHTS && p->divided) part[++n] = p->own_part != 0; /* before GUARD */
+    for (int k = 0; k < p->n_buckets; k++) {
+        const int end = kind == HONE_MICRO                              ? p->bucket[k].ready + 1
+                        : kind == HONE_UPDATE_WEIGHTS && p->divided ? p->bucket[k].update + 1
+                                                                    : 0;
+        if (end > part[n]) part[++n] = end;
+    }
+    if (b->n_steps > part[n]) part[++n] = b->n_steps;
+    b->part = part;
+    b->n_parts = n;
+    b->graph = ARENA_ARRAY(r->a, (size_t)(HONE_N_RUNGS * n) + 1, hone_exec *);
+}
+
 static hone_status bind_program(run *r, int kind, int slot, hone_err *err) {
     const hone_program *p = &r->plan->program[kind];
     bound *b = &r->program[kind][slot];
     b->n_steps = p->n_steps;
+    cut_program(r, kind, b);
     b->step = ARENA_ARRAY(r->a, (size_t)p->n_steps + 1, bound_step);
     for (int i = 0; i < p->n_steps; i++) HONE_TRY(bind_step(r, &p->step[i], &b->step[i], slot, err));
     for (int fill = 0; fill < 2; fill++) {
@@ -109,15 +127,21 @@ static hone_status reserve_slabs(run *r, hone_err *err) {
 }
 
 hone_status run_open(run **out, const hone_plan *plan, const hone_device_v1 *device, pool *p, hone_err *err) {
+    return run_open_on(out, plan, device, 0, p, err);
+}
+
+hone_status run_open_on(run **out, const hone_plan *plan, const hone_device_v1 *device, int ordinal, pool *p,
+                        hone_err *err) {
     arena *a = arena_new("run");
     run *r = ARENA_NEW(a, run);
     r->a = a;
     r->plan = plan;
     r->table = device;
     r->host = pool_host(p);
+    r->pool = p;
     r->graphs = 1;
     r->played = ARENA_ARRAY(a, (size_t)plan->n_spaces + 1, int64_t);
-    hone_status status = device->open(&r->device, r->host, 0, err);
+    hone_status status = device->open(&r->device, r->host, ordinal, err);
     if (!status) status = device->limits(r->device, &r->limits);
     if (!status) status = reserve_slabs(r, err);
     if (!status) status = open_queues(r, err);
@@ -152,9 +176,9 @@ void run_close(run *r) {
     if (!r) return;
     run_end(r);
     if (r->device) {
+        close_sharing(r);
+        close_sums(r);
         close_queues(r);
-        for (int s = 0; r->staged && s < r->plan->n_slots; s++)
-            if (r->staged[s]) r->table->slab_free(r->device, r->staged[s]);
         for (int c = 1; c < HONE_N_CLASSES; c++)
             if (r->slab[c]) r->table->slab_free(r->device, r->slab[c]);
         r->table->close(r->device);
@@ -173,7 +197,7 @@ const hone_plan *run_plan(const run *r) { return r->plan; }
 const char *run_device_name(const run *r) { return r->limits.name; }
 
 static hone_status waited(run *r, hone_status status, const char *what, int v, hone_err *err) {
-    if (!status) status = r->table->queue_wait(r->queue);
+    if (!status) HONE_TRY(run_settle(r, r->queue, err));
     return status ? hone_fail(err, status, "device %s: %s of %s failed", r->table->name, what,
                               r->plan->value[v].name)
                   : HONE_OK;
@@ -208,38 +232,6 @@ hone_status run_get_rows(run *r, int v, int64_t n_rows, float *to, hone_err *err
     HONE_TRY(waited(r, r->table->get(r->queue, from, run_address(r, v, 0), n * size), "reading", v, err));
     if (x->dtype != HONE_F32) convert_to_float(to, from, x->dtype, n);
     return HONE_OK;
-}
-
-static size_t param_elements(const run *r, int param) {
-    const int v = r->plan->param[param].value;
-    return value_bytes(r->plan, v) / hone_dtype_bytes(r->plan->value[v].dtype);
-}
-
-hone_status run_put_param(run *r, int param, int64_t first, int64_t n, const float *from, hone_err *err) {
-    const hone_param *p = &r->plan->param[param];
-    const size_t at = (size_t)first, many = (size_t)n;
-    if (p->master && p->master != p->value) HONE_TRY(run_put_part(r, p->master, 4 * at, from, 4 * many, err));
-    const hone_dtype dtype = r->plan->value[p->value].dtype;
-    if (dtype == HONE_F32) return run_put_part(r, p->value, 4 * at, from, 4 * many, err);
-    const size_t size = hone_dtype_bytes(dtype);
-    void *copy = mem_new(many * size, "weights in the compute type");
-    convert_from_float(copy, dtype, from, many);
-    const hone_status status = run_put_part(r, p->value, size * at, copy, size * many, err);
-    mem_free(copy);
-    return status;
-}
-
-hone_status run_get_param(run *r, int param, float *to, hone_err *err) {
-    const hone_param *p = &r->plan->param[param];
-    const int v = p->master ? p->master : p->value;
-    const hone_dtype dtype = r->plan->value[v].dtype;
-    if (dtype == HONE_F32) return run_get(r, v, to, err);
-    const size_t n = param_elements(r, param);
-    void *copy = mem_new(n * hone_dtype_bytes(dtype), "weights in the compute type");
-    const hone_status status = run_get(r, v, copy, err);
-    convert_to_float(to, copy, dtype, n);
-    mem_free(copy);
-    return status;
 }
 
 void *run_input(run *r, int v) { return (char *)r->image[r->image_now] + value_offset(r->plan, v); }

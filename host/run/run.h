@@ -6,6 +6,7 @@
 #define RUN_RUN_H
 #include "base/host.h"
 #include "hone/plan.h"
+#include "plan/wire.h"
 #include "run/tree.h"
 
 typedef struct run run;
@@ -14,6 +15,9 @@ typedef struct run run;
  * plan and p must outlive the run. HONE_ENOFIT: the device refused a slab; the message has planned bytes by
  * class. */
 hone_status run_open(run **out, const hone_plan *plan, const hone_device_v1 *device, pool *p, hone_err *err);
+/* The same on a certain one of several devices. */
+hone_status run_open_on(run **out, const hone_plan *plan, const hone_device_v1 *device, int ordinal, pool *p,
+                        hone_err *err);
 void run_close(run *r);
 void run_begin(run *r); /* from here on allocation aborts */
 void run_end(run *r);   /* and from here on it does not; run_close implies it */
@@ -35,6 +39,19 @@ hone_status run_get_part(run *r, int value, size_t at, void *to, size_t n, hone_
  * on. */
 hone_status run_put_param(run *r, int param, int64_t first, int64_t n, const float *from, hone_err *err);
 hone_status run_get_param(run *r, int param, float *to, hone_err *err);
+
+/* flat.c: the optimizer's fp32 state by parameter (plan.h: hone_flat). Put: elements first .. first + n of the parameter, of
+ * which the rank takes what it holds. Get: all elements of it; where the state is divided every rank makes the same calls in
+ * the same order. run_get_param is run_get_flat of HONE_MASTER. */
+hone_status run_put_flat(run *r, hone_flat_kind kind, int param, int64_t first, int64_t n, const float *from, hone_err *err);
+hone_status run_get_flat(run *r, hone_flat_kind kind, int param, float *to, hone_err *err);
+/* Elements first .. first + n of the flat order, all of which this rank holds. */
+hone_status run_get_held(run *r, hone_flat_kind kind, int64_t first, int64_t n, float *to, hone_err *err);
+/* One rank reads a divided state while the others answer: it calls run_asks, then run_get_flat and run_get_param as it
+ * likes, then run_asks_no_more; the others call run_answer, which returns when it has. Not divided: nothing is said. */
+void run_asks(run *r);
+hone_status run_asks_no_more(run *r, hone_err *err);
+hone_status run_answer(run *r, int reader, hone_err *err);
 
 /* Begin the image of another batch (waits until the device has taken what lies there), and the place of an INPUT value
  * in it. MICRO and EVAL bring the image to the device; the update's rates and clip are those of the last one. */
@@ -74,11 +91,38 @@ hone_status run_ask(run *r, int64_t step,
 hone_status run_hear(run *r, run_result *out, hone_err *err);
 int run_is_asked(const run *r); /* a result is still to be heard */
 
-/* Sums over ranks: slots 0 .. n_nodes - 1 hold this rank's maximal nodes of the step's shards (tree.h); afterwards slot
- * 0 of every rank holds the gradient (and the loss) of the whole step. run_share, once, before run_begin: make room for
- * what that needs. */
-hone_status run_share(run *r, tree_sum *t, hone_err *err);
-hone_status run_reduce(run *r, int n_nodes, hone_err *err);
+/* Sums over ranks. run_share, once, before run_begin: make room for what they need, and a thread (linked: little, the
+ * devices add). tree_sum_begin says how
+ * many shards the step has.
+ *
+ * run_play_last instead of the run_play of a rank's last micro-batch: slots 0 .. slot - 1 hold values of this step, and
+ * `slot` will; n_folds of these are then still to be added, each of the last ones into the one before it, which leaves this
+ * rank's maximal nodes (tree.h). Buckets leave as soon as the plan says that they are complete. Afterwards slot 0 of every
+ * rank holds gradient and loss of the whole step; of a divided plan, the parts of the buckets that the rank owns (own.h).
+ * run_play_none: this rank has no micro-batch in this step; the batch that was fed brings only rates and clip.
+ *
+ * UPDATE of a divided plan speaks with the other ranks by itself: it returns with all weights updated. */
+hone_status run_share(run *r, tree_sum *t, int linked, hone_err *err);
+hone_status run_play_last(run *r, int slot, const int64_t *rows, int n_folds, hone_err *err);
+hone_status run_play_none(run *r, hone_err *err);
+/* Buckets that are summed in the step being played (for a test, from any thread); and, over all steps, how many were
+ * before the backward had ended. */
+int run_buckets_done(run *r);
+int64_t run_buckets_beside(const run *r);
+
+/* The first elements of a slot, where the loss is, never travel as bf16. */
+#define RUN_EXACT 64
+
+/* How they are made beyond that: once, after run_share, with what the plan was made for (plan_options.wire). Linked: by
+ * the devices themselves (tree_device.h): buckets are then only put on a queue. bf16: every edge of the tree rounds,
+ * so that run_fold is the way to add slots s and s + 1 into s, and with one rank run_round_root ends a step's sum. */
+typedef struct {
+    wire_limits wire;
+    int linked, plain;
+} run_sums;
+hone_status run_share_device(run *r, comm *ranks, const run_sums *how, hone_err *err);
+hone_status run_fold(run *r, int slot, const int64_t *rows, hone_err *err);
+hone_status run_round_root(run *r, hone_err *err);
 
 /* MICRO or EVAL step by step, stopping at the first step after which an output holds a value that is not finite: step
  * (-1: none), its operand, and the first such row (space 0: no row). Slow, allocates; for finding the culprit. */

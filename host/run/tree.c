@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "run/tree.h"
+#include "run/convert.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -15,7 +16,7 @@ void tree_run_of_rank(int n_leaves, int rank, int n_ranks, int *first, int *end)
     *end = (int)((int64_t)n_leaves * (rank + 1) / n_ranks);
 }
 
-static int left_leaves(int n) {
+int tree_left_leaves(int n) {
     int k = 1;
     while (2 * k < n) k *= 2;
     return k;
@@ -25,7 +26,7 @@ int tree_are_siblings(int n_leaves, tree_node left, tree_node right) {
     tree_node at = {0, n_leaves};
     if (left.first + left.n != right.first) return 0;
     while (at.n > 1) {
-        const int k = left_leaves(at.n);
+        const int k = tree_left_leaves(at.n);
         if (at.first == left.first && left.n == k) return right.n == at.n - k;
         if (left.first < at.first + k) at.n = k;
         else at = (tree_node){at.first + k, at.n - k};
@@ -40,7 +41,7 @@ static int collect(tree_node at, int first, int end, tree_node *out, int n) {
         out[n] = at;
         return n + 1;
     }
-    const int k = left_leaves(at.n);
+    const int k = tree_left_leaves(at.n);
     n = collect((tree_node){at.first, k}, first, end, out, n);
     return collect((tree_node){at.first + k, at.n - k}, first, end, out, n);
 }
@@ -78,10 +79,13 @@ struct tree_sum {
     int first[COMM_RANKS_MAX + 1]; /* node of a rank in `node` */
     received *node;
     float *memory;
+    int bf16, plain;
+    int64_t n_exact;
+    char *out, *in; /* [n ranks][PART]: what travels as bf16 */
 };
 
 /* The nodes of all ranks, into `node` unless that is NULL; *rounds: most of one rank. */
-static int list_nodes(const comm *c, int n_leaves, received *node, int *first_of_rank, int *rounds,
+static int list_nodes(const comm *c, int n_leaves, int plain, received *node, int *first_of_rank, int *rounds,
                       float *memory) {
     tree_node own[TREE_NODES_MAX];
     int n = 0;
@@ -89,7 +93,8 @@ static int list_nodes(const comm *c, int n_leaves, received *node, int *first_of
     for (int r = 0; r < c->n; r++) {
         int first, end;
         tree_run_of_rank(n_leaves, r, c->n, &first, &end);
-        const int k = tree_maximal_nodes(n_leaves, first, end, own);
+        int k = tree_maximal_nodes(n_leaves, first, end, own);
+        if (plain && k) own[0] = (tree_node){first, end - first}, k = 1;
         first_of_rank[r] = n;
         for (int i = 0; i < k; i++, n++)
             if (node) node[n] = (received){.at = own[i], .rank = r, .part = memory + (int64_t)n * PART};
@@ -104,7 +109,7 @@ tree_sum *tree_sum_new(comm *c, int most_leaves, pool *p) {
     t->c = c;
     t->p = p;
     for (int n = 1; n <= most_leaves; n++) {
-        const int nodes = list_nodes(c, n, NULL, t->first, &t->n_rounds, NULL);
+        const int nodes = list_nodes(c, n, 0, NULL, t->first, &t->n_rounds, NULL);
         if (nodes > t->most_nodes) t->most_nodes = nodes;
     }
     t->node = mem_new((size_t)t->most_nodes * sizeof *t->node + 1, "sums over ranks");
@@ -115,7 +120,7 @@ tree_sum *tree_sum_new(comm *c, int most_leaves, pool *p) {
 
 void tree_sum_begin(tree_sum *t, int n_leaves) {
     t->n_leaves = n_leaves;
-    t->n_nodes = list_nodes(t->c, n_leaves, t->node, t->first, &t->n_rounds, t->memory);
+    t->n_nodes = list_nodes(t->c, n_leaves, t->plain, t->node, t->first, &t->n_rounds, t->memory);
     HONE_ASSERT(t->n_nodes <= t->most_nodes);
 }
 
@@ -123,36 +128,118 @@ void tree_sum_free(tree_sum *t) {
     if (!t) return;
     mem_free(t->node);
     mem_free(t->memory);
+    mem_free(t->out);
+    mem_free(t->in);
     mem_free(t);
 }
 
-int tree_sum_ranks(const tree_sum *t) { return t->c->n; }
+comm *tree_sum_comm(const tree_sum *t) { return t->c; }
+void tree_sum_threads(tree_sum *t, pool *p) { t->p = p; }
+void tree_sum_travel(tree_sum *t, int bf16, int64_t n_exact, int plain) {
+    const size_t bytes = (size_t)t->c->n * (PART * 2 + (size_t)n_exact * 2);
+    t->bf16 = bf16;
+    t->plain = plain;
+    t->n_exact = n_exact;
+    tree_sum_begin(t, t->n_leaves);
+    if (!bf16) return;
+    t->out = mem_new(bytes, "gradients on their way out");
+    t->in = mem_new(bytes, "gradients on their way in");
+}
 
-size_t tree_sum_bytes(const tree_sum *t) { return (size_t)t->most_nodes * PART * sizeof(float); }
+int tree_sum_leaves(const tree_sum *t) { return t->n_leaves; }
+
+size_t tree_sum_bytes(const tree_sum *t) {
+    const size_t halves = t->bf16 ? 2 * (size_t)t->c->n * (PART * 2 + (size_t)t->n_exact * 2) : 0;
+    return (size_t)t->most_nodes * PART * sizeof(float) + halves;
+}
+
+/* Blocks of n elements, to the pool's threads or one after another. */
+static void deal(tree_sum *t, int64_t n, void (*fn)(void *arg, int64_t i, int thread), void *arg) {
+    const int64_t n_blocks = (n + BLOCK - 1) / BLOCK;
+    if (t->p) pool_run(t->p, n_blocks, fn, arg);
+    for (int64_t i = 0; i < n_blocks && !t->p; i++) fn(arg, i, 0);
+}
+
+/* ---- what travels as bf16: the first n_exact elements of all as they are, the others in two bytes ----*/
+
+static int64_t exact_of(const tree_sum *t, int64_t at, int64_t n) {
+    const int64_t exact = t->bf16 ? t->n_exact - at : n;
+    return exact < 0 ? 0 : exact < n ? exact : n;
+}
+static size_t bytes_of(const tree_sum *t, int64_t at, int64_t n) {
+    const int64_t exact = exact_of(t, at, n);
+    return (size_t)exact * sizeof(float) + (size_t)(n - exact) * 2;
+}
+static char *place_of(const tree_sum *t, char *all, int rank) {
+    return all + (size_t)rank * (PART * 2 + (size_t)t->n_exact * 2);
+}
 
 typedef struct {
-    float *to;
-    const float *from;
+    float *value;
+    char *half;
     int64_t n;
+    int packs;
+} packing;
+static void pack_block(void *arg, int64_t i, int thread) {
+    const packing *p = arg;
+    const int64_t first = i * BLOCK, n = first + BLOCK < p->n ? BLOCK : p->n - first;
+    (void)thread;
+    if (p->packs) convert_from_float(p->half + 2 * first, HONE_BF16, p->value + first, (size_t)n);
+    else convert_to_float(p->value + first, p->half + 2 * first, HONE_BF16, (size_t)n);
+}
+static void pack(tree_sum *t, char *to, const float *from, int64_t at, int64_t n) {
+    const int64_t exact = exact_of(t, at, n);
+    packing p = {(float *)from + exact, to + exact * (int64_t)sizeof(float), n - exact, 1};
+    memcpy(to, from, (size_t)exact * sizeof(float));
+    deal(t, p.n, pack_block, &p);
+}
+static void unpack(tree_sum *t, float *to, const char *from, int64_t at, int64_t n) {
+    const int64_t exact = exact_of(t, at, n);
+    packing p = {to + exact, (char *)from + exact * (int64_t)sizeof(float), n - exact, 0};
+    memcpy(to, from, (size_t)exact * sizeof(float));
+    deal(t, p.n, pack_block, &p);
+}
+
+/* ---- adding ----*/
+
+typedef struct {
+    float *to, *from;
+    int64_t n, rounded_from; /* elements from there on are rounded before they are added */
 } addition;
+
+static void round_run(float *x, int64_t n) {
+    uint16_t half[BLOCK];
+    convert_from_float(half, HONE_BF16, x, (size_t)n);
+    convert_to_float(x, half, HONE_BF16, (size_t)n);
+}
 
 static void add_block(void *arg, int64_t i, int thread) {
     const addition *a = arg;
-    const int64_t first = i * BLOCK, end = first + BLOCK < a->n ? first + BLOCK : a->n;
+    const int64_t first = i * BLOCK, end = first + BLOCK < a->n ? first + BLOCK : a->n,
+                  rounded = a->rounded_from > first ? a->rounded_from : first;
     (void)thread;
+    if (rounded < end) round_run(a->to + rounded, end - rounded), round_run(a->from + rounded, end - rounded);
     for (int64_t e = first; e < end; e++) a->to[e] += a->from[e];
 }
 
-/* The node's value in the place of its leftmost received part. */
-static float *evaluate(tree_sum *t, tree_node at, int64_t n) {
+void tree_sum_add(tree_sum *t, float *to, float *from, int64_t at, int64_t n) {
+    addition a = {to, from, n, t->plain ? n : exact_of(t, at, n)};
+    deal(t, n, add_block, &a);
+}
+
+/* The node's value, of elements at .. at + n, in the place of its leftmost received part. */
+static float *evaluate(tree_sum *t, tree_node node, int64_t at, int64_t n) {
     for (int i = 0; i < t->n_nodes; i++)
-        if (t->node[i].at.first == at.first && t->node[i].at.n == at.n) return t->node[i].part;
-    const int k = left_leaves(at.n);
-    addition a = {.n = n};
-    a.to = evaluate(t, (tree_node){at.first, k}, n);
-    a.from = evaluate(t, (tree_node){at.first + k, at.n - k}, n);
-    pool_run(t->p, (n + BLOCK - 1) / BLOCK, add_block, &a);
-    return a.to;
+        if (t->node[i].at.first == node.first && t->node[i].at.n == node.n) return t->node[i].part;
+    const int k = tree_left_leaves(node.n);
+    float *to = evaluate(t, (tree_node){node.first, k}, at, n);
+    tree_sum_add(t, to, evaluate(t, (tree_node){node.first + k, node.n - k}, at, n), at, n);
+    return to;
+}
+
+static float *evaluate_plainly(tree_sum *t, int64_t at, int64_t n) {
+    for (int i = 1; i < t->n_nodes; i++) tree_sum_add(t, t->node[0].part, t->node[i].part, at, n);
+    return t->node[0].part;
 }
 
 /* Elements at .. at + *n of rank r's part, in round `round` of travelling. */
@@ -177,16 +264,22 @@ static hone_status send_nodes(tree_sum *t, const float *const *node, int i, int6
     comm_piece to[COMM_RANKS_MAX] = {{0}}, from[COMM_RANKS_MAX] = {{0}};
     const int me = t->c->rank;
     int64_t mine;
-    slice_of(bound, me, round, &mine);
+    const int64_t own = slice_of(bound, me, round, &mine);
     for (int r = 0; r < t->c->n; r++) {
         int64_t n;
         const int64_t at = slice_of(bound, r, round, &n);
-        if (t->first[me] + i < t->first[me + 1])
-            to[r] = (comm_piece){(void *)(node[i] + at), (size_t)n * sizeof(float)};
+        if (t->first[me] + i < t->first[me + 1]) {
+            to[r] = (comm_piece){(void *)(node[i] + at), bytes_of(t, at, n)};
+            if (t->bf16) pack(t, to[r].p = place_of(t, t->out, r), node[i] + at, at, n);
+        }
         if (t->first[r] + i < t->first[r + 1])
-            from[r] = (comm_piece){t->node[t->first[r] + i].part, (size_t)mine * sizeof(float)};
+            from[r] = (comm_piece){t->bf16 ? (void *)place_of(t, t->in, r) : t->node[t->first[r] + i].part,
+                                   bytes_of(t, own, mine)};
     }
-    return comm_exchange(t->c, to, from, err);
+    HONE_TRY(comm_exchange(t->c, to, from, err));
+    for (int r = 0; r < t->c->n && t->bf16; r++)
+        if (t->first[r] + i < t->first[r + 1]) unpack(t, t->node[t->first[r] + i].part, from[r].p, own, mine);
+    return HONE_OK;
 }
 
 hone_status tree_sum_scatter(tree_sum *t, const float *const *node, float *out, const int64_t *bound,
@@ -195,7 +288,13 @@ hone_status tree_sum_scatter(tree_sum *t, const float *const *node, float *out, 
         int64_t n;
         const int64_t at = slice_of(bound, t->c->rank, round, &n);
         for (int i = 0; i < t->n_rounds; i++) HONE_TRY(send_nodes(t, node, i, round, bound, err));
-        if (n) memcpy(out + at, evaluate(t, (tree_node){0, t->n_leaves}, n), (size_t)n * sizeof(float));
+        if (!n) continue;
+        const float *root = t->plain ? evaluate_plainly(t, at, n)
+                                     : evaluate(t, (tree_node){0, t->n_leaves}, at, n);
+        if (t->bf16) {
+            pack(t, t->out, root, at, n);
+            unpack(t, out + at, t->out, at, n);
+        } else memcpy(out + at, root, (size_t)n * sizeof(float));
     }
     return HONE_OK;
 }
@@ -210,4 +309,27 @@ hone_status tree_sum_gather(tree_sum *t, void *x, size_t element_bytes, const in
                                (size_t)(bound[r + 1] - bound[r]) * element_bytes};
     }
     return comm_exchange(t->c, to, from, err);
+}
+
+hone_status tree_sum_gather_sums(tree_sum *t, float *x, const int64_t *bound, hone_err *err) {
+    if (!t->bf16) return tree_sum_gather(t, x, sizeof *x, bound, err);
+    const int me = t->c->rank;
+    for (int64_t round = 0; round < rounds_of(t, bound); round++) {
+        comm_piece to[COMM_RANKS_MAX], from[COMM_RANKS_MAX];
+        int64_t n, own = slice_of(bound, me, round, &n);
+        pack(t, t->out, x + own, own, n);
+        for (int r = 0; r < t->c->n; r++) {
+            int64_t its;
+            const int64_t at = slice_of(bound, r, round, &its);
+            to[r] = (comm_piece){t->out, bytes_of(t, own, n)};
+            from[r] = (comm_piece){place_of(t, t->in, r), bytes_of(t, at, its)};
+        }
+        HONE_TRY(comm_exchange(t->c, to, from, err));
+        for (int r = 0; r < t->c->n; r++) {
+            int64_t its;
+            const int64_t at = slice_of(bound, r, round, &its);
+            unpack(t, x + at, from[r].p, at, its);
+        }
+    }
+    return HONE_OK;
 }

@@ -22,6 +22,8 @@ int tree_are_siblings(int n_leaves, tree_node left, tree_node right);
 int tree_maximal_nodes(int n_leaves, int first, int end, tree_node *out);
 /* Values that a rank holds at once while it computes its run from left to right and adds siblings as they are complete. */
 int tree_slots(int n_leaves, int first, int end);
+/* Leaves of the left child of a node over n > 1. */
+int tree_left_leaves(int n);
 #define TREE_NODES_MAX 64
 
 /* ---- over ranks ----------------------------------------------------------------------------------------------*/
@@ -29,17 +31,33 @@ typedef struct tree_sum tree_sum;
 
 /* Steps of up to most_leaves shards over c's ranks. pool: whose threads add. Allocates all that summing needs. */
 tree_sum *tree_sum_new(comm *c, int most_leaves, pool *p);
+/* How they travel, before the first step:
+ *   bf16   the values of nodes beyond their first n_exact elements (the loss is there) travel as bf16, half the bytes. So
+ *          that bits still depend on the number of shards alone, every edge of the tree rounds, whether it joins two ranks
+ *          or not (nearest even): a node's value is bf16(left) + bf16(right), in fp32, and the root's is rounded too. What
+ *          a rank adds by itself is rounded by whoever adds it (run_fold).
+ *   plain  no tree: each rank has added all its shards into one node, and ranks are added in their order. Fewer bytes
+ *          where the tree would leave a rank several nodes; other bits for another number of ranks. */
+void tree_sum_travel(tree_sum *t, int bf16, int64_t n_exact, int plain);
 void tree_sum_free(tree_sum *t);          /* NULL is fine */
 size_t tree_sum_bytes(const tree_sum *t); /* of its buffers */
 /* The step at hand has so many shards (the last one of an epoch may have fewer). */
 void tree_sum_begin(tree_sum *t, int n_leaves);
-int tree_sum_ranks(const tree_sum *t);
+comm *tree_sum_comm(const tree_sum *t);
+int tree_sum_leaves(const tree_sum *t); /* of the step at hand */
+/* Who adds from here on: the pool's threads, or (NULL) the calling thread alone, while the pool is another's. */
+void tree_sum_threads(tree_sum *t, pool *p);
 
 /* Add up: node[i] is the value [bound[n_ranks]] of this rank's i-th maximal node; bound[r] .. bound[r + 1] are the
  * elements that rank r adds. Afterwards out[bound[rank] .. bound[rank + 1]] holds this rank's part of the root's value;
  * out may be node[0]. node is read only. */
 hone_status tree_sum_scatter(tree_sum *t, const float *const *node, float *out, const int64_t *bound,
                              hone_err *err);
+/* An edge of the tree that no message crosses: to += from, elements at .. at + n of two values. Where gradients travel as
+ * bf16 both are rounded first. */
+void tree_sum_add(tree_sum *t, float *to, float *from, int64_t at, int64_t n);
 /* Everybody's parts for everybody. element_bytes: of x's elements. */
 hone_status tree_sum_gather(tree_sum *t, void *x, size_t element_bytes, const int64_t *bound, hone_err *err);
+/* The same of what tree_sum_scatter left: in the type in which sums travel. */
+hone_status tree_sum_gather_sums(tree_sum *t, float *x, const int64_t *bound, hone_err *err);
 #endif

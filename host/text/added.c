@@ -43,20 +43,21 @@ static int compare_tokens(const void *a, const void *b) {
 
 static void show(tokenizer *t, added_token *x, const characters *c) {
     x->shown = x->content;
-    if (!x->normalized || !t->has_normalizer) return;
+    if (!x->normalized || !t->normalizer.n) return;
     char *p = arena_alloc(t->a, 4 * c->n + 1);
     x->shown = (str){p, 0};
     for (size_t i = 0; i < c->n; i++) x->shown.n += (size_t)utf8_encode(c->code[i], p + x->shown.n);
 }
 
 void added_prepare(tokenizer *t) {
+    static const normalizer as_it_is = {0};
     characters c = {0};
+    normalizer_scratch scratch = {0};
     index_ids(t);
     t->sought = ARENA_ARRAY(t->a, (size_t)t->n_added + 1, const added_token *);
     for (int i = 0; i < t->n_added; i++) {
         added_token *x = &t->added[i];
-        c.n = 0;
-        normalize_text(&c, x->normalized && t->has_normalizer ? &t->normalize : NULL, x->content, 0);
+        normalizer_run(x->normalized ? &t->normalizer : &as_it_is, x->content, 0, &c, &scratch);
         show(t, x, &c);
         if (!c.n) continue;
         x->n_codes = (int)c.n;
@@ -67,6 +68,7 @@ void added_prepare(tokenizer *t) {
         else t->starts_raw[(unsigned char)x->content.p[0]] = 1;
     }
     characters_free(&c);
+    normalizer_scratch_free(&scratch);
     for (int i = 0; i < t->n_added; i++) { /* the library asks the text that is shown, not the token */
         const str shown = t->added[i].shown;
         const added_token *same = added_by_id(t, vocab_find(&t->vocab, shown.p, shown.n));

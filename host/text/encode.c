@@ -4,11 +4,15 @@
 
 #include "text/added.h"
 #include "text/unicode.h"
+#include "text/word_cache.h"
 #include "base/err.h"
 #include "base/mem.h"
 
 typedef struct {
-    characters raw, text; /* a text as it is, and normalised */
+    characters raw, text, spare; /* a text as it is, normalised, and with characters put in */
+    normalizer_scratch normalizer;
+    text word; /* bytes of a word */
+    word_cache *cache;
     encoding first, second;
 } scratch;
 
@@ -46,6 +50,10 @@ void encoding_free(encoding *e) {
     if (s) {
         characters_free(&s->raw);
         characters_free(&s->text);
+        characters_free(&s->spare);
+        normalizer_scratch_free(&s->normalizer);
+        text_free(&s->word);
+        word_cache_free(s->cache);
         free_arrays(&s->first);
         free_arrays(&s->second);
         mem_free(s);
@@ -56,18 +64,54 @@ void encoding_free(encoding *e) {
 
 /* ---- words ---- */
 
-/* Words of characters [first, end): white space ends one, punctuation is one by itself. */
-static void encode_words(const tokenizer *t, const characters *c, size_t first, size_t end, encoding *e) {
-    size_t word = first;
-    for (size_t i = first; i < end; i++) {
-        const unsigned k =
-            t->has_pretokenizer ? unicode_class(c->code[i]) & (UNICODE_GAP | UNICODE_PUNCTUATION) : 0;
-        if (!k) continue;
-        if (i > word) t->model->encode(t, c, word, i, 0, e);
-        if (k & UNICODE_PUNCTUATION) t->model->encode(t, c, i, i + 1, 0, e);
-        word = i + 1;
+typedef struct {
+    const tokenizer *t;
+    scratch *s;
+    encoding *e;
+} word_sink;
+
+/* The bytes of characters [first, end). */
+static str word_bytes(text *out, const characters *c, size_t first, size_t end) {
+    text_clear(out);
+    if (out->cap < 4 * (end - first) + 1) {
+        const size_t cap = 4 * (end - first) + 64;
+        out->p = mem_grow(out->p, out->cap, cap, "word");
+        out->cap = cap;
     }
-    if (end > word) t->model->encode(t, c, word, end, 0, e);
+    size_t n = 0;
+    for (size_t i = first; i < end; i++) {
+        if (c->code[i] < 128) out->p[n++] = (char)c->code[i];
+        else n += (size_t)utf8_encode(c->code[i], out->p + n);
+    }
+    out->n = n;
+    return (str){out->p, n};
+}
+
+static int utf8_bytes(uint32_t code) { return code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4; }
+
+/* A piece that ends within a character has the place of all of it, and so has the next one. Pieces that end at the same
+ * byte (the bytes of an unknown part) have the place of the first of them. */
+static void encode_word(void *arg, const characters *c, size_t first, size_t end) {
+    const word_sink *w = arg;
+    const str word = word_bytes(&w->s->word, c, first, end);
+    int n;
+    const piece *p = word_cache_cut(w->s->cache, w->t, word, &n);
+    size_t k = first;     /* the character in which the piece begins ... */
+    int32_t behind = 0;   /* ... and the byte behind it, once it is known */
+    int32_t piece_at = 0; /* byte at which the piece begins */
+    for (int i = 0; i < n; i++) {
+        w->e->n_unknown += p[i].id == w->t->unk;
+        if (i && p[i].end == piece_at) {
+            encoding_put(w->e, p[i].id, 0, w->e->from[w->e->n - 1], w->e->to[w->e->n - 1], 0);
+            continue;
+        }
+        if (!behind) behind = utf8_bytes(c->code[k]);
+        while (behind <= piece_at && k + 1 < end) behind += utf8_bytes(c->code[++k]);
+        const int32_t from = c->from[k];
+        while (behind < p[i].end && k + 1 < end) behind += utf8_bytes(c->code[++k]);
+        encoding_put(w->e, p[i].id, 0, from, c->to[k], 0);
+        piece_at = p[i].end;
+    }
 }
 
 /* ---- a text ---- */
@@ -76,16 +120,54 @@ static void encode_words(const tokenizer *t, const characters *c, size_t first, 
  */
 static void encode_stretch(const tokenizer *t, scratch *s, str part, size_t at, encoding *e) {
     stretch x;
-    s->text.n = 0;
-    normalize_text(&s->text, t->has_normalizer ? &t->normalize : NULL, part, at);
+    const word_sink sink = {t, s, e};
+    normalizer_run(&t->normalizer, part, at, &s->text, &s->normalizer);
     added_search search = {.c = &s->text, .normalized = 1};
     while (added_next(t, &search, &x)) {
-        if (x.id < 0) encode_words(t, &s->text, x.first, x.end, e);
+        if (x.id < 0)
+            pretokenize(&t->pretokenizer, &s->text, x.first, x.end, &s->spare, encode_word, (void *)&sink);
         else encoding_put(e, x.id, 0, s->text.from[x.first], s->text.to[x.end - 1], 0);
     }
 }
 
-static void encode_text(const tokenizer *t, scratch *s, str whole, encoding *e) {
+/* How many spaces begin (or end) the text of a token. */
+static int spaces_of(str token, int from_end) {
+    int n = 0;
+    while (token.n) {
+        uint32_t code = 0;
+        size_t at = 0;
+        if (from_end)
+            for (at = token.n - 1; at > 0 && ((uint8_t)token.p[at] & 0xc0) == 0x80;) at--;
+        const int bytes = utf8_decode(token.p + at, token.n - at, &code);
+        if (!bytes || (code != 0x120 && !(unicode_class(code) & UNICODE_GAP))) break;
+        token.n -= (size_t)bytes;
+        if (!from_end) token.p += bytes;
+        n++;
+    }
+    return n;
+}
+
+/* Leave out of each token's place the spaces at its ends, as the library's ByteLevel does; it counts characters, and
+ * keeps the space before all that add_prefix_space put in (or found there). An added token is the text that it took. */
+static void trim_offsets(const tokenizer *t, str whole, encoding *e) {
+    for (int i = 0; i < e->n; i++) {
+        const str token = added_by_id(t, e->id[i])
+                              ? (str){whole.p + e->from[i], (size_t)(e->to[i] - e->from[i])}
+                              : t->vocab.token[e->id[i]];
+        int left = spaces_of(token, 0), right = spaces_of(token, 1);
+        if (left && t->trims_prefix && (i == 0 || e->from[i] == 0)) left--;
+        for (; left > 0 && e->from[i] < e->to[i]; left--) {
+            do e->from[i]++;
+            while (e->from[i] < e->to[i] && ((uint8_t)whole.p[e->from[i]] & 0xc0) == 0x80);
+        }
+        for (; right > 0 && e->to[i] > e->from[i]; right--) {
+            do e->to[i]--;
+            while (e->to[i] > e->from[i] && ((uint8_t)whole.p[e->to[i]] & 0xc0) == 0x80);
+        }
+    }
+}
+
+static void encode_untrimmed(const tokenizer *t, scratch *s, str whole, encoding *e) {
     e->n = e->n_unknown = 0;
     int any = 0;
     for (size_t i = 0; i < whole.n && !any; i++) any = t->starts_raw[(unsigned char)whole.p[i]];
@@ -102,6 +184,11 @@ static void encode_text(const tokenizer *t, scratch *s, str whole, encoding *e) 
         if (x.id < 0) encode_stretch(t, s, (str){whole.p + from, to - from}, from, e);
         else encoding_put(e, x.id, 0, (int)from, (int)to, 0);
     }
+}
+
+static void encode_text(const tokenizer *t, scratch *s, str whole, encoding *e) {
+    encode_untrimmed(t, s, whole, e);
+    if (t->trims) trim_offsets(t, whole, e);
 }
 
 /* ---- truncation and template ---- */
@@ -158,7 +245,11 @@ static void append(encoding *e, const encoding *x, int type) {
 
 hone_status tokenizer_encode(const tokenizer *t, str first, str pair, const encode_options *o, encoding *e,
                              hone_err *err) {
-    if (!e->scratch) e->scratch = mem_new(sizeof(scratch), "encoding");
+    if (!e->scratch) {
+        scratch *made = mem_new(sizeof *made, "encoding");
+        made->cache = word_cache_new();
+        e->scratch = made;
+    }
     if (first.n > INT32_MAX / 4 || pair.n > INT32_MAX / 4)
         return hone_fail(err, HONE_EDATA, "a text of %zu bytes, expected at most %d",
                          first.n > pair.n ? first.n : pair.n, INT32_MAX / 4);

@@ -6,7 +6,7 @@
 #define WIDEST                                                                                               \
     24 /* characters that one character can become: a decomposition, each lower-cased, and two spaces */
 
-static void make_room(characters *c, size_t more) {
+void characters_reserve(characters *c, size_t more) {
     if (c->n + more <= c->cap) return;
     size_t cap = c->cap ? c->cap : 256;
     while (cap < c->n + more) cap *= 2;
@@ -24,9 +24,7 @@ void characters_free(characters *c) {
 }
 
 static void put(characters *c, uint32_t code, size_t from, size_t to) {
-    c->code[c->n] = code;
-    c->from[c->n] = (int32_t)from;
-    c->to[c->n++] = (int32_t)to;
+    characters_put(c, code, (int32_t)from, (int32_t)to);
 }
 
 /* Marks behind a starter wait in [run, n) until the next starter, those that stripping takes away among them.
@@ -41,7 +39,7 @@ static void put(characters *c, uint32_t code, size_t from, size_t to) {
 static void sort_run(characters *c, size_t run) {
     const size_t n = c->n - run;
     size_t at[256] = {0}, n_sources = 0, given = 0, kept = run;
-    make_room(c, n);
+    characters_reserve(c, n);
     uint32_t *in = c->code + run, *sorted = c->code + c->n;
     int32_t *from = c->from + c->n, *to = c->to + c->n;
     for (size_t i = 0; i < n; i++) {
@@ -73,7 +71,7 @@ static void put_lower(characters *c, size_t first) {
     size_t extra = 0;
     for (size_t i = first; i < end; i++) extra += unicode_class(c->code[i]) & UNICODE_LOWER ? 7 : 0;
     if (!extra) return;
-    make_room(c, extra + (end - first));
+    characters_reserve(c, extra + (end - first));
     for (size_t i = first; i < end; i++) { /* behind the end, then moved to the front */
         const int n = unicode_class(c->code[i]) & UNICODE_LOWER ? unicode_lower(c->code[i], out)
                                                                 : (out[0] = c->code[i], 1);
@@ -88,7 +86,7 @@ static void put_lower(characters *c, size_t first) {
 
 static void put_starter(characters *c, uint32_t code, size_t from, size_t to, size_t *run) {
     end_run(c, *run);
-    make_room(c, 1);
+    characters_reserve(c, 1);
     put(c, code, from, to);
     *run = c->n;
 }
@@ -97,7 +95,7 @@ static void put_starter(characters *c, uint32_t code, size_t from, size_t to, si
 static void put_stripped(characters *c, uint32_t code, unsigned k, size_t from, size_t to, size_t *run) {
     uint32_t out[8];
     const int n = k & UNICODE_STRIP ? unicode_strip(code, out) : (out[0] = code, 1);
-    make_room(c, 8);
+    characters_reserve(c, 8);
     if (!n && (k & UNICODE_MARK)) put(c, code | REMOVED, from, to);
     if (!n && !(k & UNICODE_MARK)) end_run(c, *run), *run = c->n;
     for (int i = 0; i < n; i++) {
@@ -127,7 +125,7 @@ void normalize_text(characters *out, const normalize_options *o, str s, size_t a
     size_t run = out->n;
     int other_than_ascii = 0;
     if (!o) o = &as_it_is;
-    make_room(out, s.n + WIDEST);
+    characters_reserve(out, s.n + WIDEST);
     for (size_t i = 0; i < s.n;) {
         const unsigned char b = (unsigned char)s.p[i];
         if (b < 128) {
@@ -140,7 +138,7 @@ void normalize_text(characters *out, const normalize_options *o, str s, size_t a
             }
             if (o->lowercase && code >= 'A' && code <= 'Z') code += 'a' - 'A';
             if (run != out->n) end_run(out, run);
-            if (out->n == out->cap) make_room(out, 1);
+            if (out->n == out->cap) characters_reserve(out, 1);
             put(out, code, from, from + 1);
             run = out->n;
             continue;
@@ -151,7 +149,7 @@ void normalize_text(characters *out, const normalize_options *o, str s, size_t a
             i++;
             continue;
         }
-        make_room(out, WIDEST);
+        characters_reserve(out, WIDEST);
         put_character(out, o, code, at + i, at + i + (size_t)n, &run);
         other_than_ascii = 1;
         i += (size_t)n;

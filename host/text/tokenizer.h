@@ -8,20 +8,27 @@
 
 typedef struct tokenizer tokenizer;
 
-/* Load from a model folder: tokenizer.json if there, else vocab.txt; with tokenizer_config.json, which for BERT's
- * tokenizer decides do_lower_case, strip_accents and tokenize_chinese_chars in both cases, as in transformers. Errors are
- * HONE_EUSAGE and name file, line and column (bad-inputs F36, F38 to F41). */
+/* Load from a model folder: tokenizer.json if there, else vocab.txt (BERT), else vocab.json and merges.txt (GPT-2,
+ * RoBERTa); with tokenizer_config.json, which for BERT's tokenizer decides do_lower_case, strip_accents and
+ * tokenize_chinese_chars in both cases, as in transformers. Errors are HONE_EUSAGE and name file, line and column
+ * (bad-inputs F36 to F41).
+ *
+ * What tokenizer.json may hold: the models WordPiece, BPE, Unigram and WordLevel; the normalizers BertNormalizer, NFC,
+ * NFD, NFKC, NFKD, Lowercase, StripAccents, Nmt, Strip, Prepend, Replace and Precompiled; the pre-tokenizers
+ * BertPreTokenizer, ByteLevel, Metaspace, WhitespaceSplit and Split by a pattern that is known; the post-processors
+ * TemplateProcessing, BertProcessing, RobertaProcessing and ByteLevel; the decoders WordPiece, ByteLevel, Metaspace,
+ * ByteFallback, Fuse, Strip and Replace; sequences of these. What it holds beyond them is refused by name. */
 hone_status tokenizer_load(tokenizer **out, const char *folder, hone_err *err);
 void tokenizer_free(tokenizer *t);
 
 int tokenizer_size(const tokenizer *t);          /* ids are below this, added tokens included */
 int tokenizer_id(const tokenizer *t, str token); /* -1: not in the vocabulary */
 str tokenizer_token(const tokenizer *t, int id); /* empty: no such id */
-const char *tokenizer_kind(const tokenizer *t);  /* "WordPiece" */
+const char *tokenizer_kind(const tokenizer *t);  /* "WordPiece", "BPE", "Unigram", "WordLevel" */
 int tokenizer_is_special(const tokenizer *t, int id);
 /* Ids of the tokens by role, -1 where there is none. */
 typedef struct {
-    int unk, cls, sep, pad, mask;
+    int unk, cls, sep, pad, mask, bos, eos;
 } tokenizer_roles;
 tokenizer_roles tokenizer_special(const tokenizer *t);
 int tokenizer_model_max_length(const tokenizer *t); /* from tokenizer_config.json; 0: none given */
@@ -54,7 +61,7 @@ void encoding_free(encoding *e); /* of a zeroed one: fine */
 hone_status tokenizer_encode(const tokenizer *t, str first, str pair, const encode_options *o, encoding *e,
                              hone_err *err);
 
-/* Ids to text as the library's decoder does (WordPiece: "##" joined, clean-up of spaces before punctuation as
- * the file says); skip_special leaves out special tokens. */
+/* Ids to text as the file's decoder says (WordPiece: "##" joined, clean-up of spaces before punctuation; ByteLevel: bytes
+ * that are no UTF-8 become U+FFFD); skip_special leaves out special tokens. */
 void tokenizer_decode(const tokenizer *t, const int32_t *ids, int n, int skip_special, text *out);
 #endif

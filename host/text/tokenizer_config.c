@@ -39,16 +39,16 @@ str tokenizer_config_token(const json *config, const char *key, const char *othe
     return v && v->kind == JSON_STRING ? v->string : str_of(otherwise);
 }
 
-static int flag(const json *v, const char *key, int otherwise) {
+int tokenizer_config_flag(const json *v, const char *key, int otherwise) {
     const json *x = json_get(v, key);
     return x && x->kind == JSON_BOOL ? x->boolean : otherwise;
 }
 
 normalize_options tokenizer_config_options(const json *config) {
-    const int lowercase = flag(config, "do_lower_case", 1);
+    const int lowercase = tokenizer_config_flag(config, "do_lower_case", 1);
     return (normalize_options){.clean_text = 1,
-                               .chinese_chars = flag(config, "tokenize_chinese_chars", 1),
-                               .strip_accents = flag(config, "strip_accents", lowercase),
+                               .chinese_chars = tokenizer_config_flag(config, "tokenize_chinese_chars", 1),
+                               .strip_accents = tokenizer_config_flag(config, "strip_accents", lowercase),
                                .lowercase = lowercase};
 }
 
@@ -63,9 +63,9 @@ static int holds(str s, const char *word) {
 
 void tokenizer_follow_config(tokenizer *t, const json *config, const char *folder) {
     const json *class = json_get(config, "tokenizer_class");
-    if (!config || !t->has_normalizer) return;
+    if (!config || t->normalizer.n != 1 || t->normalizer.step[0].kind != NORMALIZE_BERT) return;
     if (class && class->kind == JSON_STRING && !holds(class->string, "Bert")) return;
-    normalize_options o = tokenizer_config_options(config), *now = &t->normalize;
+    normalize_options o = tokenizer_config_options(config), *now = &t->normalizer.step[0].bert;
     o.clean_text = now->clean_text;
     if (!memcmp(&o, now, sizeof o)) return;
     log_note("%s: tokenizer_config.json and tokenizer.json differ; the first counts, as in transformers: "
@@ -88,8 +88,10 @@ static hone_status check_listed(const tokenizer *t, const json *v, const char *f
     const int id = vocab_find(&t->vocab, content->string.p, content->string.n);
     for (int i = 0; i < t->n_added; i++)
         if (t->added[i].id == id) x = &t->added[i];
-    if (x && !flag(v, "lstrip", 0) && !flag(v, "rstrip", 0) && !flag(v, "single_word", 0) &&
-        flag(v, "special", 1) && !flag(v, "normalized", 0))
+    if (x && tokenizer_config_flag(v, "lstrip", x->lstrip) == x->lstrip &&
+        tokenizer_config_flag(v, "rstrip", 0) == x->rstrip &&
+        tokenizer_config_flag(v, "single_word", 0) == x->single_word &&
+        tokenizer_config_flag(v, "special", 1) && !tokenizer_config_flag(v, "normalized", 0))
         return HONE_OK;
     char safe[64];
     hone_fail(err, HONE_EUSAGE, "%s (%s): the added token \"%s\" is not yet available with vocab.txt", file,
@@ -104,6 +106,12 @@ static hone_status check_list(const tokenizer *t, const json *root, const char *
     if (!list || (list->kind != JSON_ARRAY && list->kind != JSON_OBJECT)) return HONE_OK;
     for (const json *e = list->child; e; e = e->next) HONE_TRY(check_listed(t, e, file, key, err));
     return HONE_OK;
+}
+
+static int added_is_special(const tokenizer *t, str token) {
+    for (int i = 0; i < t->n_added; i++)
+        if (str_eq(t->added[i].content, token)) return t->added[i].special;
+    return 0;
 }
 
 hone_status tokenizer_check_listed(tokenizer *t, const json *config, const char *folder, hone_err *err) {
@@ -124,9 +132,10 @@ hone_status tokenizer_check_listed(tokenizer *t, const json *config, const char 
     HONE_TRY(read_object(&added, t, folder, "added_tokens.json", err));
     HONE_TRY(check_list(t, map, map_path, "additional_special_tokens", err));
     for (int i = 0; i < N_ROLES; i++) {
-        const str own = tokenizer_config_token(config, role_keys[i], presets[i]);
         if (!json_get(map, role_keys[i])) continue;
-        const str other = tokenizer_config_token(map, role_keys[i], presets[i]);
+        const str other = tokenizer_config_token(map, role_keys[i], "");
+        const int merges = t->bpe && !json_get(config, role_keys[i]) && added_is_special(t, other);
+        const str own = merges ? other : tokenizer_config_token(config, role_keys[i], presets[i]);
         if (own.n != other.n || memcmp(own.p, other.p, own.n))
             return hone_fail(err, HONE_EUSAGE, "%s (%s): differs from tokenizer_config.json", map_path,
                              role_keys[i]);

@@ -26,11 +26,13 @@ hone_status tokenizer_from_vocab(const json **out, tokenizer *t, const char *fol
     }
     t->model = &wordpiece_kind;
     t->unk = id[0];
-    t->prefix = t->decoder_prefix = STR("##");
+    t->prefix = STR("##");
     t->max_chars = 100;
-    t->has_decoder = t->cleanup = 1;
-    t->has_normalizer = t->has_pretokenizer = 1;
-    t->normalize = tokenizer_config_options(config);
+    t->decoder[t->n_decoder++] = (decode_step){.kind = DECODE_WORDPIECE, .prefix = STR("##"), .cleanup = 1};
+    t->normalizer.n = 1;
+    t->normalizer.step[0] =
+        (normalize_step){.kind = NORMALIZE_BERT, .bert = tokenizer_config_options(config)};
+    t->pretokenizer.cut = CUT_BERT;
     tokenizer_set_template(t, id[3], id[1]);
     return tokenizer_check_listed(t, config, folder, err);
 }

@@ -3,60 +3,41 @@
 #include <string.h>
 
 #include "text/tokenizer_parts.h"
-#include "base/mem.h"
 
-#define WORD_BYTES                                                                                           \
-    2048 /* a longer word has more than max_chars characters anyway, or is cut in a buffer of its own */
+#define WORD_BYTES (4 * WORDPIECE_MAX_CHARS)
 
-static void put_unknown(const tokenizer *t, const characters *c, size_t first, size_t end, int type,
-                        encoding *e) {
-    encoding_put(e, t->unk, type, c->from[first], c->to[end - 1], 0);
-    e->n_unknown++;
-}
-
-/* Piece by piece over the bytes of the word; at[i]: byte at which its character i begins. */
-static int cut_word(const tokenizer *t, const char *word, const int *at, int n, const characters *c,
-                    size_t first, int type, encoding *e) {
-    char piece[WORD_BYTES + 64];
-    const int before = e->n;
-    memcpy(piece, t->prefix.p, t->prefix.n);
-    for (int i = 0; i < n;) {
-        int id = -1, k = n;
+/* Piece by piece; 0: some part of the word is no piece. */
+static int cut_word(const tokenizer *t, str word, pieces *out) {
+    char piece_bytes[WORD_BYTES + 64];
+    memcpy(piece_bytes, t->prefix.p, t->prefix.n);
+    for (size_t i = 0; i < word.n;) {
+        int id = -1;
+        size_t k = word.n;
+        const size_t prefix = i ? t->prefix.n : 0, longest = (size_t)t->vocab.longest;
+        if (k - i + prefix > longest) k = longest > prefix ? i + longest - prefix : i;
+        if (i) memcpy(piece_bytes + prefix, word.p + i, k - i);
         for (; k > i; k--) {
-            const size_t bytes = (size_t)(at[k] - at[i]), with = bytes + (i ? t->prefix.n : 0);
-            if ((int)with > t->vocab.longest) continue;
-            if (i) {
-                memcpy(piece + t->prefix.n, word + at[i], bytes);
-                id = vocab_find(&t->vocab, piece, with);
-            } else id = vocab_find(&t->vocab, word, bytes);
+            if (k < word.n && ((uint8_t)word.p[k] & 0xc0) == 0x80) continue; /* not within a character */
+            id = vocab_find(&t->vocab, i ? piece_bytes : word.p, k - i + prefix);
             if (id >= 0 && id < t->n_model) break;
             id = -1;
         }
-        if (id < 0) {
-            e->n = before;
-            return 0;
-        }
-        encoding_put(e, id, type, c->from[first + (size_t)i], c->to[first + (size_t)k - 1], 0);
+        if (id < 0) return 0;
+        vec_push(out, (piece){id, (int32_t)k});
         i = k;
     }
     return 1;
 }
 
-static void encode_word(const tokenizer *t, const characters *c, size_t first, size_t end, int type,
-                        encoding *e) {
-    char word[WORD_BYTES + 8];
-    int at[WORD_BYTES / 4 + 2], n = 0, bytes = 0;
-    const size_t n_chars = end - first;
-    if (n_chars > (size_t)t->max_chars || n_chars > WORD_BYTES / 4) {
-        put_unknown(t, c, first, end, type, e);
-        return;
-    }
-    for (size_t i = first; i < end; i++) {
-        at[n++] = bytes;
-        bytes += utf8_encode(c->code[i], word + bytes);
-    }
-    at[n] = bytes;
-    if (!cut_word(t, word, at, n, c, first, type, e)) put_unknown(t, c, first, end, type, e);
+static void cut_wordpiece(const tokenizer *t, str word, cut_scratch *s, pieces *out) {
+    (void)s;
+    int n_chars = 0;
+    for (size_t i = 0; i < word.n && n_chars <= t->max_chars; i++)
+        n_chars += ((uint8_t)word.p[i] & 0xc0) != 0x80;
+    out->n = 0;
+    if (n_chars <= t->max_chars && cut_word(t, word, out)) return;
+    out->n = 0;
+    vec_push(out, (piece){t->unk, (int32_t)word.n});
 }
 
-const model_kind wordpiece_kind = {"WordPiece", encode_word};
+const model_kind wordpiece_kind = {"WordPiece", cut_wordpiece};

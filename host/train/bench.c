@@ -5,6 +5,7 @@
 #include "train/bench.h"
 #include "base/err.h"
 #include "base/rng.h"
+#include "plan/cost.h"
 
 #define PHASE_STEPS 3
 

@@ -47,6 +47,8 @@ typedef struct {
 
 typedef enum { TASK_CLASSIFY } task_kind;
 typedef enum { STRATEGY_NO, STRATEGY_STEPS, STRATEGY_EPOCH, STRATEGY_BEST } strategy_kind;
+typedef enum { REDUCE_EXACT, REDUCE_FAST } reduce_kind; /* reduce */
+typedef enum { REDUCE_FP32, REDUCE_BF16 } reduce_type;   /* reduce_dtype */
 typedef enum {
     SCHEDULE_LINEAR,
     SCHEDULE_COSINE,
@@ -91,7 +93,8 @@ typedef struct {
     double num_train_epochs;
     int64_t max_steps;
     int dataloader_drop_last;
-    int64_t reduce, reduce_shards, ddp_timeout;
+    int64_t reduce, reduce_shards, reduce_dtype, ddp_timeout, zero_stage;
+    double ddp_bucket_cap_mb;
     /* optimizer */
     double learning_rate, warmup_steps, warmup_ratio, weight_decay, adam_beta1, adam_beta2, adam_epsilon,
         max_grad_norm;

@@ -18,7 +18,7 @@ double weight_of_rows(const training *t, const int64_t *sample, int64_t n) {
 }
 
 static hone_status fold(training *t, int slot, hone_err *err) {
-    return run_play(t->s->run, HONE_FOLD, slot, t->s->rows, err);
+    return run_fold(t->s->run, slot, t->s->rows, err);
 }
 
 static void set_rates(training *t, double rate) {
@@ -60,13 +60,40 @@ static double count_step(training *t, int n_shards, given_step *g) {
     return weight;
 }
 
-static hone_status play_shard(training *t, given_step *g, int m, int slot, double weight, hone_err *err) {
+static hone_status feed_shard(training *t, given_step *g, int m, double weight, hone_err *err) {
     int64_t n;
     const int64_t *sample = steps_batch(&t->steps, t->given, m, &n);
     HONE_TRY(session_feed(t->s, t->in->train, sample, n, (float)(1 / weight), err));
     set_rates(t, g->rate);
+    return HONE_OK;
+}
+
+static hone_status play_shard(training *t, given_step *g, int m, int slot, double weight, hone_err *err) {
+    HONE_TRY(feed_shard(t, g, m, weight, err));
     t->rows_played += token_rows(t->s);
     return run_play(t->s->run, HONE_MICRO, slot, t->s->rows, err);
+}
+
+/* "fast": whatever a rank has computed. */
+static int are_added(const training *t, int n_shards, tree_node left, tree_node right) {
+    return t->s->sums.plain || tree_are_siblings(n_shards, left, right);
+}
+
+/* Slot `top` holds shard m now: how many times the last slot is to be added into the one before it. */
+static int push_shard(const training *t, tree_node *held, int *top, int m, int n_shards) {
+    int n_folds = 0;
+    held[(*top)++] = (tree_node){m, 1};
+    for (; *top > 1 && are_added(t, n_shards, held[*top - 2], held[*top - 1]); --*top, n_folds++)
+        held[*top - 2].n += held[*top - 1].n;
+    return n_folds;
+}
+
+/* The last of this rank's shards: what is complete of its gradients leaves while the rest is made. */
+static hone_status play_last_shard(training *t, given_step *g, int m, int slot, int n_folds, double weight,
+                                   hone_err *err) {
+    HONE_TRY(feed_shard(t, g, m, weight, err));
+    t->rows_played += token_rows(t->s);
+    return run_play_last(t->s->run, slot, t->s->rows, n_folds, err);
 }
 
 /* Gradients of the step's micro-batches, summed as the tree of tree.h: each goes into the next free slot, and two slots
@@ -78,21 +105,16 @@ static hone_status play_micro_batches(training *t, given_step *g, hone_err *err)
     const double weight = count_step(t, n_shards, g);
     comm *c = t->s->comm;
     comm_seen(c, t->given + 1, "forward and backward");
+    if (c->n > 1) tree_sum_begin(t->sum, n_shards);
     for (int m = first; m < end; m++) {
-        HONE_TRY(play_shard(t, g, m, top, weight, err));
-        held[top++] = (tree_node){m, 1};
-        for (; top > 1 && tree_are_siblings(n_shards, held[top - 2], held[top - 1]); top--) {
-            HONE_TRY(fold(t, top - 2, err));
-            held[top - 2].n += held[top - 1].n;
-        }
+        const int slot = top, n_folds = push_shard(t, held, &top, m, n_shards);
+        if (c->n > 1 && m == end - 1) return play_last_shard(t, g, m, slot, n_folds, weight, err);
+        HONE_TRY(play_shard(t, g, m, slot, weight, err));
+        for (int k = 0; k < n_folds; k++) HONE_TRY(fold(t, slot - 1 - k, err));
     }
-    if (c->n == 1) return HONE_OK;
-    if (!top)
-        HONE_TRY(play_shard(t, g, 0, 0, weight,
-                            err)); /* nothing of its own to do: the update needs a batch's image */
-    comm_seen(c, t->given + 1, "adding gradients");
-    tree_sum_begin(t->sum, n_shards);
-    return run_reduce(t->s->run, top, err);
+    if (c->n == 1) return run_round_root(t->s->run, err);
+    HONE_TRY(feed_shard(t, g, 0, weight, err)); /* nothing to do, but the update needs rates and clip */
+    return run_play_none(t->s->run, err);
 }
 
 /* What may allocate before the next step is played: the order of a new epoch, graphs of rungs that are new. */
@@ -105,9 +127,7 @@ static void prepare_step(training *t) {
         const int64_t *sample = steps_batch(&t->steps, t->given, m, &n);
         session_count(t->s, t->in->train, sample, n);
         run_prepare(t->s->run, HONE_MICRO, top, t->s->rows);
-        held[top++] = (tree_node){m, 1};
-        for (; top > 1 && tree_are_siblings(n_shards, held[top - 2], held[top - 1]); top--)
-            held[top - 2].n += held[top - 1].n;
+        push_shard(t, held, &top, m, n_shards);
     }
     for (int slot = 0; slot + 1 < t->s->plan->n_slots; slot++)
         run_prepare(t->s->run, HONE_FOLD, slot, t->s->rows);

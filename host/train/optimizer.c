@@ -8,14 +8,18 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "model/safetensors.h"
-#include "run/own.h"
+#include "plan/own.h"
 
-#define PART_BYTES ((size_t)1 << 19)
+#define PART ((int64_t)1 << 17) /* elements that are read at once */
 
 int optimizer_range_of(const hone_plan *p, int rank, int n_ranks, int i, optimizer_range *out) {
-    const int64_t first = own_first(p->n_trained, rank, n_ranks);
-    *out = (optimizer_range){first, own_first(p->n_trained, rank + 1, n_ranks) - first, 0};
-    return i == 0;
+    int64_t at = 0, first = 0, end = p->n_trained;
+    for (int b = 0; b <= i && n_ranks > 1 && b < p->n_buckets; b++) {
+        plan_own(p, b, rank, &first, &end);
+        if (b < i) at += end - first;
+    }
+    *out = (optimizer_range){first, end - first, at};
+    return i < (n_ranks > 1 ? p->n_buckets : 1);
 }
 
 int64_t optimizer_elements(const hone_plan *p, int rank, int n_ranks) {
@@ -25,19 +29,15 @@ int64_t optimizer_elements(const hone_plan *p, int rank, int n_ranks) {
     return n;
 }
 
-void optimizer_moments(const hone_plan *p, int moment[2]) {
-    const hone_program *update = &p->program[HONE_UPDATE_WEIGHTS];
-    for (int i = 0; i < update->n_steps; i++)
-        if (update->step[i].op == HONE_OP_ADAMW_STEP)
-            for (int k = 0; k < 2; k++) moment[k] = update->step[i].out[1 + k];
-}
-
 const char *optimizer_file(arena *a, const char *folder, int rank, int n_ranks) {
     return n_ranks == 1 ? path_join(a, folder, "optimizer.safetensors")
                         : arena_print(a, "%s/optimizer-%05d-of-%05d.safetensors", folder, rank + 1, n_ranks);
 }
 
-static int64_t elements_of(const hone_value *x) { return x->dim[0].n * (x->n_dims > 1 ? x->dim[1].n : 1); }
+/* The name of moment k of a parameter. */
+static const char *tensor_name(arena *a, const hone_plan *p, int param, int k) {
+    return arena_print(a, "%s.%s", k ? "exp_avg_sq" : "exp_avg", p->value[p->param[param].value].name);
+}
 
 /* ---- out ---- */
 
@@ -54,38 +54,37 @@ typedef struct {
 } part_list;
 
 /* What of moment k of parameter i lies in a range. */
-static void add_slice(part_list *l, const optimizer_part *o, const optimizer_range *r, int i, int k,
-                      int flat) {
+static void add_slice(part_list *l, const optimizer_part *o, const optimizer_range *r, int i, int k) {
     const hone_plan *p = o->plan;
-    const int v = p->param[i].moment[k];
-    if (!v) return;
-    const hone_value *x = &p->value[v];
-    const int64_t n = elements_of(x), at = (int64_t)((x->offset - p->value[flat].offset) / sizeof(float));
+    const hone_value *x = &p->value[p->param[i].value];
+    int64_t n;
+    const int64_t at = plan_flat(p, i, &n);
+    if (!p->param[i].wants_grad) return;
+    const char *name = tensor_name(l->a, p, i, k);
     const int64_t from = at > r->first ? at : r->first,
                   to = at + n < r->first + r->n ? at + n : r->first + r->n;
     if (from >= to) return;
     vec_push(&l->slice, (slice){k, from, r->at + from - r->first, to - from});
     if (o->n == 1)
-        vec_push(&l->form, (tensor_form){.name = x->name,
+        vec_push(&l->form, (tensor_form){.name = name,
                                          .type = STORED_F32,
                                          .n_dims = x->n_dims,
                                          .dim = {x->dim[0].n, x->dim[1].n}});
     else
         vec_push(&l->form,
-                 (tensor_form){.name = arena_print(l->a, "%s@%lld", x->name, (long long)(from - at)),
+                 (tensor_form){.name = arena_print(l->a, "%s@%lld", name, (long long)(from - at)),
                                .type = STORED_F32,
                                .n_dims = 1,
                                .dim = {to - from}});
 }
 
-static hone_status add_tensor(safetensors_writer *w, const optimizer_part *o, const slice *s,
-                              const int moment[2], char *room, hone_err *err) {
-    const size_t all = (size_t)s->n * sizeof(float), from = (size_t)s->flat * sizeof(float);
-    if (o->copy[s->k]) return safetensors_add(w, o->copy[s->k] + s->at, all, err);
-    for (size_t at = 0, n; at < all; at += n) {
-        n = all - at < PART_BYTES ? all - at : PART_BYTES;
-        HONE_TRY(run_get_part(o->run, moment[s->k], from + at, room, n, err));
-        HONE_TRY(safetensors_add(w, room, n, err));
+static hone_status add_tensor(safetensors_writer *w, const optimizer_part *o, const slice *s, float *room,
+                              hone_err *err) {
+    if (o->copy[s->k]) return safetensors_add(w, o->copy[s->k] + s->at, (size_t)s->n * sizeof *room, err);
+    for (int64_t at = 0, n; at < s->n; at += n) {
+        n = s->n - at < PART ? s->n - at : PART;
+        HONE_TRY(run_get_held(o->run, (hone_flat_kind)(HONE_EXP_AVG + s->k), s->flat + at, n, room, err));
+        HONE_TRY(safetensors_add(w, room, (size_t)n * sizeof *room, err));
     }
     return HONE_OK;
 }
@@ -101,21 +100,19 @@ hone_status optimizer_write(const optimizer_part *o, const char *folder, hone_er
     const hone_plan *p = o->plan;
     part_list l = {.a = arena_new("optimizer")};
     optimizer_range r;
-    int moment[2] = {0};
-    optimizer_moments(p, moment);
     for (int n = 0; optimizer_range_of(p, o->rank, o->n, n, &r); n++)
         for (int i = 1; i <= p->n_params; i++)
-            for (int k = 0; k < 2; k++) add_slice(&l, o, &r, i, k, moment[k]);
+            for (int k = 0; k < 2; k++) add_slice(&l, o, &r, i, k);
     const int tick = o->rank ? -1 : (int)l.form.n;
     if (tick >= 0)
         vec_push(&l.form, (tensor_form){.name = "tick", .type = STORED_I32, .n_dims = 1, .dim = {16}});
-    char *room = mem_new(PART_BYTES, "a part of a tensor");
+    float *room = mem_new(PART * sizeof *room, "a part of a tensor");
     safetensors_writer *w;
     hone_status status = safetensors_begin(&w, optimizer_file(l.a, folder, o->rank, o->n), l.form.p,
                                            (int)l.form.n, NULL, 0, err);
     const int begun = !status;
     for (int i; !status && (i = safetensors_next(w)) >= 0;)
-        status = i == tick ? add_tick(w, o, err) : add_tensor(w, o, &l.slice.p[i], moment, room, err);
+        status = i == tick ? add_tick(w, o, err) : add_tensor(w, o, &l.slice.p[i], room, err);
     if (begun && status) safetensors_abort(w);
     else if (begun) status = safetensors_end(w, NULL, err);
     mem_free(room);
@@ -131,7 +128,7 @@ typedef struct {
     arena *a;
     safetensors *file[COMM_RANKS_MAX];
     int n;
-    char *room;
+    float *room;
 } parts;
 
 /* Of how many ranks the folder's parts are; 0: there are none. */
@@ -163,13 +160,13 @@ static hone_status open_parts(parts *p, const char *folder, hone_err *err) {
     return HONE_OK;
 }
 
-static hone_status put_tensor(run *r, const parts *p, const safetensors *f, const stored_tensor *t, int value,
-                              size_t to, hone_err *err) {
-    const size_t all = t->end - t->begin;
-    for (size_t at = 0, n; at < all; at += n) {
-        n = all - at < PART_BYTES ? all - at : PART_BYTES;
-        HONE_TRY(safetensors_read(f, t, at, p->room, n, err));
-        HONE_TRY(run_put_part(r, value, to + at, p->room, n, err));
+/* Elements of moment k of a parameter from `first` on: the rank takes what it holds. */
+static hone_status put_tensor(run *r, const parts *p, const safetensors *f, const stored_tensor *t, int param, int k,
+                              int64_t first, hone_err *err) {
+    for (int64_t at = 0, n; at < t->n; at += n) {
+        n = t->n - at < PART ? t->n - at : PART;
+        HONE_TRY(safetensors_read(f, t, (size_t)at * sizeof *p->room, p->room, (size_t)n * sizeof *p->room, err));
+        HONE_TRY(run_put_flat(r, (hone_flat_kind)(HONE_EXP_AVG + k), param, first + at, n, p->room, err));
     }
     return HONE_OK;
 }
@@ -187,15 +184,17 @@ static const stored_tensor *find_slice(parts *p, const char *name, int64_t first
     return NULL;
 }
 
-static hone_status read_tensor(run *r, parts *p, const hone_value *x, int value, hone_err *err) {
-    const int64_t all = elements_of(x);
+static hone_status read_tensor(run *r, const hone_plan *plan, parts *p, int param, int k, hone_err *err) {
+    const char *name = tensor_name(p->a, plan, param, k);
     const safetensors *in;
+    int64_t all;
+    plan_flat(plan, param, &all);
     for (int64_t done = 0; done < all;) {
-        const stored_tensor *t = find_slice(p, x->name, done, &in);
+        const stored_tensor *t = find_slice(p, name, done, &in);
         if (!t || t->type != STORED_F32 || t->n < 1 || t->n > all - done || (p->n == 1 && t->n != all))
             return hone_fail(err, HONE_EDAMAGED, "%s: no \"%.200s\" of %lld F32 numbers from number %lld on",
-                             p->file[0]->path, x->name, (long long)(all - done), (long long)done);
-        HONE_TRY(put_tensor(r, p, in, t, value, (size_t)done * sizeof(float), err));
+                             p->file[0]->path, name, (long long)(all - done), (long long)done);
+        HONE_TRY(put_tensor(r, p, in, t, param, k, done, err));
         done += t->n;
     }
     return HONE_OK;
@@ -203,18 +202,16 @@ static hone_status read_tensor(run *r, parts *p, const hone_value *x, int value,
 
 static hone_status read_all(run *r, const hone_plan *plan, parts *p, hone_err *err) {
     for (int i = 1; i <= plan->n_params; i++)
-        for (int k = 0; k < 2; k++) {
-            const int v = plan->param[i].moment[k];
-            if (v) HONE_TRY(read_tensor(r, p, &plan->value[v], v, err));
-        }
+        for (int k = 0; k < 2 && plan->param[i].wants_grad; k++) HONE_TRY(read_tensor(r, plan, p, i, k, err));
     const stored_tensor *tick = safetensors_find(p->file[0], "tick");
     if (!tick || tick->type != STORED_I32 || tick->n != 16)
         return hone_fail(err, HONE_EDAMAGED, "%s: no \"tick\" of 16 I32 numbers", p->file[0]->path);
-    return put_tensor(r, p, p->file[0], tick, plan->tick, 0, err);
+    HONE_TRY(safetensors_read(p->file[0], tick, 0, p->room, sizeof(hone_tick), err));
+    return run_put(r, plan->tick, p->room, err);
 }
 
 hone_status optimizer_read(run *r, const hone_plan *plan, const char *folder, hone_err *err) {
-    parts p = {.a = arena_new("optimizer"), .room = mem_new(PART_BYTES, "a part of a tensor")};
+    parts p = {.a = arena_new("optimizer"), .room = mem_new(PART * sizeof(float), "a part of a tensor")};
     hone_status status = open_parts(&p, folder, err);
     if (!status) status = read_all(r, plan, &p, err);
     for (int i = 0; i < p.n; i++) safetensors_close(p.file[i]);

@@ -18,15 +18,13 @@ typedef struct {
     const int32_t *tick;  /* [16], where copy is */
 } optimizer_part;
 
-/* A range of the flat range of trained parameters that a rank writes; range i of it, and of the copy it begins at `at`. 0: it
- * has no such one. */
+/* A range of the flat range of trained parameters that a rank writes: what it owns of bucket i (plan/own.h), at `at` of the
+ * copy. 0: there is no such one. */
 typedef struct {
     int64_t first, n, at;
 } optimizer_range;
 int optimizer_range_of(const hone_plan *p, int rank, int n_ranks, int i, optimizer_range *out);
 int64_t optimizer_elements(const hone_plan *p, int rank, int n_ranks); /* of all its ranges */
-/* The plan's values of the flat moments. */
-void optimizer_moments(const hone_plan *p, int moment[2]);
 const char *optimizer_file(arena *a, const char *folder, int rank, int n_ranks);
 hone_status optimizer_write(const optimizer_part *o, const char *folder, hone_err *err);
 

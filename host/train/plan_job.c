@@ -11,6 +11,7 @@ typedef struct {
     int64_t batches[HONE_N_RUNGS]; /* of the first epoch, by rung */
     size_t copy_bytes;             /* of host memory that hold a checkpoint while it is written */
     int64_t rows, rows_played;     /* token rows of these batches; 0: without data */
+    plan_facts facts;
 } beside;
 
 static hone_status plan_levels(session *s, session_limits l, beside *b, hone_err *err) {
@@ -26,14 +27,20 @@ static hone_status plan_levels(session *s, session_limits l, beside *b, hone_err
 
 static void walk_epoch(session *s, const steps *st, const dataset *d, beside *b) {
     order *o = order_new(&st->order, 0);
+    int64_t tokens = 0, seqs = 0;
     for (int64_t i = 0; i < order_batches(o); i++) {
         int64_t n;
         const int64_t *sample = order_batch(o, i, &n);
         session_count(s, d, sample, n);
+        for (int64_t k = 0; k < n; k++) tokens += d->at[sample[k] + 1] - d->at[sample[k]];
+        seqs += n;
         b->batches[plan_rung(s->plan, s->rows, s->played)]++;
         for (int k = 1; k <= s->plan->n_spaces; k++)
             if (s->plan->space[k].seqs) b->rows += s->rows[k], b->rows_played += s->played[k];
     }
+    b->facts.tokens = (double)tokens / (double)order_batches(o);
+    b->facts.seqs = (double)seqs / (double)order_batches(o);
+    b->facts.steps = st->total;
     order_free(o);
 }
 
@@ -97,7 +104,9 @@ static void print_json(const session *s, const beside *b, text *out) {
     text_str(out, "},\"rows\":{");
     for (int i = 1; i <= p->n_spaces; i++)
         text_printf(out, "%s\"%s\":%lld", i > 1 ? "," : "", p->space[i].name, (long long)p->space[i].cap);
-    text_printf(out, "},\"gradient_slots\":%d,\"steps\":{\"micro\":%d,\"fold\":%d,\"update\":%d,\"eval\":%d}",
+    text_printf(out, "},\"ranks\":%d,\"buckets\":%d,\"divided\":%s", p->n_ranks, p->n_buckets,
+                p->divided ? "true" : "false");
+    text_printf(out, ",\"gradient_slots\":%d,\"steps\":{\"micro\":%d,\"fold\":%d,\"update\":%d,\"eval\":%d}",
                 p->n_slots, p->program[HONE_MICRO].n_steps, p->program[HONE_FOLD].n_steps,
                 p->program[HONE_UPDATE_WEIGHTS].n_steps, p->program[HONE_EVAL].n_steps);
     int64_t n = 0;
@@ -110,27 +119,30 @@ static void print_json(const session *s, const beside *b, text *out) {
     text_str(out, "}\n");
 }
 
-static hone_status open_plan(session **out, const job *j, pool *p, int64_t tokens, int64_t seqs, beside *b,
-                             hone_err *err) {
+static hone_status open_data(inputs **in, steps *st, session *s, step_shards shards, hone_err *err) {
+    HONE_TRY(inputs_open(in, s, err));
+    if (!(*in)->train)
+        return hone_fail(err, HONE_EUSAGE, "%s: no train_file, expected a data file (or --tokens N)", s->job->file);
+    steps_init(st, s->a, s->job, shards, (*in)->train);
+    return HONE_OK;
+}
+
+/* A step is cut for n_ranks; the plan is that of rank 0 of `planned`. */
+static hone_status open_plan(session **out, const job *j, pool *p, int64_t tokens, int64_t seqs, int n_ranks,
+                             int planned, beside *b, hone_err *err) {
     session *s = NULL;
     inputs *in = NULL;
     steps st = {0};
-    session_limits l = {.training = 1, .tokens_max = tokens, .seqs_max = seqs};
+    step_shards shards;
+    session_limits l = {.training = 1, .tokens_max = tokens, .seqs_max = seqs, .n_ranks = planned};
+    HONE_TRY(steps_shards(&shards, j, n_ranks, 0, err));
     hone_status status = session_open(&s, j, j->model_name_or_path, j->tokenizer_name, p, err);
-    if (!status && !tokens) {
-        status = inputs_open(&in, s, err);
-        if (!status && !in->train)
-            status = hone_fail(err, HONE_EUSAGE, "%s: no train_file, expected a data file (or --tokens N)",
-                               j->file);
-        if (!status) {
-            step_shards shards;
-            status = steps_shards(&shards, j, 1, 0, err);
-            if (!status) steps_init(&st, s->a, j, shards, in->train);
-            if (!status) l = training_limits(j, in, &st, 1);
-        }
-    }
+    if (!status && !tokens) status = open_data(&in, &st, s, shards, err);
+    if (!status && in)
+        l = training_limits(j, in, &st, planned);
     if (!status) status = plan_levels(s, l, b, err);
-    if (!status && j->save_strategy != STRATEGY_NO) b->copy_bytes = saver_copy_bytes(s->plan, j, 0, 1);
+    b->facts = (plan_facts){.shards = shards.n, .tokens = (double)tokens, .seqs = (double)seqs};
+    if (!status && j->save_strategy != STRATEGY_NO) b->copy_bytes = saver_copy_bytes(s->plan, j, 0, planned);
     if (!status && in) walk_epoch(s, &st, in->train, b);
     steps_deinit(&st);
     inputs_close(in);
@@ -139,16 +151,19 @@ static hone_status open_plan(session **out, const job *j, pool *p, int64_t token
     return status;
 }
 
-hone_status plan_of_job(session **out, const job *j, pool *p, int64_t tokens, int64_t seqs, hone_err *err) {
+hone_status plan_of_job(session **out, plan_facts *facts, const job *j, pool *p, int64_t tokens, int64_t seqs,
+                        int n_ranks, hone_err *err) {
     beside b = {0};
-    return open_plan(out, j, p, tokens, seqs, &b, err);
+    HONE_TRY(open_plan(out, j, p, tokens, seqs, n_ranks, 1, &b, err));
+    if (facts) *facts = b.facts;
+    return HONE_OK;
 }
 
-hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json,
-                     text *out, hone_err *err) {
+hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int n_ranks, int with_steps,
+                     int as_json, text *out, hone_err *err) {
     session *s;
     beside b = {0};
-    HONE_TRY(open_plan(&s, j, p, tokens, seqs, &b, err));
+    HONE_TRY(open_plan(&s, j, p, tokens, seqs, n_ranks, n_ranks, &b, err));
     if (as_json) print_json(s, &b, out);
     else {
         plan_print_bytes(s->plan, out);

@@ -209,7 +209,8 @@ static hone_status write_last_model(training *t, hone_err *err) {
     return status;
 }
 
-static hone_status write_final(training *t, hone_err *err) {
+static hone_status write_final(void *arg, hone_err *err) {
+    training *t = arg;
     text trainer = {0};
     print_trainer_state(t, &trainer);
     hone_status status = write_text(t->folder, "trainer_state.json", &trainer, err);
@@ -220,14 +221,23 @@ static hone_status write_final(training *t, hone_err *err) {
     return status;
 }
 
+hone_status rank_0_reads(training *t, hone_status (*read)(void *arg, hone_err *err), void *arg, hone_err *err) {
+    run *r = t->s->run;
+    const hone_plan *p = t->s->plan;
+    if (p->n_ranks > 1 && p->rank) return run_answer(r, 0, err);
+    run_asks(r);
+    const hone_status status = read(arg, err);
+    if (status == HONE_ECOMM) return status; /* nobody answers any more */
+    HONE_TRY(run_asks_no_more(r, status ? NULL : err));
+    return status;
+}
+
 hone_status save_final(training *t, hone_err *err) {
     comm *all = t->s->comm;
     comm_seen(all, t->step, "writing the model folder");
-    if (all->rank == 0) {
-        t->s->comm = comm_alone(); /* the probe is this rank's business */
-        const hone_status status = write_final(t, err);
-        t->s->comm = all;
-        HONE_TRY(status);
-    }
+    t->s->comm = comm_alone(); /* the probe is this rank's business */
+    const hone_status status = rank_0_reads(t, write_final, t, err);
+    t->s->comm = all;
+    HONE_TRY(status);
     return comm_barrier(all, err);
 }

@@ -116,10 +116,16 @@ static hone_status get_param(void *from, int i, float *to, hone_err *err) {
     return HONE_OK;
 }
 
-static hone_status write_own(const saver *s, hone_err *err) {
-    const training *t = s->t;
+static hone_status write_content(void *arg, hone_err *err) {
+    const saver *s = arg;
+    return content_write(&s->content, s->hidden, get_param, arg, err);
+}
+
+static hone_status write_own(saver *s, hone_err *err) {
+    training *t = s->t;
     const comm *c = t->s->comm;
-    if (c->rank == 0) HONE_TRY(content_write(&s->content, s->hidden, get_param, (void *)s, err));
+    if (s->copies && c->rank == 0) HONE_TRY(write_content(s, err));
+    if (!s->copies) HONE_TRY(rank_0_reads(t, write_content, s, err));
     if (t->job->save_only_model) return HONE_OK;
     const optimizer_part part = {.plan = t->s->plan,
                                  .rank = c->rank,
@@ -170,20 +176,24 @@ static void *write_all(void *arg) {
 
 /* ---- the main thread ---- */
 
+static hone_status copy_weights(void *arg, hone_err *err) {
+    saver *s = arg;
+    for (int i = 1; i <= s->t->s->plan->n_params; i++)
+        HONE_TRY(run_get_param(s->t->s->run, i, s->weights + s->at[i], err));
+    return HONE_OK;
+}
+
 static hone_status copy_all(saver *s, hone_err *err) {
-    const training *t = s->t;
+    training *t = s->t;
     const hone_plan *p = t->s->plan;
-    int moment[2];
     optimizer_range own;
     if (!s->copies) return HONE_OK;
-    for (int i = 1; i <= p->n_params && !t->s->comm->rank; i++)
-        HONE_TRY(run_get_param(t->s->run, i, s->weights + s->at[i], err));
+    HONE_TRY(rank_0_reads(t, copy_weights, s, err));
     HONE_TRY(run_get(t->s->run, p->tick, s->tick, err));
-    optimizer_moments(p, moment);
     for (int k = 0; k < 2 && s->moment[k]; k++)
         for (int i = 0; optimizer_range_of(p, t->s->comm->rank, t->s->comm->n, i, &own); i++)
-            HONE_TRY(run_get_part(t->s->run, moment[k], (size_t)own.first * sizeof(float),
-                                  s->moment[k] + own.at, (size_t)own.n * sizeof(float), err));
+            HONE_TRY(run_get_held(t->s->run, (hone_flat_kind)(HONE_EXP_AVG + k), own.first, own.n,
+                                  s->moment[k] + own.at, err));
     return HONE_OK;
 }
 

@@ -13,6 +13,7 @@
 #include "model/params.h"
 #include "plan/device.h"
 #include "plan/rung.h"
+#include "run/tree_device.h"
 
 #ifndef RED_ZONE_BYTES
 #define RED_ZONE_BYTES 0
@@ -69,15 +70,18 @@ void session_close(session *s) {
     arena_free(s->a);
 }
 
+static int64_t longest_sequence(const session *s) {
+    return s->job->max_seq_length < s->config->longest ? s->job->max_seq_length : s->config->longest;
+}
+
 dataset_options session_dataset_options(const session *s, int64_t max_samples) {
     const job *j = s->job;
-    const int64_t longest = j->max_seq_length < s->config->longest ? j->max_seq_length : s->config->longest;
     return (dataset_options){.text_columns = j->text_column_names.p,
                              .n_text_columns = j->text_column_names.n,
                              .text_column_delimiter = j->text_column_delimiter,
                              .label_column = j->label_column_name,
                              .label = j->do_regression ? LABEL_TARGET : LABEL_CLASS,
-                             .encode = {.max_length = (int)longest, .strategy = (truncation)j->truncation},
+                             .encode = {.max_length = (int)longest_sequence(s), .strategy = (truncation)j->truncation},
                              .max_samples = max_samples,
                              .rows = {.header = (int)j->header, .quoting = (int)j->quoting},
                              .cache_folder = j->cache_dir ? j->cache_dir : env_cache_folder(),
@@ -143,19 +147,25 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .tokens_max = l->tokens_max,
                             .seqs_max = l->seqs_max,
                             .slots = l->n_slots,
+                            .n_ranks = l->n_ranks,
+                            .rank = l->rank,
+                            .divide = j->zero_stage == 1,
+                            .bucket_bytes = (size_t)(j->ddp_bucket_cap_mb * (1 << 20)) + 1,
+                            .wire = s->sums.wire,
                             .freeze = j->freeze.p,
                             .n_freeze = j->freeze.n,
                             .beta1 = j->adam_beta1,
                             .beta2 = j->adam_beta2,
                             .epsilon = j->adam_epsilon,
                             .attention = (hone_engine)j->attention,
-                            .longest = l->longest ? l->longest : session_dataset_options(s, 0).encode.max_length,
+                            .longest = l->longest ? l->longest : (int)longest_sequence(s),
                             .training = l->training,
                             .recompute = l->recompute ? l->recompute - 1 : (int)j->gradient_checkpointing,
                             .guard = {j->fp16 && j->loss_scale == 0, (int32_t)j->loss_scale_window,
                                       (int32_t)j->hysteresis, (float)j->min_loss_scale},
                             .zone_bytes = l->zone_bytes ? l->zone_bytes : RED_ZONE_BYTES,
                             .device = s->table};
+    s->longest = o.longest;
     const hone_status status = plan_build(&s->plan, &o, err);
     if (status && o.attention == HONE_ENGINE_CUDNN && strstr(err->text, "cuDNN"))
         return hone_hint(err, "attention: auto takes cuDNN where it can; dropout inside attention is the model's "
@@ -166,8 +176,37 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
     return HONE_OK;
 }
 
+hone_status session_link(session *s, hone_err *err) {
+    hone_err why = {0};
+    HONE_TRY(choose_device(s, 1, err));
+    const hone_comm_v1 *between = s->table->comm;
+    if (s->comm->n == 1 || !between) return HONE_OK;
+    int64_t lack = between->ready(&why) != HONE_OK;
+    if (lack) log_warn("%s; gradients travel through the host", why.text);
+    HONE_TRY(comm_largest(s->comm, &lack, err));
+    s->linked = !lack;
+    return HONE_OK;
+}
+
+static void choose_sums(session *s, const session_limits *l) {
+    const int n = s->comm->n;
+    s->sums = (run_sums){.plain = s->job->reduce == REDUCE_FAST};
+    if (!l->training) return;
+    s->sums.wire.bf16 = s->job->reduce_dtype == REDUCE_BF16;
+    s->sums.wire.n_ranks = s->sums.wire.bf16; /* at least what rounds */
+    s->sums.linked = s->linked;
+    if (s->sums.linked) s->sums.wire.n_ranks = n, s->sums.wire.n_nodes = tree_device_nodes(n, l->n_shards);
+}
+
+/* A rank whose process sees one device has been given it; of several it takes its own. */
+static int own_device(const session *s) {
+    const int n = s->table->count ? s->table->count() : 1;
+    return n > 1 ? s->comm->local_rank : 0;
+}
+
 hone_status session_plan_only(session *s, const session_limits *l, hone_err *err) {
     HONE_TRY(choose_device(s, 0, err));
+    choose_sums(s, l);
     hone_plan_free(s->plan);
     s->plan = NULL;
     return make_plan(s, l, err);
@@ -222,8 +261,9 @@ static hone_status put_first_tick(session *s, hone_err *err) {
 
 hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     HONE_TRY(choose_device(s, 1, err));
+    choose_sums(s, l);
     HONE_TRY(make_plan(s, l, err));
-    HONE_TRY(run_open(&s->run, s->plan, s->table, s->pool, err));
+    HONE_TRY(run_open_on(&s->run, s->plan, s->table, own_device(s), s->pool, err));
     run_graphs(s->run, s->job->graphs);
     if (s->job->nvtx) HONE_TRY(run_ranges(s->run, err));
     s->batch = batch_new(s->a, l->tokens_max, l->seqs_max);
@@ -313,7 +353,11 @@ static void fill_list(session *s, const hone_list *l) {
 
 void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n) {
     int64_t tokens = 0;
-    for (int64_t i = 0; i < n; i++) tokens += d->at[samples[i] + 1] - d->at[samples[i]];
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t length = d->at[samples[i] + 1] - d->at[samples[i]];
+        HONE_ASSERT(length <= s->longest);
+        tokens += length;
+    }
     for (int i = 1; i <= s->plan->n_spaces; i++) s->rows[i] = s->plan->space[i].seqs ? tokens : n;
     plan_rung(s->plan, s->rows, s->played);
 }
@@ -365,8 +409,12 @@ hone_status session_compare_ranks(session *s, int64_t step, hone_err *err) {
         const hone_value *v = &p->value[p->param[i].value];
         const size_t elements = (size_t)(v->dim[0].n * (v->n_dims > 1 ? v->dim[1].n : 1));
         float *w = mem_new(elements * sizeof *w + 1, "a parameter");
-        status = run_get_param(s->run, i, w, err);
-        own[i - 1] = hash64(w, elements * sizeof *w, 0);
+        size_t bytes = elements * sizeof *w;
+        if (p->flat[HONE_MASTER].divided) { /* what every rank has is the copy that it computes with */
+            bytes = elements * hone_dtype_bytes(v->dtype);
+            status = run_get(s->run, p->param[i].value, w, err);
+        } else status = run_get_param(s->run, i, w, err);
+        own[i - 1] = hash64(w, bytes, 0);
         mem_free(w);
     }
     if (!status) status = comm_gather(s->comm, own, row * sizeof *own, all, err);

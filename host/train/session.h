@@ -23,7 +23,10 @@ typedef struct {
     const char *device;
     hone_plan *plan;
     run *run;
+    int32_t longest;          /* tokens of a sequence that the plan was made for */
     comm *comm;               /* the ranks that evaluate and train together; of one process: comm_alone */
+    int linked;               /* their devices add by themselves (session_link) */
+    run_sums sums;            /* how they add gradients */
     batch *batch;
     int64_t *rows, *played;   /* the batch's count by row space, and what is played */
     float *logits, *loss;     /* of the last evaluated batch: [seqs, n_outputs], [seqs] */
@@ -44,6 +47,8 @@ typedef struct {
     const double *class_weight; /* [n_outputs] or NULL */
     int n_slots;                /* gradients held at once; 0: 1 */
     size_t zone_bytes;          /* of red zones (plan/build.h); 0: none, but in builds of type Debug */
+    int n_ranks, rank;          /* that train together; 0, 0: one */
+    int n_shards;               /* most of a step, of all ranks */
     int recompute;              /* 0: the job's gradient_checkpointing, else 1 + level */
     int longest;                /* tokens of a sequence; 0: what the job cuts texts at */
 } session_limits;
@@ -51,6 +56,9 @@ typedef struct {
 hone_status session_plan_only(session *s, const session_limits *limits, hone_err *err);
 hone_status session_start(session *s, const session_limits *limits, hone_err *err);
 
+/* All ranks together, before their session_start: do their devices add gradients themselves (all can), or does the host, which
+ * is said? s->linked. */
+hone_status session_link(session *s, hone_err *err);
 /* s->table of the job's device, which session_start opens. */
 hone_status session_device(session *s, hone_err *err);
 

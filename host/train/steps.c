@@ -43,6 +43,7 @@ void steps_init(steps *s, arena *a, const job *j, step_shards shards, const data
                                .seed = (uint64_t)(j->data_seed < 0 ? j->seed : j->data_seed),
                                .samples_per_batch = shards.samples,
                                .max_tokens = j->max_tokens_per_batch,
+                               .deal = shards.n,
                                .drop_last = j->dataloader_drop_last,
                                .length_at = d->at,
                                .label = d->label,

@@ -9,7 +9,7 @@
 #include "train/job.h"
 
 /* A step's samples are cut into shards, micro-batches whose gradients are added as one tree (run/tree.h), whoever
- * computes them. */
+ * computes them. They are dealt so that shards have about as many tokens each (data/order.h), and ranks finish together. */
 typedef struct {
     int64_t n, samples; /* of a step; of a shard, where batches are not filled by tokens */
 } step_shards;

@@ -229,8 +229,9 @@ static hone_status choose_best_metric(training *t, hone_err *err) {
 static void larger(int64_t *to, int64_t x) { *to = x > *to ? x : *to; }
 
 /* A step may have fewer shards than most have, and then their runs other shapes: what the largest of all needs. */
-static int slots_of(int64_t n_shards, int n_ranks) {
+static int slots_of(int64_t n_shards, int n_ranks, int is_plain) {
     int most = 1;
+    if (is_plain) return n_shards > n_ranks ? 2 : 1;
     for (int64_t n = n_ranks == 1 ? n_shards : 1; n <= n_shards; n++)
         for (int r = 0; r < n_ranks; r++) {
             int first, end;
@@ -243,7 +244,9 @@ static int slots_of(int64_t n_shards, int n_ranks) {
 
 session_limits training_limits(const job *j, const inputs *in, const steps *st, int n_ranks) {
     session_limits l = {.training = 1,
-                        .n_slots = slots_of(st->accumulation, n_ranks),
+                        .n_ranks = n_ranks,
+                        .n_slots = slots_of(st->accumulation, n_ranks, j->reduce == REDUCE_FAST),
+                        .n_shards = (int)st->accumulation,
                         .tokens_max = st->tokens_max,
                         .seqs_max = st->samples_max,
                         .class_weight = in->class_weight};
@@ -310,10 +313,14 @@ static int64_t shards_kept(const checkpoint *from) {
 }
 
 static hone_status share_sums(training *t, hone_err *err) {
-    if (t->s->comm->n == 1) return HONE_OK;
-    t->sum = tree_sum_new(t->s->comm, (int)t->shards.n, t->s->pool);
-    sig_share(1);
-    return run_share(t->s->run, t->sum, err);
+    const run_sums *how = &t->s->sums;
+    if (t->s->comm->n > 1) {
+        t->sum = tree_sum_new(t->s->comm, (int)t->shards.n, t->s->pool);
+        tree_sum_travel(t->sum, how->wire.bf16 && !how->linked, RUN_EXACT, how->plain);
+        sig_share(1);
+        HONE_TRY(run_share(t->s->run, t->sum, how->linked, err));
+    }
+    return run_share_device(t->s->run, t->s->comm, how, err);
 }
 
 hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
@@ -325,8 +332,10 @@ hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
     t->rate = schedule_of(t->job, t->steps.total);
     HONE_TRY(check_schedule(t, err));
     HONE_TRY(choose_best_metric(t, err));
-    const session_limits limits = training_limits(t->job, t->in, &t->steps, c->n);
+    session_limits limits = training_limits(t->job, t->in, &t->steps, c->n);
+    limits.rank = c->rank;
     HONE_TRY(compare_jobs(t, err));
+    HONE_TRY(session_link(t->s, err));
     HONE_TRY(measured_start(t, &limits, from, err));
     HONE_TRY(share_sums(t, err));
     set_groups(t);
@@ -344,8 +353,11 @@ hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
         log_note("%.1f MiB hold a copy of each checkpoint while it is written",
                  (double)saver_copy_bytes(t->s->plan, t->job, c->rank, c->n) / (1 << 20));
     if (c->n > 1)
-        log_note("%d ranks by %s; %lld shards a step, %.1f MiB for sums over ranks", c->n, c->way->name,
-                 (long long)t->shards.n, (double)tree_sum_bytes(t->sum) / (1 << 20));
+        log_note("%d ranks by %s%s%s; %lld shards a step, %d buckets, %.1f MiB for sums over ranks%s", c->n,
+                 c->way->name, t->s->sums.linked ? ", their devices by " : "",
+                 t->s->sums.linked ? t->s->table->comm->name : "", (long long)t->shards.n, t->s->plan->n_buckets,
+                 (double)(t->s->sums.linked ? t->s->plan->slab_bytes[HONE_WIRE] : tree_sum_bytes(t->sum)) / (1 << 20),
+                 t->s->plan->divided ? "; the optimizer is divided" : "");
     return c->rank || !t->folder ? HONE_OK : write_job(t, err);
 }
 

@@ -77,13 +77,20 @@ hone_status train_job(const job *j, pool *p, comm *c, text *summary, text *peopl
 /* What the largest batch of training or evaluation needs room for. */
 session_limits training_limits(const job *j, const inputs *in, const steps *st, int n_ranks);
 
-/* The session of a job with its plan and no device; session_close ends it. */
-hone_status plan_of_job(session **out, const job *j, pool *p, int64_t tokens, int64_t seqs, hone_err *err);
+/* The session of a job with the plan of one rank, its step cut for n_ranks, and no device; session_close ends it. facts may
+ * be NULL. */
+typedef struct {
+    int64_t shards;      /* micro-batches of a step, of all ranks */
+    double tokens, seqs; /* of a micro-batch of the first epoch, on the average; without data: the largest */
+    int64_t steps;       /* of the run; 0: not known without data */
+} plan_facts;
+hone_status plan_of_job(session **out, plan_facts *facts, const job *j, pool *p, int64_t tokens, int64_t seqs,
+                        int n_ranks, hone_err *err);
 
-/* The plan of a job as text (or one JSON object), for batches of its data, or of so many tokens if tokens is
- * not 0. */
-hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int with_steps, int as_json,
-                     text *out, hone_err *err);
+/* The plan of a job (of rank 0 of n_ranks) as text or one JSON object, for batches of its data, or of so many tokens if
+ * tokens is not 0. */
+hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int n_ranks, int with_steps,
+                     int as_json, text *out, hone_err *err);
 
 /* train.c: from the session on to the first step, from a checkpoint or (NULL) the beginning; and all given back. */
 hone_status training_start(training *t, const checkpoint *from, hone_err *err);
@@ -124,6 +131,9 @@ void print_facts(const training *t, text *out);
  * says what a resumed run has to choose anew. The memory, if there is any, as a file of a checkpoint's folder. */
 hone_status measured_start(training *t, const session_limits *limits, const checkpoint *from, hone_err *err);
 hone_status measured_write(const char *folder, hone_err *err);
+/* save.c: rank 0 calls read, in which run_get_param and run_get_flat see the whole of what is divided; the others, who call
+ * this too, answer. */
+hone_status rank_0_reads(training *t, hone_status (*read)(void *arg, hone_err *err), void *arg, hone_err *err);
 
 /* resume.c: prints what differs between the job and the checkpoint's, refuses what may not, takes over the
  * state. */

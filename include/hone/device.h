@@ -103,6 +103,40 @@ typedef struct {
     int fixed_rows;       /* 1: calls are played at rungs (captured graphs); 0: at the batch's count */
 } hone_limits;
 
+/* ---- between devices -----------------------------------------------------------------------------------------
+ * What NCCL is for cuda: ranks, one device each, that send to each other from device memory. One rank makes an id, the
+ * host's communicator carries it to all, and each opens its end with it. Calls only put work on a queue, and one that is
+ * still being set up is asked for by state: between two calls, and after open, state must have said 1. A rank that has gone
+ * is waited for for ever, here and on the queue: the host looks after it, and leaves by abort, which ends the work on
+ * queues with undefined results. */
+typedef struct hone_comm hone_comm;
+typedef struct {
+    char bytes[128];
+} hone_comm_id;
+typedef struct {
+    void *p; /* device memory */
+    size_t bytes;
+    int rank; /* to whom, or from whom */
+} hone_comm_piece;
+typedef struct {
+    const char *name; /* NCCL */
+    uint32_t struct_bytes;
+    /* Is the library there, and recent enough? Needs no device. HONE_EUSAGE: err says what was looked for. */
+    hone_status (*ready)(hone_err *err);
+    hone_status (*make_id)(hone_comm_id *out, hone_err *err);
+    hone_status (*open)(hone_comm **out, hone_device *device, const hone_comm_id *id, int rank, int n, hone_err *err);
+    /* 1: what was called is under way on its queue (the end is open); 0: not yet; -1: it failed, err says how. */
+    int (*state)(hone_comm *c, hone_err *err);
+    /* All these at once. Between two ranks, sent and received pieces agree one by one, in the order given; none is the
+     * rank's own. */
+    hone_status (*exchange)(hone_comm *c, hone_queue *queue, const hone_comm_piece *to, int n_to,
+                            const hone_comm_piece *from, int n_from, hone_err *err);
+    /* x[n] becomes the sum of all ranks' x, the same bits everywhere, in an order that is the library's: F32 or BF16. */
+    hone_status (*sum)(hone_comm *c, hone_queue *queue, void *x, int64_t n, hone_dtype dtype, hone_err *err);
+    void (*abort)(hone_comm *c); /* and close */
+    void (*close)(hone_comm *c); /* after all that was given is done; the other ranks close, too */
+} hone_comm_v1;
+
 /* ---- the device half -----------------------------------------------------------------------------------------*/
 typedef struct {
     const char *name; /* ref cpu cuda emu */
@@ -159,6 +193,7 @@ typedef struct {
     /* A name on a profiler's timeline, from here to the call with name NULL that belongs to it: ranges nest, and are of the
      * host's time. NULL: the device has no profiler. */
     void (*range)(const char *name);
+    const hone_comm_v1 *comm; /* between devices; NULL: bytes travel through the host */
 
     /* The ops, by number; NULL: absent. */
     hone_status (*op[HONE_N_OPS])(hone_queue *queue, const hone_call *call);

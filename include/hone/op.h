@@ -149,7 +149,7 @@ typedef struct {
         } act;
         struct {
             int32_t mask, left, right;
-            int32_t longest; /* no sequence of queries or keys is longer; 0: unknown */
+            int32_t longest; /* no sequence of queries or keys is longer (by hone's own kernels more are right, and slower); 0: unknown */
             double scale;
         } attention;
         struct {

@@ -18,7 +18,8 @@
     XX(HONE_INPUT, "input", "one batch, as the batcher writes it; scale, rates")                             \
     XX(HONE_CONST, "const", "tables that never change")                                                      \
     XX(HONE_RESULT, "result", "what the host reads back")                                                    \
-    XX(HONE_WORK, "work", "workspace of the call being played")
+    XX(HONE_WORK, "work", "workspace of the call being played")                                              \
+    XX(HONE_WIRE, "wire", "gradients of other ranks, and what travels as bf16")
 typedef enum {
     HONE_CLASS_NONE,
 #define XX(name, text, what) name,
@@ -94,8 +95,8 @@ typedef enum { HONE_INIT_NORMAL, HONE_INIT_ZERO, HONE_INIT_ONE } hone_init;
 typedef struct {
     const char *name; /* as in the model folder */
     int value;        /* [O,I], [D] or [V,D], PARAM */
-    int master;       /* fp32 master (fp32 plan: = value) */
-    int moment[2];    /* STATE; 0 if not trained */
+    int master;       /* fp32 master (fp32 plan: = value); 0: it is divided among ranks */
+    int moment[2];    /* STATE; 0 if not trained, or divided among ranks */
     uint8_t wants_grad, decays, is_new; /* is_new: not in the folder, made from the seed */
     int16_t group;    /* row of the rates: 0 .. n_groups - 1 */
     int16_t layer;    /* -1 embeddings, 0 .. L-1 body, L head */
@@ -138,6 +139,25 @@ typedef struct {
     hone_query query;
 } hone_list;
 
+/* ---- ranks ---------------------------------------------------------------------------------------------------*/
+/* Gradients that leave together, as soon as step `ready` of MICRO has made the last of them: elements cut[0] .. cut[n_ranks]
+ * of a slot. Rank k adds up cut[k] .. cut[k + 1] and, where the optimizer is divided, holds that part's state and updates
+ * it. Cuts lie between chunks, so that sums over chunks are the same whoever makes them. */
+typedef struct {
+    const int64_t *cut;   /* [n_ranks + 1] */
+    const int64_t *chunk; /* [n_ranks + 1] chunks of rank k: chunk[k] .. chunk[k + 1] of all */
+    int ready;
+    int update; /* divided: the step of UPDATE that updates this rank's part, -1: it has none */
+} hone_bucket;
+
+/* fp32 state of the optimizer as one range in the order of the slabs (own.h): where its first element lies. */
+typedef enum { HONE_MASTER, HONE_EXP_AVG, HONE_EXP_AVG_SQ, HONE_N_FLATS } hone_flat_kind;
+typedef struct {
+    hone_class cls;
+    size_t at;   /* byte in the slab */
+    int divided; /* 1: the slab holds this rank's parts alone */
+} hone_flat;
+
 typedef struct hone_plan {
     hone_dtype dtype; /* compute type */
     int fixed_rows;   /* of hone_limits: a batch is played at a rung (rung.h) */
@@ -156,11 +176,18 @@ typedef struct hone_plan {
     int n_lists;
     int n_slots;
     size_t zone_bytes; /* red zone behind each value that no flat range holds, and behind slabs; 0: none */
+    int n_ranks, rank;    /* this is the plan of `rank` */
+    int divided;          /* each rank holds, of moments and masters, what it updates (ZeRO-1) */
+    hone_bucket *bucket;  /* in the order in which they leave */
+    int n_buckets;        /* 0 of one rank */
+    int64_t n_chunks;     /* of all ranks */
+    hone_flat flat[HONE_N_FLATS];
     int64_t n_trained; /* P: elements of the flat range of trained parameters (with alignment gaps) */
     int n_groups;
     /* Values that the host knows by meaning; 0: this plan has none. */
     int loss, norm, ok, factor, tick;      /* loss [1]f in GRAD; norm [1]f, ok [1]i RESULT; tick [16]i STATE */
-    int chunk, rate, clip, scale;          /* CONST [Q,3]i; INPUT */
+    int chunk, rate, clip, scale;          /* CONST [Q,3]i (divided: this rank's); INPUT */
+    int part, own_part;                    /* divided: [Q]f sums over chunks, STATE, of all; RESULT, of this rank's */
     int eval_logits, eval_loss;            /* RESULT, rows of seq; logits 0: of a vocabulary, never kept */
     int eval_best;                         /* RESULT [rows of eval_loss]i: the likeliest word; 0: this plan has none */
     void *owner;                           /* the arena that holds all this */

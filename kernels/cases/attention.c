@@ -211,6 +211,7 @@ static void emit_grads(cases_sink *to) {
 
 /* One sequence a case: longer than a block of keys, or heads of unusual width. */
 static void emit_widths(cases_sink *to) {
+    static const int longest[] = {300, 128, 0, 512, 256, 8, 0, 0}; /* known, too short, not known */
     static const struct {
         int q, k, H, G, K, mask, left, right;
         float p;
@@ -231,7 +232,7 @@ static void emit_widths(cases_sink *to) {
         set_heads(&k, wide[i].H, wide[i].G, wide[i].K);
         k.attr.attention.mask = wide[i].mask;
         k.attr.attention.left = wide[i].left, k.attr.attention.right = wide[i].right;
-        k.attr.p = wide[i].p;
+        k.attr.p = wide[i].p, k.attr.attention.longest = longest[i];
         bind_operand(&k, "key", k.attr.p > 0);
         emit_both(to, &k);
     }
@@ -255,7 +256,7 @@ static void emit_256(cases_sink *to) {
     }
 }
 
-static void emit_long(cases_sink *to, int n, int S, unsigned modes) {
+static void emit_long(cases_sink *to, int n, int S, float p, unsigned modes) {
     cases_case k = base_case(HONE_OP_ATTENTION_FWD);
     if (modes == CASES_CHECK)
         k.dtype = HONE_BF16; /* one will do, and few queries: 1,025 keys are slow to emulate */
@@ -264,8 +265,8 @@ static void emit_long(cases_sink *to, int n, int S, unsigned modes) {
     set_lengths(&k, 'N', modes == CASES_CHECK ? few : all, n);
     set_lengths(&k, 'M', all, n);
     set_heads(&k, modes == CASES_BENCH ? 12 : 1, modes == CASES_BENCH ? 12 : 1, 32);
-    k.attr.p = 0.1f, k.modes = modes, k.row_letter = 0;
-    bind_operand(&k, "key", 1);
+    k.attr.p = p, k.modes = modes, k.row_letter = 0;
+    bind_operand(&k, "key", p > 0);
     emit_both(to, &k);
 }
 
@@ -294,12 +295,14 @@ void attention_cases(cases_sink *to) {
     for (int i = 0; i < 34; i++) emit_run(to, i);
     emit_widths(to);
     emit_256(to);
-    emit_long(to, 1, 1025, CASES_CHECK);
+    emit_long(to, 1, 1025, 0.1f, CASES_CHECK);
     emit_traps(to);
     emit_range(to);
     emit_grads(to);
     emit_product(to);
-    emit_long(to, 32, 32, CASES_BENCH);
-    emit_long(to, 8, 128, CASES_BENCH);
-    emit_long(to, 2, 512, CASES_BENCH);
+    emit_long(to, 32, 32, 0.1f, CASES_BENCH);
+    emit_long(to, 8, 128, 0.1f, CASES_BENCH);
+    emit_long(to, 2, 512, 0.1f, CASES_BENCH);
+    emit_long(to, 8, 128, 0, CASES_BENCH); /* as libraries play it */
+    emit_long(to, 2, 512, 0, CASES_BENCH);
 }

@@ -195,6 +195,39 @@ int cases_alone(const cases_case *k, cases_case *out) {
     return 1;
 }
 
+/* The case as the library is asked for it; 0: the device has none, or it cannot play this. */
+static int ask_library(const cases_on *on, const cases_case *k, cases_case *asked, char *why, size_t why_bytes) {
+    const int is_norm = k->op == HONE_OP_NORM_FWD || k->op == HONE_OP_NORM_BWD;
+    const int has_library = !strcmp(on->table->name, "cuda") || !strcmp(on->table->name, "emu");
+    *asked = *k;
+    asked->attr.engine = HONE_ENGINE_CUDNN;
+    if (k->op == HONE_OP_ATTENTION_BWD) asked->of_naive = 4; /* cuDNN rounds ds after scaling it, where fp16 has less */
+    if (is_norm) asked->row_letter = 0; /* its plan has a number of rows */
+    else {
+        asked->attr.attention.longest = 1;
+        for (int b = 0; b < k->n_sequences; b++)
+            for (int i = 0; i < 2; i++) {
+                const int n = i ? k->k_len[b] : k->q_len[b];
+                if (n > asked->attr.attention.longest) asked->attr.attention.longest = n;
+            }
+    }
+    snprintf(why, why_bytes, "no library plays this");
+    if (!has_library || (!is_norm && k->op != HONE_OP_ATTENTION_FWD && k->op != HONE_OP_ATTENTION_BWD)) return 0;
+    return cases_can(on->table, asked, why, why_bytes);
+}
+
+void cases_peer(const cases_on *on, const cases_case *k, const hone_host_v1 *host, double seconds, cases_result *out) {
+    cases_case asked;
+    cases_result r = {0};
+    cases_on alone = *on;
+    alone.n_devices = 1; /* its threads are its own */
+    out->peer = NULL, out->peer_us = 0;
+    if (!ask_library(on, k, &asked, out->peer_what, sizeof out->peer_what)) return;
+    const cases_outcome outcome = host ? cases_bench(&alone, &asked, host, seconds, &r) : cases_check(&alone, &asked, &r);
+    if (outcome == CASES_PASS) out->peer = "cuDNN", out->peer_us = r.median_us;
+    else snprintf(out->peer_what, sizeof out->peer_what, "%.150s", r.what);
+}
+
 typedef struct {
     hone_op op;
     hone_dtype dtype;

@@ -65,6 +65,7 @@ int cases_count(hone_op op, unsigned modes); /* cases of op that take part in on
 
 /* "D=384 N=7 with bias key p=0.1 pad=8 fp32": all but the op. */
 void cases_describe(const cases_case *k, char *name, size_t name_bytes);
+void cases_shape(const cases_case *k, char *shape, size_t shape_bytes); /* "D=384,N=7" */
 /* Set extents from "N=4096,D=384,p=0.1"; lengths of sequences from "S=128" (all). HONE_EUSAGE: unknown
  * letter, bad number. */
 hone_status cases_set_shape(cases_case *k, const char *text, hone_err *err);
@@ -91,6 +92,9 @@ typedef struct {
     double median_us, p10_us, p90_us, gb_per_s, tflops;
     double cold_us; /* median, the caches written over before every run; 0: no room for that */
     int n_runs;
+    const char *peer; /* the library that played the same case beside a check of its own; NULL: none, why in peer_what */
+    double peer_us;   /* its median; 0: not timed */
+    char peer_what[160];
 } cases_result;
 
 int cases_can(const hone_device_v1 *table, const cases_case *k, char *why, size_t why_bytes);
@@ -100,6 +104,9 @@ cases_outcome cases_grad(const cases_on *on, const cases_case *k, cases_result *
  * a few plays), else by the host's clock; seconds: how long to measure. */
 cases_outcome cases_bench(const cases_on *on, const cases_case *k, const hone_host_v1 *host, double seconds,
                           cases_result *out);
+/* The same case by the device's library (cuda, emu: attention and norms by cuDNN, engine cudnn of op.h): fills in the peer.
+ * host NULL: checked, not timed. */
+void cases_peer(const cases_on *on, const cases_case *k, const hone_host_v1 *host, double seconds, cases_result *out);
 /* The product of a LINEAR case by itself, without what is fused with it; on a GPU: one call of the library. 0: no
  * product. */
 int cases_alone(const cases_case *k, cases_case *out);

@@ -90,17 +90,24 @@ static int is_tf32(const cases_case *k) {
     return !strncmp(hone_op_find(k->op)->name, "LINEAR", 6) && k->attr.linear.tf32;
 }
 
-void cases_describe(const cases_case *k, char *name, size_t name_bytes) {
-    const hone_op_info *op = hone_op_find(k->op);
-    name[0] = 0;
+static void add_extents(const cases_case *k, const char *between, char *text, size_t bytes) {
+    text[0] = 0;
     for (char c = 'A'; c <= 'Z'; c++)
         if (k->extent[CASES_LETTER(c)])
-            append(name, name_bytes, "%s%c=%lld", *name ? " " : "", c, (long long)k->extent[CASES_LETTER(c)]);
+            append(text, bytes, "%s%c=%lld", *text ? between : "", c, (long long)k->extent[CASES_LETTER(c)]);
+}
+
+void cases_shape(const cases_case *k, char *shape, size_t shape_bytes) { add_extents(k, ",", shape, shape_bytes); }
+
+void cases_describe(const cases_case *k, char *name, size_t name_bytes) {
+    const hone_op_info *op = hone_op_find(k->op);
+    add_extents(k, " ", name, name_bytes);
     if (k->op == HONE_OP_ATTENTION_FWD || k->op == HONE_OP_ATTENTION_BWD) {
         static const char *const masks[] = {"full", "causal", "window"};
         describe_lengths("q", k->q_len, k->n_sequences, name, name_bytes);
         describe_lengths("k", k->k_len, k->n_sequences, name, name_bytes);
         append(name, name_bytes, " %s", masks[k->attr.attention.mask]);
+        if (k->attr.attention.longest) append(name, name_bytes, " longest=%d", k->attr.attention.longest);
     }
     if (*k->with) append(name, name_bytes, " with %s", k->with);
     if (k->attr.p > 0) append(name, name_bytes, " p=%g", (double)k->attr.p);

@@ -168,4 +168,12 @@ void norm_cases(cases_sink *to) {
     bind_operand(&k, "mean gamma key dgamma dbeta dx dbias", 1);
     k.attr.p = 0.1f, k.in_place = 1, k.modes = CASES_BENCH;
     emit_types(to, &k);
+    k = base_case(HONE_OP_NORM_FWD, 4096, 384, 0); /* plain, as libraries play it */
+    bind_operand(&k, "gamma beta mean", 1);
+    k.modes = CASES_BENCH;
+    emit_types(to, &k);
+    k = base_case(HONE_OP_NORM_BWD, 4096, 384, 0);
+    bind_operand(&k, "mean gamma dgamma dbeta", 1);
+    k.modes = CASES_BENCH;
+    emit_types(to, &k);
 }

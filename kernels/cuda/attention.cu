@@ -35,7 +35,7 @@ template <typename T> static Attention<T> operands(const hone_call *c, const att
     a.key = ptr<const hone_key>(q[6]);
     a.list = ptr<const attention_counts>(q[8]);
     a.part = static_cast<float *>(c->work);
-    a.N = cut.N, a.H = (int)cut.H, a.group = (int)(cut.H / cut.G), a.K = (int)cut.K, a.block_rows = cut.block_rows;
+    a.N = cut.N, a.H = (int)cut.H, a.group = (int)(cut.H / cut.G), a.K = (int)cut.K, a.block_rows = cut.block_rows, a.n_parts = cut.n_parts;
     a.band = attention_band_of(&c->attr);
     a.scale = (float)c->attr.attention.scale;
     a.log2_scale = a.scale * LOG2_E;
@@ -122,7 +122,7 @@ static void say(const hone_queue *q, const hone_call *c, const attention_cut &cu
 }
 
 template <typename T> static hone_status play(hone_queue *q, const hone_call *c) {
-    const attention_cut cut = attention_played_cut(c->op, c->in, c->out);
+    const attention_cut cut = attention_played_cut(c->op, c->in, c->out, &c->attr);
     const bool own_list = attention_makes_list(c->op, c->in, c->out);
     Attention<T> a = operands<T>(c, cut);
     const Variant<T> *variant = variants<T>();

@@ -26,14 +26,14 @@ template <typename T> struct Attention {
     const int32_t *q_pos;       /* [N] */
     const hone_key *key;        /* [N] */
     const attention_counts *list;
-    float *part;                /* [PARTIAL_BLOCKS,N,H K] of dq */
+    float *part;                /* [n_parts,N,H K] of dq */
     int64_t N;
     int H, group, K;            /* group: heads of queries that share a head of keys, H / G */
     attention_band band;
     float scale, log2_scale;    /* log2_scale: scores to powers of two */
     Drop drop;
     uint32_t limit;             /* a number in the upper half of a word is kept if >= limit */
-    int block_rows;             /* of the list's blocks */
+    int block_rows, n_parts;    /* as the call's cut says */
 };
 
 /* ---- the list ------------------------------------------------------------------------------------------------*/

@@ -58,10 +58,11 @@ typedef struct {
     int has_fragments; /* tensor cores; else attention_simt */
     int bin_rows;      /* sequences up to this go into bins; 0: none do */
     int tile_rows, block_rows;
+    int n_parts;       /* of dq in the workspace: blocks of keys that a sequence may have and leave one each; 0: none do */
     int64_t bins_cap, tiles_cap, blocks_cap;
 } attention_cut;
 
-/* in, out: of a query or a call of one of attention's ops. */
+/* in, out, attr: of a query or a call of one of attention's ops. */
 attention_cut attention_cut_of(hone_op op, const hone_tensor *in);
 int attention_can(const hone_query *query, char *why, size_t why_bytes);
 size_t attention_work_bytes(const hone_query *query);
@@ -71,7 +72,7 @@ size_t attention_partial_bytes(
  * have rows that cannot be read in 16 bytes, so that it falls back to attention_simt. */
 int attention_makes_list(hone_op op, const hone_tensor *in, const hone_tensor *out);
 /* The cut that the call is played with. */
-attention_cut attention_played_cut(hone_op op, const hone_tensor *in, const hone_tensor *out);
+attention_cut attention_played_cut(hone_op op, const hone_tensor *in, const hone_tensor *out, const hone_attr *attr);
 
 LIST_FUNCTION int64_t attention_list_records(const attention_cut *cut) {
     return 1 + cut->bins_cap * BIN_UNITS + cut->tiles_cap + cut->blocks_cap;

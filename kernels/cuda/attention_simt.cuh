@@ -151,7 +151,7 @@ __device__ void soften(float s[4][4], Scratch &m, const Attention<T> &a, const a
     }
 }
 
-template <typename T, int SLICES> __global__ void __launch_bounds__(THREADS, SLICES == 2 ? 3 : 2) attention_fwd_simt(Attention<T> a) {
+template <typename T, int SLICES> __global__ void __launch_bounds__(THREADS, SLICES == 2 ? 3 : SLICES == 4 ? 2 : 1) attention_fwd_simt(Attention<T> a) {
     Scratch &m = shared_memory<Scratch>();
     const attention_piece *piece = tile_of(a.list, blockIdx.x / a.H);
     if (!piece) return;
@@ -216,9 +216,11 @@ __device__ void probabilities_and_gradients(Scratch &m, const Attention<T> &a, c
             const bool lives = c < n_keys && sees(a.band, m.stand[r], j0 + c);
             const float p = lives ? exp2f(score[i][j] * a.log2_scale - m.lse[r]) : 0.0f;
             const bool kept = lives && (a.drop.threshold == 0 || keeps(a.drop, m.key[r], j0 + c, head));
-            m.p[r][c] = kept ? p : 0.0f;
-            m.ds[r][c] = lives ? p * ((kept ? dp[i][j] * a.drop.scale : 0.0f) - m.delta[r]) : 0.0f;
+            score[i][j] = kept ? p : 0.0f;
+            dp[i][j] = lives ? p * ((kept ? dp[i][j] * a.drop.scale : 0.0f) - m.delta[r]) : 0.0f;
         }
+    for (int i = 0; i < 4; i++) /* by themselves, so that a warp stores together whatever was kept */
+        for (int j = 0; j < 4; j++) m.p[4 * y + i][t + 16 * j] = score[i][j], m.ds[4 * y + i][t + 16 * j] = dp[i][j];
 }
 
 template <typename T, int SLICES> __global__ void __launch_bounds__(THREADS) attention_bwd_keys_simt(Attention<T> a) {

@@ -7,6 +7,7 @@
  *   <= R      FINAL: bwd_keys writes it                                             5   0
  *   <= 4 R    PARTIAL: each block writes a part in fp32, bwd_queries adds them      5   8 for each block of keys
  *   more      NONE: bwd_queries makes it from scores of its own                     7   q, k, v, do read again
+ * (also of more keys than attr.attention.longest, for whose parts the workspace has no room)
  *
  * Operands as in attention.cuh. Copies to shared memory run one tile or chunk ahead of the arithmetic (cp.async, two
  * stages). A warp owns 16 MT rows; with 32, ldmatrix takes half the tensor cores' time, with 16 as much. Floor: 8 N D
@@ -89,8 +90,8 @@ __global__ void __launch_bounds__(TileForward<K>::THREADS, K <= 64 ? 1 : 2)
 template <int K> constexpr bool IS_WIDE = K > 128;
 
 enum Mode { FINAL, PARTIAL, NONE };
-__device__ __forceinline__ Mode mode_of(int k_len, int block_rows) {
-    return k_len <= block_rows ? FINAL : k_len <= PARTIAL_BLOCKS * block_rows ? PARTIAL : NONE;
+__device__ __forceinline__ Mode mode_of(int k_len, int block_rows, int n_parts) {
+    return k_len <= block_rows ? FINAL : k_len <= n_parts * block_rows ? PARTIAL : NONE;
 }
 
 template <int K> struct BlockBackward {
@@ -182,7 +183,7 @@ __global__ void __launch_bounds__(BlockBackward<K>::THREADS, 1)
     const attention_piece *piece = block_of(a.list, blockIdx.x / n_heads);
     if (!piece) return;
     View<T> w = view_of(a, *piece, of_keys * a.group);
-    const Mode mode = a.dq.p ? mode_of(w.s.k_len, Shared::ROWS) : NONE;
+    const Mode mode = a.dq.p ? mode_of(w.s.k_len, Shared::ROWS, a.n_parts) : NONE;
     const int j0 = w.s.first + slot;
     copy_keys<K>(m.k, a.k, w, w.s.first, Shared::ROWS);
     copy_keys<K>(m.v, a.v, w, w.s.first, Shared::ROWS);
@@ -356,7 +357,7 @@ __global__ void __launch_bounds__(QueriesBackward<K>::THREADS, 1)
     const int first = w.s.first + (int)blockIdx.y * Shared::ROWS;
     if (first >= w.s.q_len) return;
     if constexpr (!IS_WIDE<K>) {
-        const Mode mode = mode_of(w.s.k_len, a.block_rows);
+        const Mode mode = mode_of(w.s.k_len, a.block_rows, a.n_parts);
         if (mode == FINAL) return;
         if (mode == PARTIAL) return add_parts<T, K>(w, first);
     }

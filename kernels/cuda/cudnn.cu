@@ -1,6 +1,7 @@
-/* cudnn.cu - cuDNN opened, and its plans chosen. What has been shown: every case of kernels/cases that cuDNN can play, through
- * this code and the emulated library (kernels/emu/cudnn.cpp); and that cuDNN 9.19 and 9.26 themselves make plans for sm_90 of
- * these graphs (tests/emu/cudnn.cpp). What has not: nothing of it has run on a GPU. */
+/* cudnn.cu - cuDNN opened, and its plans chosen. What has been shown: every case of kernels/cases that cuDNN can
+ * play, through this code and the emulated library (kernels/emu/cudnn.cpp); and that cuDNN 9.19 and 9.26
+ * themselves make plans for sm_90 of these graphs (tests/emu/cudnn.cpp). What has not: nothing of it has run on a
+ * GPU. */
 #include "cudnn.cuh"
 
 #include <stdio.h>
@@ -14,7 +15,7 @@
 
 struct cudnn_state {
     cudnn_library lib;
-    void *handle;        /* NULL: why there is none */
+    void *handle; /* NULL: why there is none */
     std::string missing;
     std::vector<std::unique_ptr<cudnn_choice>> choices;
     std::vector<std::string> said;
@@ -40,7 +41,8 @@ static void *symbol(void *library, const char *name) { return dlsym(library, nam
 #endif
 
 static std::string version_words(size_t version) {
-    return std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." + std::to_string(version % 100);
+    return std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." +
+           std::to_string(version % 100);
 }
 
 static void open_state(cudnn_state *s) {
@@ -53,11 +55,13 @@ static void open_state(cudnn_state *s) {
     }
     const size_t version = s->lib.version();
     if (version < CUDNN_LEAST) {
-        s->missing = "cuDNN is " + version_words(version) + "; expected " + version_words(CUDNN_LEAST) + " or later";
+        s->missing =
+            "cuDNN is " + version_words(version) + "; expected " + version_words(CUDNN_LEAST) + " or later";
         return;
     }
     const dnn::status status = s->lib.open(&s->handle);
-    if (status != dnn::STATUS_SUCCESS) s->handle = NULL, s->missing = std::string("cuDNN does not open: ") + s->lib.words(status);
+    if (status != dnn::STATUS_SUCCESS)
+        s->handle = NULL, s->missing = std::string("cuDNN does not open: ") + s->lib.words(status);
 }
 
 static cudnn_state *state_of(hone_device *d) {
@@ -92,11 +96,12 @@ static void say(hone_device *d, cudnn_state *s, const hone_query *query, const s
 /* Why this device cannot, whatever the library says; or NULL. */
 static const char *unfit(const hone_device *d, const hone_query *query) {
     if (query->op == HONE_OP_ATTENTION_BWD && d->properties.major != 9)
-        return "its backward adds in one order on compute capability 9.0 alone, and elsewhere would give other bits at every run";
+        return "its backward adds in one order on compute capability 9.0 alone, and elsewhere would give "
+               "other bits at every run";
     return NULL;
 }
 
-static cudnn_choice *find_plan(hone_device *d, cudnn_state *s, const hone_query *query, std::string *why) {
+static cudnn_choice *find_plan(cudnn_state *s, const hone_query *query, std::string *why) {
     cudnn_graph g = cudnn_graph_begin(&s->lib);
     std::unique_ptr<cudnn_choice> c(new cudnn_choice());
     c->key = {query->op, query->in[0].dtype};
@@ -121,7 +126,6 @@ static cudnn_choice *find_plan(hone_device *d, cudnn_state *s, const hone_query 
         return NULL;
     }
     s->choices.push_back(std::move(c));
-    (void)d;
     return s->choices.back().get();
 }
 
@@ -129,36 +133,43 @@ hone_status cudnn_choose(hone_device *d, const hone_query *query, void **out, ho
     const bool is_asked = query->attr.engine == HONE_ENGINE_CUDNN;
     std::string why;
     *out = NULL;
-    if (!is_asked && !(is_attention(query->op) && d->properties.major == 9 && cudnn_is_preferred(query))) return HONE_OK;
+    if (!is_asked && !(is_attention(query->op) && d->properties.major == 9 && cudnn_is_preferred(query)))
+        return HONE_OK;
     cudnn_state *s = state_of(d);
     const char *fault = unfit(d, query);
     if (fault) why = fault;
     else if (!s->handle) why = s->missing;
-    else *out = find_plan(d, s, query, &why);
+    else *out = find_plan(s, query, &why);
     if (*out) {
         say(d, s, query,
             "cuDNN " + version_words(s->lib.version()) +
-                (is_asked ? " plays, as asked for" : " plays: sequences may be longer than " + std::to_string(CUDNN_FROM_LENGTH)));
+                (is_asked ? " plays, as asked for"
+                          : " plays: sequences may be longer than " + std::to_string(CUDNN_FROM_LENGTH)));
         return HONE_OK;
     }
     if (!is_asked) {
         say(d, s, query, "hone's own kernels play, though cuDNN may be faster for long sequences: " + why);
         return HONE_OK;
     }
-    hone_fail(err, HONE_EUSAGE, HONE_DEVICE_NAME ": %s by cuDNN: %.200s", hone_op_find(query->op)->name, why.c_str());
-    return hone_hint(err, s->handle ? "choose \"attention\": \"hone\" (or auto), whose kernels play this everywhere"
-                                    : "install cuDNN 9 (package libcudnn9 of NVIDIA, or nvidia-cudnn-cu13 with its folder in "
-                                      "LD_LIBRARY_PATH), or choose \"attention\": \"hone\" (or auto)");
+    hone_fail(err, HONE_EUSAGE, HONE_DEVICE_NAME ": %s by cuDNN: %.200s", hone_op_find(query->op)->name,
+              why.c_str());
+    return hone_hint(
+        err, s->handle
+                 ? "choose \"attention\": \"hone\" (or auto), whose kernels play this everywhere"
+                 : "install cuDNN 9 (NVIDIA's package libcudnn9-cuda-13, or LD_LIBRARY_PATH=$(scripts/cuda/"
+                   "toolkit --cudnn)), or choose \"attention\": \"hone\" (or auto)");
 }
 
 /* ---- playing ---------------------------------------------------------------------------------------------------*/
-hone_status cudnn_play(hone_queue *q, const hone_call *c, const cudnn_binding *bindings, int n, void *workspace) {
+hone_status cudnn_play(hone_queue *q, const hone_call *c, const cudnn_binding *bindings, int n,
+                       void *workspace) {
     const cudnn_choice *choice = (const cudnn_choice *)c->choice;
     std::string why;
     const hone_status status =
         cudnn_plan_play(&choice->plan, q->device->cudnn->handle, q->stream, bindings, n, workspace, &why);
     if (!status) return HONE_OK;
-    const std::string line = std::string(HONE_DEVICE_NAME ": ") + hone_op_find(c->op)->name + " by cuDNN failed: " + why;
+    const std::string line =
+        std::string(HONE_DEVICE_NAME ": ") + hone_op_find(c->op)->name + " by cuDNN failed: " + why;
     q->device->host->log(q->device->host->context, line.c_str());
     return status;
 }

@@ -1,5 +1,5 @@
-/* cudnn.cuh - cuDNN as another player of attention and of plain layer norms (limits: cudnn_limits.h). The library is opened
- * when a call first asks for it; without it the plugin works as ever. */
+/* cudnn.cuh - cuDNN as another player of attention and of plain layer norms (limits: cudnn_limits.h). The library
+ * is opened when a call first asks for it; without it the plugin works as ever. */
 #ifndef CUDA_CUDNN_CUH
 #define CUDA_CUDNN_CUH
 #include "common.cuh"
@@ -17,10 +17,10 @@ struct cudnn_choice {
     cudnn_plan plan;
 };
 
-/* As in hone_device_v1, for ATTENTION and NORM: *out stays NULL where the device's own kernels play. One line in the log says
- * for each kind of call which of the two it is, and why.
- * HONE_EUSAGE  engine cudnn was asked for, but the library is absent or too old, the GPU is of another kind, or no engine of
- *              the library plays the call within the planned workspace */
+/* As in hone_device_v1, for ATTENTION and NORM: *out stays NULL where the device's own kernels play. One line in
+ * the log says for each kind of call which of the two it is, and why.
+ * HONE_EUSAGE  engine cudnn was asked for, but the library is absent or too old, the GPU is of another kind, or no
+ *              engine of the library plays the call within the planned workspace */
 hone_status cudnn_choose(hone_device *device, const hone_query *query, void **out, hone_err *err);
 void cudnn_close(hone_device *device);
 
@@ -31,6 +31,7 @@ hone_status cudnn_norm_play(hone_queue *q, const hone_call *c);
 /* Inside. */
 void cudnn_attention_describe(const hone_query *query, cudnn_graph *g, std::vector<int64_t> *key);
 void cudnn_norm_describe(const hone_query *query, cudnn_graph *g, std::vector<int64_t> *key);
-hone_status cudnn_play(hone_queue *q, const hone_call *c, const cudnn_binding *bindings, int n, void *workspace);
+hone_status cudnn_play(hone_queue *q, const hone_call *c, const cudnn_binding *bindings, int n,
+                       void *workspace);
 int cudnn_type(hone_dtype type);
 #endif

@@ -11,6 +11,8 @@
 #include "cudnn.cuh"
 #include "cudnn_sdpa.cuh"
 
+#include <string.h>
+
 static constexpr int THREADS = 128;
 
 /* ---- the graph -------------------------------------------------------------------------------------------------*/
@@ -37,10 +39,12 @@ void cudnn_attention_describe(const hone_query *query, cudnn_graph *g, std::vect
     s.type = cudnn_type(query->in[0].dtype);
     s.B = e.B, s.H = e.H, s.K = e.K, s.S[0] = e.S[0], s.S[1] = e.S[1];
     s.alignment = 16, s.scale = (float)query->attr.attention.scale;
-    s.left = band.left == ATTENTION_FAR ? -1 : band.left, s.right = band.right == ATTENTION_FAR ? -1 : band.right;
+    s.left = band.left == ATTENTION_FAR ? -1 : band.left,
+    s.right = band.right == ATTENTION_FAR ? -1 : band.right;
     int32_t scale_bits;
     memcpy(&scale_bits, &s.scale, sizeof scale_bits);
-    for (int64_t x : {s.B, s.H, s.K, s.S[0], s.S[1], (int64_t)s.left, (int64_t)s.right, (int64_t)scale_bits}) key->push_back(x);
+    for (int64_t x : {s.B, s.H, s.K, s.S[0], s.S[1], (int64_t)s.left, (int64_t)s.right, (int64_t)scale_bits})
+        key->push_back(x);
     for (int i = 1; i < SDPA_N_ROWS; i++) key->push_back(s.ld[i] = o.row[i] ? o.row[i]->ld : 0);
     sdpa_write(g, s);
 }
@@ -87,7 +91,8 @@ __global__ void attention_begin(const Begin a) {
         if (b < a.B) a.length[k][b] = r.n;
         first[k] = r.n > 0 ? r.first : a.all.end_before(k, b);
     }
-    for (int i = 0; i < a.n_offsets; i++) a.offset[i].to[b] = (int32_t)(first[a.offset[i].of_keys] * a.offset[i].ld);
+    for (int i = 0; i < a.n_offsets; i++)
+        a.offset[i].to[b] = (int32_t)(first[a.offset[i].of_keys] * a.offset[i].ld);
 }
 
 /* A block a sequence and head. stats: S numbers for it. */
@@ -122,7 +127,12 @@ __global__ void attention_settle(const Settle a) {
     const int b = (int)blockIdx.x;
     const bool is_last = b == (int)gridDim.x - 1;
     const hone_range q = a.all.range(0, b), k = a.all.range(1, b);
-    const int64_t q_end = is_last ? a.all.rows[0] : q.n ? q.first : 0, k_end = is_last ? a.all.rows[1] : k.n ? k.first : 0;
+    const int64_t q_end = is_last ? a.all.rows[0]
+                          : q.n   ? q.first
+                                  : 0,
+                  k_end = is_last ? a.all.rows[1]
+                          : k.n   ? k.first
+                                  : 0;
     for (int64_t n = q_end > 0 ? a.all.end_before(0, b) : 0; n < q_end; n++) {
         a.zero(a.of_queries, n);
         for (int h = (int)threadIdx.x; a.lse.p && h < a.H; h += THREADS) *a.lse.at(h, n) = INFINITY;
@@ -130,8 +140,10 @@ __global__ void attention_settle(const Settle a) {
     for (int i = 0; i < q.n; i++)
         if (!a.all.has_keys(q, k, i)) a.zero(a.of_queries, q.first + i);
     if (!a.of_keys[0].p) return;
-    for (int64_t n = k_end > 0 ? a.all.end_before(1, b) : 0; n < k_end; n++) a.zero(a.of_keys[0], n), a.zero(a.of_keys[1], n);
-    for (int j = 0; q.n == 0 && j < k.n; j++) a.zero(a.of_keys[0], k.first + j), a.zero(a.of_keys[1], k.first + j);
+    for (int64_t n = k_end > 0 ? a.all.end_before(1, b) : 0; n < k_end; n++)
+        a.zero(a.of_keys[0], n), a.zero(a.of_keys[1], n);
+    for (int j = 0; q.n == 0 && j < k.n; j++)
+        a.zero(a.of_keys[0], k.first + j), a.zero(a.of_keys[1], k.first + j);
 }
 
 /* ---- the call --------------------------------------------------------------------------------------------------*/
@@ -147,7 +159,8 @@ hone_status cudnn_attention_play(hone_queue *q, const hone_call *c) {
     const Operands<hone_call> o(*c);
     const bool is_forward = c->op == HONE_OP_ATTENTION_FWD;
     Sequences all = {};
-    all.at[0] = ptr<const hone_range>(*o.q_at), all.at[1] = ptr<const hone_range>(*o.k_at), all.n = (int)o.q_at->dim[0];
+    all.at[0] = ptr<const hone_range>(*o.q_at), all.at[1] = ptr<const hone_range>(*o.k_at),
+    all.n = (int)o.q_at->dim[0];
     all.rows[0] = o.row[SDPA_Q]->dim[0], all.rows[1] = o.row[SDPA_K]->dim[0];
     all.band = attention_band_of(&c->attr);
     const Rows<float> lse = rows_of<float>(*o.lse);
@@ -173,13 +186,17 @@ hone_status cudnn_attention_play(hone_queue *q, const hone_call *c) {
     }
     const dim3 columns((unsigned)e.B, (unsigned)e.H);
     HONE_TRY(launch(q, attention_begin, (unsigned)ceil_div(e.B + 1, THREADS), THREADS, 0, begin));
-    if (!is_forward) HONE_TRY(launch(q, attention_stats, columns, THREADS, 0, all, lse, stats, (int)e.S[0], (int)e.H));
+    if (!is_forward)
+        HONE_TRY(launch(q, attention_stats, columns, THREADS, 0, all, lse, stats, (int)e.S[0], (int)e.H));
     HONE_TRY(cudnn_play(q, c, bound, n, work));
-    if (is_forward) HONE_TRY(launch(q, attention_lse, columns, THREADS, 0, all, stats, lse, (int)e.S[0], (int)e.H));
+    if (is_forward)
+        HONE_TRY(launch(q, attention_lse, columns, THREADS, 0, all, stats, lse, (int)e.S[0], (int)e.H));
     Settle settle = {};
     settle.all = all, settle.width = e.H * e.K, settle.H = (int)e.H;
     settle.of_queries = rows_of<uint16_t>(*o.row[is_forward ? SDPA_O : SDPA_DQ]);
     if (is_forward) settle.lse = lse;
-    else settle.of_keys[0] = rows_of<uint16_t>(*o.row[SDPA_DK]), settle.of_keys[1] = rows_of<uint16_t>(*o.row[SDPA_DV]);
+    else
+        settle.of_keys[0] = rows_of<uint16_t>(*o.row[SDPA_DK]),
+        settle.of_keys[1] = rows_of<uint16_t>(*o.row[SDPA_DV]);
     return launch(q, attention_settle, (unsigned)(all.n + 1), THREADS, 0, settle);
 }

@@ -46,8 +46,10 @@ dnn::descriptor cudnn_begin(cudnn_graph *g, int kind) {
     if (d) g->owned.push_back(d);
     return d;
 }
-void cudnn_attribute(cudnn_graph *g, dnn::descriptor d, int attribute, int type, int64_t n, const void *values) {
-    if (g->status == dnn::STATUS_SUCCESS) note(g, g->lib->set(d, attribute, type, n, values), "attribute", attribute);
+void cudnn_attribute(cudnn_graph *g, dnn::descriptor d, int attribute, int type, int64_t n,
+                     const void *values) {
+    if (g->status == dnn::STATUS_SUCCESS)
+        note(g, g->lib->set(d, attribute, type, n, values), "attribute", attribute);
 }
 void cudnn_operand(cudnn_graph *g, dnn::descriptor d, int attribute, cudnn_tensor t) {
     if (t.d) cudnn_attribute(g, d, attribute, dnn::TYPE_BACKEND_DESCRIPTOR, 1, &t.d);
@@ -63,8 +65,9 @@ void cudnn_operation(cudnn_graph *g, dnn::descriptor d) {
 /* ---- tensors */
 enum { VIRTUAL = 1000, NUMBERS = 2000 }; /* first uids */
 
-static cudnn_tensor tensor(cudnn_graph *g, int64_t uid, int type, const int64_t dim[4], const int64_t stride[4],
-                           const cudnn_tensor *offset, int64_t alignment, bool is_virtual, bool is_value) {
+static cudnn_tensor tensor(cudnn_graph *g, int64_t uid, int type, const int64_t dim[4],
+                           const int64_t stride[4], const cudnn_tensor *offset, int64_t alignment,
+                           bool is_virtual, bool is_value) {
     cudnn_tensor t = {cudnn_begin(g, dnn::BACKEND_TENSOR_DESCRIPTOR), {dim[0], dim[1], dim[2], dim[3]}, type};
     cudnn_attribute(g, t.d, dnn::ATTR_TENSOR_UNIQUE_ID, dnn::TYPE_INT64, 1, &uid);
     cudnn_attribute(g, t.d, dnn::ATTR_TENSOR_DATA_TYPE, dnn::TYPE_DATA_TYPE, 1, &type);
@@ -77,8 +80,8 @@ static cudnn_tensor tensor(cudnn_graph *g, int64_t uid, int type, const int64_t 
     finish(g, t.d, dnn::BACKEND_TENSOR_DESCRIPTOR);
     return t;
 }
-cudnn_tensor cudnn_memory(cudnn_graph *g, int64_t uid, int type, const int64_t dim[4], const int64_t stride[4],
-                          const cudnn_tensor *offset, int64_t alignment) {
+cudnn_tensor cudnn_memory(cudnn_graph *g, int64_t uid, int type, const int64_t dim[4],
+                          const int64_t stride[4], const cudnn_tensor *offset, int64_t alignment) {
     return tensor(g, uid, type, dim, stride, offset, alignment, false, false);
 }
 cudnn_tensor cudnn_shown(cudnn_graph *g, int type, const int64_t dim[4], const int64_t stride[4],
@@ -183,9 +186,10 @@ static bool is_unordered(cudnn_graph *g, dnn::descriptor config) {
     int32_t notes[dnn::NUMERICAL_NOTE_TYPE_COUNT];
     int64_t n = 0;
     if (!engine ||
-        g->lib->get(config, dnn::ATTR_ENGINECFG_ENGINE, dnn::TYPE_BACKEND_DESCRIPTOR, 1, &n, &engine) != dnn::STATUS_SUCCESS ||
-        g->lib->get(engine, dnn::ATTR_ENGINE_NUMERICAL_NOTE, dnn::TYPE_NUMERICAL_NOTE, dnn::NUMERICAL_NOTE_TYPE_COUNT, &n,
-                    notes) != dnn::STATUS_SUCCESS)
+        g->lib->get(config, dnn::ATTR_ENGINECFG_ENGINE, dnn::TYPE_BACKEND_DESCRIPTOR, 1, &n, &engine) !=
+            dnn::STATUS_SUCCESS ||
+        g->lib->get(engine, dnn::ATTR_ENGINE_NUMERICAL_NOTE, dnn::TYPE_NUMERICAL_NOTE,
+                    dnn::NUMERICAL_NOTE_TYPE_COUNT, &n, notes) != dnn::STATUS_SUCCESS)
         return true; /* nobody says that it does not */
     for (int64_t i = 0; i < n; i++)
         if (notes[i] == dnn::NUMERICAL_NOTE_NONDETERMINISTIC) return true;
@@ -193,21 +197,28 @@ static bool is_unordered(cudnn_graph *g, dnn::descriptor config) {
 }
 
 /* Configurations of engines, best first; they belong to g. */
-static std::vector<dnn::descriptor> configurations(cudnn_graph *g, dnn::descriptor graph, dnn::descriptor device, int mode) {
+static std::vector<dnn::descriptor> configurations(cudnn_graph *g, dnn::descriptor graph,
+                                                   dnn::descriptor device, int mode) {
     const dnn::descriptor heuristic = cudnn_begin(g, dnn::BACKEND_ENGINEHEUR_DESCRIPTOR);
     int64_t n = 0;
-    cudnn_attribute(g, heuristic, dnn::ATTR_ENGINEHEUR_OPERATION_GRAPH, dnn::TYPE_BACKEND_DESCRIPTOR, 1, &graph);
+    cudnn_attribute(g, heuristic, dnn::ATTR_ENGINEHEUR_OPERATION_GRAPH, dnn::TYPE_BACKEND_DESCRIPTOR, 1,
+                    &graph);
     cudnn_attribute(g, heuristic, dnn::ATTR_ENGINEHEUR_MODE, dnn::TYPE_HEUR_MODE, 1, &mode);
-    if (device) cudnn_attribute(g, heuristic, dnn::ATTR_ENGINEHEUR_DEVICEPROP, dnn::TYPE_BACKEND_DESCRIPTOR, 1, &device);
+    if (device)
+        cudnn_attribute(g, heuristic, dnn::ATTR_ENGINEHEUR_DEVICEPROP, dnn::TYPE_BACKEND_DESCRIPTOR, 1,
+                        &device);
     finish(g, heuristic, dnn::BACKEND_ENGINEHEUR_DESCRIPTOR);
     if (g->status == dnn::STATUS_SUCCESS)
-        note(g, g->lib->get(heuristic, dnn::ATTR_ENGINEHEUR_RESULTS, dnn::TYPE_BACKEND_DESCRIPTOR, 0, &n, NULL),
+        note(g,
+             g->lib->get(heuristic, dnn::ATTR_ENGINEHEUR_RESULTS, dnn::TYPE_BACKEND_DESCRIPTOR, 0, &n, NULL),
              "asking for engines", mode);
     std::vector<dnn::descriptor> found;
     for (int64_t i = 0; i < n && g->status == dnn::STATUS_SUCCESS; i++)
         found.push_back(cudnn_begin(g, dnn::BACKEND_ENGINECFG_DESCRIPTOR));
     if (g->status == dnn::STATUS_SUCCESS && n > 0)
-        note(g, g->lib->get(heuristic, dnn::ATTR_ENGINEHEUR_RESULTS, dnn::TYPE_BACKEND_DESCRIPTOR, n, &n, found.data()),
+        note(g,
+             g->lib->get(heuristic, dnn::ATTR_ENGINEHEUR_RESULTS, dnn::TYPE_BACKEND_DESCRIPTOR, n, &n,
+                         found.data()),
              "asking for engines", mode);
     if (g->status != dnn::STATUS_SUCCESS) n = 0;
     found.resize((size_t)n);
@@ -215,12 +226,16 @@ static std::vector<dnn::descriptor> configurations(cudnn_graph *g, dnn::descript
 }
 
 /* The plan of one configuration, or NULL. */
-static dnn::descriptor plan_of(cudnn_graph *g, dnn::descriptor config, void *handle, dnn::descriptor device, size_t *workspace) {
+static dnn::descriptor plan_of(cudnn_graph *g, dnn::descriptor config, void *handle, dnn::descriptor device,
+                               size_t *workspace) {
     dnn::descriptor plan = cudnn_begin(g, dnn::BACKEND_EXECUTION_PLAN_DESCRIPTOR);
     int64_t bytes = 0, n = 0;
-    cudnn_attribute(g, plan, dnn::ATTR_EXECUTION_PLAN_ENGINE_CONFIG, dnn::TYPE_BACKEND_DESCRIPTOR, 1, &config);
+    cudnn_attribute(g, plan, dnn::ATTR_EXECUTION_PLAN_ENGINE_CONFIG, dnn::TYPE_BACKEND_DESCRIPTOR, 1,
+                    &config);
     if (handle) cudnn_attribute(g, plan, dnn::ATTR_EXECUTION_PLAN_HANDLE, dnn::TYPE_HANDLE, 1, &handle);
-    if (device) cudnn_attribute(g, plan, dnn::ATTR_EXECUTION_PLAN_DEVICEPROP, dnn::TYPE_BACKEND_DESCRIPTOR, 1, &device);
+    if (device)
+        cudnn_attribute(g, plan, dnn::ATTR_EXECUTION_PLAN_DEVICEPROP, dnn::TYPE_BACKEND_DESCRIPTOR, 1,
+                        &device);
     finish(g, plan, dnn::BACKEND_EXECUTION_PLAN_DESCRIPTOR);
     if (g->status == dnn::STATUS_SUCCESS)
         note(g, g->lib->get(plan, dnn::ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, dnn::TYPE_INT64, 1, &n, &bytes),
@@ -229,12 +244,13 @@ static dnn::descriptor plan_of(cudnn_graph *g, dnn::descriptor config, void *han
     return g->status == dnn::STATUS_SUCCESS ? plan : NULL;
 }
 
-int cudnn_plan_make(cudnn_plan *out, cudnn_graph *g, void *handle, dnn::descriptor device, size_t workspace, std::string *why) {
+int cudnn_plan_make(cudnn_plan *out, cudnn_graph *g, void *handle, dnn::descriptor device, size_t workspace,
+                    std::string *why) {
     *out = {};
     const dnn::descriptor graph = cudnn_begin(g, dnn::BACKEND_OPERATIONGRAPH_DESCRIPTOR);
     if (handle) cudnn_attribute(g, graph, dnn::ATTR_OPERATIONGRAPH_HANDLE, dnn::TYPE_HANDLE, 1, &handle);
-    cudnn_attribute(g, graph, dnn::ATTR_OPERATIONGRAPH_OPS, dnn::TYPE_BACKEND_DESCRIPTOR, (int64_t)g->operations.size(),
-                    g->operations.data());
+    cudnn_attribute(g, graph, dnn::ATTR_OPERATIONGRAPH_OPS, dnn::TYPE_BACKEND_DESCRIPTOR,
+                    (int64_t)g->operations.size(), g->operations.data());
     finish(g, graph, dnn::BACKEND_OPERATIONGRAPH_DESCRIPTOR);
     const bool is_written = g->status == dnn::STATUS_SUCCESS;
     *why = is_written ? "it knows no engine for this graph" : g->what;
@@ -249,8 +265,8 @@ int cudnn_plan_make(cudnn_plan *out, cudnn_graph *g, void *handle, dnn::descript
                 if (!plan) *why = g->what, g->status = dnn::STATUS_SUCCESS; /* the next may do */
                 else if (out->workspace <= workspace) out->plan = plan, out->is_ordered = !unordered;
                 else
-                    *why = "it wants " + std::to_string(out->workspace) + " bytes of workspace, " + std::to_string(workspace) +
-                           " are planned";
+                    *why = "it wants " + std::to_string(out->workspace) + " bytes of workspace, " +
+                           std::to_string(workspace) + " are planned";
             }
         }
     out->lib = g->lib;
@@ -266,8 +282,8 @@ void cudnn_plan_free(cudnn_plan *p) {
     *p = {};
 }
 
-hone_status cudnn_plan_play(const cudnn_plan *p, void *handle, cudaStream_t stream, const cudnn_binding *bindings, int n,
-                            void *workspace, std::string *why) {
+hone_status cudnn_plan_play(const cudnn_plan *p, void *handle, cudaStream_t stream,
+                            const cudnn_binding *bindings, int n, void *workspace, std::string *why) {
     enum { MOST = 32 };
     int64_t uids[MOST];
     void *pointers[MOST];

@@ -3,9 +3,10 @@
 #define CUDA_CUDNN_LIMITS_H
 #include "hone/device.h"
 
-/* The rule of engine auto: on compute capability 9.0 (read when the device is open), without dropout, where sequences may be
- * longer than this, because there the mma.sync kernels reach about 324 / 291 TFLOP/s (forward / backward, head width 64,
- * H100) and cuDNN 413 / 433, by published figures; and never for a workspace beyond CUDNN_MOST_WORK. */
+/* The rule of engine auto: on compute capability 9.0 (read when the device is open), without dropout, where
+ * sequences may be longer than this, because there the mma.sync kernels reach about 324 / 291 TFLOP/s (forward /
+ * backward, head width 64, H100) and cuDNN 413 / 433, by published figures; and never for a workspace beyond
+ * CUDNN_MOST_WORK. */
 #define CUDNN_FROM_LENGTH 256
 #define CUDNN_MOST_WORK ((size_t)256 << 20)
 
@@ -18,8 +19,8 @@ cudnn_extents cudnn_extents_of(const hone_query *query);
 int cudnn_can(const hone_query *query, char *why, size_t why_bytes);
 int cudnn_is_preferred(const hone_query *query);
 
-/* Workspace: numbers a row of every sequence (fp32 {B,H,S}: stats, in backward delta), words a sequence (lengths of queries
- * and keys, offsets of eight operands), the plan's own. Each part is whole 256 bytes. */
+/* Workspace: numbers a row of every sequence (fp32 {B,H,S}: stats, in backward delta), words a sequence (lengths
+ * of queries and keys, offsets of eight operands), the plan's own. Each part is whole 256 bytes. */
 enum { CUDNN_N_WORDS = 10, CUDNN_ROOM = 64 << 10, CUDNN_NORM_ROOM = 1 << 20 };
 #define CUDNN_UP(bytes) (((size_t)(bytes) + 255) / 256 * 256)
 #define CUDNN_COLUMN_BYTES(e) CUDNN_UP(4 * (e).B * (e).H * (e).S[0])

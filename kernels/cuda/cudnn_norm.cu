@@ -1,12 +1,25 @@
-/* cudnn_norm.cu - a layer norm by cuDNN: y = gamma (x - mean) rstd + beta, and its gradient, as one operation each.
+/* cudnn_norm.cu - a layer norm by cuDNN: y = gamma (x - mean) rstd + beta, and its gradient, as one operation
+ * each.
  *
- * A plan is made for a number of rows, and training plays many (the rungs of a batch), so the device's own kernels play there;
- * this is the peer that `hone bench norm` times beside them, and engine cudnn of a call whose rows are always as many. */
+ * A plan is made for a number of rows, and training plays many (the rungs of a batch), so the device's own kernels
+ * play there; this is the peer that `hone bench norm` times beside them, and engine cudnn of a call whose rows are
+ * always as many. */
 #include "cudnn.cuh"
 
 #include <string.h>
 
-enum norm_uid { NORM_X = 1, NORM_MEAN, NORM_RSTD, NORM_GAMMA, NORM_BETA, NORM_Y, NORM_DY, NORM_DX, NORM_DGAMMA, NORM_DBETA };
+enum norm_uid {
+    NORM_X = 1,
+    NORM_MEAN,
+    NORM_RSTD,
+    NORM_GAMMA,
+    NORM_BETA,
+    NORM_Y,
+    NORM_DY,
+    NORM_DX,
+    NORM_DGAMMA,
+    NORM_DBETA
+};
 
 namespace {
 struct writer {
@@ -36,7 +49,8 @@ void cudnn_norm_describe(const hone_query *query, cudnn_graph *g, std::vector<in
     const int32_t mode = dnn::LAYER_NORM, phase = dnn::NORM_FWD_TRAINING;
     int32_t eps_bits;
     memcpy(&eps_bits, &eps, sizeof eps_bits);
-    for (int64_t x : {w.N, w.D, in[0].ld, is_forward ? 0 : in[1].ld, out[0].ld, (int64_t)eps_bits}) key->push_back(x);
+    for (int64_t x : {w.N, w.D, in[0].ld, is_forward ? 0 : in[1].ld, out[0].ld, (int64_t)eps_bits})
+        key->push_back(x);
     const dnn::descriptor d = cudnn_begin(g, is_forward ? dnn::BACKEND_OPERATION_NORM_FORWARD_DESCRIPTOR
                                                         : dnn::BACKEND_OPERATION_NORM_BACKWARD_DESCRIPTOR);
     if (is_forward) {
@@ -67,7 +81,8 @@ hone_status cudnn_norm_play(hone_queue *q, const hone_call *c) {
     const cudnn_choice *choice = (const cudnn_choice *)c->choice;
     const hone_tensor *in = c->in, *out = c->out;
     if (in[0].dim[0] != choice->rows) {
-        q->device->host->log(q->device->host->context, HONE_DEVICE_NAME ": a norm by cuDNN plays the planned number of rows only");
+        q->device->host->log(q->device->host->context,
+                             HONE_DEVICE_NAME ": a norm by cuDNN plays the planned number of rows only");
         return HONE_EBUG;
     }
     void *workspace = (void *)(((uintptr_t)c->work + 255) / 256 * 256);
@@ -76,7 +91,8 @@ hone_status cudnn_norm_play(hone_queue *q, const hone_call *c) {
                                        {NORM_Y, out[0].p}, {NORM_MEAN, out[1].p}, {NORM_RSTD, out[2].p}};
         return cudnn_play(q, c, bound, sizeof bound / sizeof *bound, workspace);
     }
-    const cudnn_binding bound[] = {{NORM_DY, in[0].p},    {NORM_X, in[1].p},   {NORM_MEAN, in[2].p},    {NORM_RSTD, in[3].p},
-                                   {NORM_GAMMA, in[4].p}, {NORM_DX, out[0].p}, {NORM_DGAMMA, out[1].p}, {NORM_DBETA, out[2].p}};
+    const cudnn_binding bound[] = {{NORM_DY, in[0].p},      {NORM_X, in[1].p},     {NORM_MEAN, in[2].p},
+                                   {NORM_RSTD, in[3].p},    {NORM_GAMMA, in[4].p}, {NORM_DX, out[0].p},
+                                   {NORM_DGAMMA, out[1].p}, {NORM_DBETA, out[2].p}};
     return cudnn_play(q, c, bound, sizeof bound / sizeof *bound, workspace);
 }

@@ -1,5 +1,5 @@
-/* cudnn_sdpa.cu - the two graphs, in the order in which cuDNN's engines of fused attention look for them: they are matched
- * as a whole, so an operation more or less is another graph, which no engine knows. */
+/* cudnn_sdpa.cu - the two graphs, in the order in which cuDNN's engines of fused attention look for them: they are
+ * matched as a whole, so an operation more or less is another graph, which no engine knows. */
 #include "cudnn_sdpa.cuh"
 
 #include <math.h>
@@ -98,8 +98,8 @@ struct writer {
     }
 
     void forward() const {
-        const cudnn_tensor q = rows(SDPA_Q, 0), k = rows(SDPA_K, 1, true), v = rows(SDPA_V, 1), o = rows(SDPA_O, 0),
-                           stats = column(SDPA_STATS);
+        const cudnn_tensor q = rows(SDPA_Q, 0), k = rows(SDPA_K, 1, true), v = rows(SDPA_V, 1),
+                           o = rows(SDPA_O, 0), stats = column(SDPA_STATS);
         cudnn_tensor x = cudnn_map(g, dnn::POINTWISE_MUL, multiply_scores(q, k), cudnn_number(g, s.scale));
         x = mask_band(mask_ends(x));
         const cudnn_tensor most = column(), sum = column();
@@ -115,12 +115,14 @@ struct writer {
 
     void backward() const {
         cudnn_tensor k_offset = {};
-        const cudnn_tensor q = rows(SDPA_Q, 0), k = rows(SDPA_K, 1, true, &k_offset), v = rows(SDPA_V, 1, true),
-                           o = rows(SDPA_O, 0), d_o = rows(SDPA_DO, 0), stats = column(SDPA_STATS);
+        const cudnn_tensor q = rows(SDPA_Q, 0), k = rows(SDPA_K, 1, true, &k_offset),
+                           v = rows(SDPA_V, 1, true), o = rows(SDPA_O, 0), d_o = rows(SDPA_DO, 0),
+                           stats = column(SDPA_STATS);
         const cudnn_tensor dq = rows(SDPA_DQ, 0), dk = rows(SDPA_DK, 1), dv = rows(SDPA_DV, 1);
         const cudnn_tensor scale = cudnn_number(g, s.scale), one = cudnn_number(g, 1.0f);
 
-        const cudnn_tensor product = cudnn_map(g, dnn::POINTWISE_MUL, d_o, o), sum = column(), delta = column(SDPA_DELTA);
+        const cudnn_tensor product = cudnn_map(g, dnn::POINTWISE_MUL, d_o, o), sum = column(),
+                           delta = column(SDPA_DELTA);
         cudnn_reduce(g, dnn::REDUCE_TENSOR_ADD, product, sum);
         cudnn_map(g, dnn::POINTWISE_MUL, dnn::DATA_FLOAT, sum, &one, delta);
 
@@ -134,7 +136,8 @@ struct writer {
         const cudnn_tensor ds = cudnn_map(g, dnn::POINTWISE_MUL, x, scale);
         cudnn_multiply(g, transposed(ds), q, dk, &len_k, NULL, &len_q);
 
-        const int64_t dim[4] = {s.B, s.H, s.S[1], s.K}, stride[4] = {s.S[1] * s.ld[SDPA_K], s.K, s.ld[SDPA_K], 1};
+        const int64_t dim[4] = {s.B, s.H, s.S[1], s.K},
+                      stride[4] = {s.S[1] * s.ld[SDPA_K], s.K, s.ld[SDPA_K], 1};
         const cudnn_tensor k_rows = cudnn_shown(g, s.type, dim, stride, &k_offset);
         cudnn_reshape(g, k, k_rows);
         cudnn_multiply(g, ds, k_rows, dq, &len_q, NULL, &len_k);

@@ -1,8 +1,9 @@
 /* cudnn_words.h - the words of cuDNN's backend interface (cuDNN 9) that hone uses: names, numbers, functions.
  *
- * Declared here and not taken from cuDNN's headers, because a toolkit need not have them, and whoever builds the plugin need
- * not have the library: it is opened at run time (cudnn_library.cu). The emulated library (kernels/emu/cudnn.cpp) speaks the
- * same words. Where the compiler finds cudnn_graph.h, cudnn_graph.cu compares every number with it. */
+ * Declared here and not taken from cuDNN's headers, because a toolkit need not have them, and whoever builds the
+ * plugin need not have the library: it is opened at run time (cudnn_library.cu). The emulated library
+ * (kernels/emu/cudnn.cpp) speaks the same words. Where the compiler finds cudnn_graph.h, cudnn_graph.cu compares
+ * every number with it. */
 #ifndef CUDA_CUDNN_WORDS_H
 #define CUDA_CUDNN_WORDS_H
 #include <stddef.h>

@@ -8,6 +8,7 @@ extern "C" {
 #include "limits.h"
 #include "ops.h"
 }
+#include "comm.cuh"
 #include "cudnn.cuh"
 #include "linear.cuh"
 #include "products.cuh"
@@ -261,6 +262,7 @@ static hone_device_v1 make_table() {
     t.capture = capture;
     t.graph_launch = graph_launch;
     t.graph_free = graph_free;
+    t.comm = &comm_nccl;
 #define XX(op_name, entry) t.op[HONE_OP_##op_name] = play<HONE_OP_##op_name, entry>;
     CUDA_OP_MAP(XX)
 #undef XX

@@ -57,9 +57,13 @@ static int others_have_packs(hone_op op, const hone_tensor *in, const hone_tenso
            has_packs(&out[2]);
 }
 
-attention_cut attention_played_cut(hone_op op, const hone_tensor *in, const hone_tensor *out) {
+attention_cut attention_played_cut(hone_op op, const hone_tensor *in, const hone_tensor *out, const hone_attr *attr) {
     const hone_tensor *q = in + first_operand(op);
-    return make_cut(q, has_fragments(q) && others_have_packs(op, in, out));
+    attention_cut cut = make_cut(q, has_fragments(q) && others_have_packs(op, in, out));
+    const int64_t longest = attr->attention.longest > 0 ? smaller(cut.M, attr->attention.longest) : cut.M;
+    if (op == HONE_OP_ATTENTION_BWD && cut.has_fragments && cut.K <= 128 && longest > cut.block_rows)
+        cut.n_parts = (int)smaller(PARTIAL_BLOCKS, (longest + cut.block_rows - 1) / cut.block_rows);
+    return cut;
 }
 
 int attention_makes_list(hone_op op, const hone_tensor *in, const hone_tensor *out) {
@@ -94,17 +98,15 @@ int attention_can(const hone_query *query, char *why, size_t why_bytes) {
 
 /* fp32 parts of dq, one for each of a sequence's first blocks of keys, where sequences may have several. */
 size_t attention_partial_bytes(const attention_cut *cut) {
-    if (!cut->has_fragments || cut->K > 128 || cut->M <= cut->block_rows) return 0;
-    const int64_t blocks = smaller(PARTIAL_BLOCKS, (cut->M + cut->block_rows - 1) / cut->block_rows);
-    return (size_t)(blocks * cut->N * cut->H * cut->K) * sizeof(float);
+    return (size_t)(cut->n_parts * cut->N * cut->H * cut->K) * sizeof(float);
 }
 
 size_t attention_work_bytes(const hone_query *query) {
-    const attention_cut cut = attention_played_cut(query->op, query->in, query->out);
+    const attention_cut cut = attention_played_cut(query->op, query->in, query->out, &query->attr);
     size_t bytes = 0;
     if (attention_makes_list(query->op, query->in, query->out))
         bytes += (size_t)attention_list_records(&cut) * sizeof(attention_piece);
-    if (query->op == HONE_OP_ATTENTION_BWD) bytes += attention_partial_bytes(&cut);
+    bytes += attention_partial_bytes(&cut);
     const size_t others = cudnn_is_preferred(query) ? cudnn_work_bytes(query) : 0; /* which it is, the device knows */
     return bytes > others ? bytes : others;
 }

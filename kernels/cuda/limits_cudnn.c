@@ -35,15 +35,20 @@ static int can_attend(const hone_query *query, char *why, size_t why_bytes) {
     if (q->dtype != HONE_BF16 && q->dtype != HONE_F16)
         return refuse(why, why_bytes, "attention in bf16 and fp16 alone", 0);
     if (q[1].dim[1] != e.H)
-        return refuse(why, why_bytes, "heads of keys that several heads of queries share (G = %lld)", q[1].dim[1]);
-    if (e.K % 8 || e.K > 256) return refuse(why, why_bytes, "head width K = %lld; expected a multiple of 8 up to 256", e.K);
-    if (q[5].n_dims || q[7].n_dims) return refuse(why, why_bytes, "queries with positions of their own, or a bias", 0);
+        return refuse(why, why_bytes, "heads of keys that several heads of queries share (G = %lld)",
+                      q[1].dim[1]);
+    if (e.K % 8 || e.K > 256)
+        return refuse(why, why_bytes, "head width K = %lld; expected a multiple of 8 up to 256", e.K);
+    if (q[5].n_dims || q[7].n_dims)
+        return refuse(why, why_bytes, "queries with positions of their own, or a bias", 0);
     for (int i = 0; i < HONE_MAX_IN + HONE_MAX_OUT; i++) {
         const hone_tensor *t = i < HONE_MAX_IN ? &query->in[i] : &query->out[i - HONE_MAX_IN];
         if (t->n_dims != 3) continue;
-        if (t->ld % 8) return refuse(why, why_bytes, "rows that do not begin at multiples of 16 bytes (ld %lld)", t->ld);
+        if (t->ld % 8)
+            return refuse(why, why_bytes, "rows that do not begin at multiples of 16 bytes (ld %lld)", t->ld);
         if (t->dim[0] * t->ld > INT32_MAX)
-            return refuse(why, why_bytes, "%lld elements in rows; its offsets have 32 bits", t->dim[0] * t->ld);
+            return refuse(why, why_bytes, "%lld elements in rows; its offsets have 32 bits",
+                          t->dim[0] * t->ld);
     }
     for (int i = 0; i < 3 && !is_forward; i++)
         if (!query->out[i].n_dims) return refuse(why, why_bytes, "dq, dk and dv are made together", 0);
@@ -54,9 +59,10 @@ static int can_attend(const hone_query *query, char *why, size_t why_bytes) {
 static int can_norm(const hone_query *query, char *why, size_t why_bytes) {
     const hone_tensor *in = query->in, *out = query->out;
     const int is_forward = query->op == HONE_OP_NORM_FWD;
-    const int is_plain = is_forward ? !in[1].n_dims && !in[2].n_dims && !in[3].n_dims && in[4].n_dims && !out[3].n_dims
-                                    : in[4].n_dims && !in[6].n_dims && !in[7].n_dims && !in[8].n_dims && out[1].n_dims &&
-                                          !out[3].n_dims && !out[4].n_dims;
+    const int is_plain =
+        is_forward ? !in[1].n_dims && !in[2].n_dims && !in[3].n_dims && in[4].n_dims && !out[3].n_dims
+                   : in[4].n_dims && !in[6].n_dims && !in[7].n_dims && !in[8].n_dims && out[1].n_dims &&
+                         !out[3].n_dims && !out[4].n_dims;
     const int has_means = query->attr.norm.kind == HONE_NORM_LAYER &&
                           (is_forward ? in[5].n_dims && out[1].n_dims : in[2].n_dims && out[2].n_dims);
     if (in[0].dtype != HONE_BF16 && in[0].dtype != HONE_F16 && in[0].dtype != HONE_F32)
@@ -73,19 +79,22 @@ static int can_norm(const hone_query *query, char *why, size_t why_bytes) {
 }
 
 int cudnn_can(const hone_query *query, char *why, size_t why_bytes) {
-    if (query->op == HONE_OP_ATTENTION_FWD || query->op == HONE_OP_ATTENTION_BWD) return can_attend(query, why, why_bytes);
+    if (query->op == HONE_OP_ATTENTION_FWD || query->op == HONE_OP_ATTENTION_BWD)
+        return can_attend(query, why, why_bytes);
     return can_norm(query, why, why_bytes);
 }
 
 /* ---- workspace -------------------------------------------------------------------------------------------------*/
-/* What cuDNN 9.19 and 9.26 ask for on sm_90, and room beside it: all of ds in attention's backward (cudnn_sdpa.cuh), 16 bytes
- * a row in a norm's. */
+/* What cuDNN 9.19 and 9.26 ask for on sm_90, and room beside it: all of ds in attention's backward
+ * (cudnn_sdpa.cuh), 16 bytes a row in a norm's. */
 size_t cudnn_plan_bytes(const hone_query *query) {
     if (query->op != HONE_OP_ATTENTION_FWD && query->op != HONE_OP_ATTENTION_BWD)
         return CUDNN_NORM_ROOM + 32 * (size_t)query->in[0].dim[0];
     const cudnn_extents e = cudnn_extents_of(query);
     const size_t some = CUDNN_ROOM + 512 * (size_t)e.B;
-    return query->op == HONE_OP_ATTENTION_FWD ? some : some + (size_t)(2 * e.B * e.H * up(e.S[0], 64) * up(e.S[1], 128));
+    return query->op == HONE_OP_ATTENTION_FWD
+               ? some
+               : some + (size_t)(2 * e.B * e.H * up(e.S[0], 64) * up(e.S[1], 128));
 }
 
 size_t cudnn_scratch_bytes(const hone_query *query) {

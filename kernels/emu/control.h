@@ -14,6 +14,7 @@ typedef struct {
     int major, minor;       /* compute capability */
     int work_error;         /* what waiting for work reports, and every call after it; 0: none */
     long long memory_bytes; /* of the device: cudaMalloc refuses more */
+    int shared_bytes;       /* that a block may have: 227 KB as on sm_90, 99 KB as on sm_86, 89 and 120 */
     void (*ranged)(const char *name,
                    int depth); /* told of NVTX ranges; name NULL: the one of that depth ends */
     /* the library of products */
@@ -27,6 +28,8 @@ typedef struct {
     int cudnn_version;       /* 91900: cuDNN 9.19.0; 0: the machine has none */
     int cudnn_knows_nothing; /* 1: no engine plays any graph */
     int n_cudnn;             /* counted: plans executed */
+    /* NCCL */
+    int nccl_version; /* 22800: 2.28 */
 } cuemu_state;
 
 #ifdef __cplusplus

@@ -137,6 +137,7 @@ cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute attribute
 
 namespace cuemu {
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> job); /* at the end of the stream, or of its capture */
+cudaError_t enqueue_until(cudaStream_t stream, std::function<bool()> work); /* asked for again while it says false */
 cudaError_t check_launch(const void *kernel, const cudaLaunchConfig_t *config);
 void launch(cudaStream_t stream, grid g, const std::function<void()> &body); /* with the stream's OS threads and order */
 /* Kernels of the stream run on n OS threads, and if n is even the last block and thread begin: a device opened with 1,

@@ -8,9 +8,10 @@
 #include <map>
 #include <mutex>
 #include <stdlib.h>
+#include <unistd.h>
 #include <vector>
 
-typedef std::function<void()> job;
+typedef std::function<bool()> job; /* false: it cannot be done yet, and is asked for again */
 
 struct cuemu_event {
     unsigned flags;
@@ -34,13 +35,20 @@ namespace {
 std::map<const void *, int> shared_limit; /* dynamic shared memory a kernel has been allowed */
 std::mutex guard;
 
+bool run_next(cudaStream_t s) {
+    if (!s->waiting.front()()) return false;
+    s->waiting.pop_front();
+    s->n_done++;
+    return true;
+}
+/* As far as it goes; true: so many jobs are done. */
+bool try_until(cudaStream_t s, uint64_t n) {
+    while (s->n_done < n)
+        if (!run_next(s)) return false;
+    return true;
+}
 void run_until(cudaStream_t s, uint64_t n) {
-    while (s->n_done < n) {
-        job j = std::move(s->waiting.front());
-        s->waiting.pop_front();
-        j();
-        s->n_done++;
-    }
+    while (!try_until(s, n)) usleep(20);
 }
 } // namespace
 
@@ -52,15 +60,20 @@ extern "C" __attribute__((visibility("default"))) cuemu_state *cuemu_control(voi
         s.n_devices = devices ? atoi(devices) : 1;
         s.major = 9;
         s.memory_bytes = (long long)4 << 30;
+        s.shared_bytes = 227 * 1024;
         s.n_algorithms = 1;
         s.cudnn_version = 91900;
+        s.nccl_version = 22800;
         return s;
     }();
     return &state;
 }
 
 namespace cuemu {
-cudaError_t enqueue(cudaStream_t s, job j) {
+cudaError_t enqueue(cudaStream_t s, std::function<void()> work) {
+    return enqueue_until(s, [work = std::move(work)] { return work(), true; });
+}
+cudaError_t enqueue_until(cudaStream_t s, job j) {
     if (!s) return cudaErrorInvalidValue; /* hone uses no default stream */
     if (cuemu_control()->work_error) return (cudaError_t)cuemu_control()->work_error;
     if (s->capture) {
@@ -135,7 +148,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device) {
     *out = cudaDeviceProp{};
     strcpy(out->name, "emulated GPU");
     out->totalGlobalMem = (size_t)s->memory_bytes;
-    out->sharedMemPerBlockOptin = 227 * 1024;
+    out->sharedMemPerBlockOptin = (size_t)s->shared_bytes;
     out->major = s->major;
     out->minor = s->minor;
     static int n_asked;
@@ -220,11 +233,13 @@ cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s) {
 cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned) {
     const cudaStream_t other = e->stream;
     const uint64_t after = e->after;
-    return !other || other == s ? cudaSuccess : cuemu::enqueue(s, [=] { run_until(other, after); });
+    return !other || other == s ? cudaSuccess : cuemu::enqueue_until(s, [=] { return try_until(other, after); });
 }
 cudaError_t cudaEventQuery(cudaEvent_t e) {
     if (sticky() != cudaSuccess) return sticky();
-    return !e->stream || e->stream->n_done >= e->after ? cudaSuccess : cudaErrorNotReady;
+    if (!e->stream || e->stream->n_done >= e->after) return cudaSuccess;
+    run_next(e->stream); /* who asks again and again sees work go on */
+    return cudaErrorNotReady;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t e) {
     if (e->stream) run_until(e->stream, e->after);
@@ -252,14 +267,14 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph, unsign
     return *out = new cuemu_graph_exec{graph->jobs}, cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t s) {
-    for (const job &j : graph->jobs) cuemu::enqueue(s, j);
+    for (const job &j : graph->jobs) cuemu::enqueue_until(s, j);
     return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) { return delete graph, cudaSuccess; }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) { return delete graph, cudaSuccess; }
 cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute, int value) {
     std::lock_guard<std::mutex> lock(guard);
-    if (value > 227 * 1024) return cudaErrorInvalidValue;
+    if (value > cuemu_control()->shared_bytes) return cudaErrorInvalidValue;
     shared_limit[kernel] = value;
     return cudaSuccess;
 }

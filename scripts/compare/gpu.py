@@ -176,7 +176,7 @@ def main():
             if said.returncode: sys.exit("hone bench %s ended with %d" % (family, said.returncode))
             rows = json.loads(said.stdout)["rows"]
             for i, row in enumerate(rows):
-                if not row["passed"]: sys.exit("%s %s failed its check" % (row["op"], row["case"]))
+                if not row["pass"]: sys.exit("%s %s failed its check" % (row["op"], row["case"]))
                 ours.setdefault(i, []).append(row["cold_us" if b.device == "cuda" else "median_us"])
                 found = rival(b, row)
                 if found: theirs.setdefault(i, []).append(found[0]); way[i] = found[1]

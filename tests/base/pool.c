@@ -1,6 +1,7 @@
 /* pool.c - every item once, on a thread of the pool, call after call. */
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -120,4 +121,18 @@ TEST(pool_without_a_number_takes_the_cores) {
     pool *p = pool_new(0);
     CHECK_INT(pool_threads(p), cores);
     pool_free(p);
+}
+
+TEST(a_pool_of_no_number_has_the_threads_that_hone_threads_says) {
+    setenv("HONE_THREADS", "3", 1);
+    pool *p = pool_new(0), *two = pool_new(2);
+    CHECK_INT(pool_threads(p), 3);
+    CHECK_INT(pool_threads(two), 2);
+    pool_free(p);
+    pool_free(two);
+    setenv("HONE_THREADS", "many", 1);
+    p = pool_new(0);
+    CHECK_INT(pool_threads(p), pool_cores());
+    pool_free(p);
+    pool_free(NULL);
 }

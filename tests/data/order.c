@@ -190,3 +190,46 @@ TEST(order_balanced_draws_classes_equally_often) {
     CHECK(memcmp(a, b, sizeof *a * (N - 1)));
     order_free(e), order_free(f);
 }
+
+/* Tokens of batch b, and how many samples. */
+static int64_t tokens_of(const order *o, int64_t b, int64_t *n) {
+    int64_t sum = 0;
+    const int64_t *s = order_batch(o, b, n);
+    for (int64_t i = 0; i < *n; i++) sum += at[s[i] + 1] - at[s[i]];
+    return sum;
+}
+
+TEST(samples_of_a_step_are_dealt_so_that_its_batches_have_as_many_tokens) {
+    static const int64_t deals[] = {2, 3, 8};
+    for (int kind = SAMPLING_RANDOM; kind <= SAMPLING_GROUP_BY_LENGTH; kind++)
+        for (int k = 0; k < 3; k++) {
+            order_options o = begin((sampling)kind);
+            order *plain = order_new(&o, 1);
+            o.deal = deals[k];
+            order *dealt = order_new(&o, 1);
+            CHECK_INT(check_once(dealt), order_batches(plain));
+            int64_t worst = 0, worst_plain = 0;
+            for (int64_t first = 0; first < order_batches(plain); first += o.deal) {
+                int64_t least[2] = {1 << 30, 1 << 30}, most[2] = {0}, all[2] = {0}, sum[2] = {0},
+                        fewest = 1 << 30, n = 0;
+                for (int64_t b = first; b < first + o.deal && b < order_batches(plain); b++)
+                    for (int d = 0; d < 2; d++) {
+                        const int64_t tokens = tokens_of(d ? dealt : plain, b, &n),
+                                      *s = order_batch(d ? dealt : plain, b, &n);
+                        if (tokens < least[d]) least[d] = tokens;
+                        if (tokens > most[d]) most[d] = tokens;
+                        all[d] += tokens;
+                        for (int64_t i = 0; i < n; i++) sum[d] += s[i] * s[i];
+                        if (d && n < fewest) fewest = n;
+                        CHECK(n <= 32);
+                    }
+                CHECK(all[0] == all[1] && sum[0] == sum[1]); /* the same samples */
+                CHECK(most[1] - least[1] <= 52);             /* the longest has as many tokens */
+                CHECK(fewest >= (first + o.deal > order_batches(plain) - 1 ? 4 : 32));
+                if (most[1] - least[1] > worst) worst = most[1] - least[1];
+                if (most[0] - least[0] > worst_plain) worst_plain = most[0] - least[0];
+            }
+            CHECK(4 * worst < worst_plain || kind == SAMPLING_GROUP_BY_LENGTH);
+            order_free(plain), order_free(dealt);
+        }
+}

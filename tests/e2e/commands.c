@@ -29,7 +29,7 @@ static int lines_of(const said *s) {
 TEST(help_version_and_overview) {
     arena *a = command_begin();
     said s = command_expect(a, 0, "--help");
-    static const char *const commands[] = {"train",   "eval",   "predict", "tokenize", "validate",
+    static const char *const commands[] = {"train",   "eval",   "predict", "tokenize", "vocab", "validate",
                                            "inspect", "export", "plan",    "bench",    "init"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         CHECK(strstr(s.out, arena_print(a, "\n  %-9s ", commands[i])));
@@ -128,6 +128,28 @@ TEST(tokenize_and_back) {
                     put_file(a, "bad.txt", "7\n"));
     command_refused(a, 3, "line 1 byte 3: invalid UTF-8", "tokenize \"%s\" \"%s\"", model,
                     put_file(a, "bad.txt", "ab\xff\nok\n"));
+    arena_free(a);
+}
+
+TEST(vocab_trains_a_tokenizer_that_tokenize_loads) {
+    arena *a = command_begin();
+    const char *lines = put_file(a, "lines.txt", "where is my parcel\nwhere is my card\nmy parcel, my card\n");
+    const char *folder = arena_print(a, "%s/made", test_folder());
+    const said s = command_expect(a, 0, "vocab --type wordpiece --size 60 --output \"%s\" --json \"%s\" \"%s\"", folder,
+                                  lines, lines);
+    const json *report = line_of(a, &s, 0);
+    CHECK_INT(member(report, "lines")->integer, 6);
+    CHECK(member(report, "size")->integer > 20 && member(report, "size")->integer <= 60);
+    CHECK(file_exists(arena_print(a, "%s/vocab.txt", folder)));
+    const said t = command_expect(a, 0, "tokenize \"%s\" \"%s\" --offsets", folder, lines);
+    const json *row = line_of(a, &t, 0);
+    CHECK_INT(member(row, "ids")->n, 6); /* every word is a token by now */
+    CHECK_INT(member(row, "offsets")->child->next->next->child->integer, 6);
+    command_refused(a, 2, "--type", "vocab --size 60 --output \"%s\" \"%s\"", folder, lines);
+    command_refused(a, 2, "--output: missing", "vocab --type bpe \"%s\"", lines);
+    command_refused(a, 2, "wordpiece, bpe", "vocab --type wordpice --output \"%s\" \"%s\"", folder, lines);
+    command_refused(a, 2, "--size 200", "vocab --type bpe --size 200 --output \"%s\" \"%s\"", folder, lines);
+    command_refused(a, 3, "no.txt", "vocab --type bpe --output \"%s\" \"%s/no.txt\"", folder, test_folder());
     arena_free(a);
 }
 
@@ -356,13 +378,16 @@ TEST(bench_times_steps_and_lists_cases) {
     CHECK_INT(products->n, 12);
     for (const json *row = products->child; row; row = row->next) {
         need(row,
-             "op case dtype device passed median_us p10_us p90_us cold_us gb_per_s tflops percent_of_copy "
+             "op case shape dtype device pass median_us p10_us p90_us cold_us gb_per_s tflops percent_of_copy "
              "percent_of_gemm peer peer_us ratio max_error error_bound bits");
         CHECK_NEAR(number_of(row, "percent_of_gemm"), 100 * number_of(row, "ratio"),
                    1e-5 * number_of(row, "percent_of_gemm"));
     }
     command_refused(a, 2, "tf32, but device ref has no TF32", "bench linear --device ref --dtype tf32");
     command_refused(a, 2, "expected fp32, bf16 or fp16", "bench norm --dtype tf32");
+    command_refused(a, 2, "--nvtx, but device ref has no profiler", "bench norm --device ref --nvtx");
+    command_refused(a, 2, "nvtx: true, but device ref has no profiler",
+                    "bench step --model \"%s\" --device ref --nvtx", model);
     CHECK(strstr(command_expect(a, 0, "bench linear --dtype tf32 --dry-run").out, " tf32\n"));
     command_refused(a, 2, "expected", "bench nothing");
     command_refused(a, 3, "nothere: there is no such file",

@@ -57,6 +57,75 @@ TEST(two_ranks_on_emulated_gpus_end_in_the_bits_of_one) {
     arena_free(a);
 }
 
+/* The same step by n ranks of `accumulation` micro-batches each, whose samples are cut into the same 24 shards. */
+static const char *divided_flags(arena *a, int n, int accumulation, int zero, const char *bucket_mb) {
+    return arena_print(a,
+                       "--per_device_train_batch_size %d --gradient_accumulation_steps %d --zero_stage %d "
+                       "--ddp_bucket_cap_mb %s",
+                       48 / n / accumulation, accumulation, zero, bucket_mb);
+}
+
+static int64_t planned_bytes(arena *a, const json *run, const char *job, int n, const char *flags) {
+    const json *plan = command_json(a, "plan \"%s\" --json --ranks %d %s", job, n, flags);
+    CHECK_INT(number_of(run, "peak_device_bytes"), number_of(run, "planned_device_bytes"));
+    CHECK_INT(number_of(plan, "planned_device_bytes"), number_of(run, "planned_device_bytes"));
+    return (int64_t)number_of(run, "planned_device_bytes");
+}
+
+/* HONE_LONG_TESTS=1: all combinations. */
+static void divided_bits(const char *more) {
+    static const int ranks[] = {1, 2, 3, 4, 8};
+    arena *a = command_begin();
+    const char *job = tiny_job(a, "job.json", "out",
+                               arena_print(a, ",\"reduce_shards\": 24, \"max_steps\": 6%s", more)),
+               *whole = NULL;
+    for (int i = 0; i < 5; i++) {
+        int64_t bytes[2] = {0};
+        for (int k = 0; k < 8; k++) {
+            const int zero = k & 1, accumulation = 1 + (k >> 1 & 1), small = k >> 2;
+            /* the short form: a divided optimizer with small buckets and accumulation, and both with one bucket */
+            if (!getenv("HONE_LONG_TESTS") && (small ? !zero || accumulation == 1 : accumulation == 2)) continue;
+            const char *flags = divided_flags(a, ranks[i], accumulation, zero, small ? "0.02" : "25");
+            const json *run =
+                command_json(a, "launch -n %d train \"%s\" --json --quiet --overwrite_output_dir true %s",
+                             ranks[i], job, flags);
+            if (!whole) whole = text_of(run, "params_sha256");
+            CHECK_STR(text_of(run, "params_sha256"), whole);
+            const int64_t planned = planned_bytes(a, run, job, ranks[i], flags);
+            if (!small && accumulation == 1) bytes[zero] = planned;
+        }
+        if (ranks[i] == 1) CHECK_INT(bytes[1], bytes[0]);
+        else CHECK(bytes[1] < bytes[0]);
+    }
+    arena_free(a);
+}
+TEST(a_divided_optimizer_ends_in_the_same_bits_and_takes_the_planned_bytes) { divided_bits(""); }
+TEST(a_divided_optimizer_ends_in_the_same_bits_in_bf16) { divided_bits(",\"bf16\": true"); }
+
+/* Every file of the model, the optimizer and the state, written beside the training or not. */
+TEST(checkpoints_of_a_divided_optimizer_are_those_of_a_whole_one) {
+    static const char *const files[] = {"model.safetensors", "optimizer-00001-of-00003.safetensors",
+                                        "optimizer-00002-of-00003.safetensors",
+                                        "optimizer-00003-of-00003.safetensors", "run_state.json"};
+    arena *a = command_begin();
+    const char *job = tiny_job(a, "job.json", "out",
+                               arena_print(a,
+                                           "%s,\"max_steps\": 4, \"bf16\": true, \"save_strategy\": \"steps\", "
+                                           "\"save_steps\": 4, \"ddp_bucket_cap_mb\": 0.02",
+                                           cut)),
+               *folder = path_join(a, here(a, "out"), "checkpoint-4"), *kept = here(a, "kept");
+    for (int k = 0; k < 3; k++) {
+        command_expect(a, 0,
+                       "launch -n 3 train \"%s\" --quiet --overwrite_output_dir true --zero_stage %d "
+                       "--save_in_background %s",
+                       job, k > 0, k == 2 ? "false" : "true");
+        if (!k) copy_folder(a, folder, kept);
+        for (int f = 0; f < 5; f++)
+            CHECK(!system(arena_print(a, "cmp \"%s/%s\" \"%s/%s\"", folder, files[f], kept, files[f])));
+    }
+    arena_free(a);
+}
+
 TEST(shards_that_do_not_divide_a_step_are_refused) {
     arena *a = command_begin();
     const char *job = tiny_job(a, "job.json", "out", ",\"reduce_shards\": 3");
@@ -72,9 +141,9 @@ TEST(a_run_goes_on_with_another_number_of_ranks) {
     const char *more =
         arena_print(a, "%s,\"max_steps\": 12, \"save_strategy\": \"steps\", \"save_steps\": 3", cut);
     const char *job = tiny_job(a, "job.json", "out", more), *whole = sha_of_ranks(a, 1, job, "");
-    static const int then[][2] = {{1, 4}, {4, 1}, {3, 8}, {8, 2}};
+    static const int then[][4] = {{1, 4, 0, 0}, {4, 1, 0, 0}, {3, 8, 1, 0}, {8, 2, 0, 1}, {2, 3, 1, 1}}; /* ranks, divided */
     for (size_t i = 0; i < sizeof then / sizeof *then; i++) {
-        sha_of_ranks(a, then[i][0], job, "");
+        sha_of_ranks(a, then[i][0], job, arena_print(a, "--zero_stage %d", then[i][2]));
         const char *keep = path_join(a, here(a, "out"), "checkpoint-6");
         CHECK(file_is_folder(keep));
         const char *last = then[i][0] == 1
@@ -85,7 +154,8 @@ TEST(a_run_goes_on_with_another_number_of_ranks) {
         CHECK(!system(arena_print(a, "cd \"%s\" && rm -rf checkpoint-9 checkpoint-12 model.safetensors",
                                   here(a, "out"))));
         const json *run = command_json(
-            a, "launch -n %d train \"%s\" --json --quiet --resume_from_checkpoint true", then[i][1], job);
+            a, "launch -n %d train \"%s\" --json --quiet --resume_from_checkpoint true --zero_stage %d", then[i][1],
+            job, then[i][3]);
         CHECK_STR(text_of(run, "params_sha256"), whole);
     }
     arena_free(a);
@@ -150,6 +220,34 @@ TEST(a_signal_to_the_launcher_saves_one_step_of_all_ranks) {
     arena_free(a);
 }
 
+TEST(a_signal_while_checkpoints_are_written_waits_for_them) {
+    arena *a = command_begin();
+    const char *job = tiny_job(a, "job.json", "out",
+                               arena_print(a,
+                                           "%s,\"max_steps\": 3000, \"logging_steps\": 5, \"save_strategy\": "
+                                           "\"steps\", \"save_steps\": 1, \"save_total_limit\": 2, "
+                                           "\"resume_from_checkpoint\": true",
+                                           cut));
+    for (int i = 0; i < 3; i++) {
+        const pid_t pid = command_start(a, "launch -n 2 train \"%s\"", job);
+        wait_for_step(a);
+        usleep((useconds_t)(7000 * i));
+        CHECK(!kill(pid, SIGTERM));
+        CHECK_INT(command_wait(pid), 75);
+        long long step = -1;
+        const char *line = strstr(file_text(a, here(a, "started-err")), "error: preempted: saved step ");
+        CHECK(line && sscanf(line, "error: preempted: saved step %lld", &step) == 1);
+        const json *run = command_json(a, "inspect \"%s\" --json", here(a, "out"));
+        CHECK_INT(number_of(run, "global_step"), step);
+        const said s = command_expect(a, 0, "verify \"%s\"", here(a, "out"));
+        CHECK(strstr(s.out, arena_print(a, "checkpoint-%lld: ", step)));
+        CHECK(strstr(file_text(a, path_join(a, here(a, "out"), "log.jsonl")),
+                     arena_print(a, "{\"step\":%lld,\"saved\":", step)));
+        CHECK_OK(folder_remove(here(a, "out"), err));
+    }
+    arena_free(a);
+}
+
 static int parent_of(const char *pid) {
     char path[300], line[512] = "";
     int parent = 0;
@@ -198,6 +296,13 @@ TEST(a_rank_that_is_stopped_is_named_and_all_end) {
     one_is_lost(SIGSTOP, "--ddp_timeout 1", 14, "has shown no sign of life");
 }
 
+TEST(a_rank_that_is_killed_under_an_emulated_gpu_is_named_and_all_end) {
+    one_is_lost(SIGKILL, "--device emu", 8, "rank 2 (host ");
+}
+TEST(a_rank_that_is_stopped_under_an_emulated_gpu_is_named_and_all_end) {
+    one_is_lost(SIGSTOP, "--device emu --ddp_timeout 1", 16, "has shown no sign of life");
+}
+
 TEST(a_step_that_is_not_finite_ends_all_ranks_with_its_sample) {
     arena *a = command_begin();
     const char *model = tiny_model(a), *weights = path_join(a, model, "model.safetensors");
@@ -225,7 +330,10 @@ TEST(a_step_that_is_not_finite_ends_all_ranks_with_its_sample) {
 TEST(ranks_that_torchrun_would_start_meet_by_address_and_secret) {
     arena *a = command_begin();
     const char *job = tiny_job(a, "job.json", "out", arena_print(a, "%s,\"max_steps\": 6", cut));
-    const char *whole = sha_of_ranks(a, 1, job, "");
+    const json *one = command_json(a, "train \"%s\" --json --quiet --overwrite_output_dir true", job);
+    const char *whole = text_of(one, "params_sha256");
+    const int own = (int)number_of(one, "threads"), half = machine_cores() / 2 > 1 ? machine_cores() / 2 : 1;
+    setenv("LOCAL_WORLD_SIZE", "2", 1);
     for (int w = 0; w < 2; w++) {
         int listener, port = 0;
         CHECK_OK(net_listen(&listener, NULL, &port, err));
@@ -242,6 +350,26 @@ TEST(ranks_that_torchrun_would_start_meet_by_address_and_secret) {
         CHECK_INT(command_wait(other), 0);
         CHECK_STR(text_of(run, "params_sha256"), whole);
         CHECK_INT(number_of(run, "world_size"), 2);
+        CHECK_INT(number_of(run, "threads"), half < own ? half : own); /* they share the machine */
     }
+    arena_free(a);
+}
+
+TEST(ranks_started_by_hand_say_by_flags_which_they_are) {
+    arena *a = command_begin();
+    const char *job = tiny_job(a, "job.json", "out", arena_print(a, "%s,\"max_steps\": 6", cut));
+    const char *whole = sha_of_ranks(a, 1, job, "");
+    int listener, port = 0;
+    CHECK_OK(net_listen(&listener, NULL, &port, err));
+    net_close(listener);
+    setenv("MASTER_PORT", arena_print(a, "%d", port), 1);
+    setenv("HONE_SECRET", "known to both ranks of it", 1);
+    const char *flags = "--overwrite_output_dir true --quiet --world_size 2 --rank";
+    const pid_t other = command_start(a, "train \"%s\" %s 1", job, flags);
+    const json *run = command_json(a, "train \"%s\" --json %s 0", job, flags);
+    CHECK_INT(command_wait(other), 0);
+    CHECK_STR(text_of(run, "params_sha256"), whole);
+    CHECK_INT(number_of(run, "world_size"), 2);
+    command_refused(a, 2, "--rank without --world_size, expected both", "train \"%s\" --rank 0", job);
     arena_free(a);
 }

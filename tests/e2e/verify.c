@@ -26,19 +26,44 @@ static int chain_of(arena *a, const char *out, const char **chain, int room) {
     return n;
 }
 
-TEST(each_step_has_a_hash_in_the_log_and_the_same_steps_have_the_same_ones) {
-    static const char *one[80], *other[80];
-    arena *a = command_begin();
-    const char *more = ",\"max_steps\": 40, \"train_batch_size\": 48, \"per_device_train_batch_size\": 2, "
-                       "\"reduce_shards\": 24, \"logging_steps\": 7";
-    command_expect(a, 0, "train \"%s\" --quiet", tiny_job(a, "one.json", "one", more));
-    command_expect(a, 0, "launch -n 3 train \"%s\" --quiet --save_strategy steps --save_steps 10",
-                   tiny_job(a, "other.json", "other", more));
+static const char *const in_24_shards =
+    ",\"max_steps\": 40, \"train_batch_size\": 48, "
+    "\"per_device_train_batch_size\": 2, \"reduce_shards\": 24, \"logging_steps\": 7";
+
+/* One rank and three have the same hash after each step, whatever is divided among them. */
+static void same_chain(arena *a, const char **one, const char *flags) {
+    static const char *other[80];
+    command_expect(a, 0, "train \"%s\" --quiet --overwrite_output_dir %s",
+                   tiny_job(a, "one.json", "one", in_24_shards), flags);
     CHECK_INT(chain_of(a, "one", one, 80), 40);
-    CHECK_INT(chain_of(a, "other", other, 80), 40);
-    for (int i = 0; i < 40; i++) CHECK_STR(one[i], other[i]);
+    for (int zero = 0; zero < 2; zero++) {
+        const char *job = tiny_job(a, "other.json", "other", in_24_shards);
+        command_expect(
+            a, 0,
+            "launch -n 3 train \"%s\" --quiet --save_strategy steps --save_steps 10 --zero_stage %d "
+            "--overwrite_output_dir %s",
+            job, zero, flags);
+        CHECK_INT(chain_of(a, "other", other, 80), 40);
+        for (int i = 0; i < 40; i++) CHECK_STR(one[i], other[i]);
+        /* and a checkpoint of divided state is replayed by one rank */
+        CHECK_INT(
+            number_of(command_json(a, "verify \"%s\" --replay 20 --json --quiet --from 10", here(a, "other")),
+                      "last"),
+            30);
+    }
+}
+
+TEST(steps_of_bf16_have_the_same_hashes_on_one_rank_and_on_three) {
+    static const char *one[80];
+    same_chain(command_begin(), one, "--bf16");
+}
+
+TEST(each_step_has_a_hash_in_the_log_and_the_same_steps_have_the_same_ones) {
+    static const char *one[80];
+    arena *a = command_begin();
+    same_chain(a, one, "");
     /* gone on from step 20: with the same rate the same steps, with another one others from the first on */
-    const char *job = tiny_job(a, "last.json", "other", more),
+    const char *job = tiny_job(a, "last.json", "other", in_24_shards),
                *log = path_join(a, here(a, "other"), "log.jsonl");
     for (int i = 0; i < 2; i++) {
         CHECK(!system(

@@ -25,26 +25,34 @@ static const cudnn_library *open_real() {
     if (!library && file) test_fail(__FILE__, __LINE__, "HONE_CUDNN: %s", dlerror());
     if (!library) test_skip("there is no libcudnn.so.9; HONE_CUDNN=FILE names one");
     if (!cudnn_bind(&lib, dlsym, library, &missing)) test_fail(__FILE__, __LINE__, "no %s", missing);
-    if (lib.version() < 90800) test_skip("cuDNN %zu plans for no other GPU; expected 9.8 or later", lib.version());
+    if (lib.version() < 90800)
+        test_skip("cuDNN %zu plans for no other GPU; expected 9.8 or later", lib.version());
     printf("  cuDNN %zu\n", lib.version());
     return &lib;
 }
 
 /* A GPU by what its data sheet says, for cuDNN. */
-static dnn::descriptor describe_gpu(const cudnn_library *lib, int capability, int processors, int shared_bytes) {
+static dnn::descriptor describe_gpu(const cudnn_library *lib, int capability, int processors,
+                                    int shared_bytes) {
     char json[1024];
-    snprintf(json, sizeof json,
-             "{\"deviceName\":\"GPU\",\"cudaDeviceId\":0,\"deviceVer\":%d,\"driverVer\":13000,\"cudartVer\":13000,"
-             "\"multiProcessorCount\":%d,\"smCountOrigin\":0,\"maxSharedMemoryPerBlockOptin\":%d,"
-             "\"maxSharedMemoryPerBlock\":49152,\"oversizedSharedMemoryPerBlock\":0,\"reservedSharedMemoryPerBlock\":1024,"
-             "\"maxGridSize\":[2147483647,65535,65535],\"maxBlockSize\":[1024,1024,64],\"regsPerBlock\":65536,"
-             "\"maxRegistersPerSM\":65536,\"maxCtasPerSM\":32,\"maxThreadsPerBlock\":1024,\"maxThreadsPerSM\":2048,"
-             "\"warpSize\":32,\"pciDeviceId\":0,\"isTccDriver\":0,\"supportCoopLaunch\":1,\"smClockRateKHz\":1980000,"
-             "\"memClockRateKHz\":2619000,\"l2CacheSize\":52428800,\"totalGlobalMem\":85000000000}",
-             capability, processors, shared_bytes);
+    snprintf(
+        json, sizeof json,
+        "{\"deviceName\":\"GPU\",\"cudaDeviceId\":0,\"deviceVer\":%d,\"driverVer\":13000,\"cudartVer\":13000,"
+        "\"multiProcessorCount\":%d,\"smCountOrigin\":0,\"maxSharedMemoryPerBlockOptin\":%d,"
+        "\"maxSharedMemoryPerBlock\":49152,\"oversizedSharedMemoryPerBlock\":0,"
+        "\"reservedSharedMemoryPerBlock\":1024,"
+        "\"maxGridSize\":[2147483647,65535,65535],\"maxBlockSize\":[1024,1024,64],\"regsPerBlock\":65536,"
+        "\"maxRegistersPerSM\":65536,\"maxCtasPerSM\":32,\"maxThreadsPerBlock\":1024,\"maxThreadsPerSM\":"
+        "2048,"
+        "\"warpSize\":32,\"pciDeviceId\":0,\"isTccDriver\":0,\"supportCoopLaunch\":1,\"smClockRateKHz\":"
+        "1980000,"
+        "\"memClockRateKHz\":2619000,\"l2CacheSize\":52428800,\"totalGlobalMem\":85000000000}",
+        capability, processors, shared_bytes);
     dnn::descriptor d = NULL;
     CHECK_INT(lib->make(dnn::BACKEND_DEVICEPROP_DESCRIPTOR, &d), 0);
-    CHECK_INT(lib->set(d, dnn::ATTR_DEVICEPROP_JSON_REPRESENTATION, dnn::TYPE_CHAR, (int64_t)strlen(json), json), 0);
+    CHECK_INT(
+        lib->set(d, dnn::ATTR_DEVICEPROP_JSON_REPRESENTATION, dnn::TYPE_CHAR, (int64_t)strlen(json), json),
+        0);
     const dnn::status status = lib->finish(d);
     if (status != dnn::STATUS_SUCCESS) {
         char why[256] = "";
@@ -64,11 +72,13 @@ static size_t planned_bytes(const shape &s, int is_backward) {
     hone_query q = {};
     q.op = is_backward ? HONE_OP_ATTENTION_BWD : HONE_OP_ATTENTION_FWD;
     hone_tensor *in = q.in + (is_backward ? 3 : 0);
-    in[0].dim[0] = s.B * s.S[0], in[0].dim[1] = s.H, in[0].dim[2] = s.K, in[1].dim[0] = s.B * s.S[1], in[3].dim[0] = s.B;
+    in[0].dim[0] = s.B * s.S[0], in[0].dim[1] = s.H, in[0].dim[2] = s.K, in[1].dim[0] = s.B * s.S[1],
+    in[3].dim[0] = s.B;
     q.attr.attention.longest = (int32_t)(s.S[0] > s.S[1] ? s.S[0] : s.S[1]);
     return cudnn_plan_bytes(&q);
 }
-static int can_plan(const cudnn_library *lib, dnn::descriptor gpu, const shape &s, int is_backward, std::string *why) {
+static int can_plan(const cudnn_library *lib, dnn::descriptor gpu, const shape &s, int is_backward,
+                    std::string *why) {
     sdpa_shape x = {};
     x.is_backward = is_backward, x.type = s.dtype == HONE_BF16 ? dnn::DATA_BFLOAT16 : dnn::DATA_HALF;
     x.B = s.B, x.H = s.H, x.K = s.K, x.S[0] = s.S[0], x.S[1] = s.S[1];
@@ -84,12 +94,11 @@ static int can_plan(const cudnn_library *lib, dnn::descriptor gpu, const shape &
 
 TEST(cudnn_itself_plans_attention_for_hopper) {
     static const shape shapes[] = {
-        {HONE_BF16, 16, 12, 64, {512, 512}, 2304, -1, -1}, /* BERT-base, q k v side by side */
-        {HONE_F16, 3, 4, 32, {100, 100}, 128, -1, 0},      /* causal */
+        {HONE_BF16, 16, 12, 64, {512, 512}, 2304, -1, -1},    /* BERT-base, q k v side by side */
+        {HONE_F16, 3, 4, 32, {100, 100}, 128, -1, 0},         /* causal */
         {HONE_BF16, 4, 12, 128, {1024, 1024}, 1536, 100, 20}, /* windowed */
-        {HONE_BF16, 3, 2, 96, {33, 257}, 200, 5, 0},       /* cross, padded rows */
-        {HONE_BF16, 300, 12, 64, {128, 128}, 2304, -1, -1},
-        {HONE_BF16, 2, 2, 256, {320, 320}, 512, -1, 0},
+        {HONE_BF16, 3, 2, 96, {33, 257}, 200, 5, 0},          /* cross, padded rows */
+        {HONE_BF16, 300, 12, 64, {128, 128}, 2304, -1, -1},   {HONE_BF16, 2, 2, 256, {320, 320}, 512, -1, 0},
         {HONE_BF16, 48, 2, 40, {1, 300}, 80, -1, -1},
     };
     const cudnn_library *lib = open_real();
@@ -99,8 +108,8 @@ TEST(cudnn_itself_plans_attention_for_hopper) {
             std::string why;
             if (!can_plan(lib, gpu, s, is_backward, &why))
                 test_fail(__FILE__, __LINE__, "%s of %lld x %lld x %lld, lengths %lld and %lld: %s",
-                          is_backward ? "backward" : "forward", (long long)s.B, (long long)s.H, (long long)s.K,
-                          (long long)s.S[0], (long long)s.S[1], why.c_str());
+                          is_backward ? "backward" : "forward", (long long)s.B, (long long)s.H,
+                          (long long)s.K, (long long)s.S[0], (long long)s.S[1], why.c_str());
         }
     (void)lib->free(gpu);
 }

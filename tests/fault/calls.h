@@ -5,15 +5,21 @@
 
 typedef struct {
     const char *from; /* calls count from the mkdir or open of a path that holds this; NULL: never */
+    int counts_all;   /* every call from the start on, not only from that one */
+    int memory;       /* requests for memory count, nothing else */
+    int reading;      /* opens, reads, mappings count, nothing else */
     int fail_at;      /* the number of the call that fails, from 1; 0: none */
     int every_write;  /* of the writes, hundreds of which are alike, each so-manieth counts; 1: all */
     int for_ever;     /* and every later one */
     int error;        /* the errno that it leaves */
     int slow_us;      /* each fsync of a new file takes so long */
+    const char *resume_from; /* of the job; NULL: true */
     int waits;        /* the job says save_in_background: false */
     int short_writes; /* every write takes at most so many bytes; 0: all */
     int syncs;        /* wait for the disk: hundreds of runs need not */
     int no_room;      /* statvfs says that nothing is free */
+    const char *watched; /* opens of paths that hold this are counted */
+    int n_watched;
     int n;            /* out: calls counted */
     const char *last; /* out: the call that failed first */
 } faults;

@@ -10,88 +10,12 @@
 #include "base/file.h"
 #include "base/host.h"
 #include "calls.h"
-#include "train/train.h"
-
-static const char *folder_of(arena *a, const char *name) { return path_join(a, test_folder(), name); }
-
-/* A run of six steps with checkpoints after 3 and 6, in this process. The end of its summary goes to sha. */
-static hone_status train(arena *a, const char *name, char sha[65], hone_err *err) {
-    const char *model = arena_print(a, "%s", test_fixture("e2e/model"));
-    const job_override o[] = {{"config_name", model},
-                              {"tokenizer_name", model},
-                              {"train_file", arena_print(a, "%s", test_fixture("e2e/train.csv"))},
-                              {"output_dir", folder_of(a, name)},
-                              {"cache_dir", folder_of(a, "cache")},
-                              {"max_steps", "6"},
-                              {"save_strategy", "steps"},
-                              {"save_steps", "3"},
-                              {"logging_steps", "1"},
-                              {"save_in_background", fault.waits ? "false" : "true"},
-                              {"threads", "1"},
-                              {"resume_from_checkpoint", "true"},
-                              {"log_level", "error"}};
-    job *j;
-    text summary = {0}, people = {0};
-    HONE_TRY(job_load(&j, NULL, o, sizeof o / sizeof *o, 1, err));
-    pool *p = pool_new(1);
-    const hone_status status = train_job(j, p, comm_alone(), &summary, &people, err);
-    const char *at = status ? NULL : strstr(summary.p, "\"params_sha256\":\"");
-    snprintf(sha, 65, "%s", at ? at + strlen("\"params_sha256\":\"") : "");
-    text_free(&summary);
-    text_free(&people);
-    pool_free(p);
-    job_free(j);
-    return status;
-}
-
-typedef struct {
-    hone_status status;
-    char sha[65], text[1024];
-    faults seen;
-    char last[16];
-} outcome;
-
-/* The run in a process of its own, with these faults. */
-static outcome train_with(arena *a, const char *name, faults f) {
-    outcome o = {0};
-    int ends[2];
-    CHECK(!pipe(ends));
-    const pid_t child = fork();
-    CHECK(child >= 0);
-    if (!child) {
-        hone_err err = {0};
-        log_set(LOG_QUIET);
-        fault = f;
-        o.status = train(a, name, o.sha, &err);
-        snprintf(o.text, sizeof o.text, "%s", err.text);
-        o.seen = fault;
-        snprintf(o.last, sizeof o.last, "%s", fault.last ? fault.last : "");
-        fault = (faults){0};
-        const int written = write(ends[1], &o, sizeof o) == (ssize_t)sizeof o;
-        _exit(!written);
-    }
-    close(ends[1]);
-    size_t n = 0;
-    for (ssize_t got; n < sizeof o && (got = read(ends[0], (char *)&o + n, sizeof o - n)) > 0;)
-        n += (size_t)got;
-    close(ends[0]);
-    int status;
-    CHECK(waitpid(child, &status, 0) == child);
-    if (n != sizeof o || status)
-        test_fail(__FILE__, __LINE__, "call %d: the run ended with %d", f.fail_at, status);
-    return o;
-}
+#include "one_run.h"
 
 static int holds(arena *a, const char *path, const char *part) {
     str s;
     CHECK_OK(file_read(&s, a, path, (size_t)1 << 24, HONE_EDATA, err));
     return strstr(s.p, part) != NULL;
-}
-
-static int is_valid(arena *a, const char *folder, int step) {
-    checkpoint c;
-    hone_err ignored = {0};
-    return checkpoint_open(&c, a, arena_print(a, "%s/checkpoint-%d", folder, step), &ignored) == HONE_OK;
 }
 
 static void check_folder(arena *a, const char *folder, const outcome *o, int n) {
@@ -190,5 +114,18 @@ TEST(a_disk_without_room_for_a_checkpoint_ends_no_training) {
     CHECK(!file_exists(path_join(a, folder_of(a, "out"), "checkpoint-3")));
     CHECK(!holds(a, path_join(a, folder_of(a, "out"), "log.jsonl"), "\"saved\""));
     CHECK(file_exists(path_join(a, folder_of(a, "out"), "model.safetensors")));
+    arena_free(a);
+}
+
+TEST(a_run_that_goes_on_within_an_epoch_does_not_read_its_data_again) {
+    arena *a = arena_new("test");
+    const shape three = {"3", "3", "0"};
+    const faults watching = {.watched = "e2e/train.csv"};
+    const outcome first = one_run(a, "out", &three, watching, (disk_state){0});
+    CHECK_INT(first.status, HONE_OK);
+    CHECK(first.seen.n_watched > 0);
+    const outcome then = train_with(a, "out", watching); /* steps 4 to 6 of the epoch's 10 */
+    CHECK_INT(then.status, HONE_OK);
+    CHECK_INT(then.seen.n_watched, 0);
     arena_free(a);
 }

@@ -97,3 +97,19 @@ static void attention_moves(double bar, hone_op op) {
 }
 TEST(attention_forward_moves_each_byte_once) { attention_moves(1.05, HONE_OP_ATTENTION_FWD); }
 TEST(attention_backward_moves_each_byte_once) { attention_moves(1.15, HONE_OP_ATTENTION_BWD); }
+/* Other widths, on tensor cores and without: bank conflicts alone, as blocks of one side read the other again. */
+static void attention_meets_no_bank_twice(hone_dtype dtype, const char *shape) {
+    for (int op = 0; op < 2; op++) {
+        const cases_counts c = counted(op ? HONE_OP_ATTENTION_BWD : HONE_OP_ATTENTION_FWD, dtype, shape);
+        fprintf(stderr, "  %s %s: %llu conflicts of %llu requests\n", shape, op ? "backward" : "forward",
+                (unsigned long long)(c.sum.shared_wavefronts - c.sum.shared_requests),
+                (unsigned long long)c.sum.shared_requests);
+        without_conflicts(c);
+    }
+}
+TEST(attention_of_width_32_meets_no_bank_twice) { attention_meets_no_bank_twice(HONE_BF16, "S=40,K=32,H=1,G=1"); }
+TEST(attention_of_width_96_meets_no_bank_twice) { attention_meets_no_bank_twice(HONE_BF16, "S=140,K=96,H=1,G=1"); }
+TEST(attention_of_width_96_in_bins_meets_no_bank_twice) { attention_meets_no_bank_twice(HONE_BF16, "S=72,K=96,H=1,G=1"); }
+TEST(attention_of_width_128_meets_no_bank_twice) { attention_meets_no_bank_twice(HONE_BF16, "S=40,K=128,H=1,G=1"); }
+TEST(attention_of_width_256_meets_no_bank_twice) { attention_meets_no_bank_twice(HONE_BF16, "S=40,K=256,H=1,G=1"); }
+TEST(attention_in_fp32_meets_no_bank_twice) { attention_meets_no_bank_twice(HONE_F32, "S=70,K=64,H=1,G=1"); }

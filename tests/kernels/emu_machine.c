@@ -233,6 +233,25 @@ TEST(emu_products_that_the_library_lacks_are_finished_by_our_kernels) {
     devices_each(HONE_OP_LINEAR_FWD, HONE_OP_LINEAR_BWD_W, CASES_CHECK, play_with_room, &on);
 }
 
+/* Kernels that would like more: one stage of copies instead of two, rows of classes read twice. */
+static int play_large(void *arg, const cases_case *k) {
+    const cases_on *on = arg;
+    cases_result r;
+    char name[256];
+    const int is_wide = k->extent[CASES_LETTER('K')] >= 128 || k->extent[CASES_LETTER('C')] > 40000;
+    if (!is_wide || k->dtype != HONE_BF16 || cases_check(on, k, &r) == CASES_PASS) return 1;
+    cases_describe(k, name, sizeof name);
+    test_fail(__FILE__, __LINE__, "%s %s: %s", hone_op_find(k->op)->name, name, r.what);
+}
+
+TEST(emu_with_99_kb_of_shared_memory_plays_the_same) {
+    load();
+    machine->shared_bytes = 99 * 1024;
+    cases_on on = devices_open("emu");
+    devices_each(HONE_OP_ATTENTION_FWD, HONE_OP_ATTENTION_BWD, CASES_CHECK, play_large, &on);
+    devices_each(HONE_OP_XENT, HONE_OP_XENT, CASES_CHECK, play_large, &on);
+}
+
 TEST(emu_gelu_of_the_library_is_taken_in_the_tanh_form_only) {
     const hone_device_v1 *table = load();
     for (int is_erf = 0; is_erf < 2; is_erf++) {

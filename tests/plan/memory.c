@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "base/arena.h"
+#include "plan/device.h"
 #include "plan/passes.h"
 #include "sample.h"
 #include "test.h"
@@ -189,6 +190,30 @@ TEST(planning_a_large_model_takes_milliseconds) {
         CHECK(least < 10);
         fprintf(stderr, "  BERT-large, recompute %d: planned in %.1f ms\n", level, least * 1e3);
     }
+}
+
+static size_t work_bytes(int64_t length_max) {
+    sample s = models[3].s;
+    s.dtype = HONE_BF16, s.recompute = 0;
+    model_config *config = sample_config(&s);
+    plan_options o = sample_options(&s, config);
+    o.device = plan_device("cuda"), o.longest = (int32_t)length_max, o.tokens_max = 4096;
+    CHECK(o.device);
+    hone_plan *p = NULL;
+    CHECK_OK(plan_build(&p, &o, err));
+    const size_t bytes = p->slab_bytes[HONE_WORK];
+    hone_plan_free(p);
+    config_free(config);
+    return bytes;
+}
+
+/* A GPU's backward makes parts of dq, fp32 [N,D], for each block of 256 keys that a sequence may have, four at most. */
+TEST(attention_has_workspace_for_the_longest_sequence_and_no_more) {
+    const size_t part = sizeof(float) * 4096 * 1024;
+    CHECK_INT(work_bytes(0), 4 * part);
+    CHECK_INT(work_bytes(512), 2 * part);
+    CHECK(work_bytes(256) < part);
+    CHECK_INT(work_bytes(256), work_bytes(128));
 }
 
 TEST(device_bytes_are_the_sum_of_the_slabs) {

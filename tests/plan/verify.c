@@ -333,7 +333,7 @@ TEST(every_fault_of_a_finished_plan_is_named) {
         XX(gradient_missing, "classifier.bias: is trained, but no step makes its gradient")               //
         XX(gradients_together, "shares bytes with") XX(chunk_too_long, "chunk 0 is not a piece")          //
         XX(chunk_skips, "chunk 1 does not follow") XX(chunk_in_another_group, "in no chunk of its group") //
-        XX(chunk_missing, "in no chunk of its group")
+        XX(chunk_missing, "no chunk holds element")
             XX(no_moments, "classifier.bias: is trained, but has no moments")   //
         XX(result_of_nobody, "row.loss: is for the host, but no step makes it") //
         XX(workspace_too_small, "wants more workspace than there is")

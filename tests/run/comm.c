@@ -1,67 +1,13 @@
 /* comm.c - ranks as processes of one machine: what arrives, sums of any number of ranks, and ranks that go away. */
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/host.h"
 #include "base/mem.h"
-#include "base/shm.h"
-#include "run/tree.h"
+#include "forked.h"
+#include "shards.h"
 #include "test.h"
-
-typedef hone_status rank_fn(comm *c, void *arg, hone_err *err);
-
-/* Start n ranks; pid[r]. Each ends with the exit code of its status and leaves what it says of a failure in a file. */
-static int next;
-static void start_ranks(int n, double limit_s, rank_fn *fn, void *arg, pid_t *pid) {
-    char path[4096], said[4200];
-    snprintf(path, sizeof path, "%s/shared-%d-%d", test_folder(), n,
-             next++); /* goes with the test's folder */
-    snprintf(said, sizeof said, "%s", test_folder());
-    CHECK_OK(comm_shm_make(path, n, err));
-    for (int r = 0; r < n; r++) {
-        pid[r] = fork();
-        if (pid[r]) continue;
-        hone_err err = {0};
-        comm *c;
-        hone_status status = comm_shm_open(&c, path, r, n, limit_s, &err);
-        if (!status) {
-            status = comm_barrier(c, &err);
-            if (!status) status = fn(c, arg, &err);
-            if (status) comm_abandon(c);
-            comm_close(c);
-        }
-        snprintf(said + strlen(said), sizeof said - strlen(said), "/%d", r);
-        hone_err ignored;
-        if (status) file_write(said, err.text, strlen(err.text), &ignored);
-        _exit(hone_status_exit(status));
-    }
-}
-
-static const char *said_by(int rank) {
-    static char what[1100];
-    char path[4200];
-    snprintf(path, sizeof path, "%s/%d", test_folder(), rank);
-    FILE *f = fopen(path, "r");
-    what[f ? fread(what, 1, sizeof what - 1, f) : 0] = 0;
-    if (f) fclose(f);
-    return what;
-}
-
-static int end_of(pid_t pid) {
-    int status;
-    CHECK(waitpid(pid, &status, 0) == pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-static void all_end_well(int n, rank_fn *fn, void *arg) {
-    pid_t pid[COMM_RANKS_MAX];
-    start_ranks(n, 60, fn, arg, pid);
-    for (int r = 0; r < n; r++)
-        if (end_of(pid[r])) test_fail(__FILE__, __LINE__, "rank %d of %d: %s", r, n, said_by(r));
-}
 
 /* Pieces of unlike sizes, larger than a ring too: what rank a sends to b is known by both. */
 static unsigned char byte_of(int from, int to, size_t i) {
@@ -91,78 +37,96 @@ static hone_status trade(comm *c, void *arg, hone_err *err) {
 }
 
 TEST(every_byte_reaches_the_rank_it_was_for) {
-    all_end_well(2, trade, NULL);
-    all_end_well(5, trade, NULL);
+    forked_all_end_well(2, trade, NULL);
+    forked_all_end_well(5, trade, NULL);
 }
 
-/* Shards with numbers whose sum depends on the order. */
-enum { ELEMENTS = 150007 };
-static float shard_element(int shard, int64_t e) {
-    const uint64_t x =
-        ((uint64_t)shard * 0x9E3779B97F4A7C15u + (uint64_t)e * 0xBF58476D1CE4E5B9u) * 0x94D049BB133111EBu;
-    return (float)((double)(int64_t)x * 0x1p-63 * (double)(1 << (x % 23)));
-}
+typedef struct {
+    int ranks, leaves, bf16, plain;
+} sum_case;
 
-static float tree_value(int first, int n, int64_t e) {
-    int k = 1;
-    if (n == 1) return shard_element(first, e);
-    while (2 * k < n) k *= 2;
-    return tree_value(first, k, e) + tree_value(first + k, n - k, e);
-}
-
-static float *sum_of_run(int n_leaves, tree_node at) { /* left to right, adding siblings as training does */
-    float *slot[TREE_NODES_MAX];
-    tree_node held[TREE_NODES_MAX];
-    int n = 0;
-    for (int leaf = at.first; leaf < at.first + at.n; leaf++) {
-        slot[n] = malloc(ELEMENTS * sizeof(float));
-        for (int64_t e = 0; e < ELEMENTS; e++) slot[n][e] = shard_element(leaf, e);
-        held[n++] = (tree_node){leaf, 1};
-        for (; n > 1 && tree_are_siblings(n_leaves, held[n - 2], held[n - 1]); n--) {
-            for (int64_t e = 0; e < ELEMENTS; e++) slot[n - 2][e] += slot[n - 1][e];
-            held[n - 2].n += held[n - 1].n;
-            free(slot[n - 1]);
-        }
+/* Of a plain sum: what each rank adds by itself, in the order of the ranks. */
+static float plain_value(int n_leaves, int n_ranks, int64_t e) {
+    float all = 0;
+    for (int r = 0; r < n_ranks; r++) {
+        int first, end;
+        float own = 0;
+        tree_run_of_rank(n_leaves, r, n_ranks, &first, &end);
+        for (int leaf = first; leaf < end; leaf++)
+            own = leaf == first ? shard_element(leaf, e) : own + shard_element(leaf, e);
+        if (end > first) all = all == 0 ? own : all + own;
     }
-    return n == 1 ? slot[0] : NULL;
+    return all;
+}
+
+static float expected(const sum_case *k, int64_t e) {
+    const float x = k->plain ? plain_value(k->leaves, k->ranks, e) : tree_value(0, k->leaves, e, k->bf16);
+    return k->bf16 && e >= SHARD_EXACT ? shard_rounded(x) : x;
+}
+
+static float *plain_sum_of_run(int first, int end) {
+    float *sum = malloc(ELEMENTS * sizeof *sum);
+    for (int64_t e = 0; e < ELEMENTS; e++) {
+        sum[e] = shard_element(first, e);
+        for (int leaf = first + 1; leaf < end; leaf++) sum[e] += shard_element(leaf, e);
+    }
+    return sum;
 }
 
 static hone_status sum_shards(comm *c, void *arg, hone_err *err) {
-    const int n_leaves = *(int *)arg;
+    const sum_case *k = arg;
     tree_node node[TREE_NODES_MAX];
     const float *value[TREE_NODES_MAX];
     float *out = calloc(ELEMENTS, sizeof(float));
     int64_t bound[COMM_RANKS_MAX + 1];
     int first, end;
     pool *p = pool_new(1);
-    tree_sum *t = tree_sum_new(c, n_leaves + 3, p);
-    tree_run_of_rank(n_leaves, c->rank, c->n, &first, &end);
-    const int n = tree_maximal_nodes(n_leaves, first, end, node);
+    tree_sum *t = tree_sum_new(c, k->leaves + 3, p);
+    tree_sum_travel(t, k->bf16, SHARD_EXACT, k->plain);
+    tree_run_of_rank(k->leaves, c->rank, c->n, &first, &end);
+    const int n = k->plain ? end > first : tree_maximal_nodes(k->leaves, first, end, node);
     for (int i = 0; i < n; i++)
-        if (!(value[i] = sum_of_run(n_leaves, node[i])))
+        if (!(value[i] = k->plain ? plain_sum_of_run(first, end) : sum_of_run(k->leaves, node[i], k->bf16)))
             return hone_fail(err, HONE_EBUG, "node %d is not one sum", i);
     for (int r = 0; r <= c->n; r++) bound[r] = (int64_t)ELEMENTS * r / c->n;
+    const uint64_t before = c->bytes_sent;
     mem_refuse(1); /* as in a run: nothing is allocated any more */
-    tree_sum_begin(t, n_leaves);
+    tree_sum_begin(t, k->leaves);
     HONE_TRY(tree_sum_scatter(t, value, out, bound, err));
-    HONE_TRY(tree_sum_gather(t, out, sizeof *out, bound, err));
+    HONE_TRY(tree_sum_gather_sums(t, out, bound, err));
     mem_refuse(0);
     for (int64_t e = 0; e < ELEMENTS; e++)
-        if (out[e] != tree_value(0, n_leaves, e))
-            return hone_fail(err, HONE_EBUG, "element %lld differs", (long long)e);
+        if (out[e] != expected(k, e))
+            return hone_fail(err, HONE_EBUG, "element %lld is %.9g, expected %.9g", (long long)e, (double)out[e],
+                             (double)expected(k, e));
+    HONE_TRY(check_bytes(c, k->leaves, k->bf16, c->bytes_sent - before, err));
     tree_sum_free(t);
     pool_free(p);
     return HONE_OK;
 }
 
-TEST(the_sum_of_shards_has_the_same_bits_for_any_number_of_ranks) {
-    static const struct {
-        int ranks, leaves;
-    } pair[] = {{1, 1}, {1, 5}, {2, 2}, {2, 7}, {3, 8}, {4, 4}, {5, 48}, {8, 8}, {7, 6}};
-    for (size_t i = 0; i < sizeof pair / sizeof *pair; i++) {
-        int leaves = pair[i].leaves;
-        all_end_well(pair[i].ranks, sum_shards, &leaves);
+static void sums(const sum_case *k, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        sum_case own = k[i];
+        forked_all_end_well(own.ranks, sum_shards, &own);
     }
+}
+
+TEST(the_sum_of_shards_has_the_same_bits_for_any_number_of_ranks) {
+    static const sum_case k[] = {{1, 1, 0, 0}, {1, 5, 0, 0},  {2, 2, 0, 0}, {2, 7, 0, 0}, {3, 8, 0, 0},
+                                 {4, 4, 0, 0}, {5, 48, 0, 0}, {8, 8, 0, 0}, {7, 6, 0, 0}};
+    sums(k, sizeof k / sizeof *k);
+}
+
+/* The value that all ranks end with is written down without ranks, so it cannot depend on their number. */
+TEST(sums_that_travel_as_bf16_have_the_same_bits_for_any_number_of_ranks) {
+    static const sum_case k[] = {{1, 1, 1, 0}, {1, 7, 1, 0}, {2, 7, 1, 0}, {3, 7, 1, 0}, {4, 8, 1, 0}, {8, 8, 1, 0}, {5, 4, 1, 0}};
+    sums(k, sizeof k / sizeof *k);
+}
+
+TEST(plain_sums_add_ranks_in_their_order) {
+    static const sum_case k[] = {{2, 2, 0, 1}, {3, 7, 0, 1}, {4, 2, 0, 1}, {2, 1, 0, 1}};
+    sums(k, sizeof k / sizeof *k);
 }
 
 TEST(runs_and_slots_of_the_tree) {
@@ -202,16 +166,16 @@ static hone_status one_goes(comm *c, void *arg, hone_err *err) {
 static void one_is_named(int signal, double limit_s, double bar_s, const char *says) {
     pid_t pid[3];
     const uint64_t from = clock_ns();
-    start_ranks(3, limit_s, one_goes, &signal, pid);
-    CHECK_INT(end_of(pid[0]), 6);
-    CHECK_INT(end_of(pid[2]), 6);
+    forked_start(3, limit_s, one_goes, &signal, pid);
+    CHECK_INT(forked_end(pid[0]), 6);
+    CHECK_INT(forked_end(pid[2]), 6);
     if ((double)(clock_ns() - from) * 1e-9 > bar_s)
         test_fail(__FILE__, __LINE__, "noticed after more than %g s", bar_s);
-    if (!strstr(said_by(0), "rank 1 (host ") || !strstr(said_by(2), says) ||
-        !strstr(said_by(0), "step 41 in backward"))
-        test_fail(__FILE__, __LINE__, "rank 0 says: %s", said_by(0));
+    if (!strstr(forked_said(0), "rank 1 (host ") || !strstr(forked_said(2), says) ||
+        !strstr(forked_said(0), "step 41 in backward"))
+        test_fail(__FILE__, __LINE__, "rank 0 says: %s", forked_said(0));
     kill(pid[1], SIGKILL);
-    end_of(pid[1]);
+    forked_end(pid[1]);
 }
 
 TEST(a_rank_that_dies_stops_or_gives_up_is_noticed_by_all) {

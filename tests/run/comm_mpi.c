@@ -76,6 +76,7 @@ TEST(a_piece_goes_by_mpi_in_messages_of_64_mib_at_most) {
     CHECK_INT(echo.n_messages, 3);
     comm_close(c);
     CHECK(echo.ended);
+    free(out), free(in);
 }
 
 static void fails_with(const char *says, double limit_s, int closes) {

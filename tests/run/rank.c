@@ -76,6 +76,19 @@ TEST(ranks_meet_where_the_launcher_or_a_person_says) {
     meets_at("PET_NODE_RANK=1 PET_NNODES=2 PET_MASTER_ADDR=n2 PET_MASTER_PORT=7 MASTER_ADDR=n1", "n2", 7);
 }
 
+TEST(flags_go_before_every_launcher) {
+    rank_place p;
+    clearenv();
+    set("RANK=0 WORLD_SIZE=8 LOCAL_RANK=3 MASTER_ADDR=n1 MASTER_PORT=500");
+    CHECK_OK(rank_find(&p, "2", "4", err));
+    CHECK_STR(p.by, "flags");
+    CHECK_INT(p.rank, 2);
+    CHECK_INT(p.n, 4);
+    CHECK_INT(p.local_rank, 0);
+    CHECK_STR(p.host, "n1");
+    CHECK_INT(p.port, 500);
+}
+
 TEST(a_slurm_batch_script_is_one_process_and_an_srun_step_is_not) {
     expect("SLURM_PROCID=0 SLURM_NTASKS=8", 0, 1, "one process");
     expect("SLURM_PROCID=0 SLURM_NTASKS=8 SLURM_STEP_ID=4294967291", 0, 1, "one process");

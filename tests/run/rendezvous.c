@@ -1,6 +1,8 @@
 /* rendezvous.c - ranks that meet over sockets, and strangers who would like to. */
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -117,7 +119,7 @@ TEST(a_rank_that_dies_is_noticed_over_sockets) {
 /* ---- strangers ------------------------------------------------------------------------------------------------*/
 
 /* Whoever knows no secret: random frames, recorded ones again, half ones, silence, floods. */
-static void bother(int port, int n_frames, const uint8_t *recorded, size_t n_recorded) {
+static void bother(int port, int n_frames, const uint8_t *recorded, size_t n_recorded, atomic_int *sent) {
     int silent[40], n_silent = 0;
     for (int i = 0; i < n_frames; i++) {
         int fd;
@@ -130,6 +132,7 @@ static void bother(int port, int n_frames, const uint8_t *recorded, size_t n_rec
         if (i % 5 == 4) frame[8 + i % 88] ^= 1;              /* one bit */
         const size_t bytes = i % 7 == 6 ? (size_t)i % 95 + 1 : 128 + (size_t)i % 128;
         net_send_all(fd, frame, bytes, clock_ns() + 200000000u);
+        atomic_fetch_add(sent, 1);
         if (i % 97 == 0 && n_silent < 40) silent[n_silent++] = fd; /* stays and says no more */
         else net_close(fd);
     }
@@ -158,9 +161,11 @@ TEST(strangers_get_nothing_and_hurt_nobody) {
         net_close(fd);
     }
     waitpid(recorder, NULL, 0);
+    atomic_int *sent = mmap(NULL, sizeof *sent, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(sent != MAP_FAILED);
     const pid_t stranger = fork();
     if (!stranger) {
-        bother(port, n_frames, hello, sizeof hello);
+        bother(port, n_frames, hello, sizeof hello, sent);
         _exit(0);
     }
     const pid_t rank1 = fork(); /* the true one comes in the middle of it */
@@ -190,6 +195,7 @@ TEST(strangers_get_nothing_and_hurt_nobody) {
                                  &err),
               HONE_ECOMM);
     CHECK_STR(err.text, "rank 1 did not come; expected 2 ranks");
+    printf("  %d frames of strangers, none let in\n", atomic_load(sent));
     net_close(listener);
     kill(stranger, SIGKILL);
     waitpid(stranger, NULL, 0);

@@ -70,6 +70,44 @@ TEST(text_tokenizer_config_counts_as_in_transformers) {
     arena_free(a);
 }
 
+static void check_ids(const char *about, const json *list, const encoding *e) {
+    if ((int)list->n != e->n)
+        test_fail(__FILE__, __LINE__, "%s: %d ids, expected %d", about, e->n, (int)list->n);
+    const json *id = list->child;
+    for (int i = 0; i < e->n; i++, id = id->next)
+        if (e->id[i] != id->integer)
+            test_fail(__FILE__, __LINE__, "%s: id %d is %d, expected %lld", about, i, e->id[i],
+                      (long long)id->integer);
+}
+
+/* vocab.json and merges.txt: GPT2Tokenizer's and RobertaTokenizer's. */
+TEST(text_merges_encode_as_in_transformers) {
+    static const encode_options o = {0};
+    arena *a = arena_new("merges");
+    encoding e = {0};
+    int n = 0;
+    for (const json *row = json_of_file(a, test_fixture("tokenizer/merges.json"))->child; row;
+         row = row->next, n++) {
+        static const char *const files[] = {"vocab", "merges", "config"};
+        static const char *const names[] = {"vocab.json", "merges.txt", "tokenizer_config.json"};
+        tokenizer *t = NULL;
+        for (int i = 0; i < 3; i++) {
+            const str content = member(row, files[i])->string;
+            write_file(names[i], content.p, content.n);
+        }
+        CHECK_OK(tokenizer_load(&t, test_folder(), err));
+        CHECK_STR(tokenizer_kind(t), "BPE");
+        CHECK_OK(tokenizer_encode(t, member(row, "text")->string, (str){0}, &o, &e, err));
+        check_ids(text_of(row, "config"), member(row, "ids"), &e);
+        CHECK_OK(tokenizer_encode(t, member(row, "text")->string, member(row, "pair")->string, &o, &e, err));
+        check_ids(text_of(row, "config"), member(row, "pair_ids"), &e);
+        tokenizer_free(t);
+    }
+    CHECK_INT(n, 5);
+    encoding_free(&e);
+    arena_free(a);
+}
+
 TEST(text_tokenizer_without_a_mask_token_has_none) {
     static const char config[] = "{\"mask_token\":null,\"model_max_length\":1e30}";
     tokenizer *t = NULL;

@@ -102,19 +102,61 @@ TEST(text_json_with_wrong_ids_is_refused_by_token_and_place) {
 }
 
 TEST(text_json_of_other_kinds_is_refused_by_name) {
-    refuse_json("{\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}}", "\"BPE\" is not yet available",
+    refuse_json("{\"model\":{\"type\":\"Regexp\",\"vocab\":{}}}", "\"Regexp\" is not yet available",
                 "WordPiece");
-    refuse_json("{\"model\":{\"type\":\"Unigram\"}}", "\"Unigram\" is not yet available", "model.type");
-    refuse_json("{" MODEL ",\"normalizer\":{\"type\":\"NFKC\"}}", "\"NFKC\" is not yet available",
+    refuse_json("{" MODEL ",\"normalizer\":{\"type\":\"ByteLevel\"}}", "\"ByteLevel\" is not yet available",
                 "BertNormalizer");
-    refuse_json("{" MODEL ",\"pre_tokenizer\":{\"type\":\"ByteLevel\"}}",
-                "\"ByteLevel\" is not yet available", "BertPreTokenizer");
-    refuse_json("{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(a+)+$\"}}}",
-                "\"Split\"", "pre_tokenizer.type");
-    refuse_json("{" MODEL ",\"post_processor\":{\"type\":\"RobertaProcessing\"}}", "\"RobertaProcessing\"",
-                "TemplateProcessing");
-    refuse_json("{" MODEL ",\"decoder\":{\"type\":\"ByteLevel\"}}", "\"ByteLevel\"", "decoder.type");
+    refuse_json("{" MODEL ",\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"(a+)+\"}}}",
+                "normalizer.pattern", "(a+)+");
+    refuse_json("{" MODEL ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAAA\"}}",
+                "precompiled_charsmap", "cut short");
+    refuse_json("{" MODEL ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"A A\"}}",
+                "precompiled_charsmap", "base64");
+    refuse_json("{" MODEL ",\"pre_tokenizer\":{\"type\":\"Digits\"}}", "\"Digits\" is not yet available",
+                "BertPreTokenizer");
+    refuse_json("{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(a+)+$\"},"
+                "\"behavior\":\"Isolated\"}}",
+                "(a+)+$", "exponential time");
+    refuse_json("{" MODEL ",\"pre_tokenizer\":{\"type\":\"ByteLevel\"}}", "ByteLevel", "BPE only");
+    refuse_json("{" MODEL ",\"post_processor\":{\"type\":\"Odd\"}}", "\"Odd\"", "TemplateProcessing");
+    refuse_json("{" MODEL ",\"decoder\":{\"type\":\"CTC\"}}", "\"CTC\"", "decoder.type");
     refuse_json("{\"model\":{\"type\":\"B\\u001b[31m\\n\"}}", "\\x1b", "\\x0a");
+}
+
+TEST(text_json_with_a_wrong_model_is_refused_by_place) {
+#define BPE(merges)                                                                                          \
+    "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[" merges "]}}"
+    refuse_json(BPE("\"a c\""), "model.merges", "second piece is not in the vocabulary");
+    refuse_json(BPE("\"a b\",\"b a\""), "line 1 column", "what it makes is not in the vocabulary");
+    refuse_json(BPE("\"a b c\""), "model.merges", "expected two pieces");
+    refuse_json(BPE("[\"a\"]"), "model.merges", "expected two pieces");
+    refuse_json("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0}}}", "model.merges", "missing");
+    refuse_json("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[],\"dropout\":0.1}}", "dropout",
+                "null");
+    refuse_json("{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",-1],[\"a\",-2]],\"unk_id\":0}}",
+                "model.vocab", "there already");
+    refuse_json("{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",\"b\"]],\"unk_id\":0}}", "model.vocab",
+                "[token, score]");
+    refuse_json("{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",-1]],\"unk_id\":1}}", "model.unk_id",
+                "id of a token");
+    refuse_json("{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0}}}", "model.unk_token",
+                "not in the vocabulary");
+}
+
+static void refuse_merges(const char *vocab, const char *merges, const char *first, const char *second) {
+    write_file("vocab.json", vocab, strlen(vocab));
+    write_file("merges.txt", merges, strlen(merges));
+    REFUSED(first, second);
+}
+
+TEST(text_merges_are_refused_with_their_line) {
+    static const char vocab[] = "{\"a\":0,\"b\":1,\"ab\":2,\"<|endoftext|>\":3}";
+    refuse_merges(vocab, "#version: 0.2\na b\na c\n", "merges.txt: line 3", "second piece");
+    refuse_merges(vocab, "a b\nb b\n", "merges.txt: line 2: \"b b\"", "what it makes");
+    refuse_merges(vocab, "a b ab\n", "line 1", "two pieces");
+    refuse_merges(vocab, "a b\n\na b\n", "line 2", "two pieces");
+    refuse_merges("{\"a\":0,\"b\":2}", "a b\n", "vocab.json", "no token has id 1");
+    refuse_merges("{\"a\":0,\"b\":0}", "a b\n", "vocab.json", "twice");
 }
 
 TEST(text_json_with_a_wrong_template_is_refused_by_field) {
