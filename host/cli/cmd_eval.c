@@ -5,6 +5,8 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/host.h"
+#include "model/architecture.h"
+#include "train/inputs.h"
 #include "train/predict.h"
 
 const option eval_flags[] = {{"brief", 1, "In text: the figures only, without the tables."}};
@@ -30,17 +32,33 @@ static void close_all(opened *o) {
     job_free(o->job);
 }
 
+/* What nobody says is what the folder's head is for. */
+static hone_status take_task(job *j, const char *folder, hone_err *err) {
+    model_config *c;
+    if (j->given[field_find("task")]) return HONE_OK;
+    HONE_TRY(config_load(&c, folder, err));
+    if (architecture_is_of_words(c->architecture)) j->task = TASK_FILL_MASK;
+    config_free(c);
+    return HONE_OK;
+}
+
 /* The model, the file as a data set, and a run for its batches. */
 static hone_status open_all(opened *o, const args *a, label_kind label, int64_t max_samples_of(const job *),
                             hone_err *err) {
     HONE_TRY(job_of_args(&o->job, a, NULL, err));
     o->pool = pool_new((int)o->job->threads);
+    HONE_TRY(take_task(o->job, a->word[0], err));
+    if (o->job->task == TASK_FILL_MASK && label == LABEL_NONE) {
+        hone_fail(err, HONE_EUSAGE, "%s: its task is fill-mask, which predicts no labels", a->word[0]);
+        return hone_hint(err, "hone eval says how well it guesses words under masks");
+    }
     HONE_TRY(session_open(&o->s, o->job, a->word[0], NULL, o->pool, err));
     dataset_options d = session_dataset_options(o->s, max_samples_of(o->job));
-    d.label = label == LABEL_NONE || o->s->n_outputs > 1 ? label : LABEL_TARGET;
+    if (!o->s->masks) d.label = label == LABEL_NONE || o->s->n_outputs > 1 ? label : LABEL_TARGET;
     if (!strcmp(a->word[1], "-")) d.cache_folder = NULL;
     HONE_TRY(
         dataset_open(&o->d, a->word[1], &d, o->s->tok, &o->s->labels, label == LABEL_NONE, o->pool, err));
+    HONE_TRY(inputs_samples(&o->d, o->s, a->word[1], max_samples_of(o->job), err));
     const eval_batches b = eval_batches_of(o->job, o->d);
     const session_limits limits = {.tokens_max = b.tokens, .seqs_max = b.samples};
     return session_start(o->s, &limits, err);
@@ -54,7 +72,7 @@ static hone_status print_eval(opened *o, const args *a, hone_err *err) {
     double seconds;
     text out = {0};
     arena *memory = arena_new("metrics");
-    metrics_init(&m, memory, o->s->n_outputs, o->d->n);
+    metrics_init(&m, memory, metrics_classes(o->s), o->d->n);
     const hone_status status = evaluate_metrics(o->s, o->d, eval_batches_of(o->job, o->d), &m, &seconds, err);
     if (!status && a->json) {
         eval_summary_json(&m, seconds, &out);

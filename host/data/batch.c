@@ -3,7 +3,7 @@
 #include "data/batch.h"
 #include "base/err.h"
 
-batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max) {
+batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max, int64_t words_max) {
     batch *b = ARENA_NEW(a, batch);
     b->tokens_max = tokens_max;
     b->seqs_max = seqs_max;
@@ -15,6 +15,13 @@ batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max) {
     b->label = ARENA_ARRAY(a, (size_t)seqs_max, int32_t);
     b->target = ARENA_ARRAY(a, (size_t)seqs_max, float);
     b->sample = ARENA_ARRAY(a, (size_t)seqs_max, int64_t);
+    if (!words_max) return b;
+    b->words_max = words_max;
+    b->word_row = ARENA_ARRAY(a, (size_t)words_max, int32_t);
+    b->word = ARENA_ARRAY(a, (size_t)words_max, int32_t);
+    b->words_at = ARENA_ARRAY(a, (size_t)seqs_max, hone_range);
+    b->place = ARENA_ARRAY(a, (size_t)tokens_max, int32_t);
+    b->was = ARENA_ARRAY(a, (size_t)tokens_max, int32_t);
     return b;
 }
 
@@ -54,4 +61,20 @@ void batch_fill(batch *b, const dataset *d, const int64_t *samples, int64_t n) {
     b->n_tokens = row;
     b->n_seqs = n;
     fill_tail(b);
+}
+
+void batch_hide(batch *b, const mask_rule *r, int64_t epoch) {
+    b->n_words = 0;
+    for (int64_t s = 0; s < b->n_seqs; s++) {
+        const int32_t first = b->at[s].first;
+        const int64_t n = masks_draw(r, epoch, b->sample[s], b->id + first, b->at[s].n, b->place, b->was);
+        HONE_ASSERT(b->n_words + n <= b->words_max);
+        b->words_at[s] = (hone_range){(int32_t)b->n_words, (int32_t)n};
+        for (int64_t k = 0; k < n; k++, b->n_words++) {
+            b->word_row[b->n_words] = first + b->place[k];
+            b->word[b->n_words] = b->was[k];
+        }
+    }
+    for (int64_t k = b->n_words; k < b->words_max; k++) b->word_row[k] = b->word[k] = -1;
+    for (int64_t s = b->n_seqs; s < b->seqs_max; s++) b->words_at[s] = (hone_range){(int32_t)b->n_words, 0};
 }

@@ -5,6 +5,7 @@
 #ifndef DATA_BATCH_H
 #define DATA_BATCH_H
 #include "data/dataset.h"
+#include "data/masks.h"
 
 typedef struct {
     int64_t n_tokens, n_seqs; /* N, B */
@@ -16,9 +17,17 @@ typedef struct {
     int32_t *label;                /* [seqs_max]; -1 none */
     float *target;                 /* [seqs_max] */
     int64_t *sample;               /* [seqs_max] number in the data set */
+
+    /* Words under masks, in the order of their rows; words_max 0: never any. */
+    int64_t n_words, words_max;
+    int32_t *word_row, *word; /* [words_max] the row, and what stood there; beyond n_words: -1 */
+    hone_range *words_at;     /* [seqs_max] the words of each sequence */
+    int32_t *place, *was;     /* private: room for drawing */
 } batch;
 
-batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max);
+batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max, int64_t words_max);
 /* Fill from n samples (broken promise if they do not fit). */
 void batch_fill(batch *b, const dataset *d, const int64_t *samples, int64_t n);
+/* Hide words of a filled batch: id then holds what is shown (broken promise if they do not fit). */
+void batch_hide(batch *b, const mask_rule *r, int64_t epoch);
 #endif

@@ -84,6 +84,7 @@ void dataset_free(dataset *d) {
     if (w->view) file_unmap(w->view);
     mem_free(w->view);
     mem_free(w->memory);
+    mem_free(w->blocks);
     mem_free(w);
     mem_free(d);
 }

@@ -21,9 +21,20 @@ int64_t masks_count(const mask_rule *r, const int32_t *id, int64_t n) {
     return count_of(r, m);
 }
 
+int64_t masks_bound(const mask_rule *r, int64_t tokens, int64_t samples) {
+    const int64_t n = (int64_t)ceil(r->p * (double)tokens) + samples;
+    return n < tokens ? n : tokens;
+}
+
 static int ascending(const void *a, const void *b) {
     const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
     return (x > y) - (x < y);
+}
+
+static int32_t any_token(const mask_rule *r, uint64_t stream, uint64_t number) {
+    const int without = r->pad_id >= 0 && r->pad_id < r->vocab;
+    const int32_t id = (int32_t)rng_below(r->seed, RNG_MASK, stream, number, (uint64_t)(r->vocab - without));
+    return id + (without && id >= r->pad_id);
 }
 
 int64_t masks_draw(const mask_rule *r, int64_t epoch, int64_t sample, int32_t *id, int64_t n, int32_t *place,
@@ -45,8 +56,7 @@ int64_t masks_draw(const mask_rule *r, int64_t epoch, int64_t sample, int32_t *i
         const uint64_t tenth = rng_below(r->seed, RNG_MASK, stream, 3 * (uint64_t)i + 1, 10);
         was[i] = id[place[i]];
         if (tenth < 8) id[place[i]] = r->mask_id;
-        else if (tenth == 8)
-            id[place[i]] = (int32_t)rng_below(r->seed, RNG_MASK, stream, 3 * (uint64_t)i + 2, (uint64_t)r->vocab);
+        else if (tenth == 8) id[place[i]] = any_token(r, stream, 3 * (uint64_t)i + 2);
     }
     return k;
 }

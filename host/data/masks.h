@@ -3,8 +3,9 @@
  *
  * Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers", NAACL 2019, section 3.1 and appendix A.1: of the m
  * tokens that are not special, round(p m) are drawn without replacement, at least one; of those 8 of 10 become the mask
- * token, 1 of 10 any token of the vocabulary, 1 of 10 stay as they are. (transformers' collator draws each token by itself
- * instead, so the number in a sample varies; here the rows of a batch are known before it is drawn.) */
+ * token, 1 of 10 any token of the vocabulary but padding (whose row transformers' embedding never trains), 1 of 10 stay as
+ * they are. (transformers' collator draws each token by itself instead, so the number in a sample varies; here the rows of a
+ * batch are known before it is drawn.) */
 #ifndef DATA_MASKS_H
 #define DATA_MASKS_H
 #include <stddef.h>
@@ -14,11 +15,17 @@ typedef struct {
     uint64_t seed;
     double p;               /* 0 < p <= 1 */
     int32_t mask_id, vocab; /* the mask token; tokens drawn at random are below vocab */
+    int32_t pad_id;         /* and not this one; -1: there is none */
     const uint8_t *special; /* [vocab] 1: never hidden */
 } mask_rule;
 
 /* How many of a sample's n tokens are hidden; 0: all are special. */
 int64_t masks_count(const mask_rule *r, const int32_t *id, int64_t n);
+/* What no batch of so many tokens and samples exceeds. */
+int64_t masks_bound(const mask_rule *r, int64_t tokens, int64_t samples);
+
+/* The epoch of every evaluation, so that all hide the same words and can be compared; training never gets there. */
+#define MASKS_EVALUATION ((1 << 24) - 1)
 
 /* Draw: place[k], ascending, is hidden and was[k] what stood there; id itself then holds what is shown. place and was have
  * room for n. Returns masks_count. epoch is below 2^24, sample below 2^40. */

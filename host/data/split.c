@@ -35,6 +35,23 @@ dataset *dataset_pick(const dataset *base, const int64_t *index, int64_t n) {
     return d;
 }
 
+void dataset_regroup(dataset *d, int64_t length) {
+    dataset_owner *w = d->owner;
+    const int64_t n = d->n_tokens / length;
+    HONE_ASSERT(n > 0 && !w->blocks);
+    int64_t *at = w->blocks = mem_new(((size_t)n + 1) * sizeof *at + 2 * (size_t)n * sizeof(int32_t), "blocks of tokens");
+    int32_t *label = (int32_t *)(at + n + 1), *line = label + n;
+    for (int64_t i = 0, from = 0; i < n; i++) {
+        at[i] = i * length;
+        while (d->at[from + 1] <= at[i]) from++;
+        label[i] = -1;
+        line[i] = d->line[from]; /* of the text that it begins in */
+    }
+    at[n] = n * length;
+    d->at = at, d->label = label, d->line = line, d->target = NULL;
+    d->n = n, d->n_tokens = at[n], d->max_length = (int)length;
+}
+
 typedef struct {
     int32_t label;
     uint64_t draw;

@@ -22,6 +22,16 @@ static int ends_with(const char *name, const char *suffix) {
 
 int architecture_is_bare(const char *architecture) { return ends_with(architecture, "Model"); }
 
+int architecture_is_of_words(const char *architecture) {
+    return architecture && ends_with(architecture, "ForMaskedLM");
+}
+
+const char *architecture_of_words(const family *f) {
+    for (int i = 0; f->architectures[i]; i++)
+        if (architecture_is_of_words(f->architectures[i])) return f->architectures[i];
+    return NULL;
+}
+
 int architecture_has_labels(const char *architecture) {
     for (size_t k = 0; k < N_KINDS; k++)
         if (kinds[k].classifier && ends_with(architecture, kinds[k].suffix)) return 1;

@@ -9,6 +9,9 @@
  * n_labels: rows of the classifier, where there is one. */
 param_want *architecture_params(arena *a, const model_config *c, const char *architecture, int n_labels,
                                 int *n);
+/* The family's class that guesses words under masks; NULL: it has none. */
+const char *architecture_of_words(const family *f);
+int architecture_is_of_words(const char *architecture); /* which may be NULL */
 /* Does its head have a row a label? */
 int architecture_has_labels(const char *architecture);
 /* The role whose rows those are; CLASSIFIER where it has none. architecture may be NULL. */

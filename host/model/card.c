@@ -137,16 +137,19 @@ static void print_rows(text *out, const char *left, const char *right, const car
 }
 
 static void print_use(const card *c, text *out) {
+    const int words = !strcmp(task_of(c), "fill-mask");
+    const char *verb = words ? "fill" : "classify";
     const char *example = c->example ? c->example : "a text of the kind it was trained on";
     size_t n = strlen(example);
     if (n > 160) /* a short part of it, ended where a character begins */
         for (n = 160; n > 0 && ((unsigned char)example[n] & 0xc0) == 0x80;) n--;
     text_printf(out,
-                "## How to use it\n\n```python\nfrom transformers import pipeline\n\nclassify = "
-                "pipeline(\"%s\", model=\".\")  # the path of this folder\nprint(classify(",
-                task_of(c));
+                "## How to use it\n\n```python\nfrom transformers import pipeline\n\n%s = "
+                "pipeline(\"%s\", model=\".\")  # the path of this folder\nprint(%s(",
+                verb, task_of(c), verb);
     card_yaml(out, example, n); /* a YAML string in double quotes is one of Python, too */
-    text_str(out, "))\n```\n\nor, without Python, a text a line: `hone predict . texts.txt`\n\n");
+    text_str(out, "))\n```\n\n");
+    if (!words) text_str(out, "or, without Python, a text a line: `hone predict . texts.txt`\n\n");
 }
 
 static void print_data(const card *c, text *out) {

@@ -223,14 +223,14 @@ hone_status run_get(run *r, int v, void *to, hone_err *err) {
 
 /* 2-byte elements are read into the second half of their room and spread from there: element i is read before
  * what replaces it is written. */
-hone_status run_get_rows(run *r, int v, int64_t n_rows, float *to, hone_err *err) {
+hone_status run_get_rows(run *r, int v, int64_t n_rows, void *to, hone_err *err) {
     const hone_value *x = &r->plan->value[v];
     const size_t size = hone_dtype_bytes(x->dtype);
-    HONE_ASSERT(n_rows <= x->dim[0].n && size <= sizeof *to);
+    HONE_ASSERT(n_rows <= x->dim[0].n && size <= sizeof(float));
     const size_t n = value_bytes(r->plan, v) / size / (size_t)x->dim[0].n * (size_t)n_rows;
-    char *from = (char *)to + n * (sizeof *to - size);
+    char *from = (char *)to + n * (sizeof(float) - size);
     HONE_TRY(waited(r, r->table->get(r->queue, from, run_address(r, v, 0), n * size), "reading", v, err));
-    if (x->dtype != HONE_F32) convert_to_float(to, from, x->dtype, n);
+    if (x->dtype != HONE_F32 && x->dtype != HONE_I32) convert_to_float(to, from, x->dtype, n);
     return HONE_OK;
 }
 

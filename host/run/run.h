@@ -30,8 +30,8 @@ const char *run_device_name(const run *r);
 /* Copy a value's whole storage (its dtype, capacity rows) in or out; GRAD: of slot 0. Waits. */
 hone_status run_put(run *r, int value, const void *from, hone_err *err);
 hone_status run_get(run *r, int value, void *to, hone_err *err);
-/* Rows 0 .. n_rows of a value of a floating type, as floats: room for so many. */
-hone_status run_get_rows(run *r, int value, int64_t n_rows, float *to, hone_err *err);
+/* Rows 0 .. n_rows of a value: as floats where it is of a floating type, as int32 of I32; room for so many. */
+hone_status run_get_rows(run *r, int value, int64_t n_rows, void *to, hone_err *err);
 /* n bytes from byte `at` of a value's storage on. */
 hone_status run_put_part(run *r, int value, size_t at, const void *from, size_t n, hone_err *err);
 hone_status run_get_part(run *r, int value, size_t at, void *to, size_t n, hone_err *err);

@@ -51,7 +51,7 @@ static hone_status one_step(session *s, const dataset *d, const int64_t *samples
                             hone_err *err) {
     run_result r;
     const uint64_t from = clock_ns();
-    HONE_TRY(session_feed(s, d, samples, d->n, 1 / (float)d->n, err));
+    HONE_TRY(session_feed(s, d, samples, d->n, 0, 1 / (float)d->n, err));
     set_rates(s);
     t->feed_s += (double)(clock_ns() - from) * 1e-9;
     run_prepare(s->run, HONE_MICRO, 0, s->rows);
@@ -127,7 +127,7 @@ static void print_times(const session *s, const bench_step_options *o, const dat
 }
 
 static void take_head(session *s, const bench_step_options *o) {
-    if (!o->n_labels || s->labels.n == o->n_labels) return;
+    if (!o->n_labels || s->masks || s->labels.n == o->n_labels) return;
     s->labels.n = s->n_outputs = o->n_labels;
     s->labels.name = ARENA_ARRAY(s->a, (size_t)o->n_labels, str);
     for (int i = 0; i < o->n_labels; i++) s->labels.name[i] = str_of(arena_print(s->a, "LABEL_%d", i));

@@ -37,7 +37,7 @@ B("model", "strict_weights", "", strict_weights, "false", "Unexpected tensors an
 LATER("model", "model_revision", "", "give a local folder"),
 LATER("model", "token", "", "hone reads local folders only"),
 
-C("data", "task", "task_name stage pipeline_tag", task, "text-classification", "text-classification", "What to train; do_regression makes it a regression."),
+C("data", "task", "task_name stage pipeline_tag", task, "text-classification", "text-classification fill-mask", "What to train: a classifier (do_regression makes it a regression), or guessing words under masks."),
 T("data", "train_file", "i", train_file, "", "CSV, TSV, JSON, JSONL or plain lines to train on."),
 T("data", "validation_file", "j", validation_file, "", "The file that evaluations during training use."),
 T("data", "test_file", "", test_file, "", "The file that is evaluated and predicted at the end."),
@@ -74,7 +74,9 @@ LATER("data", "sample_packing", "packing", "hone never pads: use max_tokens_per_
 LATER("data", "sampler", "", "use train_sampling_strategy: balanced"),
 LATER("data", "doc_stride", "stride sliding_window", "long texts are cut at max_seq_length"),
 LATER("data", "max_source_length", "max_target_length", "text-to-text models are not there yet"),
-LATER("data", "mlm_probability", "mask_prob line_by_line whole_word_mask nsp_probability short_seq_prob max_predictions_per_seq", "pre-training is not there yet"),
+RO("data", "mlm_probability", "mask_prob", mlm_probability, "0.15", 0, 1, "", "fill-mask: the part of a sample's words that is hidden and guessed."),
+B("data", "line_by_line", "", line_by_line, "false", "fill-mask: each text is a sample; false: texts are put behind each other and cut into blocks of max_seq_length."),
+LATER("data", "whole_word_mask", "nsp_probability short_seq_prob max_predictions_per_seq", "use task: fill-mask, whose masks are drawn token by token"),
 
 T("run", "output_dir", "o save_folder", output_dir, "", "Folder of the run; it becomes the model folder."),
 T("run", "run_name", "", run_name, "", "Name of the run in records and card; by default the folder's."),

@@ -10,11 +10,12 @@ static const char *phase_of(const hone_step *s) { return s->phase == HONE_FORWAR
 /* Up to three samples of the batch that a row of a space belongs to. */
 static void name_samples(const session *s, const run_culprit *c, char *out, size_t n) {
     const batch *b = s->batch;
-    const int by_row = c->space && s->plan->space[c->space].seqs,
-              by_seq = c->space && !s->plan->space[c->space].seqs;
-    for (int64_t i = 0; i < b->n_seqs; i++) {
-        const int in_row = by_row && c->row >= b->at[i].first && c->row < b->at[i].first + b->at[i].n;
-        if (!in_row && !(by_seq && c->row == i)) continue;
+    const hone_space *space = c->space ? &s->plan->space[c->space] : NULL;
+    int64_t row = c->row;
+    if (space && space->slice_of) row += space->slice_at, space = &s->plan->space[space->slice_of];
+    const hone_range *ranges = !space || !space->seqs ? NULL : hone_space_is_tokens(space) ? b->at : b->words_at;
+    for (int64_t i = 0; space && i < b->n_seqs; i++) {
+        if (ranges ? row < ranges[i].first || row >= ranges[i].first + ranges[i].n : row != i) continue;
         snprintf(out, n, "; sample %lld", (long long)b->sample[i]);
         return;
     }
@@ -49,7 +50,8 @@ static hone_status probe_shards(training *t, int64_t n_shards, double weight, ho
         int64_t n;
         run_culprit culprit;
         const int64_t *sample = steps_batch(&t->steps, t->step, m, &n);
-        HONE_TRY(session_feed(t->s, t->in->train, sample, n, (float)(1 / weight), err));
+        const int64_t epoch = steps_epoch_of(&t->steps, t->step);
+        HONE_TRY(session_feed(t->s, t->in->train, sample, n, epoch, (float)(1 / weight), err));
         HONE_TRY(run_play_probing(t->s->run, HONE_MICRO, 0, t->s->rows, &culprit, err));
         if (culprit.step >= 0) return report(t, &culprit, err);
     }

@@ -3,6 +3,7 @@
 
 #include "train/inputs.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/rng.h"
 
 /* 1 if every label that occurs in found is a name of known. */
@@ -26,6 +27,7 @@ static hone_status labels_of_train_file(labels *out, session *s, hone_err *err) 
 
 hone_status inputs_labels(session *s, hone_err *err) {
     const job *j = s->job;
+    if (s->masks) return HONE_OK;
     if (j->do_regression) {
         s->n_outputs = 1;
         s->labels = (labels){0};
@@ -55,7 +57,7 @@ hone_status inputs_labels(session *s, hone_err *err) {
 static hone_status make_class_weights(inputs *in, const session *s, hone_err *err) {
     const job *j = s->job;
     const int n = s->n_outputs;
-    if (j->class_weights == WEIGHTS_NONE || n < 2) return HONE_OK;
+    if (j->class_weights == WEIGHTS_NONE || n < 2 || s->masks) return HONE_OK;
     in->class_weight = ARENA_ARRAY(in->a, (size_t)n, double);
     if (j->class_weights == WEIGHTS_LIST) {
         if (j->class_weight_list.n != n)
@@ -72,6 +74,35 @@ static hone_status make_class_weights(inputs *in, const session *s, hone_err *er
     return HONE_OK;
 }
 
+/* A sample without a word to hide teaches nothing, and a mean over no words is none. */
+static hone_status keep_samples(dataset **d, const session *s, const char *path, int64_t max_samples, hone_err *err) {
+    const int64_t most = max_samples ? max_samples : (*d)->n;
+    int64_t *index = mem_new((size_t)(*d)->n * sizeof *index + 1, "samples"), n = 0, empty = 0;
+    for (int64_t i = 0; i < (*d)->n && n < most; i++)
+        if (session_words(s, *d, &i, 1)) index[n++] = i;
+        else empty++;
+    if (empty) log_note("%s: %lld samples without a word to hide are left out", path, (long long)empty);
+    if (n < (*d)->n && n) {
+        dataset *kept = dataset_pick(*d, index, n);
+        dataset_free(*d);
+        *d = kept;
+    }
+    mem_free(index);
+    return n ? HONE_OK : hone_fail(err, HONE_EDATA, "%s: no text has a word to hide, expected at least one", path);
+}
+
+hone_status inputs_samples(dataset **d, const session *s, const char *path, int64_t max_samples, hone_err *err) {
+    const int64_t block = session_longest(s);
+    if (!s->masks) return HONE_OK;
+    if (!s->job->line_by_line && (*d)->n_tokens < block) {
+        hone_fail(err, HONE_EDATA, "%s: %lld tokens in all, expected at least a block of max_seq_length, %lld", path,
+                  (long long)(*d)->n_tokens, (long long)block);
+        return hone_hint(err, "line_by_line: true makes each text a sample");
+    }
+    if (!s->job->line_by_line) dataset_regroup(*d, block);
+    return keep_samples(d, s, path, max_samples, err);
+}
+
 static hone_status open_one(dataset **out, const char *path, const session *s, int64_t max_samples,
                             int label_optional, hone_err *err) {
     const dataset_options o = session_dataset_options(s, max_samples);
@@ -81,7 +112,7 @@ static hone_status open_one(dataset **out, const char *path, const session *s, i
         log_note("%s: %.1f %% of rows truncated at %lld tokens (mean loss %.0f tokens)", path,
                  100.0 * (double)d->n_truncated / (double)d->n, (long long)o.encode.max_length,
                  (double)d->n_cut_tokens / (double)d->n_truncated);
-    return HONE_OK;
+    return inputs_samples(out, s, path, max_samples, err);
 }
 
 static void split_validation(inputs *in, const session *s) {

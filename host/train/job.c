@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/host.h"
 #include "base/mem.h"
+#include "data/order.h"
 
 #define JOB_MAX_BYTES ((size_t)1 << 20)
 
@@ -420,8 +421,32 @@ static hone_status read_overrides(job *j, const job_override *o, int n_o, int st
     return HONE_OK;
 }
 
+/* Fields of classifiers say nothing about words under masks, and the other way round. */
+static hone_status check_task(const job *j, hone_err *err) {
+    const int words = j->task == TASK_FILL_MASK;
+    const struct {
+        const char *name;
+        int of_words, is_set; /* to something else than its default */
+    } fields[] = {{"do_regression", 0, j->do_regression},
+                  {"do_predict", 0, j->do_predict},
+                  {"label_column_name", 0, j->label_column_name != NULL},
+                  {"labels_file", 0, j->labels_file != NULL},
+                  {"metric_name", 0, j->metric_name != NULL},
+                  {"class_weights", 0, j->class_weights != WEIGHTS_NONE},
+                  {"label_smoothing_factor", 0, j->label_smoothing_factor != 0},
+                  {"train_sampling_strategy: balanced", 0, j->train_sampling_strategy == SAMPLING_BALANCED},
+                  {"mlm_probability", 1, j->mlm_probability != 0.15},
+                  {"line_by_line", 1, j->line_by_line}};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (fields[i].is_set && fields[i].of_words != words)
+            return hone_fail(err, HONE_EUSAGE, "%s: not for task %s, expected task %s", fields[i].name,
+                             words ? "fill-mask" : "text-classification", words ? "text-classification" : "fill-mask");
+    return HONE_OK;
+}
+
 /* What fields say about each other. */
 static hone_status check_together(job *j, hone_err *err) {
+    HONE_TRY(check_task(j, err));
     if (j->pad_to_max_length)
         return hone_fail(err, HONE_EUSAGE,
                          "pad_to_max_length: true, expected false; hone computes no padding");

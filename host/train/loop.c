@@ -13,6 +13,7 @@
 double weight_of_rows(const training *t, const int64_t *sample, int64_t n) {
     const double *w = t->in->class_weight;
     double sum = 0;
+    if (t->s->masks) return (double)session_words(t->s, t->in->train, sample, n);
     for (int64_t i = 0; i < n; i++) sum += !w ? 1 : w[t->in->train->label[sample[i]]];
     return sum;
 }
@@ -31,11 +32,11 @@ static void set_rates(training *t, double rate) {
     *(float *)run_input(t->s->run, p->clip) = (float)t->job->max_grad_norm;
 }
 
-/* Token rows among the rows played: those of spaces with sequences. */
+/* Token rows among the rows played. */
 static int64_t token_rows(const session *s) {
     int64_t n = 0;
     for (int i = 1; i <= s->plan->n_spaces; i++)
-        if (s->plan->space[i].seqs) n += s->played[i];
+        if (hone_space_is_tokens(&s->plan->space[i])) n += s->played[i];
     return n;
 }
 
@@ -53,8 +54,10 @@ static double count_step(training *t, int n_shards, given_step *g) {
     for (int m = 0; m < n_shards; m++) {
         int64_t n;
         const int64_t *sample = steps_batch(&t->steps, t->given, m, &n), *at = t->in->train->at;
-        weight += weight_of_rows(t, sample, n);
+        const double here = weight_of_rows(t, sample, n);
+        weight += here;
         g->n_samples += n;
+        g->n_losses += t->s->masks ? (int64_t)here : n;
         for (int64_t i = 0; i < n; i++) g->tokens += at[sample[i] + 1] - at[sample[i]];
     }
     return weight;
@@ -63,7 +66,8 @@ static double count_step(training *t, int n_shards, given_step *g) {
 static hone_status feed_shard(training *t, given_step *g, int m, double weight, hone_err *err) {
     int64_t n;
     const int64_t *sample = steps_batch(&t->steps, t->given, m, &n);
-    HONE_TRY(session_feed(t->s, t->in->train, sample, n, (float)(1 / weight), err));
+    const int64_t epoch = steps_epoch_of(&t->steps, t->given);
+    HONE_TRY(session_feed(t->s, t->in->train, sample, n, epoch, (float)(1 / weight), err));
     set_rates(t, g->rate);
     return HONE_OK;
 }
@@ -335,7 +339,7 @@ static hone_status hear_step(training *t, hone_err *err) {
     t->samples_now += g->n_samples;
     if (t->first_step_s == 0) t->first_step_s = clock_process_seconds();
     t->smooth_speed = t->smooth_speed > 0 ? 0.9 * t->smooth_speed + 0.1 * speed : speed;
-    add_loss(t, (double)r.loss, g->n_samples);
+    add_loss(t, (double)r.loss, g->n_losses);
     const double per_step = (clock_process_seconds() - t->start_s) / (double)(t->step - t->start_step);
     record_progress(t->record, t->step, t->steps.total,
                     t->loss_samples ? t->loss_sum / (double)t->loss_samples : (double)r.loss, g->rate,

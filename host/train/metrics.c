@@ -12,13 +12,13 @@ void metrics_init(metrics *m, arena *a, int n_classes, int64_t n) {
     m->n_classes = n_classes;
     m->cap = n;
     m->confusion = arena_array(a, (size_t)n_classes * (size_t)n_classes, sizeof *m->confusion);
-    if (n_classes > 1) return;
+    if (n_classes != 1) return;
     m->target = ARENA_ARRAY(a, (size_t)n + 1, double);
     m->guess = ARENA_ARRAY(a, (size_t)n + 1, double);
 }
 
 void metrics_clear(metrics *m) {
-    m->n = m->n_top5 = 0;
+    m->n = m->n_top5 = m->n_words = m->n_right = 0;
     m->loss_sum = 0;
     memset(m->confusion, 0, sizeof *m->confusion * (size_t)m->n_classes * (size_t)m->n_classes);
     memset(m->bin_n, 0, sizeof m->bin_n);
@@ -54,6 +54,13 @@ void metrics_add_target(metrics *m, float guess, double target, double loss) {
     HONE_ASSERT(m->n < m->cap);
     m->guess[m->n] = (double)guess;
     m->target[m->n] = target;
+    m->loss_sum += loss;
+    m->n++;
+}
+
+void metrics_add_words(metrics *m, int64_t words, int64_t right, double loss) {
+    m->n_words += words;
+    m->n_right += right;
     m->loss_sum += loss;
     m->n++;
 }
@@ -173,11 +180,22 @@ static int target_figures(const metrics *m, metric *out) {
     return (int)(sizeof all / sizeof *all);
 }
 
+/* Means over words; perplexity: e to the loss, as run_mlm.py has it. */
+static int word_figures(const metrics *m, metric *out) {
+    const double n = (double)m->n_words, loss = ratio(m->loss_sum, n);
+    out[0] = (metric){"loss", loss};
+    out[1] = (metric){"accuracy", ratio((double)m->n_right, n)};
+    out[2] = (metric){"perplexity", exp(loss)};
+    return 3;
+}
+
 int metrics_figures(const metrics *m, metric out[METRICS_MAX]) {
+    if (!m->n_classes) return word_figures(m, out);
     out[0] = (metric){"loss", ratio(m->loss_sum, (double)m->n)};
     return 1 + (m->n_classes > 1 ? class_figures(m, out + 1) : target_figures(m, out + 1));
 }
 
 int metric_larger_is_better(const char *name) {
-    return strcmp(name, "loss") && strcmp(name, "ece") && strcmp(name, "mse") && strcmp(name, "mae");
+    return strcmp(name, "loss") && strcmp(name, "perplexity") && strcmp(name, "ece") && strcmp(name, "mse") &&
+           strcmp(name, "mae");
 }

@@ -12,13 +12,14 @@
 #define METRICS_BINS 15
 
 typedef struct {
-    int n_classes;      /* 1: regression */
+    int n_classes;      /* 1: regression; 0: words under masks */
     int64_t n;          /* samples counted (label -1 is not) */
     int64_t *confusion; /* [label * n_classes + predicted] */
     int64_t n_top5;
     int64_t bin_n[METRICS_BINS], bin_right[METRICS_BINS];
     double bin_confidence[METRICS_BINS];
     double loss_sum;
+    int64_t n_words, n_right; /* under masks */
     double *target, *guess; /* regression: every pair, for the rank correlation */
     int64_t cap;
 } metrics;
@@ -37,6 +38,8 @@ void metrics_clear(metrics *m);
  * mean. */
 int metrics_add(metrics *m, const float *logits, int32_t label, double loss);
 void metrics_add_target(metrics *m, float guess, double target, double loss);
+/* loss: the sum over the words. */
+void metrics_add_words(metrics *m, int64_t words, int64_t right, double loss);
 /* All figures, in the order of outputs.md; returns how many. */
 int metrics_figures(const metrics *m, metric out[METRICS_MAX]);
 int metric_larger_is_better(const char *name); /* without eval_ */

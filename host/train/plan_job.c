@@ -36,7 +36,7 @@ static void walk_epoch(session *s, const steps *st, const dataset *d, beside *b)
         seqs += n;
         b->batches[plan_rung(s->plan, s->rows, s->played)]++;
         for (int k = 1; k <= s->plan->n_spaces; k++)
-            if (s->plan->space[k].seqs) b->rows += s->rows[k], b->rows_played += s->played[k];
+            if (hone_space_is_tokens(&s->plan->space[k])) b->rows += s->rows[k], b->rows_played += s->played[k];
     }
     b->facts.tokens = (double)tokens / (double)order_batches(o);
     b->facts.seqs = (double)seqs / (double)order_batches(o);

@@ -15,6 +15,9 @@
 static int is_fixed(str name) {
     static const char *const names[] = {"model_name_or_path",
                                         "config_name",
+                                        "task",
+                                        "mlm_probability",
+                                        "line_by_line",
                                         "do_regression",
                                         "labels_file",
                                         "text_column_names",

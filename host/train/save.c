@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/version.h"
+#include "model/architecture.h"
 #include "model/export.h"
 #include "run/checkpoint.h"
 
@@ -64,7 +65,11 @@ static void fill_card(const training *t, arena *a, card *c, int final) {
     c->n_facts = (int)(sizeof facts / sizeof *facts);
     c->title = j->run_name ? j->run_name : path_name(t->folder);
     c->base_model = j->model_name_or_path ? path_name(j->model_name_or_path) : NULL;
-    c->task = "text-classification";
+    c->task = t->s->masks ? "fill-mask" : "text-classification";
+    if (t->s->masks) {
+        const str mask = tokenizer_token(t->s->tok, t->s->masks->mask_id);
+        c->example = arena_print(a, "a text in which a word is %.*s", (int)mask.n, mask.p);
+    }
     c->model_type = t->s->config->family->model_type;
     c->label = t->s->labels.name;
     c->n_labels = t->s->labels.n;
@@ -81,6 +86,7 @@ static hone_status write_model(const training *t, const card *c, const char *wor
                                params_get *get, void *from, hone_err *err) {
     arena *a = arena_new("export");
     const export_model m = {.config = t->s->config,
+                            .architecture = t->s->masks ? architecture_of_words(t->s->config->family) : NULL,
                             .label = t->s->labels.n ? t->s->labels.name : NULL,
                             .n_labels = t->s->n_outputs,
                             .param = params_of_plan(a, t->s->plan),
@@ -215,7 +221,7 @@ static hone_status write_final(void *arg, hone_err *err) {
     print_trainer_state(t, &trainer);
     hone_status status = write_text(t->folder, "trainer_state.json", &trainer, err);
     text_free(&trainer);
-    if (!status)
+    if (!status && !t->s->masks) /* the logits of a vocabulary are never whole */
         status = probe_write(t->s, t->folder, err); /* before the weights, which make the folder complete */
     if (!status) status = write_last_model(t, err);
     return status;

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/table.h"
+#include "plan/rung.h"
 
 #define STEPS_PLAYED 16
 #define TOKENS_MOST ((int64_t)1 << 24)
@@ -42,8 +43,12 @@ static int fill_buckets(sim_bucket *out, plan_gradient *g, int n, const scale_qu
 
 static void average_rows(const session *s, const plan_facts *f, int64_t *count) {
     count[0] = 0;
-    for (int k = 1; k <= s->plan->n_spaces; k++)
-        count[k] = (int64_t)((s->plan->space[k].seqs ? f->tokens : f->seqs) + 0.5);
+    for (int k = 1; k <= s->plan->n_spaces; k++) {
+        const hone_space *x = &s->plan->space[k];
+        const double words = s->masks ? s->masks->p * f->tokens : 0,
+                     n = hone_space_is_tokens(x) ? f->tokens : x->seqs ? words : f->seqs;
+        count[k] = x->slice_of ? plan_slice_rows(x, count[x->slice_of]) : (int64_t)(n + 0.5);
+    }
 }
 
 /* What hone or NCCL would choose: the links that make the step shorter, unless they are given. */

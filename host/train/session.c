@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "model/architecture.h"
 #include "model/params.h"
 #include "plan/device.h"
 #include "plan/rung.h"
@@ -20,6 +21,38 @@
 #endif
 
 /* ---- opening ---- */
+
+/* Words of the tokenizer that are never hidden, and what hides the others. */
+static hone_status open_masks(session *s, hone_err *err) {
+    const int mask = tokenizer_special(s->tok).mask, vocab = tokenizer_size(s->tok);
+    const family *f = s->config->family;
+    const json *tree = s->config->tree, *tie = tree ? json_get(tree, "tie_word_embeddings") : NULL;
+    if (!architecture_of_words(f))
+        return hone_fail(err, HONE_EUSAGE, "%s: family %s has no head for task fill-mask", s->config->path, f->model_type);
+    if (mask < 0) {
+        hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has no mask token", s->tokenizer_folder);
+        return hone_hint(err, "task: fill-mask hides words behind it; hone vocab makes vocabularies that have one");
+    }
+    if (tie && tie->kind == JSON_BOOL && !tie->boolean)
+        return hone_fail(err, HONE_EUSAGE, "%s: tie_word_embeddings: false, expected true for task fill-mask", s->config->path);
+    uint8_t *special = ARENA_ARRAY(s->a, (size_t)s->config->vocab, uint8_t);
+    for (int i = 0; i < vocab; i++) special[i] = (uint8_t)(tokenizer_is_special(s->tok, i) != 0);
+    mask_rule *r = ARENA_NEW(s->a, mask_rule);
+    *r = (mask_rule){(uint64_t)s->job->seed, s->job->mlm_probability, mask, vocab, s->config->pad_id, special};
+    s->masks = r;
+    s->n_outputs = 2;
+    return HONE_OK;
+}
+
+static void name_labels(session *s) {
+    const model_config *c = s->config;
+    const int regression = c->problem_type && !strcmp(c->problem_type, "regression");
+    s->n_outputs = regression ? 1 : c->n_labels;
+    if (regression) return;
+    s->labels = (labels){c->n_labels, ARENA_ARRAY(s->a, (size_t)c->n_labels + 1, str)};
+    for (int i = 0; i < c->n_labels; i++)
+        s->labels.name[i] = c->label ? c->label[i] : str_of(arena_print(s->a, "LABEL_%d", i));
+}
 
 hone_status session_open(session **out, const job *j, const char *model_folder, const char *tokenizer_folder,
                          pool *p, hone_err *err) {
@@ -41,21 +74,14 @@ hone_status session_open(session **out, const job *j, const char *model_folder, 
     if (!status && j->max_seq_length > s->config->longest && j->given[field_find("max_seq_length")])
         status = hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld > %d, the model's position rows",
                            (long long)j->max_seq_length, s->config->longest);
+    if (!status && j->task == TASK_FILL_MASK) status = open_masks(s, err);
     if (status) {
         session_close(s);
         return status;
     }
     const model_config *c = s->config;
     for (int i = 0; i < c->n_notes; i++) log_note("%s: %s", c->path ? c->path : "config.json", c->note[i]);
-    const int regression = c->problem_type && !strcmp(c->problem_type, "regression");
-    s->n_outputs = regression ? 1 : c->n_labels;
-    if (!regression) {
-        s->labels = (labels){c->n_labels, ARENA_ARRAY(a, (size_t)c->n_labels + 1, str)};
-        for (int i = 0; i < c->n_labels; i++) {
-            const char *made = arena_print(a, "LABEL_%d", i);
-            s->labels.name[i] = c->label ? c->label[i] : str_of(made);
-        }
-    }
+    if (!s->masks) name_labels(s);
     *out = s;
     return HONE_OK;
 }
@@ -70,7 +96,7 @@ void session_close(session *s) {
     arena_free(s->a);
 }
 
-static int64_t longest_sequence(const session *s) {
+int64_t session_longest(const session *s) {
     return s->job->max_seq_length < s->config->longest ? s->job->max_seq_length : s->config->longest;
 }
 
@@ -80,9 +106,10 @@ dataset_options session_dataset_options(const session *s, int64_t max_samples) {
                              .n_text_columns = j->text_column_names.n,
                              .text_column_delimiter = j->text_column_delimiter,
                              .label_column = j->label_column_name,
-                             .label = j->do_regression ? LABEL_TARGET : LABEL_CLASS,
-                             .encode = {.max_length = (int)longest_sequence(s), .strategy = (truncation)j->truncation},
-                             .max_samples = max_samples,
+                             .label = s->masks ? LABEL_NONE : j->do_regression ? LABEL_TARGET : LABEL_CLASS,
+                             .encode = {.max_length = s->masks && !j->line_by_line ? 0 : (int)session_longest(s),
+                                        .strategy = (truncation)j->truncation},
+                             .max_samples = s->masks ? 0 : max_samples,
                              .rows = {.header = (int)j->header, .quoting = (int)j->quoting},
                              .cache_folder = j->cache_dir ? j->cache_dir : env_cache_folder(),
                              .rebuild = j->overwrite_cache};
@@ -132,14 +159,19 @@ static hone_status check_attention(const session *s, hone_err *err) {
     return hone_hint(err, "leave attention out, or choose a GPU by device: cuda");
 }
 
+static int64_t words_max(const session *s, const session_limits *l) {
+    return s->masks ? masks_bound(s->masks, l->tokens_max, l->seqs_max) : 0;
+}
+
 static hone_status make_plan(session *s, const session_limits *l, hone_err *err) {
     const job *j = s->job;
     hone_dtype dtype;
     HONE_TRY(choose_type(s, &dtype, err));
     HONE_TRY(check_attention(s, err));
     const plan_options o = {.config = s->config,
-                            .head = {.kind = s->labels.n ? HEAD_CLASSES : HEAD_REGRESSION,
+                            .head = {.kind = s->masks ? HEAD_WORDS : s->labels.n ? HEAD_CLASSES : HEAD_REGRESSION,
                                      .n_outputs = s->n_outputs,
+                                     .words_max = words_max(s, l),
                                      .smoothing = j->label_smoothing_factor,
                                      .class_weight = l->class_weight},
                             .dtype = dtype,
@@ -158,7 +190,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .beta2 = j->adam_beta2,
                             .epsilon = j->adam_epsilon,
                             .attention = (hone_engine)j->attention,
-                            .longest = l->longest ? l->longest : (int)longest_sequence(s),
+                            .longest = l->longest ? l->longest : (int)session_longest(s),
                             .training = l->training,
                             .recompute = l->recompute ? l->recompute - 1 : (int)j->gradient_checkpointing,
                             .guard = {j->fp16 && j->loss_scale == 0, (int32_t)j->loss_scale_window,
@@ -266,13 +298,16 @@ hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     HONE_TRY(run_open_on(&s->run, s->plan, s->table, own_device(s), s->pool, err));
     run_graphs(s->run, s->job->graphs);
     if (s->job->nvtx) HONE_TRY(run_ranges(s->run, err));
-    s->batch = batch_new(s->a, l->tokens_max, l->seqs_max);
+    const int64_t words = words_max(s, l);
+    s->batch = batch_new(s->a, l->tokens_max, l->seqs_max, words);
     s->sorted = ARENA_ARRAY(s->a, 2 * (size_t)l->tokens_max + 2, int32_t);
     int most = s->config->vocab > s->config->positions ? s->config->vocab : s->config->positions;
     s->counts = ARENA_ARRAY(s->a, (size_t)(most > s->config->types ? most : s->config->types) + 2, int32_t);
     s->logits =
         mem_new(sizeof(float) * (size_t)l->seqs_max * ((size_t)s->n_outputs + 1), "logits of a batch");
     s->loss = s->logits + (size_t)l->seqs_max * (size_t)s->n_outputs;
+    s->word_loss = ARENA_ARRAY(s->a, (size_t)words + 1, float);
+    s->word_best = ARENA_ARRAY(s->a, (size_t)words + 1, int32_t);
     HONE_TRY(session_load_weights(s, s->folder, err));
     return l->training ? put_first_tick(s, err) : HONE_OK;
 }
@@ -300,6 +335,20 @@ static void count_positions(const model_config *c, const batch *b, int32_t *to) 
     for (int64_t k = b->n_tokens; k < b->tokens_max; k++) to[k] = -1;
 }
 
+/* A companion of the space of hidden words: rows picked from those of the tokens. */
+static void fill_words(const session *s, hone_fill fill, void *to) {
+    const batch *b = s->batch;
+    const size_t words = (size_t)b->words_max;
+    if (fill == HONE_FILL_INDEX) memcpy(to, b->word_row, words * sizeof *b->word_row);
+    if (fill == HONE_FILL_LABEL) memcpy(to, b->word, words * sizeof *b->word);
+    if (fill == HONE_FILL_AT) memcpy(to, b->words_at, (size_t)b->seqs_max * sizeof *b->words_at);
+    for (size_t i = 0; i < words && (fill == HONE_FILL_POS || fill == HONE_FILL_KEY); i++) {
+        const int32_t row = b->word_row[i];
+        if (fill == HONE_FILL_POS) ((int32_t *)to)[i] = row < 0 ? -1 : b->position[row];
+        else ((hone_key *)to)[i] = row < 0 ? (hone_key){0, 0} : b->key[row];
+    }
+}
+
 /* A companion of the space of tokens, or of the space of sequences whose rows are the first ones of each. */
 static void fill_value(session *s, int v) {
     const hone_value *x = &s->plan->value[v];
@@ -308,6 +357,10 @@ static void fill_value(session *s, int v) {
     const int picked = space && !space->seqs;
     void *to = run_input(s->run, v);
     const size_t tokens = (size_t)b->tokens_max, seqs = (size_t)b->seqs_max;
+    if (space && space->seqs && !hone_space_is_tokens(space)) {
+        fill_words(s, x->fill, to);
+        return;
+    }
     switch (x->fill) {
     case HONE_FILL_ID:
         memcpy(to, b->id, tokens * sizeof *b->id);
@@ -351,6 +404,13 @@ static void fill_list(session *s, const hone_list *l) {
                         l->key ? run_input(s->run, l->key) : NULL, played, run_input(s->run, l->value));
 }
 
+int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n) {
+    int64_t words = 0;
+    for (int64_t i = 0; s->masks && i < n; i++)
+        words += masks_count(s->masks, d->id + d->at[samples[i]], d->at[samples[i] + 1] - d->at[samples[i]]);
+    return words;
+}
+
 void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n) {
     int64_t tokens = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -358,15 +418,20 @@ void session_count(session *s, const dataset *d, const int64_t *samples, int64_t
         HONE_ASSERT(length <= s->longest);
         tokens += length;
     }
-    for (int i = 1; i <= s->plan->n_spaces; i++) s->rows[i] = s->plan->space[i].seqs ? tokens : n;
+    const int64_t words = session_words(s, d, samples, n);
+    for (int i = 1; i <= s->plan->n_spaces; i++) {
+        const hone_space *x = &s->plan->space[i];
+        s->rows[i] = hone_space_is_tokens(x) ? tokens : x->seqs ? words : n;
+    }
     plan_rung(s->plan, s->rows, s->played);
 }
 
-hone_status session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, float scale,
+hone_status session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch, float scale,
                          hone_err *err) {
     const hone_plan *p = s->plan;
     HONE_TRY(run_feed(s->run, err));
     batch_fill(s->batch, d, samples, n);
+    if (s->masks) batch_hide(s->batch, s->masks, epoch);
     session_count(s, d, samples, n);
     for (int v = 1; v <= p->n_values; v++)
         if (p->value[v].fill && p->value[v].cls == HONE_INPUT && p->value[v].fill != HONE_FILL_ORDER)

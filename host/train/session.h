@@ -17,8 +17,9 @@ typedef struct {
     const char *tokenizer_folder;
     model_config *config; /* labels are those of this session */
     tokenizer *tok;
-    labels labels; /* n 0: regression */
-    int n_outputs; /* classes; 1: regression */
+    labels labels; /* n 0: regression, or words */
+    int n_outputs; /* numbers for a sample: of classes; 1: regression; 2: words under masks, how many and how many right */
+    const mask_rule *masks; /* NULL: the task is another one */
     const hone_device_v1 *table;
     const char *device;
     hone_plan *plan;
@@ -29,7 +30,9 @@ typedef struct {
     run_sums sums;            /* how they add gradients */
     batch *batch;
     int64_t *rows, *played;   /* the batch's count by row space, and what is played */
-    float *logits, *loss;     /* of the last evaluated batch: [seqs, n_outputs], [seqs] */
+    float *logits, *loss;     /* of the last evaluated batch: [seqs, n_outputs], [seqs] (words: the sum of theirs) */
+    float *word_loss;         /* [words] */
+    int32_t *word_best;       /* [words] */
     int32_t *sorted, *counts; /* room for sorting rows by id */
 } session;
 
@@ -67,9 +70,12 @@ hone_status session_load_weights(session *s, const char *folder, hone_err *err);
 
 /* s->rows and s->played of a batch of these samples. */
 void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n);
-/* Fill the batch with samples, and an INPUT image of it; scale: weight of a row in the mean. Counts too. */
-hone_status session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, float scale,
+/* Fill the batch with samples, and an INPUT image of it; epoch: whose masks hide words; scale: weight of a row in the mean.
+ * Counts too. */
+hone_status session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch, float scale,
                          hone_err *err);
+/* How many words of these samples are hidden, in any epoch. */
+int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n);
 
 /* SHA-256 over the parameters' fp32 bytes in name order. */
 hone_status session_params_sha256(session *s, char hex[65], hone_err *err);
@@ -77,6 +83,8 @@ hone_status session_params_sha256(session *s, char hex[65], hone_err *err);
 /* The same bits in every rank's weights, or HONE_ENOTFINITE (silent corruption) naming rank and parameter. */
 hone_status session_compare_ranks(session *s, int64_t step, hone_err *err);
 
-/* Options of a data set of this session (columns, truncation, cache) from the job. */
+/* Options of a data set of this session (columns, truncation, cache) from the job. Words: its texts are not samples yet, but
+ * what inputs_samples makes them of. */
+int64_t session_longest(const session *s); /* tokens of a sequence that the job and the model allow */
 dataset_options session_dataset_options(const session *s, int64_t max_samples);
 #endif

@@ -100,6 +100,8 @@ static int epoch_of(const steps *s, int64_t step) {
     return e;
 }
 
+int64_t steps_epoch_of(const steps *s, int64_t step) { return epoch_of(s, step); }
+
 const int64_t *steps_batch(steps *s, int64_t step, int64_t m, int64_t *n) {
     const int e = epoch_of(s, step);
     if (e != s->epoch_number) {

@@ -34,6 +34,7 @@ void steps_deinit(steps *s);
 /* Micro-batch m (from 0) of step `step` (from 0): its samples and how many; NULL: this step has no such
  * micro-batch. */
 const int64_t *steps_batch(steps *s, int64_t step, int64_t m, int64_t *n);
+int64_t steps_epoch_of(const steps *s, int64_t step); /* that step `step` is in, from 0 */
 double steps_epoch(const steps *s, int64_t done);   /* epochs done after `done` steps, with its fraction */
 int steps_ends_epoch(const steps *s, int64_t done); /* 1: that step was the last of an epoch, or of the run */
 #endif

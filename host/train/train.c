@@ -212,7 +212,7 @@ static hone_status choose_best_metric(training *t, hone_err *err) {
     int found = 0;
     t->best_step = t->saved_step = -1;
     if (!t->in->validation) return HONE_OK;
-    metrics_init(&t->validation, t->s->a, t->s->n_outputs, t->in->validation->n);
+    metrics_init(&t->validation, t->s->a, metrics_classes(t->s), t->in->validation->n);
     const int n = metrics_figures(&t->validation, f);
     for (int i = 0; i < n; i++) {
         found |= !strcmp(f[i].name, plain);
@@ -385,7 +385,7 @@ static hone_status evaluate_finally(training *t, const dataset *d, const char *p
     metrics m;
     metric f[METRICS_MAX];
     double seconds;
-    metrics_init(&m, t->s->a, t->s->n_outputs, d->n);
+    metrics_init(&m, t->s->a, metrics_classes(t->s), d->n);
     HONE_TRY(evaluate_metrics(t->s, d, eval_batches_of(t->job, d), &m, &seconds, err));
     if (!m.n) return HONE_OK; /* a test file without labels */
     const int n = metrics_figures(&m, f);

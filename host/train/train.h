@@ -14,7 +14,7 @@
 
 /* An optimizer step that the device was given and has not answered for yet. */
 typedef struct {
-    int64_t tokens, n_samples;
+    int64_t tokens, n_samples, n_losses; /* that its loss is the mean of: samples, or words under masks */
     double rate;
     uint64_t from_ns;
 } given_step;
@@ -144,7 +144,8 @@ hone_status resume_training(training *t, const checkpoint *from, hone_err *err);
  * another run's is the first whose bits do. */
 uint64_t chain_next(uint64_t chain, const run_result *r);
 
-/* loop.c: sum of the weights of n rows of a step, by whose sum over the step the mean is divided. */
+/* loop.c: sum of the weights of n samples of a step (words under masks: how many they hold), by whose sum over the step the
+ * mean is divided. */
 double weight_of_rows(const training *t, const int64_t *sample, int64_t n);
 
 /* guard.c: after a step that was not finite: plays its micro-batches again and fills err with step, layer and

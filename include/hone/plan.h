@@ -65,6 +65,9 @@ typedef struct {
     int companion[HONE_N_FILLS]; /* the INPUT values by fill; 0: nobody asked */
 } hone_space;
 
+/* Whose rows are the tokens of sequences: no rows picked from another space, no slice. */
+static inline int hone_space_is_tokens(const hone_space *s) { return s->seqs && !s->parent && !s->slice_of; }
+
 typedef struct {
     int64_t n; /* extent, or capacity of the row space */
     int space; /* 0: fixed */

@@ -17,7 +17,7 @@ TEST(batch_packs_samples_without_padding) {
                  .target = target,
                  .max_length = 4};
     arena *a = arena_new("test");
-    batch *b = batch_new(a, 10, 4);
+    batch *b = batch_new(a, 10, 4, 0);
     const int64_t all[] = {2, 0, 1}, one[] = {1};
     batch_fill(b, &d, all, 3);
     CHECK_INT(b->n_tokens, 9);
@@ -44,5 +44,35 @@ TEST(batch_packs_samples_without_padding) {
     CHECK_INT(b->n_tokens, 2);
     for (int i = 2; i < 10; i++) CHECK(b->id[i] == -1 && b->position[i] == -1 && b->key[i].sample == 0);
     for (int i = 1; i < 4; i++) CHECK(b->at[i].n == 0 && b->label[i] == -1 && b->sample[i] == -1);
+    arena_free(a);
+}
+
+TEST(batch_hides_words_and_keeps_what_stood_there) {
+    static const int64_t at[] = {0, 4, 12};
+    static const int32_t id[] = {2, 10, 11, 3, 2, 20, 21, 22, 23, 24, 25, 3}, label[] = {-1, -1};
+    static const uint8_t type[12], special[30] = {1, 1, 1, 1, 1};
+    static const mask_rule rule = {.seed = 3, .p = 0.5, .mask_id = 4, .vocab = 30, .pad_id = 0, .special = special};
+    const dataset d = {.n = 2, .n_tokens = 12, .at = at, .id = id, .type = type, .label = label, .max_length = 8};
+    const int64_t both[] = {1, 0}, last[] = {0};
+    arena *a = arena_new("test");
+    const int64_t room = masks_bound(&rule, 14, 3);
+    batch *b = batch_new(a, 14, 3, room);
+    for (int epoch = 0; epoch < 50; epoch++) {
+        batch_fill(b, &d, both, 2);
+        batch_hide(b, &rule, epoch);
+        CHECK_INT(b->n_words, 4); /* 3 of 6 and 1 of 2 */
+        CHECK(b->words_at[0].first == 0 && b->words_at[0].n == 3 && b->words_at[1].first == 3 && b->words_at[1].n == 1);
+        CHECK(b->words_at[2].first == 4 && b->words_at[2].n == 0);
+        for (int row = 0, k = 0; row < 12; row++) {
+            const int32_t was = id[row < 8 ? 4 + row : row - 8];
+            const int hidden = k < b->n_words && b->word_row[k] == row;
+            if (hidden) CHECK(b->word[k++] == was && !special[was]);
+            else CHECK_INT(b->id[row], was);
+        }
+        for (int64_t k = 4; k < room; k++) CHECK(b->word_row[k] == -1 && b->word[k] == -1);
+    }
+    batch_fill(b, &d, last, 1); /* nothing of the larger batch is left */
+    batch_hide(b, &rule, 0);
+    CHECK(b->n_words == 1 && b->word_row[1] == -1 && b->words_at[1].first == 1 && b->words_at[1].n == 0);
     arena_free(a);
 }

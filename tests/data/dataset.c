@@ -188,6 +188,26 @@ TEST(dataset_pick_copies_the_named_samples) {
     dataset_free(p);
 }
 
+TEST(dataset_regroup_cuts_all_texts_into_blocks) {
+    dataset *d = open_text("a.csv", "text,label\none,yes\none two,no\none two three,yes\n", &classes, &known, 0);
+    CHECK_INT(d->n_tokens, 3 + 4 + 5);
+    int32_t id[12];
+    memcpy(id, d->id, sizeof id);
+    dataset_regroup(d, 5);
+    CHECK_INT(d->n, 2);
+    CHECK_INT(d->n_tokens, 10);
+    CHECK_INT(d->max_length, 5);
+    CHECK(d->at[0] == 0 && d->at[1] == 5 && d->at[2] == 10);
+    CHECK(d->line[0] == 2 && d->line[1] == 3); /* where a block begins */
+    CHECK(d->label[0] == -1 && d->label[1] == -1);
+    CHECK(!memcmp(d->id, id, 10 * sizeof *id));
+    const int64_t index[] = {1};
+    dataset *p = dataset_pick(d, index, 1);
+    CHECK(!memcmp(p->id, id + 5, 5 * sizeof *id));
+    dataset_free(p);
+    dataset_free(d);
+}
+
 TEST(dataset_split_takes_its_share_of_every_class) {
     static char content[60000];
     size_t n = (size_t)snprintf(content, sizeof content, "text,label\n");

@@ -9,7 +9,7 @@
 #define MASK 4
 
 static uint8_t special[VOCAB] = {1, 1, 1, 1, 1};
-static const mask_rule rule = {.seed = 7, .p = 0.15, .mask_id = MASK, .vocab = VOCAB, .special = special};
+static const mask_rule rule = {.seed = 7, .p = 0.15, .mask_id = MASK, .vocab = VOCAB, .pad_id = 0, .special = special};
 
 /* [CLS] words [SEP] */
 static void make_sample(int32_t *id, int64_t n, uint64_t sample) {
@@ -31,6 +31,7 @@ TEST(masks_hide_15_percent_behind_8_1_1) {
             const int hidden = h < k && place[h] == i;
             if (!hidden) CHECK_INT(shown[i], id[i]);
             else CHECK(!special[id[i]] && was[h++] == id[i]);
+            CHECK(shown[i]);
             n_mask += hidden && shown[i] == MASK;
             n_same += hidden && shown[i] == id[i];
         }
