@@ -52,7 +52,7 @@ FAMILIES = {
 }
 
 
-def make_model(fixture, family, dtype):
+def make_model(fixture, family, dtype, head="ForSequenceClassification"):
     name, keys = FAMILIES[family]
     with open(os.path.join(fixture, "model", "config.json"), encoding="utf-8") as f:
         said = {keys.get(k, k): v for k, v in json.load(f).items() if k not in ("model_type", "architectures")}
@@ -61,7 +61,7 @@ def make_model(fixture, family, dtype):
         if "dropout" in key: said[key] = 0.0
     config = getattr(transformers, name + "Config")(**said, num_labels=1, problem_type="regression", attn_implementation="eager",
                                                     **({"seq_classif_dropout": 0.0} if family == "distilbert" else {}))
-    model = getattr(transformers, name + "ForSequenceClassification")(config)
+    model = getattr(transformers, name + head)(config)
     with torch.no_grad():
         for k, (name, p) in enumerate(sorted(model.named_parameters())):
             p.copy_(formula(k, tuple(p.shape), 1.0 if re.search("(LayerNorm|layer_norm).weight$", name) else 0.0))

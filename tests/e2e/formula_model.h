@@ -1,0 +1,16 @@
+/* formula_model.h - the tiny models of scripts/golden/regression.py and mlm.py: the fixture's vocabulary and config.json
+ * without dropout, weights by a formula. */
+#ifndef FORMULA_MODEL_H
+#define FORMULA_MODEL_H
+#include "base/arena.h"
+
+/* key: of the fixture's config.json (a BERT's) as another family calls them; ends with NULL. */
+typedef struct {
+    const char *model_type, *architecture, *golden;
+    int n_weights;
+    const char *key[8][2];
+} formula_kind;
+
+/* The folder `name` in the test's folder; more: members of config.json (", \"x\": 1"). */
+const char *formula_model(arena *a, const char *name, const formula_kind *k, const char *more);
+#endif
