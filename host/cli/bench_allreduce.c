@@ -328,6 +328,16 @@ static void print_rows(const bench *b, const args *a) {
     text_free(&out);
 }
 
+/* What would be summed; device unknown, so of all kinds. */
+static void list_rows(int64_t from, int64_t to) {
+    text out = {0};
+    for (int64_t bytes = from; bytes <= to; bytes = bytes < to && bytes * 2 > to ? to : bytes * 2)
+        for (int k = EXACT; k < N_KINDS; k++)
+            text_printf(&out, "%s %lld\n", kind_names[k], (long long)bytes);
+    stdout_add(out.p, out.n);
+    text_free(&out);
+}
+
 static hone_status bench_all(bench *b, int64_t from, int64_t to, hone_err *err) {
     const int n_kinds = b->table ? FIXED : N_KINDS; /* fixed is the host's: --device cpu shows it */
     for (int64_t bytes = from; bytes <= to; bytes = bytes < to && bytes * 2 > to ? to : bytes * 2)
@@ -338,6 +348,10 @@ static hone_status bench_all(bench *b, int64_t from, int64_t to, hone_err *err) 
 static hone_status bench_ranks(bench *b, const args *a, const rank_place *place, hone_err *err) {
     int64_t from = 0, to = 0;
     HONE_TRY(read_sizes(a, b->pool, &from, &to, err));
+    if (args_value(a, "list") || args_value(a, "dry-run")) {
+        if (place->rank == 0) list_rows(from, to);
+        return HONE_OK;
+    }
     b->n_most = to / 4;
     HONE_TRY(open_bench(b, a->device ? a->device : "auto", place->local_rank, err));
     HONE_TRY(bench_all(b, from, to, err));

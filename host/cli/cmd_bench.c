@@ -30,8 +30,8 @@ const option bench_flags[] = {
     {"nvtx", 1, "GPU: name steps, or cases, on the timeline of NVIDIA's profilers."},
     {"csv", 1, "OP: rows as CSV."},
     {"md", 1, "OP: rows as Markdown."},
-    {"list", 1, "OP: names of the cases, nothing is run."},
-    {"dry-run", 1, "OP: the same."},
+    {"list", 1, "OP, allreduce: names of the cases, nothing is run."},
+    {"dry-run", 1, "OP, allreduce: the same."},
 };
 const int n_bench_flags = sizeof bench_flags / sizeof *bench_flags;
 
