@@ -147,7 +147,11 @@ hone_status bench_step(const job *j, pool *p, const bench_step_options *o, text 
     const session_limits l = {
         .training = 1, .tokens_max = d->n_tokens, .seqs_max = d->n, .longest = (int)longest};
     t.step_s = ARENA_ARRAY(s->a, (size_t)(o->steps + o->warmup) + PHASE_STEPS + 1, double);
-    hone_status status = session_start(s, &l, err);
+    hone_status status = HONE_OK;
+    if (longest > s->config->longest)
+        status = hone_fail(err, HONE_EUSAGE, "--seq: %lld tokens, expected at most %d, the model's position rows",
+                           (long long)longest, s->config->longest);
+    if (!status) status = session_start(s, &l, err);
     if (!status) status = time_steps(s, d, samples, o, &t, err);
     if (!status) print_times(s, o, d, &t, json_out, people);
     session_close(s);

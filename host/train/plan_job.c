@@ -54,7 +54,8 @@ static void print_beside_json(const hone_plan *p, const beside *b, text *out) {
     for (int k = 0; p->fixed_rows && k < HONE_N_RUNGS; k++) {
         text_str(out, k ? ",{" : "{");
         for (int i = 1; i <= p->n_spaces; i++)
-            text_printf(out, "\"%s\":%lld,", p->space[i].name, (long long)plan_rung_rows(p, i, k));
+            if (!p->space[i].slice_of)
+                text_printf(out, "\"%s\":%lld,", p->space[i].name, (long long)plan_rung_rows(p, i, k));
         text_printf(out, "\"batches\":%lld}", (long long)b->batches[k]);
     }
     text_str(out, "]");
@@ -78,6 +79,7 @@ static void print_beside(const hone_plan *p, const beside *b, text *out) {
     if (!p->fixed_rows) return;
     text_str(out, "a batch is played at the least of these rows that hold it:\n");
     for (int i = 1; i <= p->n_spaces; i++) {
+        if (p->space[i].slice_of) continue;
         text_printf(out, "  %s", p->space[i].name);
         for (int k = 0; k < HONE_N_RUNGS; k++) text_printf(out, " %lld", (long long)plan_rung_rows(p, i, k));
         text_str(out, "\n");

@@ -387,11 +387,13 @@ TEST(bench_times_steps_and_lists_cases) {
     command_refused(a, 2, "expected fp32, bf16 or fp16", "bench norm --dtype tf32");
     command_refused(a, 2, "--nvtx, but device ref has no profiler", "bench norm --device ref --nvtx");
     command_refused(a, 2, "nvtx: true, but device ref has no profiler",
-                    "bench step --model \"%s\" --device ref --nvtx", model);
+                    "bench step --model \"%s\" --seq 8 --device ref --nvtx", model);
     CHECK(strstr(command_expect(a, 0, "bench linear --dtype tf32 --dry-run").out, " tf32\n"));
     command_refused(a, 2, "expected", "bench nothing");
     command_refused(a, 3, "nothere: there is no such file",
                     "bench step --model \"%s\" --lengths nothere --steps 1", model);
+    command_refused(a, 2, "--seq: 49 tokens, expected at most 48, the model's position rows",
+                    "bench step --model \"%s\" --seq 49 --steps 1", model);
     arena_free(a);
 }
 

@@ -147,12 +147,60 @@ TEST(masked_words_are_learned_and_handed_on) {
     arena_free(a);
 }
 
+/* The rows of the head are words: the sample that is named is the one that a word stands in. */
+TEST(a_sample_of_masked_words_that_is_not_finite_is_named) {
+    static const formula_kind bert = {"bert", "BertForMaskedLM", NULL, 0, {{NULL, NULL}}};
+    static const uint32_t nan_bits = 0x7fc00000;
+    arena *a = command_begin();
+    const char *model = formula_model(a, "broken", &bert, ""),
+               *weights = path_join(a, model, "model.safetensors");
+    patch_file(weights, tensor_offset(a, weights, "cls.predictions.transform.dense.bias") + 4 * 5, &nan_bits,
+               4);
+    const said s = command_expect(
+        a, 5, "train \"%s\" --quiet",
+        tiny_job(a, "job.json", "out",
+                 arena_print(a,
+                             WORDS ",\"config_name\": \"\",\"model_name_or_path\": \"%s\","
+                                   "\"train_sampling_strategy\": \"sequential\",\"line_by_line\": true",
+                             model)));
+    CHECK(strstr(s.err, "in the head is NaN; sample 0;"));
+    arena_free(a);
+}
+
+/* The GPU's own code, emulated, plays fixed numbers of rows: those behind the words change nothing. */
+TEST(masked_words_on_a_device_of_fixed_rows_are_the_same) {
+    arena *a = command_begin();
+    const said there =
+        command_run(a, "plan \"%s\" --device emu --quiet", tiny_job(a, "job.json", "out", WORDS));
+    if (there.code == 2 && strstr(there.err, "there is no libhone_emu.so")) test_skip("%s", there.err);
+    const json *ref = train(a, "ref", "", ",\"device\": \"ref\",\"max_tokens_per_batch\": 48"),
+               *emu = train(a, "emu", "", ",\"device\": \"emu\",\"max_tokens_per_batch\": 48");
+    CHECK_NEAR(number_of(emu, "train_loss"), number_of(ref, "train_loss"), 1e-5);
+    CHECK_NEAR(number_of(emu, "eval_loss"), number_of(ref, "eval_loss"), 1e-5);
+    arena_free(a);
+}
+
+/* Plan, prediction and bench count the rows of words. */
+TEST(masked_words_are_planned_and_timed) {
+    arena *a = command_begin();
+    const json *run = train(a, "out", "", "");
+    const char *job = here(a, "out.json");
+    const json *plan = command_json(a, "plan \"%s\" --gpu h100 --json", job);
+    CHECK(number_of(member(plan, "rows"), "word") >= 8 * 2); /* 15 % of 16, rounded */
+    CHECK(number_of(member(plan, "rows"), "word") <= 0.15 * 8 * 16 + 1 + 8);
+    CHECK_INT(number_of(run, "peak_device_bytes"), number_of(run, "planned_device_bytes"));
+    command_expect(a, 0, "bench step --model \"%s\" --task fill-mask --seq 16 --batch 4 --steps 2",
+                   here(a, "out"));
+    arena_free(a);
+}
+
 /* configs/jobs/masked-words.json, the beginning of it. */
 TEST(the_job_of_masked_words_runs) {
     arena *a = command_begin();
     const char *flags = "--max_steps 40 --eval_strategy no --per_device_train_batch_size 8 --json --quiet";
-    const said s = command_shell(a, "cd \"%s\" && \"%s\" train configs/jobs/masked-words.json --output_dir \"%s\" %s",
-                                 HONE_SOURCE_FOLDER, command_program(), here(a, "out"), flags);
+    const said s =
+        command_shell(a, "cd \"%s\" && \"%s\" train configs/jobs/masked-words.json --output_dir \"%s\" %s",
+                      HONE_SOURCE_FOLDER, command_program(), here(a, "out"), flags);
     const json *summary;
     CHECK_INT(s.code, 0);
     CHECK_OK(json_parse(&summary, a, "summary", s.out, s.n_out, HONE_EDATA, err));
