@@ -100,7 +100,7 @@ static void plant(candidates *out, arena *a, const parts *list, const piece_opti
                                       .required = 1});
         if (n > 1 && s->count >= o->min_count) vec_push(&seeds, (seed){part, (double)s->count * n});
     }
-    qsort(seeds.p, seeds.n, sizeof *seeds.p, compare_seeds);
+    if (seeds.n) qsort(seeds.p, seeds.n, sizeof *seeds.p, compare_seeds);
     const size_t most =
         (size_t)o->size * SEEDS_A_PIECE < MAX_SEEDS ? (size_t)o->size * SEEDS_A_PIECE : MAX_SEEDS;
     for (size_t i = 0; i < seeds.n && i < most; i++)
