@@ -34,9 +34,14 @@ static void train(const one_run *r, arena *a, int to) {
     CHECK(!setenv("HONE_CACHE", path_join(a, folder, r->cache), 1));
     log_set(LOG_WARN);
     CHECK_OK(job_load(&j, NULL, o, sizeof o / sizeof *o, 1, err));
-    CHECK_OK(train_job(j, pool_new(2), comm_alone(), &summary, &people, err));
+    pool *p = pool_new(2);
+    CHECK_OK(train_job(j, p, comm_alone(), &summary, &people, err));
     const char *sha = strstr(summary.p, "\"params_sha256\":\"");
     CHECK(sha && write(to, sha + 17, 64) == 64);
+    pool_free(p);
+    job_free(j);
+    text_free(&summary);
+    text_free(&people);
 }
 
 static void play(one_run *r) {
@@ -48,6 +53,7 @@ static void play(one_run *r) {
     if (!child) {
         CHECK(freopen(said, "w", stderr) != NULL);
         train(r, a, ends[1]);
+        arena_free(a);
         exit(0);
     }
     CHECK(waitpid(child, &status, 0) == child);

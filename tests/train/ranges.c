@@ -35,7 +35,13 @@ static hone_status train(const char *device, const char *nvtx, const char *graph
     heard.n = heard.p[0] = 0;
     log_set(LOG_WARN);
     HONE_TRY(job_load(&j, NULL, o, sizeof o / sizeof *o, 1, err));
-    return train_job(j, pool_new(1), comm_alone(), &summary, &people, err);
+    pool *p = pool_new(1);
+    const hone_status status = train_job(j, p, comm_alone(), &summary, &people, err);
+    pool_free(p);
+    job_free(j);
+    text_free(&summary);
+    text_free(&people);
+    return status;
 }
 
 static int times(const char *line) {
