@@ -2,7 +2,7 @@
 # spot-vm.sh aws|gcp job.json [--field value ...]      what a spot machine runs whenever it starts
 #
 # The notice saves before the machine goes; output_dir lies on a disk that outlives it. As a service: in a unit file
-#   ExecStart=/opt/hone/configs/clusters/spot-vm.sh aws /work/job.json
+#   ExecStart=/opt/hone/configs/clusters/spot-vm.sh aws /srv/job.json
 #   Restart=on-failure
 #   RestartPreventExitStatus=2 3 4 5 7
 #   TimeoutStopSec=120
