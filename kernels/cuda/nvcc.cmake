@@ -2,7 +2,7 @@
 # C++ compiler (no device code is linked, so nvcc has no part in it).
 #   -DHONE_CUDA_HOME=FOLDER       the toolkit; by default what scripts/cuda/toolkit finds
 #   -DHONE_CUDA_ARCH="80;90a"     or all; by default the GPU that is there, else 80 and 90a
-# all has been tried with 13.0 on 13 of the files, attention of bf16 among them, without an error: 3 to 40 processor seconds a file
+# all, 13.0: 6 min 45 s on 2 busy cores, a plugin of 229 MB (six architectures with line tables, and PTX); no error
 # CMake's own language CUDA is not used: a source has one language, and the same files are C++ for the emulator; nor
 # does it know a toolkit that is a folder of packages. clang compiles the host's half (-ccbin, CXX=clang++), but its own
 # CUDA front end cannot stand in for nvcc: clang 14 knows CUDA up to 11.5, and its wrapper of the runtime's headers needs
