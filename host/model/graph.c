@@ -302,7 +302,6 @@ int graph_emit(graph *g, const hone_step *s) {
     *to = *s;
     to->phase = (uint8_t)g->phase;
     to->layer = (int16_t)g->layer;
-    if (!to->n_cuts) to->n_cuts = 1;
     for (int i = 0; i < HONE_MAX_OUT; i++)
         if (s->out[i]) g->value[graph_root(g, s->out[i])].maker = g->value[s->out[i]].maker = g->n_steps;
     return g->n_steps++;

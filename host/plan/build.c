@@ -232,7 +232,7 @@ static hone_status write_fold(hone_plan *p, graph *g, const plan_options *o, hon
         g->value[v[k]].slot = k;
     }
     const hone_step s = {
-        .op = HONE_OP_ADD, .in = {v[0], v[1]}, .out = {v[0]}, .phase = HONE_BACKWARD, .n_cuts = 1};
+        .op = HONE_OP_ADD, .in = {v[0], v[1]}, .out = {v[0]}, .phase = HONE_BACKWARD};
     *graph_insert(g, 0) = s;
     HONE_TRY(pass_bind(g, o->device, &p->slab_bytes[HONE_WORK], err));
     keep_program(p, g, HONE_FOLD);

@@ -23,7 +23,6 @@ typedef struct {
 static void put(expansion *e, hone_step s) {
     s.phase = e->head.phase;
     s.layer = e->head.layer;
-    s.n_cuts = 1;
     *graph_insert(e->g, e->at + e->n++) = s;
 }
 

@@ -40,7 +40,6 @@ static int rows_of(graph *g, int u, int index, int space) {
         hone_step *s = graph_insert(g, g->value[root].maker + 1);
         s->op = HONE_OP_GATHER;
         s->layer = g->step[g->value[root].maker].layer;
-        s->n_cuts = 1;
         s->in[0] = root;
         s->in[1] = index;
         s->out[0] = y;

@@ -112,7 +112,6 @@ static int make_cheaply(redo *r, int v) {
     hone_step s;
     if (!cheap_step(r, v, &s)) return 0;
     s.phase = HONE_BACKWARD;
-    s.n_cuts = 1;
     s.out[0] = new_value(g, v);
     if (s.out[2]) s.out[2] = new_value(g, s.out[2]);
     append(g, &s);

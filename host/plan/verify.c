@@ -74,8 +74,6 @@ static hone_status check_step(const check *c, int i) {
     if (s->phase > HONE_UPDATE) return broken(c, i, "is of no phase", 0);
     if (s->layer < -1 || s->layer > g->config->layers)
         return broken(c, i, "is of a layer that there is not", 0);
-    if (s->n_cuts < 1 || s->cut < 0 || s->cut >= s->n_cuts)
-        return broken(c, i, "plays a part of rows that there is not", 0);
     if (s->n_wait > 2) return broken(c, i, "waits for more events than it has room for", 0);
     for (int w = 0; w < s->n_wait; w++) {
         int found = 0;

@@ -113,7 +113,6 @@ typedef struct {
     hone_op op;
     uint8_t phase, stream, n_wait;
     int16_t layer;
-    int16_t cut, n_cuts; /* rows [cut, cut + 1) / n_cuts of operands with the summed letter; 0, 1: all */
     int in[HONE_MAX_IN], out[HONE_MAX_OUT]; /* values, in the order of the op's line */
     hone_attr attr;
     int16_t wait[2], record;

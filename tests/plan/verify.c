@@ -126,7 +126,6 @@ static void make_for_nobody(graph *g) {
 static void phases_mixed(graph *g) { g->step[4].phase = HONE_BACKWARD; }
 static void no_such_phase(graph *g) { g->step[g->n_steps - 1].phase = 7; }
 static void no_such_layer(graph *g) { g->step[4].layer = 9; }
-static void no_such_cut(graph *g) { g->step[4].cut = 1; }
 static void too_many_waits(graph *g) { g->step[4].n_wait = 3; }
 static void wait_for_nothing(graph *g) {
     g->step[4].n_wait = 1;
@@ -217,7 +216,7 @@ static const struct {
     XX(make_nothing, "makes nothing") XX(make_for_nobody, "XENT: makes only what nobody reads: row.loss")
         XX(phases_mixed, "is of an earlier phase than the step before it")                                //
     XX(no_such_phase, "is of no phase") XX(no_such_layer, "is of a layer that there is not")              //
-    XX(no_such_cut, "plays a part of rows that there is not") XX(too_many_waits, "waits for more events") //
+    XX(too_many_waits, "waits for more events") //
     XX(wait_for_nothing, "waits for an event that no step before it records")                             //
     XX(drop_everything, "drops with a probability outside [0, 1)")
         XX(drop_without_key, "drops without a key") //
