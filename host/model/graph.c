@@ -374,7 +374,9 @@ hone_v g_linear(graph *g, hone_v x, role r, int64_t features, const char *name) 
 hone_v g_norm(graph *g, hone_v x, role r, const char *name) {
     if (!x || g->status) return 0;
     const int64_t width = graph_width(g, x);
-    hone_step s = {.op = HONE_OP_NORM_FWD, .attr.norm = {HONE_NORM_LAYER, g->config->eps}};
+    hone_step s = {.op = HONE_OP_NORM_FWD,
+                   .attr.engine = (int32_t)g->norm,
+                   .attr.norm = {HONE_NORM_LAYER, g->config->eps}};
     s.in[0] = x;
     s.in[4] = graph_param(g, r, "weight", width, 0);
     s.in[5] = graph_param(g, r, "bias", width, 0);

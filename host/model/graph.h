@@ -37,6 +37,7 @@ typedef struct graph {
         hone_engine engine;
         int32_t longest;
     } attention; /* attributes of every one */
+    hone_engine norm;
     hone_phase phase;
     hone_status status;
     hone_err *err;

@@ -89,6 +89,8 @@ static hone_status run_passes(hone_plan *p, graph *g, const plan_options *o, hon
     HONE_TRY(plan_verify(g, "pack", 0, err));
     if (kind == HONE_MICRO) HONE_TRY(pass_grad(g, err));
     HONE_TRY(plan_verify(g, "grad", 0, err));
+    pass_split(g, o->device);
+    HONE_TRY(plan_verify(g, "split", 0, err));
     pass_expand(g, o->chunk_rows ? o->chunk_rows : rows_of_a_chunk(g));
     HONE_TRY(plan_verify(g, "expand", 0, err));
     if (!o->no_fuse) pass_fuse(g, o->device);
@@ -312,7 +314,7 @@ hone_status plan_build(hone_plan **out, const plan_options *o, hone_err *err) {
     graph g;
     hone_err why = {0};
     graph_init(&g, a, o->config, o->dtype, &why);
-    g.attention.engine = o->attention, g.attention.longest = o->longest;
+    g.attention.engine = o->attention, g.attention.longest = o->longest, g.norm = o->norm;
     p->owner = a;
     p->dtype = o->dtype;
     p->zone_bytes = g.zone_bytes = o->zone_bytes;

@@ -27,7 +27,7 @@ typedef struct {
         int32_t dynamic, window, hysteresis;
         float min_scale;
     } guard; /* the loss scale of fp16, as GUARD's attributes */
-    hone_engine attention;           /* whose code plays it, on a device that has a choice */
+    hone_engine attention, norm;     /* whose code plays them, on a device that has a choice */
     int32_t longest;                 /* no sequence has more tokens; 0: unknown */
     int training;                    /* 0: EVAL alone */
     int64_t chunk_rows; /* rows whose logits of a vocabulary exist at once; 0: as many as make about 128 MiB */

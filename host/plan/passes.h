@@ -3,6 +3,7 @@
  *   narrow   a GATHER climbs above the row-wise maker of what it reads: rows that nobody reads are not made
  *   pack     LINEARs of one x with adjacent parameters become one product on the span
  *   grad     the gradient rules of the op lines, walked backwards
+ *   split    a sum that the device cannot make in place ("+") becomes an ADD
  *   expand   the loss over a vocabulary becomes ordinary ops on chunks of its rows
  *   fuse     makers move into neighbours with more operands bound, where the device can
  *   recompute   what the backward reads is made again instead of kept (level 1, 2)
@@ -18,6 +19,7 @@
 void pass_narrow(graph *g);
 void pass_pack(graph *g);
 hone_status pass_grad(graph *g, hone_err *err);
+void pass_split(graph *g, const hone_device_v1 *device);
 void pass_expand(graph *g, int64_t chunk_rows);
 void pass_fuse(graph *g, const hone_device_v1 *device);
 void pass_recompute(graph *g, int level);

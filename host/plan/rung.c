@@ -21,19 +21,23 @@ static int holds(const hone_plan *p, const int64_t *rows, int rung) {
     return 1;
 }
 
-int plan_rung(const hone_plan *p, const int64_t *rows, int64_t *played) {
-    int rung = 0;
-    if (p->fixed_rows)
-        while (rung + 1 < HONE_N_RUNGS && !holds(p, rows, rung)) rung++;
+/* rows NULL: those of the rung. */
+static void set_played(const hone_plan *p, int rung, const int64_t *rows, int64_t *played) {
     for (int s = 1; s <= p->n_spaces; s++) {
         const hone_space *x = &p->space[s];
-        if (x->slice_of) { /* made after its space */
-            played[s] = plan_slice_rows(x, played[x->slice_of]);
-            continue;
-        }
-        HONE_ASSERT(rows[s] <= x->cap);
-        played[s] = p->fixed_rows ? plan_rung_rows(p, s, rung) : rows[s];
+        if (x->slice_of) played[s] = plan_slice_rows(x, played[x->slice_of]); /* made after its space */
+        else played[s] = rows ? rows[s] : plan_rung_rows(p, s, rung);
     }
+}
+
+void plan_rung_played(const hone_plan *p, int rung, int64_t *played) { set_played(p, rung, NULL, played); }
+
+int plan_rung(const hone_plan *p, const int64_t *rows, int64_t *played) {
+    int rung = 0;
+    for (int s = 1; s <= p->n_spaces; s++) HONE_ASSERT(p->space[s].slice_of || rows[s] <= p->space[s].cap);
+    if (p->fixed_rows)
+        while (rung + 1 < HONE_N_RUNGS && !holds(p, rows, rung)) rung++;
+    set_played(p, rung, p->fixed_rows ? NULL : rows, played);
     return rung;
 }
 

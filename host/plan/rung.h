@@ -10,6 +10,7 @@
 
 /* Rows of a space at rung 0 .. HONE_N_RUNGS - 1. */
 int64_t plan_rung_rows(const hone_plan *p, int space, int rung);
+void plan_rung_played(const hone_plan *p, int rung, int64_t *played); /* of all, slices too: [1 .. n_spaces] */
 /* Rows that a slice has of the rows of its space. */
 int64_t plan_slice_rows(const hone_space *slice, int64_t rows);
 /* The rung that holds rows[space] of every space; played[space]: what is played there. Without fixed rows: 0,

@@ -22,12 +22,19 @@ typedef struct {
     int space;
 } row_extent;
 
+/* What the device chose for a call of a fixed number of rows, at each rung. */
+typedef struct {
+    int step;
+    void *of[HONE_N_RUNGS];
+} rung_choice;
+
 /* A program in a gradient slot. Its calls are ready but for the extents of row spaces, which are set before
  * it is played or captured. */
 typedef struct {
     bound_step *step;
     row_extent *extent;
-    int n_steps, n_extents;
+    rung_choice *by_rung;
+    int n_steps, n_extents, n_by_rung;
     int64_t n_played;
     const int *part; /* [n_parts + 1] steps part[k] .. part[k + 1] are played, and captured, without anything between */
     int n_parts;

@@ -125,6 +125,7 @@ hone_status copy_in(run *r, hone_err *err) {
 int set_rows(run *r, bound *b, const int64_t *rows) {
     const int rung = plan_rung(r->plan, rows, r->played);
     for (int i = 0; i < b->n_extents; i++) *b->extent[i].extent = r->played[b->extent[i].space];
+    for (int i = 0; i < b->n_by_rung; i++) b->step[b->by_rung[i].step].call.choice = b->by_rung[i].of[rung];
     return b->n_extents ? rung : 0; /* what has no rows is the same at every rung */
 }
 

@@ -52,25 +52,50 @@ static void list_extents(const run *r, bound *b, hone_tensor *t, int v, int fill
     }
 }
 
+/* Ask the device what it needs for a call as it stands. */
+static hone_status choose(const run *r, const hone_call *c, void **out, hone_err *err) {
+    hone_query query = {.op = c->op, .attr = c->attr};
+    memcpy(query.in, c->in, sizeof query.in);
+    memcpy(query.out, c->out, sizeof query.out);
+    for (int i = 0; i < HONE_MAX_IN; i++) query.in[i].p = NULL;
+    for (int i = 0; i < HONE_MAX_OUT; i++) query.out[i].p = NULL;
+    return r->table->choose(r->device, &query, out, err);
+}
+
+/* What is chosen for a library's norm serves as many rows as it was chosen for (device.h). */
+static int is_of_fixed_rows(const hone_step *s) {
+    return s->attr.engine == HONE_ENGINE_CUDNN && (s->op == HONE_OP_NORM_FWD || s->op == HONE_OP_NORM_BWD);
+}
+
 static hone_status bind_step(run *r, const hone_step *s, bound_step *out, int slot, hone_err *err) {
     const hone_op_info *op = hone_op_find(s->op);
     out->fn = r->table->op[s->op];
     if (!out->fn) return hone_fail(err, HONE_EUSAGE, "device %s has no %s", r->table->name, op->name);
     out->slice = plan_step_slice(r->plan, s);
     hone_call *c = &out->call;
-    hone_query query = {.op = s->op, .attr = s->attr};
     c->op = s->op;
     c->attr = s->attr;
     for (int i = 0; i < op->n_in; i++) bind_tensor(r, &c->in[i], s->in[i], slot);
     for (int i = 0; i < op->n_out; i++) bind_tensor(r, &c->out[i], s->out[i], slot);
-    memcpy(query.in, c->in, sizeof query.in);
-    memcpy(query.out, c->out, sizeof query.out);
-    for (int i = 0; i < HONE_MAX_IN; i++) query.in[i].p = NULL;
-    for (int i = 0; i < HONE_MAX_OUT; i++) query.out[i].p = NULL;
     c->tick = r->plan->tick ? run_address(r, r->plan->tick, 0) : NULL;
     c->work = r->slab[HONE_WORK];
     c->work_bytes = s->work_bytes;
-    return r->table->choose ? r->table->choose(r->device, &query, &c->choice, err) : HONE_OK;
+    return r->table->choose && !is_of_fixed_rows(s) ? choose(r, c, &c->choice, err) : HONE_OK;
+}
+
+/* Calls of fixed rows, at every rung that there is: which of them a run meets is not known before it. */
+static hone_status choose_by_rung(run *r, const hone_program *p, bound *b, hone_err *err) {
+    for (int i = 0; i < p->n_steps; i++) b->n_by_rung += is_of_fixed_rows(&p->step[i]);
+    b->by_rung = ARENA_ARRAY(r->a, (size_t)b->n_by_rung + 1, rung_choice);
+    for (int i = 0, n = 0; i < p->n_steps; i++)
+        if (is_of_fixed_rows(&p->step[i])) b->by_rung[n++].step = i;
+    for (int rung = 0; rung < HONE_N_RUNGS && b->n_by_rung && r->table->choose; rung++) {
+        plan_rung_played(r->plan, rung, r->played);
+        for (int i = 0; i < b->n_extents; i++) *b->extent[i].extent = r->played[b->extent[i].space];
+        for (int i = 0; i < b->n_by_rung; i++)
+            HONE_TRY(choose(r, &b->step[b->by_rung[i].step].call, &b->by_rung[i].of[rung], err));
+    }
+    return HONE_OK;
 }
 
 /* Where a program is cut: after steps at which ranks have something to say to each other (play.c). */
@@ -108,7 +133,7 @@ static hone_status bind_program(run *r, int kind, int slot, hone_err *err) {
                 list_extents(r, b, &b->step[i].call.out[k], p->step[i].out[k], fill);
         }
     }
-    return HONE_OK;
+    return choose_by_rung(r, p, b, err);
 }
 
 static hone_status reserve_slabs(run *r, hone_err *err) {

@@ -104,6 +104,7 @@ LATER("run", "auto_find_batch_size", "device_train_microbatch_size", "the plan s
 LATER("run", "max_duration", "", "use num_train_epochs or max_steps"),
 C("run", "reduce_dtype", "", reduce_dtype, "fp32", "fp32 bf16", "What gradients travel as between ranks; bf16: half the bytes, rounded at every edge of the tree, so that bits still do not depend on the number of ranks."),
 C("run", "attention", "", attention, "auto", "auto hone cudnn", "Who plays attention on a GPU. cudnn: NVIDIA's library, or the run is refused where it cannot (dropout inside attention, fp32, no cuDNN 9.6); hone: the device's own kernels; auto: cuDNN on Hopper for sequences beyond 256 tokens where it can, else hone's. The log says which."),
+C("run", "layernorm", "", layernorm, "hone", "hone cudnn", "Who plays layer norms on a GPU. cudnn: NVIDIA's library, prepared for every number of rows that is played, with what stands before and after a norm (bias, dropout, residual) as operations of their own; or the run is refused where it cannot. Its bits may depend on how many tokens a batch has, so not on reduce_shards alone."),
 T("run", "preempt_notice", "", preempt_notice, "", "file:PATH or command:WORDS: that the file is there, or the command succeeds, counts as SIGTERM."),
 LATER("run", "cross_documents", "", "for text generation"),
 I("run", "zero_stage", "z", zero_stage, "0", 0, 1, "", "1: the optimizer's state is divided among the ranks (ZeRO-1); the bits are the same."),

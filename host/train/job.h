@@ -49,6 +49,7 @@ typedef enum { TASK_CLASSIFY, TASK_FILL_MASK } task_kind; /* task */
 typedef enum { STRATEGY_NO, STRATEGY_STEPS, STRATEGY_EPOCH, STRATEGY_BEST } strategy_kind;
 typedef enum { REDUCE_EXACT, REDUCE_FAST } reduce_kind; /* reduce */
 typedef enum { REDUCE_FP32, REDUCE_BF16 } reduce_type;   /* reduce_dtype */
+typedef enum { NORMS_HONE, NORMS_CUDNN } norm_engine;    /* layernorm */
 typedef enum {
     SCHEDULE_LINEAR,
     SCHEDULE_COSINE,
@@ -111,6 +112,7 @@ typedef struct {
     int64_t initial_scale_power, loss_scale_window, hysteresis;
     int64_t gradient_checkpointing;
     int64_t attention; /* hone_engine */
+    int64_t layernorm; /* norm_engine */
     /* evaluation and saving */
     int64_t eval_strategy, save_strategy;
     double eval_steps, save_steps, logging_steps;

@@ -153,10 +153,12 @@ static hone_status choose_type(const session *s, hone_dtype *out, hone_err *err)
 }
 
 /* cuDNN is a player of the GPU's device alone, and what it cannot play is the job's to change. */
-static hone_status check_attention(const session *s, hone_err *err) {
-    if (s->job->attention != HONE_ENGINE_CUDNN || !strcmp(s->device, "cuda") || !strcmp(s->device, "emu")) return HONE_OK;
-    hone_fail(err, HONE_EUSAGE, "attention: cudnn, but device %s has one attention, its own", s->device);
-    return hone_hint(err, "leave attention out, or choose a GPU by device: cuda");
+static hone_status check_engines(const session *s, hone_err *err) {
+    const int attends = s->job->attention == HONE_ENGINE_CUDNN, norms = s->job->layernorm == NORMS_CUDNN;
+    if ((!attends && !norms) || !strcmp(s->device, "cuda") || !strcmp(s->device, "emu")) return HONE_OK;
+    const char *name = attends ? "attention" : "layernorm";
+    hone_fail(err, HONE_EUSAGE, "%s: cudnn, but device %s has one %s, its own", name, s->device, name);
+    return hone_hint(err, "leave %s out, or choose a GPU by device: cuda", name);
 }
 
 static int64_t words_max(const session *s, const session_limits *l) {
@@ -167,7 +169,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
     const job *j = s->job;
     hone_dtype dtype;
     HONE_TRY(choose_type(s, &dtype, err));
-    HONE_TRY(check_attention(s, err));
+    HONE_TRY(check_engines(s, err));
     const plan_options o = {.config = s->config,
                             .head = {.kind = s->masks ? HEAD_WORDS : s->labels.n ? HEAD_CLASSES : HEAD_REGRESSION,
                                      .n_outputs = s->n_outputs,
@@ -190,6 +192,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .beta2 = j->adam_beta2,
                             .epsilon = j->adam_epsilon,
                             .attention = (hone_engine)j->attention,
+                            .norm = j->layernorm == NORMS_CUDNN ? HONE_ENGINE_CUDNN : HONE_ENGINE_HONE,
                             .longest = l->longest ? l->longest : (int)session_longest(s),
                             .training = l->training,
                             .recompute = l->recompute ? l->recompute - 1 : (int)j->gradient_checkpointing,
@@ -199,6 +202,8 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .device = s->table};
     s->longest = o.longest;
     const hone_status status = plan_build(&s->plan, &o, err);
+    if (status && o.norm == HONE_ENGINE_CUDNN && strstr(err->text, ": NORM_") && strstr(err->text, "cuDNN"))
+        return hone_hint(err, "layernorm: hone plays every norm of this model");
     if (status && o.attention == HONE_ENGINE_CUDNN && strstr(err->text, "cuDNN"))
         return hone_hint(err, "attention: auto takes cuDNN where it can; dropout inside attention is the model's "
                               "attention_probs_dropout_prob (config.json), bf16: true or fp16: true the type");

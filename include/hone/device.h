@@ -163,7 +163,8 @@ typedef struct {
     hone_status (*limits)(hone_device *device, hone_limits *out);
     /* Prepare what a call needs beyond memory (a matrix product's code, an algorithm measured once); called for every
      * planned step before the run begins, never after. *out (may become NULL) goes into hone_call.choice and lives
-     * until close. */
+     * until close. It serves calls of no more rows; but of a norm with engine cudnn, whose plans have a number of rows,
+     * it serves as many as the query's: the host asks for each rung. */
     hone_status (*choose)(hone_device *device, const hone_query *query, void **out, hone_err *err);
 
     /* Device memory (pinned: host memory the device copies from), 256-byte aligned, zeroed. */

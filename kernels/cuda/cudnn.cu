@@ -143,7 +143,8 @@ hone_status cudnn_choose(hone_device *d, const hone_query *query, void **out, ho
     if (*out) {
         say(d, s, query,
             "cuDNN " + version_words(s->lib.version()) +
-                (is_asked ? " plays, as asked for"
+                (!is_attention(query->op) ? " plays, as asked for; bias, dropout and residual are apart from it"
+                 : is_asked               ? " plays, as asked for"
                           : " plays: sequences may be longer than " + std::to_string(CUDNN_FROM_LENGTH)));
         return HONE_OK;
     }
@@ -153,11 +154,12 @@ hone_status cudnn_choose(hone_device *d, const hone_query *query, void **out, ho
     }
     hone_fail(err, HONE_EUSAGE, HONE_DEVICE_NAME ": %s by cuDNN: %.200s", hone_op_find(query->op)->name,
               why.c_str());
-    return hone_hint(
-        err, s->handle
-                 ? "choose \"attention\": \"hone\" (or auto), whose kernels play this everywhere"
-                 : "install cuDNN 9 (NVIDIA's package libcudnn9-cuda-13, or LD_LIBRARY_PATH=$(scripts/cuda/"
-                   "toolkit --cudnn)), or choose \"attention\": \"hone\" (or auto)");
+    const char *field = is_attention(query->op) ? "attention" : "layernorm";
+    return s->handle ? hone_hint(err, "choose \"%s\": \"hone\", whose kernels play this everywhere", field)
+                     : hone_hint(err,
+                                 "install cuDNN 9 (NVIDIA's package libcudnn9-cuda-13, or LD_LIBRARY_PATH=$(scripts/cuda/"
+                                 "toolkit --cudnn)), or choose \"%s\": \"hone\"",
+                                 field);
 }
 
 /* ---- playing ---------------------------------------------------------------------------------------------------*/

@@ -1,9 +1,8 @@
 /* cudnn_norm.cu - a layer norm by cuDNN: y = gamma (x - mean) rstd + beta, and its gradient, as one operation
  * each.
  *
- * A plan is made for a number of rows, and training plays many (the rungs of a batch), so the device's own kernels
- * play there; this is the peer that `hone bench norm` times beside them, and engine cudnn of a call whose rows are
- * always as many. */
+ * A plan is made for a number of rows: a run has one for each rung (device.h, choose). What is fused into the device's
+ * own norms (bias, dropout, residual, sums that are added to) has no place in it: the planner leaves it beside. */
 #include "cudnn.cuh"
 
 #include <string.h>
@@ -70,8 +69,8 @@ void cudnn_norm_describe(const hone_query *query, cudnn_graph *g, std::vector<in
         cudnn_operand(g, d, dnn::ATTR_OPERATION_NORM_BWD_INV_VARIANCE_DESC, w.numbers(NORM_RSTD));
         cudnn_operand(g, d, dnn::ATTR_OPERATION_NORM_BWD_DYDESC, w.rows(NORM_DY, in[0]));
         cudnn_operand(g, d, dnn::ATTR_OPERATION_NORM_BWD_SCALE_DESC, w.vector(NORM_GAMMA, in[4].dtype));
-        cudnn_operand(g, d, dnn::ATTR_OPERATION_NORM_BWD_DSCALE_DESC, w.vector(NORM_DGAMMA, out[1].dtype));
-        cudnn_operand(g, d, dnn::ATTR_OPERATION_NORM_BWD_DBIAS_DESC, w.vector(NORM_DBETA, out[2].dtype));
+        cudnn_operand(g, d, dnn::ATTR_OPERATION_NORM_BWD_DSCALE_DESC, w.vector(NORM_DGAMMA, HONE_F32));
+        cudnn_operand(g, d, dnn::ATTR_OPERATION_NORM_BWD_DBIAS_DESC, w.vector(NORM_DBETA, HONE_F32));
         cudnn_operand(g, d, dnn::ATTR_OPERATION_NORM_BWD_DXDESC, w.rows(NORM_DX, out[0]));
     }
     cudnn_operation(g, d);
@@ -85,14 +84,17 @@ hone_status cudnn_norm_play(hone_queue *q, const hone_call *c) {
                              HONE_DEVICE_NAME ": a norm by cuDNN plays the planned number of rows only");
         return HONE_EBUG;
     }
-    void *workspace = (void *)(((uintptr_t)c->work + 255) / 256 * 256);
+    char *spare = (char *)(((uintptr_t)c->work + 255) / 256 * 256);
     if (c->op == HONE_OP_NORM_FWD) {
+        void *mean = out[1].n_dims ? out[1].p : spare, *workspace = spare + CUDNN_UP(4 * in[0].dim[0]);
         const cudnn_binding bound[] = {{NORM_X, in[0].p},  {NORM_GAMMA, in[4].p}, {NORM_BETA, in[5].p},
-                                       {NORM_Y, out[0].p}, {NORM_MEAN, out[1].p}, {NORM_RSTD, out[2].p}};
+                                       {NORM_Y, out[0].p}, {NORM_MEAN, mean},     {NORM_RSTD, out[2].p}};
         return cudnn_play(q, c, bound, sizeof bound / sizeof *bound, workspace);
     }
-    const cudnn_binding bound[] = {{NORM_DY, in[0].p},      {NORM_X, in[1].p},     {NORM_MEAN, in[2].p},
-                                   {NORM_RSTD, in[3].p},    {NORM_GAMMA, in[4].p}, {NORM_DX, out[0].p},
-                                   {NORM_DGAMMA, out[1].p}, {NORM_DBETA, out[2].p}};
-    return cudnn_play(q, c, bound, sizeof bound / sizeof *bound, workspace);
+    const size_t vector_bytes = CUDNN_UP(4 * width(in[0]));
+    void *dgamma = out[1].n_dims ? out[1].p : spare, *dbeta = out[2].n_dims ? out[2].p : spare + vector_bytes;
+    const cudnn_binding bound[] = {{NORM_DY, in[0].p},    {NORM_X, in[1].p},     {NORM_MEAN, in[2].p},
+                                   {NORM_RSTD, in[3].p},  {NORM_GAMMA, in[4].p}, {NORM_DX, out[0].p},
+                                   {NORM_DGAMMA, dgamma}, {NORM_DBETA, dbeta}};
+    return cudnn_play(q, c, bound, sizeof bound / sizeof *bound, spare + 2 * vector_bytes);
 }

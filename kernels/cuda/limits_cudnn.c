@@ -55,20 +55,18 @@ static int can_attend(const hone_query *query, char *why, size_t why_bytes) {
     return 1;
 }
 
-/* No bias, residual, dropout, second result or sum that is added to: one pass over rows, and no more. */
+/* No bias, residual, dropout, second result or sum that is added to: one pass over rows, and no more. Statistics and
+ * gradients that nobody asks for are made all the same, in the workspace. */
 static int can_norm(const hone_query *query, char *why, size_t why_bytes) {
     const hone_tensor *in = query->in, *out = query->out;
     const int is_forward = query->op == HONE_OP_NORM_FWD;
     const int is_plain =
-        is_forward ? !in[1].n_dims && !in[2].n_dims && !in[3].n_dims && in[4].n_dims && !out[3].n_dims
-                   : in[4].n_dims && !in[6].n_dims && !in[7].n_dims && !in[8].n_dims && out[1].n_dims &&
-                         !out[3].n_dims && !out[4].n_dims;
-    const int has_means = query->attr.norm.kind == HONE_NORM_LAYER &&
-                          (is_forward ? in[5].n_dims && out[1].n_dims : in[2].n_dims && out[2].n_dims);
+        is_forward ? !in[1].n_dims && !in[2].n_dims && !in[3].n_dims && in[4].n_dims && in[5].n_dims && !out[3].n_dims
+                   : in[4].n_dims && !in[6].n_dims && !in[7].n_dims && !in[8].n_dims && !out[3].n_dims && !out[4].n_dims;
     if (in[0].dtype != HONE_BF16 && in[0].dtype != HONE_F16 && in[0].dtype != HONE_F32)
         return refuse(why, why_bytes, "norms in fp32, bf16 and fp16", 0);
     if (query->attr.p > 0 || query->attr.p_out > 0) return refuse(why, why_bytes, "dropout in a norm", 0);
-    if (!is_plain || !has_means)
+    if (!is_plain || query->attr.norm.kind != HONE_NORM_LAYER)
         return refuse(why, why_bytes, "a layer norm with gamma and beta, and nothing beside it", 0);
     const hone_tensor *const rows[] = {&in[0], &in[is_forward ? 0 : 1], &out[0]};
     for (int i = 0; i < 3; i++)
@@ -98,7 +96,8 @@ size_t cudnn_plan_bytes(const hone_query *query) {
 }
 
 size_t cudnn_scratch_bytes(const hone_query *query) {
-    if (query->op != HONE_OP_ATTENTION_FWD && query->op != HONE_OP_ATTENTION_BWD) return 0;
+    if (query->op == HONE_OP_NORM_FWD) return CUDNN_UP(4 * query->in[0].dim[0]);
+    if (query->op == HONE_OP_NORM_BWD) return 2 * CUDNN_UP(4 * query->in[0].dim[1] * query->in[0].dim[2]);
     const cudnn_extents e = cudnn_extents_of(query);
     const size_t columns = query->op == HONE_OP_ATTENTION_FWD ? 1 : 2;
     return columns * CUDNN_COLUMN_BYTES(e) + CUDNN_N_WORDS * CUDNN_WORD_BYTES(e);

@@ -150,6 +150,38 @@ TEST(attention_by_cudnn_ends_where_ref_ends) {
     arena_free(a);
 }
 
+/* A plan of the library a rung, what hone fuses into a norm beside it; statistics and gradients that nobody asks for, too. */
+TEST(layernorm_by_cudnn_ends_where_ref_ends) {
+    static const struct {
+        const char *flags;
+        double bound;
+    } types[] = {{"", 1e-5}, {"--bf16", 2e-2}, {"--fp16", 2e-3}};
+    arena *a = command_begin();
+    const char *job = late_job(a, "job.json", "out", ",\"max_steps\": 8, \"layernorm\": \"cudnn\"");
+    said s = command_run(a, "train \"%s\" --quiet --device cpu --output_dir \"%s\"", job, here(a, "refused"));
+    CHECK(s.code == 2 && strstr(s.err, "layernorm: cudnn, but device cpu has one layernorm, its own"));
+    train(a, job, "ref", "--device ref --layernorm hone");
+    for (int i = 0; i < 3; i++) {
+        const char *flags = arena_print(a, "--device emu --overwrite_output_dir %s", types[i].flags);
+        const json *run = train(a, job, "cudnn", flags);
+        CHECK(loss_distance(a, "cudnn", "ref", 8) <= types[i].bound);
+        CHECK_INT(number_of(run, "peak_device_bytes"), number_of(run, "planned_device_bytes"));
+        const char *own = arena_print(a, "%s --layernorm hone", flags);
+        CHECK(strcmp(sha_of(train(a, job, "hone", own)), sha_of(run))); /* or it would not have played */
+    }
+    const char *sha = sha_of(train(a, job, "graphs", "--device emu"));
+    s = command_run(a, "train \"%s\" --device emu --graphs false --output_dir \"%s\"", job, here(a, "calls"));
+    CHECK(s.code == 0 && strstr(s.err, "NORM_FWD, fp32: cuDNN 9.19.0 plays, as asked for; bias, dropout and residual are apart"));
+    CHECK(strstr(s.err, "NORM_BWD, fp32: cuDNN 9.19.0 plays"));
+    CHECK_STR(sha_of(train(a, job, "calls", "--device emu --graphs false --overwrite_output_dir")), sha);
+    CHECK_STR(sha_of(train(a, job, "once", "--device emu --gradient_checkpointing 1")), sha);
+    CHECK_STR(sha_of(train(a, job, "twice", "--device emu --gradient_checkpointing 2")), sha);
+    train(a, job, "frozen", "--device emu --freeze \"*LayerNorm*\"");
+    train(a, job, "frozen-ref", "--device ref --layernorm hone --freeze \"*LayerNorm*\"");
+    CHECK(loss_distance(a, "frozen", "frozen-ref", 8) <= 1e-5);
+    arena_free(a);
+}
+
 /* Slots and folds; the micro-batches of a step are under way together. */
 TEST(accumulated_steps_end_where_refs_do) {
     arena *a = command_begin();

@@ -30,8 +30,9 @@ typedef struct {
 /* The case as cuDNN might play it: without dropout, positions of queries, and what is fused into a norm. */
 static cases_case plain_case(const cases_case *k) {
     cases_case c = *k;
-    const char *with = k->op == HONE_OP_NORM_FWD        ? "gamma beta mean"
-                       : k->op == HONE_OP_NORM_BWD      ? "mean gamma dgamma dbeta"
+    const int wants = !!strstr(k->with, "bias"); /* what nobody asks for is made in the workspace */
+    const char *with = k->op == HONE_OP_NORM_FWD        ? wants ? "gamma beta mean" : "gamma beta"
+                       : k->op == HONE_OP_NORM_BWD      ? wants ? "mean gamma dgamma dbeta" : "mean gamma dbeta"
                        : k->op == HONE_OP_ATTENTION_BWD ? "dq dk dv"
                                                         : "";
     snprintf(c.with, sizeof c.with, "%s", with);
@@ -137,28 +138,41 @@ static hone_query attention(int64_t N, int longest, hone_engine engine, hone_dty
     return q;
 }
 
-static void refuses(const hone_query *q, const char *words) {
+static void refuses(const hone_query *q, const char *words, const char *instead) {
     const hone_device_v1 *table = device_load("emu", NULL);
     hone_device *d = open_device();
     hone_err err = {0};
     void *choice = &err;
     const hone_status status = table->choose(d, q, &choice, &err);
     if (status != HONE_EUSAGE || choice || !strstr(err.text, words) ||
-        !strstr(err.hint, "\"attention\": \"hone\""))
+        !strstr(err.hint, instead))
         test_fail(__FILE__, __LINE__, "status %d, \"%s\" (%s); expected \"%s\" and a hint", status, err.text,
                   err.hint, words);
     table->close(d);
+}
+
+/* A norm of N rows, asked of cuDNN. */
+static hone_query norm(int64_t N) {
+    const hone_tensor rows = {.dim = {N, 48, 1}, .ld = 48, .n_dims = 2, .dtype = HONE_BF16},
+                      vector = {.dim = {48, 1, 1}, .ld = 1, .n_dims = 1, .dtype = HONE_BF16},
+                      numbers = {.dim = {N, 1, 1}, .ld = 1, .n_dims = 1, .dtype = HONE_F32};
+    return (hone_query){.op = HONE_OP_NORM_FWD,
+                        .attr = {.engine = HONE_ENGINE_CUDNN, .norm = {HONE_NORM_LAYER, 1e-5}},
+                        .in = {[0] = rows, [4] = vector, [5] = vector},
+                        .out = {rows, numbers, numbers}};
 }
 
 TEST(cudnn_that_is_asked_for_but_absent_is_an_error) {
     find_machine();
     const hone_query q = attention(600, 512, HONE_ENGINE_CUDNN, HONE_BF16);
     machine->cudnn_version = 0;
-    refuses(&q, "emu: ATTENTION_FWD by cuDNN: this machine has no libcudnn.so.9");
+    refuses(&q, "emu: ATTENTION_FWD by cuDNN: this machine has no libcudnn.so.9", "\"attention\": \"hone\"");
     machine->cudnn_version = 90100;
-    refuses(&q, "cuDNN is 9.1.0; expected 9.6.0 or later");
+    refuses(&q, "cuDNN is 9.1.0; expected 9.6.0 or later", "\"attention\": \"hone\"");
+    const hone_query n = norm(64);
+    refuses(&n, "emu: NORM_FWD by cuDNN: cuDNN is 9.1.0", "\"layernorm\": \"hone\"");
     machine->cudnn_version = 91900, machine->cudnn_knows_nothing = 1;
-    refuses(&q, "it knows no engine for this graph");
+    refuses(&q, "it knows no engine for this graph", "\"attention\": \"hone\"");
 }
 TEST(cudnn_backward_is_refused_where_its_bits_would_change) {
     find_machine();
@@ -168,7 +182,7 @@ TEST(cudnn_backward_is_refused_where_its_bits_would_change) {
     for (int i = 0; i < 5; i++) back.in[3 + i] = q.in[i];
     back.out[0] = back.out[1] = back.out[2] = q.out[0];
     machine->major = 8;
-    refuses(&back, "adds in one order on compute capability 9.0 alone");
+    refuses(&back, "adds in one order on compute capability 9.0 alone", "\"attention\": \"hone\"");
 }
 
 /* Whether the rule takes cuDNN for a forward, and what the log says. */
@@ -223,4 +237,39 @@ TEST(cudnn_refuses_what_it_cannot_play_when_the_plan_is_made) {
     for (int i = 0; i < 3; i++) q.in[i].dim[2] = 20;
     CHECK(!table->can(&q, why, sizeof why));
     CHECK_STR(why, "cuDNN: head width K = 20; expected a multiple of 8 up to 256");
+}
+TEST(cudnn_norms_are_norms_and_no_more) {
+    find_machine();
+    const hone_device_v1 *table = device_load("emu", NULL);
+    char why[256];
+    hone_query q = norm(64);
+    CHECK(table->can(&q, why, sizeof why));
+    q.out[1].n_dims = 0; /* its means lie in the workspace */
+    CHECK(table->can(&q, why, sizeof why));
+    const size_t few = table->work_bytes(&q);
+    q.in[0].dim[0] = 640;
+    CHECK(table->work_bytes(&q) > few);
+    q.in[3] = q.in[0];
+    CHECK(!table->can(&q, why, sizeof why));
+    CHECK_STR(why, "cuDNN: a layer norm with gamma and beta, and nothing beside it");
+    q = norm(64);
+    q.attr.norm.kind = HONE_NORM_RMS;
+    CHECK(!table->can(&q, why, sizeof why));
+    q = norm(64);
+    q.attr.p_out = 0.1f;
+    CHECK(!table->can(&q, why, sizeof why));
+    CHECK_STR(why, "cuDNN: dropout in a norm");
+}
+/* What is chosen for one number of rows plays no other. */
+TEST(cudnn_norms_have_a_plan_for_each_number_of_rows) {
+    find_machine();
+    const hone_device_v1 *table = device_load("emu", NULL);
+    hone_device *d = open_device();
+    void *one, *other, *again;
+    hone_query q = norm(64), more = norm(128);
+    CHECK_OK(table->choose(d, &q, &one, err));
+    CHECK_OK(table->choose(d, &more, &other, err));
+    CHECK_OK(table->choose(d, &q, &again, err));
+    CHECK(one && other && one == again && one != other);
+    table->close(d);
 }

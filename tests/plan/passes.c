@@ -108,6 +108,24 @@ TEST(fusing_changes_no_bit) {
     }
 }
 
+/* What is fused into norms stays beside them, and what they add to is added behind them. */
+TEST(norms_of_a_library_change_no_bit) {
+    int n_adds = 0;
+    for (int i = 0; i < N_SAMPLES; i++)
+        for (int level = 0; level <= 2; level++) {
+            sample s = samples[i];
+            s.plain_norms = 1, s.recompute = level;
+            compare(play(&samples[i], 0, AT_COUNT), play(&s, 0, AT_COUNT), 0, named(i, "plain norms"));
+            hone_plan *plan = sample_plan(&s);
+            const hone_program *p = &plan->program[HONE_MICRO];
+            for (int k = 0; k + 1 < p->n_steps; k++)
+                n_adds += p->step[k].op == HONE_OP_NORM_BWD && p->step[k + 1].op == HONE_OP_ADD &&
+                          p->step[k + 1].in[0] == p->step[k].out[0];
+            hone_plan_free(plan);
+        }
+    CHECK(n_adds > 0);
+}
+
 TEST(narrowing_changes_no_bit_of_the_loss) {
     for (int i = 0; i < N_SAMPLES; i++) {
         sample s = samples[i];

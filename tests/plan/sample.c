@@ -49,6 +49,15 @@ const hone_device_v1 *sample_device(void) {
     return d;
 }
 
+static int can_plain_norms(const hone_query *q, char *why, size_t why_bytes) {
+    const hone_tensor *in = q->in, *out = q->out;
+    if (q->op == HONE_OP_NORM_FWD)
+        return !in[1].n_dims && !in[2].n_dims && !in[3].n_dims && !out[3].n_dims && !(q->attr.p > 0 || q->attr.p_out > 0);
+    if (q->op == HONE_OP_NORM_BWD)
+        return !in[5].n_dims && !in[6].n_dims && !out[3].n_dims && !out[4].n_dims && !(q->attr.p > 0 || q->attr.p_out > 0);
+    return sample_device()->can(q, why, why_bytes);
+}
+
 plan_options sample_options(const sample *s, const model_config *config) {
     int slots = 1;
     for (int64_t a = s->accumulation; a > 1; a /= 2) slots++;
@@ -75,6 +84,10 @@ plan_options sample_options(const sample *s, const model_config *config) {
                       .recompute = s->recompute,
                       .budget_bytes = s->budget,
                       .device = sample_device()};
+    static hone_device_v1 plain; /* outlives the plan */
+    plain = *o.device;
+    plain.can = can_plain_norms;
+    if (s->plain_norms) o.device = &plain;
     return o;
 }
 

@@ -17,6 +17,7 @@ typedef struct {
     int accumulation, tokens, seqs;
     hone_dtype dtype;
     int no_narrow, no_pack, no_fuse, recompute, eval_only;
+    int plain_norms; /* by a device whose norms are norms and no more, as a library's are */
     size_t budget;
 } sample;
 
