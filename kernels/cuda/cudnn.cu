@@ -3,6 +3,7 @@
  * themselves make plans for sm_90 of these graphs (tests/emu/cudnn.cpp). What has not: nothing of it has run on a
  * GPU. */
 #include "cudnn.cuh"
+#include "cudnn_norm_graph.cuh"
 
 #include <stdio.h>
 
@@ -78,9 +79,6 @@ void cudnn_close(hone_device *d) {
 }
 
 /* ---- choosing --------------------------------------------------------------------------------------------------*/
-int cudnn_type(hone_dtype type) {
-    return type == HONE_F32 ? dnn::DATA_FLOAT : type == HONE_BF16 ? dnn::DATA_BFLOAT16 : dnn::DATA_HALF;
-}
 static bool is_attention(hone_op op) { return op == HONE_OP_ATTENTION_FWD || op == HONE_OP_ATTENTION_BWD; }
 
 /* Once for each line: layers are alike. */

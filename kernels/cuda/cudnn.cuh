@@ -30,8 +30,6 @@ hone_status cudnn_norm_play(hone_queue *q, const hone_call *c);
 
 /* Inside. */
 void cudnn_attention_describe(const hone_query *query, cudnn_graph *g, std::vector<int64_t> *key);
-void cudnn_norm_describe(const hone_query *query, cudnn_graph *g, std::vector<int64_t> *key);
 hone_status cudnn_play(hone_queue *q, const hone_call *c, const cudnn_binding *bindings, int n,
                        void *workspace);
-int cudnn_type(hone_dtype type);
 #endif

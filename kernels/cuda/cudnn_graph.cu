@@ -24,6 +24,10 @@ int cudnn_bind(cudnn_library *out, void *(*symbol)(void *library, const char *na
 }
 
 /* ---- writing a graph -----------------------------------------------------------------------------------------*/
+int cudnn_type(hone_dtype type) {
+    return type == HONE_F32 ? dnn::DATA_FLOAT : type == HONE_BF16 ? dnn::DATA_BFLOAT16 : dnn::DATA_HALF;
+}
+
 cudnn_graph cudnn_graph_begin(const cudnn_library *lib) {
     cudnn_graph g = {};
     g.lib = lib;

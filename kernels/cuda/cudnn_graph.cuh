@@ -48,6 +48,7 @@ struct cudnn_graph {
     std::string what;
 };
 cudnn_graph cudnn_graph_begin(const cudnn_library *lib);
+int cudnn_type(hone_dtype type); /* F32, BF16, F16 */
 
 /* Memory bound under uid at every call. Sequence b begins at element offset[b] of it where offset is given (an
  * int32 tensor {B+1,1,1,1}), else at b stride[0]. Addresses are multiples of alignment bytes. */

@@ -20,8 +20,8 @@ int cudnn_can(const hone_query *query, char *why, size_t why_bytes);
 int cudnn_is_preferred(const hone_query *query);
 
 /* Workspace: numbers a row of every sequence (fp32 {B,H,S}: stats, in backward delta), words a sequence (lengths
- * of queries and keys, offsets of eight operands), the plan's own. Of a norm: fp32 [N] in forward (mean), two of [D]
- * in backward (dgamma, dbeta), for what is not bound. Each part is whole 256 bytes. */
+ * of queries and keys, offsets of eight operands), the plan's own. Of a norm: fp32 [N] in forward (mean), three of
+ * [D] in backward (dgamma, dbeta, gamma), for what is not bound or not fp32. Each part is whole 256 bytes. */
 enum { CUDNN_N_WORDS = 10, CUDNN_ROOM = 64 << 10, CUDNN_NORM_ROOM = 1 << 20 };
 #define CUDNN_UP(bytes) (((size_t)(bytes) + 255) / 256 * 256)
 #define CUDNN_COLUMN_BYTES(e) CUDNN_UP(4 * (e).B * (e).H * (e).S[0])

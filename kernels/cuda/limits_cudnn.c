@@ -97,7 +97,7 @@ size_t cudnn_plan_bytes(const hone_query *query) {
 
 size_t cudnn_scratch_bytes(const hone_query *query) {
     if (query->op == HONE_OP_NORM_FWD) return CUDNN_UP(4 * query->in[0].dim[0]);
-    if (query->op == HONE_OP_NORM_BWD) return 2 * CUDNN_UP(4 * query->in[0].dim[1] * query->in[0].dim[2]);
+    if (query->op == HONE_OP_NORM_BWD) return 3 * CUDNN_UP(4 * query->in[0].dim[1] * query->in[0].dim[2]);
     const cudnn_extents e = cudnn_extents_of(query);
     const size_t columns = query->op == HONE_OP_ATTENTION_FWD ? 1 : 2;
     return columns * CUDNN_COLUMN_BYTES(e) + CUDNN_N_WORDS * CUDNN_WORD_BYTES(e);

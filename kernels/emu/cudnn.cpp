@@ -209,7 +209,8 @@ dnn::status get_attribute(dnn::descriptor d, int name, int, int64_t n_wanted, in
     int64_t bytes;
     switch (name) {
     case dnn::ATTR_ENGINEHEUR_RESULTS: /* one configuration, which is known by its graph */
-        *n = cuemu_control()->cudnn_knows_nothing ? 0 : 1;
+        *n = !cuemu_control()->cudnn_knows_nothing &&
+             is_known(read_graph(from->link(dnn::ATTR_ENGINEHEUR_OPERATION_GRAPH)));
         if (*n && n_wanted > 0) {
             described *config = *(described **)values;
             config->set[-1] = from->set.at(dnn::ATTR_ENGINEHEUR_OPERATION_GRAPH);

@@ -283,6 +283,13 @@ void emudnn::play(const graph &g, const bindings &bound) {
         for (int64_t h = 0; h < x.dim[1]; h++) player{g, bound, b, h, {}, {}}.play();
 }
 
+/* A norm's scale and its gradient are of one type. */
+bool emudnn::is_known(const graph &g) {
+    const operation &o = g.operations[0];
+    return o.kind != dnn::BACKEND_OPERATION_NORM_BACKWARD_DESCRIPTOR ||
+           g.tensors.at(o.uid[SCALE]).type == g.tensors.at(o.uid[DSCALE]).type;
+}
+
 /* As cuDNN 9.19 on sm_90: all of ds where backward makes dq of it at once. */
 int64_t emudnn::workspace_of(const graph &g) {
     if (is_norm(g.operations[0])) return 0;

@@ -26,6 +26,7 @@ struct graph {
 typedef std::map<int64_t, char *> bindings; /* memory by uid */
 
 void play(const graph &g, const bindings &bound);
+bool is_known(const graph &g);        /* has cuDNN 9.19 an engine for it */
 int64_t workspace_of(const graph &g); /* bytes, as cuDNN 9.19 wants them on sm_90 */
 } // namespace emudnn
 #endif

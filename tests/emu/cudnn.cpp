@@ -3,6 +3,7 @@
  * Nothing is executed. HONE_CUDNN names the file of the library; by default libcudnn.so.9 is looked for. */
 #include "emu.h"
 
+#include "cudnn_norm_graph.cuh"
 #include "cudnn_sdpa.cuh"
 
 #include <dlfcn.h>
@@ -122,4 +123,56 @@ TEST(cudnn_itself_has_no_ordered_backward_for_ampere) {
     if (lib->version() >= 91801) CHECK(can_plan(lib, gpu, s, 0, &why)); /* packed rows, since then */
     CHECK(!can_plan(lib, gpu, s, 1, &why));
     (void)lib->free(gpu);
+}
+
+/* Norms, as a plan of a run asks for them. */
+static hone_query norm_of(int64_t N, int64_t D, hone_dtype dtype, bool is_backward) {
+    const auto tensor = [](int64_t n, int64_t d, int n_dims, hone_dtype type) {
+        hone_tensor t = {};
+        t.dim[0] = n, t.dim[1] = d, t.dim[2] = 1, t.ld = n_dims > 1 ? d : 1, t.n_dims = n_dims, t.dtype = type;
+        return t;
+    };
+    const hone_tensor rows = tensor(N, D, 2, dtype), numbers = tensor(N, 1, 1, HONE_F32);
+    hone_query q = {};
+    q.op = is_backward ? HONE_OP_NORM_BWD : HONE_OP_NORM_FWD;
+    q.attr.engine = HONE_ENGINE_CUDNN, q.attr.norm.kind = HONE_NORM_LAYER, q.attr.norm.eps = 1e-12;
+    q.in[0] = q.out[0] = rows, q.in[4] = tensor(D, 1, 1, dtype);
+    if (is_backward) {
+        q.in[1] = rows, q.in[2] = q.in[3] = numbers, q.out[1] = q.out[2] = tensor(D, 1, 1, HONE_F32);
+    } else {
+        q.in[5] = q.in[4], q.out[1] = q.out[2] = numbers;
+    }
+    return q;
+}
+TEST(cudnn_itself_plans_norms) {
+    static const struct {
+        int capability, processors, shared_bytes;
+    } gpus[] = {{800, 108, 166912}, {900, 132, 232448}};
+    static const struct {
+        hone_dtype type;
+        const char *name;
+    } types[] = {{HONE_F32, "fp32"}, {HONE_BF16, "bf16"}, {HONE_F16, "fp16"}};
+    const cudnn_library *lib = open_real();
+    int n = 0;
+    for (const auto &gpu : gpus) {
+        const dnn::descriptor device = describe_gpu(lib, gpu.capability, gpu.processors, gpu.shared_bytes);
+        for (int i = 0; i < 3 * 2; i++) { /* seconds each: their kernels are compiled */
+            const hone_query q = norm_of(8192, 768, types[i / 2].type, i % 2);
+            std::string why;
+            std::vector<int64_t> key;
+            char refused[160];
+            if (!cudnn_can(&q, refused, sizeof refused)) test_fail(__FILE__, __LINE__, "%s", refused);
+            cudnn_graph g = cudnn_graph_begin(lib);
+            cudnn_plan p;
+            cudnn_norm_describe(&q, &g, &key);
+            const int made = cudnn_plan_make(&p, &g, NULL, device, cudnn_plan_bytes(&q), &why);
+            if (!made || !p.is_ordered)
+                test_fail(__FILE__, __LINE__, "sm_%d, %s %s of %lld x %lld: %s", gpu.capability / 10,
+                          types[i / 2].name, i % 2 ? "backward" : "forward", (long long)q.in[0].dim[0],
+                          (long long)q.in[0].dim[1], made ? "adds in no fixed order" : why.c_str());
+            cudnn_plan_free(&p), n++;
+        }
+        (void)lib->free(device);
+    }
+    printf("  %d plans of norms\n", n);
 }
