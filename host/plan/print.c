@@ -57,6 +57,7 @@ static void add_step(const hone_plan *p, const hone_step *s, int i, text *out) {
     const int act = has_act ? s->attr.act.kind : linear ? s->attr.linear.act : 0;
     if (act) text_printf(out, " %s", act_name[act]);
     if ((linear || s->op == HONE_OP_LINEAR_BWD_W) && s->attr.linear.tf32) text_str(out, " tf32");
+    if (s->attr.engine == HONE_ENGINE_CUDNN) text_str(out, " cudnn");
     if (s->attr.p > 0) text_printf(out, " /%d", s->attr.site);
     if (s->attr.p_out > 0) text_printf(out, " out/%d", s->attr.site_out);
     if (s->work_bytes) text_printf(out, " work %zu", s->work_bytes);

@@ -179,6 +179,12 @@ TEST(layernorm_by_cudnn_ends_where_ref_ends) {
     train(a, job, "frozen", "--device emu --freeze \"*LayerNorm*\"");
     train(a, job, "frozen-ref", "--device ref --layernorm hone --freeze \"*LayerNorm*\"");
     CHECK(loss_distance(a, "frozen", "frozen-ref", 8) <= 1e-5);
+    const char *steps = command_expect(a, 0, "plan \"%s\" --device emu --steps --quiet", job).out;
+    int n = 0, norms = 0;
+    for (const char *p = steps; (p = strstr(p, " cudnn")); p++) n++;
+    for (const char *p = steps; (p = strstr(p, " NORM_")); p++) norms++;
+    CHECK(norms > 10);
+    CHECK_INT(n, norms);
     arena_free(a);
 }
 
