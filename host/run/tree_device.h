@@ -29,7 +29,8 @@ typedef struct {
     int64_t n_exact;    /* the first elements, which never travel as bf16 */
 } tree_device_options;
 
-/* Most values that come from other ranks in a step of up to most_leaves shards: wire_limits.n_nodes. */
+/* Most values that come from other ranks in a step of up to most_leaves shards: wire_limits.n_nodes. (Of more ranks than can be
+ * started: of most_leaves.) */
 int tree_device_nodes(int n_ranks, int most_leaves);
 
 /* linked: all ranks together; the id of the communicator between devices travels by o->ranks. HONE_ECOMM, or what the
