@@ -354,8 +354,8 @@ hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
         log_note("%.1f MiB hold a copy of each checkpoint while it is written",
                  (double)saver_copy_bytes(t->s->plan, t->job, c->rank, c->n) / (1 << 20));
     if (c->n > 1)
-        log_note("%d ranks by %s%s%s; %lld shards a step, %d buckets, %.1f MiB for sums over ranks%s", c->n,
-                 c->way->name, t->s->sums.linked ? ", their devices by " : "",
+        log_note("%d ranks%s by %s%s%s; %lld shards a step, %d buckets, %.1f MiB for sums over ranks%s", c->n,
+                 c->per_machine ? arena_print(t->s->a, " on %d machines", c->n / c->per_machine) : "", c->way->name, t->s->sums.linked ? ", their devices by " : "",
                  t->s->sums.linked ? t->s->table->comm->name : "", (long long)t->shards.n, t->s->plan->n_buckets,
                  (double)(t->s->sums.linked ? t->s->plan->slab_bytes[HONE_WIRE] : tree_sum_bytes(t->sum)) / (1 << 20),
                  t->s->plan->divided ? "; the optimizer is divided" : "");

@@ -89,16 +89,40 @@ static void same_bits(const way *w, int type) {
 TEST(a_step_divided_by_shared_memory_has_the_same_bits) { same_bits(&memory, 0); }
 TEST(a_step_divided_by_shared_memory_has_the_same_bits_in_bf16) { same_bits(&memory, 1); }
 
-static void same_bits_by_mpi(int type) {
+static void begin_mpi_or_skip(void) {
     if (system("command -v mpirun >/dev/null 2>&1")) test_skip("there is no mpirun");
     if (!file_is_regular(HONE_BUILD_FOLDER "/lib/hone/libhone_mpi.so"))
         test_skip("libhone_mpi.so was not built (no mpi.h)");
     setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* MPI's own, where this is built with AddressSanitizer */
     CHECK(!setenv("HONE_COMM", "mpi", 1) && !setenv("HONE_THREADS", "1", 1));
+}
+
+static void same_bits_by_mpi(int type) {
+    begin_mpi_or_skip();
     same_bits(&mpi, type);
 }
 TEST(a_step_divided_by_mpi_has_the_same_bits) { same_bits_by_mpi(0); }
 TEST(a_step_divided_by_mpi_has_the_same_bits_in_bf16) { same_bits_by_mpi(1); }
+
+/* As ranks of several machines, which this one plays: sums go through them in two turns (tree.h). */
+TEST(a_step_divided_among_machines_has_the_same_bits) {
+    begin_mpi_or_skip();
+    arena *a = command_begin();
+    const char *job = tiny_job(a, "job.json", "out", ",\"reduce_shards\": 48, \"max_steps\": 3, \"overwrite_output_dir\": true");
+    const char *whole = text_of(command_json(a, "train \"%s\" --json --quiet %s", job, flags_of(a, 1, 1, 0, 0)),
+                                "params_sha256");
+    static const int machines[][2] = {{2, 2}, {2, 3}, {4, 2}}; /* how many, ranks of each */
+    for (int i = 0; i < 3; i++) {
+        const int n = machines[i][0] * machines[i][1];
+        const said s = command_shell(
+            a, MPIRUN " -n %d sh -c 'HONE_MACHINE=$((OMPI_COMM_WORLD_RANK / %d)) exec \"%s\" train \"%s\" --json %s'", n,
+            machines[i][1], command_program(), job, flags_of(a, n, 1, i & 1, 1));
+        if (s.code) test_fail(__FILE__, __LINE__, "%d ranks ended with %d: %.1200s", n, s.code, s.err);
+        if (!strstr(s.out, whole)) test_fail(__FILE__, __LINE__, "%d ranks: other bits than %s", n, whole);
+        CHECK(strstr(s.err, arena_print(a, "%d ranks on %d machines by MPI", n, machines[i][0])));
+    }
+    arena_free(a);
+}
 
 TEST(a_step_divided_by_emulated_nccl_has_the_same_bits) { same_bits(&nccl, 0); }
 TEST(a_step_divided_by_emulated_nccl_has_the_same_bits_in_bf16) { same_bits(&nccl, 1); }
