@@ -24,6 +24,7 @@ static const char *const variables[] = {
     "SLURM_JOB_ID", /* named in the record of a run */
     /* what launchers say of ranks (host/run/rank.c) */
     "HONE_RANK", "HONE_WORLD_SIZE", "HONE_LOCAL_RANK", "HONE_LOCAL_WORLD_SIZE", "HONE_COMM",
+    "HONE_MACHINE", /* ranks in which it differs are on several machines, whatever the system says */
     "HONE_SECRET", "HONE_SECRET_FILE", /* what the ranks of a run know and nobody else */
     "RANK", "WORLD_SIZE",
     "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE", "PET_NODE_RANK", "PET_NNODES", "PET_MASTER_ADDR",

@@ -164,19 +164,21 @@ size_t file_glance(char *out, size_t bytes, const char *path) {
     return n > 0 ? (size_t)n : 0;
 }
 
+static int may_be_there(void) { return errno != ENOENT && errno != ENOTDIR; }
+
 int file_exists(const char *path) {
     struct stat st;
-    return lstat(path, &st) == 0;
+    return lstat(path, &st) == 0 || may_be_there();
 }
 
 int file_is_folder(const char *path) {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    return stat(path, &st) ? may_be_there() : S_ISDIR(st.st_mode);
 }
 
 int file_is_regular(const char *path) {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+    return stat(path, &st) ? may_be_there() : S_ISREG(st.st_mode);
 }
 
 int64_t file_bytes(const char *path) {

@@ -30,7 +30,9 @@ hone_status file_read_data(str *out, arena *a, const char *path, size_t max_byte
 /* The first bytes of a file of /proc or /sys, whose sizes mean nothing, with a NUL: how many; 0 and "": none. */
 size_t file_glance(char *out, size_t bytes, const char *path);
 
-int file_exists(const char *path);      /* anything there */
+/* 0: certainly not. A disk or a folder that does not let itself be looked at (EIO, EACCES) is no reason to go on without what
+ * may be there: 1, and whoever opens it is told why it cannot be. */
+int file_exists(const char *path); /* anything there */
 int file_is_folder(const char *path);
 int file_is_regular(const char *path);
 int64_t file_bytes(const char *path);   /* -1: none */

@@ -299,12 +299,20 @@ hone_status checkpoint_sweep(const char *run_folder, hone_err *err) {
     for (int i = 0; i < n && !status; i++) {
         const char *path = path_join(a, run_folder, names[i]);
         if (!strncmp(names[i], HIDDEN, strlen(HIDDEN)) && file_is_folder(path)) {
-            log_note("%s: removed, a save that never ended", names[i]);
+            log_note("%s: removed, being written or taken away when a run ended", names[i]);
             status = folder_remove(path, err);
         } else if (is_half_a_file(names[i]) && file_is_regular(path)) status = file_remove(path, err);
     }
     arena_free(a);
     return status;
+}
+
+/* Under a hidden name first: nobody sees a half of it, and what is left of it is swept away later. */
+static hone_status remove_one(arena *a, const char *run_folder, int64_t step, hone_err *err) {
+    const char *hidden = arena_print(a, "%s/" HIDDEN "%lld.%d.old", run_folder, (long long)step, (int)getpid());
+    HONE_TRY(folder_remove(hidden, err));
+    HONE_TRY(folder_publish(checkpoint_path(a, run_folder, step), hidden, err));
+    return folder_remove(hidden, err);
 }
 
 hone_status checkpoint_prune(const char *run_folder, int64_t now, int64_t keep, int64_t best, hone_err *err) {
@@ -315,7 +323,7 @@ hone_status checkpoint_prune(const char *run_folder, int64_t now, int64_t keep, 
     int64_t kept = 0;
     for (int i = 0; i < n && !status; i++)
         if (steps[i] <= now && ++kept > keep && steps[i] != best)
-            status = folder_remove(checkpoint_path(a, run_folder, steps[i]), err);
+            status = remove_one(a, run_folder, steps[i], err);
     arena_free(a);
     return status;
 }

@@ -54,6 +54,6 @@ hone_status checkpoint_newest(checkpoint *out, int *found, arena *a, const char 
  * now were left by a run that was resumed before them (they may be damaged): they count for nothing and stay
  * until they are saved again. */
 hone_status checkpoint_prune(const char *run_folder, int64_t now, int64_t keep, int64_t best, hone_err *err);
-/* Remove what never ended: hidden folders of saves, temporary files. For whoever holds the run's lock. */
+/* Remove what never ended: hidden folders of saves and of removals, temporary files. For whoever holds the run's lock. */
 hone_status checkpoint_sweep(const char *run_folder, hone_err *err);
 #endif

@@ -38,6 +38,8 @@ struct comm {
     uint64_t spent_ns; /* in exchanges so far, mostly in waiting for others */
     int lost; /* the rank whose loss this one has noticed + 1; 0: none */
     int local_rank;      /* on its machine: which of its devices is this rank's */
+    int per_machine;     /* ranks of a machine, where all have as many and neighbours share one: rank r is on machine
+                            r / per_machine; 0: all are on one, or nothing of the kind is known */
     uint64_t bytes_sent; /* to other ranks, by exchanges and by sums between devices (tree_device.h) */
 };
 

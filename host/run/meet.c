@@ -50,8 +50,7 @@ hone_status rendezvous_secret(uint8_t out[RENDEZVOUS_SECRET_MAX], size_t *n, hon
 
 /* What rank 0 must know of each, and all of all. */
 typedef struct {
-    char machine
-        [64]; /* boot id and the device of /dev/shm: the same for those that can share memory, and no others */
+    char machine[128]; /* boot id, the device of /dev/shm, HONE_MACHINE: the same for those that can share memory */
     char address[64];
     int32_t port;
 } card;
@@ -66,20 +65,34 @@ static void fill_card(card *c, int fd, int port) {
     hone_err ignored;
     memset(c, 0, sizeof *c);
     struct stat shared = {0};
+    const char *own = env_get("HONE_MACHINE");
     if (file_read(&id, a, "/proc/sys/kernel/random/boot_id", 64, HONE_ECOMM, &ignored)) host_name(c->machine);
     else if (!stat("/dev/shm", &shared))
-        snprintf(c->machine, sizeof c->machine, "%.36s %llx", id.p, (unsigned long long)shared.st_dev);
+        snprintf(c->machine, sizeof c->machine, "%.36s %llx %.40s", id.p, (unsigned long long)shared.st_dev, own ? own : "");
     net_own_address(fd, c->address);
     c->port = port;
     arena_free(a);
 }
 
 /* A rank that cannot tell (no machine) shares nothing. */
+static int is_same_machine(const table_of_cards *t, int a, int b) {
+    return *t->of[a].machine && !memcmp(t->of[a].machine, t->of[b].machine, sizeof t->of[a].machine);
+}
+
 static int is_one_machine(const table_of_cards *t, int n) {
-    if (!*t->of[0].machine) return 0;
-    for (int r = 1; r < n; r++)
-        if (memcmp(t->of[r].machine, t->of[0].machine, sizeof t->of[0].machine)) return 0;
-    return 1;
+    int same = *t->of[0].machine != 0;
+    for (int r = 1; r < n; r++) same &= is_same_machine(t, 0, r);
+    return same;
+}
+
+/* comm.h. One rank a machine is as if nothing were known. */
+static int find_per_machine(const table_of_cards *t, int n) {
+    int k = 1;
+    while (k < n && is_same_machine(t, 0, k)) k++;
+    for (int r = 0; r < n; r++)
+        for (int other = 0; other < r; other++)
+            if (is_same_machine(t, r, other) != (r / k == other / k)) return 0;
+    return n % k || k == 1 || k == n ? 0 : k;
 }
 
 typedef struct {
@@ -170,13 +183,15 @@ static hone_status open_connections(meeting *m, int *data, int *beats, hone_err 
     return status;
 }
 
-hone_status rendezvous_meet(comm **out, int *data, int *beats, const rendezvous_terms *terms, hone_err *err) {
+hone_status rendezvous_meet(comm **out, int *data, int *beats, int *per_machine, const rendezvous_terms *terms,
+                            hone_err *err) {
     static meeting m; /* a process meets once */
     m = (meeting){.terms = terms, .self = terms->self, .listener = -1};
     m.until_ns = clock_ns() + MEETING_NS;
     for (int i = 0; i < N_PURPOSES * COMM_RANKS_MAX; i++) m.peer[i].fd = -1;
     *out = NULL;
     hone_status status = m.self.rank ? meet_as_other(&m, err) : meet_as_first(&m, err);
+    *per_machine = status ? 0 : find_per_machine(&m.cards, m.self.n);
     if (!status) status = *m.cards.shared ? open_shared(out, &m, err) : open_connections(&m, data, beats, err);
     for (int r = 0; r < m.self.n; r++)
         net_close(m.peer[r].fd); /* of meeting: data and pulse stand behind these */
@@ -186,7 +201,7 @@ hone_status rendezvous_meet(comm **out, int *data, int *beats, const rendezvous_
 
 hone_status rendezvous_open(comm **out, const rank_place *place, double limit_s, hone_err *err) {
     uint8_t secret[RENDEZVOUS_SECRET_MAX];
-    int data[COMM_RANKS_MAX], beats[COMM_RANKS_MAX];
+    int data[COMM_RANKS_MAX], beats[COMM_RANKS_MAX], per_machine;
     rendezvous_terms terms = {.self = {.secret = secret, .rank = place->rank, .n = place->n},
                               .host = place->host,
                               .port = place->port,
@@ -199,9 +214,11 @@ hone_status rendezvous_open(comm **out, const rank_place *place, double limit_s,
             err, HONE_EUSAGE,
             "rank %d of %d by %s: no port where rank 0 waits; expected MASTER_ADDR and MASTER_PORT",
             place->rank, place->n, place->by);
-    hone_status status = rendezvous_meet(out, data, beats, &terms, err);
+    hone_status status = rendezvous_meet(out, data, beats, &per_machine, &terms, err);
     memset(secret, 0, sizeof secret);
-    return status || *out ? status : comm_tcp_open(out, place->rank, place->n, data, beats, limit_s, err);
+    if (!status && !*out) status = comm_tcp_open(out, place->rank, place->n, data, beats, limit_s, err);
+    if (!status) (*out)->per_machine = per_machine;
+    return status;
 }
 
 /* Under mpirun MPI is how ranks meet, unless they have been told where (MASTER_PORT) and it is not there. */

@@ -61,7 +61,7 @@ static hone_status invite(invitation *out, rendezvous_terms *terms, const mpi_ca
 hone_status mpi_meet(comm **out, const rank_place *place, int apart, double limit_s, hone_err *err) {
     const mpi_calls *mpi = NULL;
     invitation v;
-    int rank = -1, n = 0, beats[COMM_RANKS_MAX];
+    int rank = -1, n = 0, beats[COMM_RANKS_MAX], per_machine;
     rendezvous_terms terms = {.listener = -1, .apart = apart, .limit_s = limit_s};
     HONE_TRY(load(&mpi, err));
     if (!mpi->begin(&rank, &n)) return spoiled(mpi, err);
@@ -72,8 +72,9 @@ hone_status mpi_meet(comm **out, const rank_place *place, int apart, double limi
     terms.self = (rendezvous_self){.secret = v.secret, .secret_bytes = sizeof v.secret, .rank = rank, .n = n};
     terms.host = v.host;
     terms.port = v.port;
-    HONE_TRY(rendezvous_meet(out, NULL, beats, &terms, err));
-    if (!*out) return comm_mpi_open(out, mpi, rank, n, beats, limit_s, err);
-    mpi->end(); /* they share memory from here on */
+    HONE_TRY(rendezvous_meet(out, NULL, beats, &per_machine, &terms, err));
+    if (*out) mpi->end(); /* they share memory from here on */
+    else HONE_TRY(comm_mpi_open(out, mpi, rank, n, beats, limit_s, err));
+    (*out)->per_machine = per_machine;
     return HONE_OK;
 }

@@ -70,7 +70,9 @@ typedef struct {
     int apart;        /* 1: no shared memory, even on one machine */
     double limit_s;
 } rendezvous_terms;
-hone_status rendezvous_meet(comm **out, int *data, int *beats, const rendezvous_terms *terms, hone_err *err);
+/* *per_machine: of the communicator that is made of them (comm.h). */
+hone_status rendezvous_meet(comm **out, int *data, int *beats, int *per_machine, const rendezvous_terms *terms,
+                            hone_err *err);
 
 /* comm_tcp.c: a communicator over connections that have been made: data[r] and beats[r] of every other rank, owned from
  * now on. */

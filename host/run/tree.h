@@ -26,7 +26,13 @@ int tree_slots(int n_leaves, int first, int end);
 int tree_left_leaves(int n);
 #define TREE_NODES_MAX 64
 
-/* ---- over ranks ----------------------------------------------------------------------------------------------*/
+/* ---- over ranks ----------------------------------------------------------------------------------------------
+ * Where ranks are on several machines (comm.per_machine) a sum goes through them in two turns. First the k ranks of a machine:
+ * the one with number j there gets from its neighbours all that the ranks of number j anywhere will add, and adds what has
+ * both children on its machine. Then the ranks of number j of all M machines: what is left over are the maximal nodes of each
+ * machine's run of shards, one of them as a rule, and each gets those of its own part. So 1 / k of the gradients leaves a rank
+ * for other machines: (M - 1) / M of them a machine, and as much when sums are gathered, across machines first: what a sum of
+ * machines moves that first add up themselves. The tree is the same, so the bits are. */
 typedef struct tree_sum tree_sum;
 
 /* Steps of up to most_leaves shards over c's ranks. pool: whose threads add. Allocates all that summing needs. */
@@ -36,8 +42,9 @@ tree_sum *tree_sum_new(comm *c, int most_leaves, pool *p);
  *          that bits still depend on the number of shards alone, every edge of the tree rounds, whether it joins two ranks
  *          or not (nearest even): a node's value is bf16(left) + bf16(right), in fp32, and the root's is rounded too. What
  *          a rank adds by itself is rounded by whoever adds it (run_fold).
- *   plain  no tree: each rank has added all its shards into one node, and ranks are added in their order. Fewer bytes
- *          where the tree would leave a rank several nodes; other bits for another number of ranks. */
+ *   plain  no tree: each rank has added all its shards into one node, and ranks are added in their order (those of a
+ *          machine, then machines). Fewer bytes where the tree would leave a rank several nodes; other bits for another
+ *          number of ranks. */
 void tree_sum_travel(tree_sum *t, int bf16, int64_t n_exact, int plain);
 void tree_sum_free(tree_sum *t);          /* NULL is fine */
 size_t tree_sum_bytes(const tree_sum *t); /* of its buffers */

@@ -49,7 +49,7 @@ static int list_nodes(int n_ranks, int n_leaves, ranked *node, int *first_of_ran
 
 static int most_nodes(int n_ranks, int most_leaves) {
     int most = 0;
-    for (int leaves = 1; leaves <= most_leaves; leaves++) {
+    for (int leaves = n_ranks > COMM_RANKS_MAX ? most_leaves : 1; leaves <= most_leaves; leaves++) {
         const int n = list_nodes(n_ranks, leaves, NULL, NULL);
         if (n > most) most = n;
     }

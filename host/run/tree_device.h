@@ -6,8 +6,10 @@
  *
  * Where every rank holds one node and the ranks are a power of two, an exchange is recursive halving with partners at
  * distance 1, 2, 4 ...: a rank gets half of what it still has from its partner, and adds; neighbours, who share a machine,
- * exchange the most. Else each rank sends its nodes to those that add them, each a part of the elements. Gathering goes
- * back the same way by doubling, or from each to all. Rank r adds elements bound[r] .. bound[r + 1] - 1 in both. */
+ * exchange the most, and of k ranks a machine each sends 1 / k of its bytes to other machines, as a sum would of machines that
+ * first add up themselves. Else each rank sends its nodes to those that add them, each a part of the elements, wherever they
+ * are. Gathering goes back the same way by doubling, or from each to all. Rank r adds elements bound[r] .. bound[r + 1] - 1 in
+ * both. */
 #ifndef RUN_TREE_DEVICE_H
 #define RUN_TREE_DEVICE_H
 #include "hone/device.h"
@@ -29,7 +31,8 @@ typedef struct {
     int64_t n_exact;    /* the first elements, which never travel as bf16 */
 } tree_device_options;
 
-/* Most values that come from other ranks in a step of up to most_leaves shards: wire_limits.n_nodes. */
+/* Most values that come from other ranks in a step of up to most_leaves shards: wire_limits.n_nodes. (Of more ranks than can be
+ * started: of most_leaves.) */
 int tree_device_nodes(int n_ranks, int most_leaves);
 
 /* linked: all ranks together; the id of the communicator between devices travels by o->ranks. HONE_ECOMM, or what the

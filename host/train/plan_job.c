@@ -136,14 +136,20 @@ static hone_status open_plan(session **out, const job *j, pool *p, int64_t token
     inputs *in = NULL;
     steps st = {0};
     step_shards shards;
-    session_limits l = {.training = 1, .tokens_max = tokens, .seqs_max = seqs, .n_ranks = planned};
+    session_limits l = {.training = 1, .tokens_max = tokens, .seqs_max = seqs};
     HONE_TRY(steps_shards(&shards, j, n_ranks, 0, err));
     hone_status status = session_open(&s, j, j->model_name_or_path, j->tokenizer_name, p, err);
     if (!status && !tokens) status = open_data(&in, &st, s, shards, err);
-    if (!status && in)
-        l = training_limits(j, in, &st, planned);
+    if (!status && in) l = training_limits(j, in, &st, n_ranks);
+    l.n_ranks = n_ranks;
+    l.n_shards = (int)shards.n;
+    l.n_slots = training_slots(j, shards.n, n_ranks);
+    b->facts = (plan_facts){.shards = shards.n, .tokens = (double)tokens, .seqs = (double)seqs, .limits = l};
+    b->facts.limits.class_weight = NULL; /* goes with the data */
+    if (!status) status = session_plan_only(s, &l, err);
+    if (!status) b->facts.rank_bytes = hone_plan_device_bytes(s->plan);
+    l.n_ranks = planned;
     if (!status) status = plan_levels(s, l, b, err);
-    b->facts = (plan_facts){.shards = shards.n, .tokens = (double)tokens, .seqs = (double)seqs};
     if (!status && j->save_strategy != STRATEGY_NO) b->copy_bytes = saver_copy_bytes(s->plan, j, 0, planned);
     if (!status && in) walk_epoch(s, &st, in->train, b);
     steps_deinit(&st);

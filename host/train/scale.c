@@ -17,9 +17,24 @@ typedef struct {
     int n_gpus, halving, n_buckets, micro_batches; /* micro-batches of a GPU in a step */
     double compute_s, update_s, sum_s, exposed_s;  /* sum_s: all communication, were nothing beside it */
     double straggler_s, step_s;
-    double memory_bytes, tokens, flops, gradient_bytes; /* tokens and flops: of a step, of all GPUs */
+    double memory_bytes, nccl_bytes; /* of a GPU: what rank 0 plans and the library takes; the library's part of it */
+    double tokens, flops, gradient_bytes; /* tokens and flops: of a step, of all GPUs */
     int64_t steps, largest_tokens; /* of a micro-batch that fits a GPU; 0: not asked for, or none does */
 } prediction;
+
+/* What NCCL takes of a GPU, estimated: NVLink gets 32 channels for each GPU of the machine that another one sends to, and a
+ * channel's buffers are 10 and 2 MiB (allocations of 8 H100 in its log: NVIDIA/nccl issue 1685); sends beyond the machine
+ * share one buffer (issue 1450), of 512 MiB (issue 2363). NCCL_MAX_P2P_NCHANNELS=N makes it N / 32 of that. */
+#define NCCL_CHANNELS 32
+#define NCCL_CHANNEL_BYTES (12.0 * (1 << 20))
+#define NCCL_NETWORK_BYTES (512.0 * (1 << 20))
+
+static double nccl_bytes(const session *s, const sim_links *l) {
+    const int near = l->n < l->per_node ? l->n : l->per_node,
+              peers = s->job->reduce == REDUCE_FAST && near > 2 ? 2 : near - 1; /* a ring has two neighbours */
+    if (l->n == 1) return 0;
+    return peers * NCCL_CHANNELS * NCCL_CHANNEL_BYTES + (l->n > near ? NCCL_NETWORK_BYTES : 0);
+}
 
 static int by_ready(const void *a, const void *b) {
     const plan_gradient *x = a, *y = b;
@@ -105,8 +120,8 @@ static void predict(prediction *out, const session *s, const plan_facts *f, cons
     out->compute_s = step.compute_s;
     out->update_s = step.update_s;
     play(out, s, &l, step, q);
-    out->memory_bytes =
-        (double)hone_plan_device_bytes(p) - (zero ? (double)p->slab_bytes[HONE_STATE] * (1 - 1.0 / l.n) : 0);
+    out->nccl_bytes = nccl_bytes(s, &l);
+    out->memory_bytes = (double)f->rank_bytes + out->nccl_bytes;
     out->tokens = f->tokens * (double)f->shards;
     out->flops = plan_flops(p, HONE_MICRO, count, length) * (double)f->shards;
     out->steps = f->steps;
@@ -116,10 +131,10 @@ static void predict(prediction *out, const session *s, const plan_facts *f, cons
 }
 
 /* Would a plan for micro-batches of so many tokens, of sequences of this length, fit? */
-static int fits(session *s, int64_t tokens, double length, double memory_bytes) {
-    const session_limits l = {
-        .training = 1, .tokens_max = tokens, .seqs_max = (int64_t)((double)tokens / length) + 1};
+static int fits(session *s, session_limits l, int64_t tokens, double length, double memory_bytes) {
     hone_err ignored = {0};
+    l.tokens_max = tokens;
+    l.seqs_max = (int64_t)((double)tokens / length) + 1;
     return session_plan_only(s, &l, &ignored) == HONE_OK &&
            (double)hone_plan_device_bytes(s->plan) <= memory_bytes;
 }
@@ -128,10 +143,10 @@ static int fits(session *s, int64_t tokens, double length, double memory_bytes) 
 static int64_t largest_tokens(session *s, const plan_facts *f, double memory_bytes) {
     const double length = f->seqs > 0 && f->tokens > f->seqs ? f->tokens / f->seqs : 1;
     int64_t low = 0, high = 64;
-    while (high < TOKENS_MOST && fits(s, high, length, memory_bytes)) low = high, high *= 2;
+    while (high < TOKENS_MOST && fits(s, f->limits, high, length, memory_bytes)) low = high, high *= 2;
     while (low && high - low > low / 64 + 1) {
         const int64_t middle = low + (high - low) / 2;
-        if (fits(s, middle, length, memory_bytes)) low = middle;
+        if (fits(s, f->limits, middle, length, memory_bytes)) low = middle;
         else high = middle;
     }
     return low;
@@ -148,7 +163,7 @@ static hone_status predict_count(prediction *out, const job *j, pool *p, const s
     HONE_TRY(plan_of_job(&s, &facts, j, p, q->tokens, q->seqs, n_gpus, err));
     *out = (prediction){.n_gpus = n_gpus, .micro_batches = (int)((facts.shards + n_gpus - 1) / n_gpus)};
     predict(out, s, &facts, q);
-    out->largest_tokens = with_largest ? largest_tokens(s, &facts, q->machine.memory_bytes) : 0;
+    out->largest_tokens = with_largest ? largest_tokens(s, &facts, q->machine.memory_bytes - out->nccl_bytes) : 0;
     session_close(s);
     return HONE_OK;
 }
@@ -180,8 +195,8 @@ static void print_json(const prediction *x, int n, const scale_question *q, text
         member(out, "exposed_s", x->exposed_s);
         member(out, "straggler_s", x->straggler_s);
         member(out, "gradient_bytes", x->gradient_bytes);
-        member(out, "memory_bytes_per_gpu", x->memory_bytes);
-        text_printf(out, ",\"fits\":%s", x->memory_bytes <= q->machine.memory_bytes ? "true" : "false");
+        text_printf(out, ",\"memory_bytes_per_gpu\":%.0f,\"nccl_bytes_per_gpu\":%.0f,\"fits\":%s", x->memory_bytes,
+                    x->nccl_bytes, x->memory_bytes <= q->machine.memory_bytes ? "true" : "false");
         member(out, "tokens_per_step", x->tokens);
         member(out, "tokens_per_second", x->tokens / x->step_s);
         member(out, "model_flops_per_second_per_gpu", x->flops / x->step_s / x->n_gpus);
@@ -231,6 +246,10 @@ static void print_people(const prediction *x, int n, const scale_question *q, te
     }
     table_print(t, out);
     table_free(t);
+    bytes_text(size, x[-1].nccl_bytes);
+    if (x[-1].nccl_bytes > 0)
+        text_printf(out, "of a GPU's memory NCCL's buffers are estimated at %s with %d GPUs; the rest is planned\n", size,
+                    x[-1].n_gpus);
     text_printf(out, "a micro-batch of %lld tokens would just fit a GPU\n", (long long)largest);
     if (x[-1].n_gpus > COMM_RANKS_MAX)
         text_printf(out, "hone starts %d ranks at most today\n", COMM_RANKS_MAX);

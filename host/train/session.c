@@ -226,7 +226,7 @@ hone_status session_link(session *s, hone_err *err) {
 }
 
 static void choose_sums(session *s, const session_limits *l) {
-    const int n = s->comm->n;
+    const int n = l->n_ranks;
     s->sums = (run_sums){.plain = s->job->reduce == REDUCE_FAST};
     if (!l->training) return;
     s->sums.wire.bf16 = s->job->reduce_dtype == REDUCE_BF16;
@@ -242,7 +242,10 @@ static int own_device(const session *s) {
 }
 
 hone_status session_plan_only(session *s, const session_limits *l, hone_err *err) {
+    hone_limits kind;
     HONE_TRY(choose_device(s, 0, err));
+    HONE_TRY(s->table->limits(NULL, &kind));
+    s->linked = l->n_ranks > 1 && kind.links; /* what session_link would find where the library is there */
     choose_sums(s, l);
     hone_plan_free(s->plan);
     s->plan = NULL;

@@ -55,7 +55,8 @@ typedef struct {
     int recompute;              /* 0: the job's gradient_checkpointing, else 1 + level */
     int longest;                /* tokens of a sequence; 0: what the job cuts texts at */
 } session_limits;
-/* s->plan (instead of an earlier one); no device is needed. */
+/* s->plan (instead of an earlier one); no device is needed. Of several ranks: their devices add gradients where the kind can
+ * (hone_limits.links). */
 hone_status session_plan_only(session *s, const session_limits *limits, hone_err *err);
 hone_status session_start(session *s, const session_limits *limits, hone_err *err);
 

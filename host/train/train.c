@@ -228,11 +228,12 @@ static hone_status choose_best_metric(training *t, hone_err *err) {
 
 static void larger(int64_t *to, int64_t x) { *to = x > *to ? x : *to; }
 
-/* A step may have fewer shards than most have, and then their runs other shapes: what the largest of all needs. */
-static int slots_of(int64_t n_shards, int n_ranks, int is_plain) {
+/* A step may have fewer shards than most have, and then their runs other shapes: what the largest of all needs. (More ranks
+ * than can be started are only predicted: whole steps.) */
+int training_slots(const job *j, int64_t n_shards, int n_ranks) {
     int most = 1;
-    if (is_plain) return n_shards > n_ranks ? 2 : 1;
-    for (int64_t n = n_ranks == 1 ? n_shards : 1; n <= n_shards; n++)
+    if (j->reduce == REDUCE_FAST) return n_shards > n_ranks ? 2 : 1;
+    for (int64_t n = n_ranks == 1 || n_ranks > COMM_RANKS_MAX ? n_shards : 1; n <= n_shards; n++)
         for (int r = 0; r < n_ranks; r++) {
             int first, end;
             tree_run_of_rank((int)n, r, n_ranks, &first, &end);
@@ -245,7 +246,7 @@ static int slots_of(int64_t n_shards, int n_ranks, int is_plain) {
 session_limits training_limits(const job *j, const inputs *in, const steps *st, int n_ranks) {
     session_limits l = {.training = 1,
                         .n_ranks = n_ranks,
-                        .n_slots = slots_of(st->accumulation, n_ranks, j->reduce == REDUCE_FAST),
+                        .n_slots = training_slots(j, st->accumulation, n_ranks),
                         .n_shards = (int)st->accumulation,
                         .tokens_max = st->tokens_max,
                         .seqs_max = st->samples_max,
@@ -353,8 +354,8 @@ hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
         log_note("%.1f MiB hold a copy of each checkpoint while it is written",
                  (double)saver_copy_bytes(t->s->plan, t->job, c->rank, c->n) / (1 << 20));
     if (c->n > 1)
-        log_note("%d ranks by %s%s%s; %lld shards a step, %d buckets, %.1f MiB for sums over ranks%s", c->n,
-                 c->way->name, t->s->sums.linked ? ", their devices by " : "",
+        log_note("%d ranks%s by %s%s%s; %lld shards a step, %d buckets, %.1f MiB for sums over ranks%s", c->n,
+                 c->per_machine ? arena_print(t->s->a, " on %d machines", c->n / c->per_machine) : "", c->way->name, t->s->sums.linked ? ", their devices by " : "",
                  t->s->sums.linked ? t->s->table->comm->name : "", (long long)t->shards.n, t->s->plan->n_buckets,
                  (double)(t->s->sums.linked ? t->s->plan->slab_bytes[HONE_WIRE] : tree_sum_bytes(t->sum)) / (1 << 20),
                  t->s->plan->divided ? "; the optimizer is divided" : "");

@@ -76,6 +76,8 @@ hone_status train_job(const job *j, pool *p, comm *c, text *summary, text *peopl
 
 /* What the largest batch of training or evaluation needs room for. */
 session_limits training_limits(const job *j, const inputs *in, const steps *st, int n_ranks);
+/* Gradients that the rank with the most work holds at once in a step of so many shards. */
+int training_slots(const job *j, int64_t n_shards, int n_ranks);
 
 /* The session of a job with the plan of one rank, its step cut for n_ranks, and no device; session_close ends it. facts may
  * be NULL. */
@@ -83,6 +85,8 @@ typedef struct {
     int64_t shards;      /* micro-batches of a step, of all ranks */
     double tokens, seqs; /* of a micro-batch of the first epoch, on the average; without data: the largest */
     int64_t steps;       /* of the run; 0: not known without data */
+    session_limits limits; /* of rank 0 of n_ranks, but for weights of classes */
+    size_t rank_bytes;     /* that it plans */
 } plan_facts;
 hone_status plan_of_job(session **out, plan_facts *facts, const job *j, pool *p, int64_t tokens, int64_t seqs,
                         int n_ranks, hone_err *err);

@@ -101,6 +101,7 @@ typedef struct {
     int measures; /* 1: choose() times what it chooses: ranks and resumed runs need one memory (hone_host_v1) */
     size_t cache_bytes;   /* between the processors and memory; 0: unknown */
     int fixed_rows;       /* 1: calls are played at rungs (captured graphs); 0: at the batch's count */
+    int links;            /* 1: such devices send to each other where their library is there (hone_comm_v1) */
 } hone_limits;
 
 /* ---- between devices -----------------------------------------------------------------------------------------

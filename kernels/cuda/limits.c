@@ -125,6 +125,7 @@ hone_status cuda_limits(hone_device *device, hone_limits *out) {
                          .tf32 = 1,
                          .measures = 1,
                          .max_head_width = 256,
-                         .fixed_rows = 1};
+                         .fixed_rows = 1,
+                         .links = 1};
     return HONE_OK;
 }

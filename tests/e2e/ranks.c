@@ -57,51 +57,6 @@ TEST(two_ranks_on_emulated_gpus_end_in_the_bits_of_one) {
     arena_free(a);
 }
 
-/* The same step by n ranks of `accumulation` micro-batches each, whose samples are cut into the same 24 shards. */
-static const char *divided_flags(arena *a, int n, int accumulation, int zero, const char *bucket_mb) {
-    return arena_print(a,
-                       "--per_device_train_batch_size %d --gradient_accumulation_steps %d --zero_stage %d "
-                       "--ddp_bucket_cap_mb %s",
-                       48 / n / accumulation, accumulation, zero, bucket_mb);
-}
-
-static int64_t planned_bytes(arena *a, const json *run, const char *job, int n, const char *flags) {
-    const json *plan = command_json(a, "plan \"%s\" --json --ranks %d %s", job, n, flags);
-    CHECK_INT(number_of(run, "peak_device_bytes"), number_of(run, "planned_device_bytes"));
-    CHECK_INT(number_of(plan, "planned_device_bytes"), number_of(run, "planned_device_bytes"));
-    return (int64_t)number_of(run, "planned_device_bytes");
-}
-
-/* HONE_LONG_TESTS=1: all combinations. */
-static void divided_bits(const char *more) {
-    static const int ranks[] = {1, 2, 3, 4, 8};
-    arena *a = command_begin();
-    const char *job = tiny_job(a, "job.json", "out",
-                               arena_print(a, ",\"reduce_shards\": 24, \"max_steps\": 6%s", more)),
-               *whole = NULL;
-    for (int i = 0; i < 5; i++) {
-        int64_t bytes[2] = {0};
-        for (int k = 0; k < 8; k++) {
-            const int zero = k & 1, accumulation = 1 + (k >> 1 & 1), small = k >> 2;
-            /* the short form: a divided optimizer with small buckets and accumulation, and both with one bucket */
-            if (!getenv("HONE_LONG_TESTS") && (small ? !zero || accumulation == 1 : accumulation == 2)) continue;
-            const char *flags = divided_flags(a, ranks[i], accumulation, zero, small ? "0.02" : "25");
-            const json *run =
-                command_json(a, "launch -n %d train \"%s\" --json --quiet --overwrite_output_dir true %s",
-                             ranks[i], job, flags);
-            if (!whole) whole = text_of(run, "params_sha256");
-            CHECK_STR(text_of(run, "params_sha256"), whole);
-            const int64_t planned = planned_bytes(a, run, job, ranks[i], flags);
-            if (!small && accumulation == 1) bytes[zero] = planned;
-        }
-        if (ranks[i] == 1) CHECK_INT(bytes[1], bytes[0]);
-        else CHECK(bytes[1] < bytes[0]);
-    }
-    arena_free(a);
-}
-TEST(a_divided_optimizer_ends_in_the_same_bits_and_takes_the_planned_bytes) { divided_bits(""); }
-TEST(a_divided_optimizer_ends_in_the_same_bits_in_bf16) { divided_bits(",\"bf16\": true"); }
-
 /* Every file of the model, the optimizer and the state, written beside the training or not. */
 TEST(checkpoints_of_a_divided_optimizer_are_those_of_a_whole_one) {
     static const char *const files[] = {"model.safetensors", "optimizer-00001-of-00003.safetensors",

@@ -18,8 +18,8 @@ int is_valid(arena *a, const char *folder, int64_t step) {
     return checkpoint_open(&c, a, checkpoint_path(a, folder, step), &ignored) == HONE_OK;
 }
 
-/* The end of its summary goes to sha. */
-static hone_status train(arena *a, const char *name, const shape *s, char sha[65], hone_err *err) {
+/* The end of its summary goes to sha. Nothing fails before hone is called. */
+static hone_status train(arena *a, const char *name, const shape *s, const faults *f, char sha[65], hone_err *err) {
     const char *model = arena_print(a, "%s", test_fixture("e2e/model"));
     const job_override o[] = {{"config_name", model},
                               {"tokenizer_name", model},
@@ -31,12 +31,13 @@ static hone_status train(arena *a, const char *name, const shape *s, char sha[65
                               {"save_steps", s->save_steps},
                               {"save_total_limit", s->save_total_limit},
                               {"logging_steps", "1"},
-                              {"save_in_background", fault.waits ? "false" : "true"},
+                              {"save_in_background", f->waits ? "false" : "true"},
                               {"threads", "1"},
-                              {"resume_from_checkpoint", fault.resume_from ? fault.resume_from : "true"},
+                              {"resume_from_checkpoint", f->resume_from ? f->resume_from : "true"},
                               {"log_level", "error"}};
     job *j;
     text summary = {0}, people = {0};
+    fault = *f;
     HONE_TRY(job_load(&j, NULL, o, sizeof o / sizeof *o, 1, err));
     pool *p = pool_new(1);
     const hone_status status = train_job(j, p, comm_alone(), &summary, &people, err);
@@ -75,11 +76,10 @@ outcome one_run(arena *a, const char *name, const shape *s, faults f, disk_state
         log_set(LOG_QUIET);
         tell_to = ends[1];
         if (f.memory) CHECK(freopen("/dev/null", "w", stderr)); /* hundreds of times the same two lines */
-        fault = f;
         disk = d;
         disk.ended = tell;
         own.status = HONE_EPREEMPTED; /* of a machine whose power was cut */
-        const hone_status ended = train(a, name, s, own.sha, &err);
+        const hone_status ended = train(a, name, s, &f, own.sha, &err);
         own.status = ended;
         snprintf(own.text, sizeof own.text, "%s", err.text);
         tell();

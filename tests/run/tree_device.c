@@ -27,9 +27,9 @@ typedef struct {
     int64_t n;
 } gpu;
 
-static hone_status open_gpu(gpu *g, comm *c, int most_leaves, int bf16, int64_t n, hone_err *err) {
-    g->table = device_load("emu", err);
-    if (!g->table) return HONE_EUSAGE;
+static hone_status open_gpu_of(gpu *g, const hone_device_v1 *table, comm *c, int most_leaves, int bf16, int64_t n,
+                               hone_err *err) {
+    g->table = table;
     g->pool = pool_new(1);
     g->n = n;
     g->wire = (wire_limits){c->n, tree_device_nodes(c->n, most_leaves), bf16};
@@ -46,6 +46,11 @@ static hone_status open_gpu(gpu *g, comm *c, int most_leaves, int bf16, int64_t 
                                    .n_elements = n,
                                    .n_exact = SHARD_EXACT};
     return tree_device_new(&g->sum, &o, err);
+}
+
+static hone_status open_gpu(gpu *g, comm *c, int most_leaves, int bf16, int64_t n, hone_err *err) {
+    const hone_device_v1 *table = device_load("emu", err);
+    return table ? open_gpu_of(g, table, c, most_leaves, bf16, n, err) : HONE_EUSAGE;
 }
 
 static void close_gpu(gpu *g) {
@@ -159,6 +164,57 @@ static hone_status near(comm *c, void *arg, hone_err *err) {
 TEST(the_librarys_sums_are_near_and_equal_on_all_ranks) {
     device_case k[] = {{3, 3, 0, 1}, {4, 4, 0, 1}, {4, 4, 1, 1}};
     for (size_t i = 0; i < sizeof k / sizeof *k; i++) forked_all_end_well(k[i].ranks, near, &k[i]);
+}
+
+/* ---- several machines ---- */
+
+static struct {
+    hone_device_v1 table;
+    hone_comm_v1 comm;
+    const hone_comm_v1 *own;
+    int machine, per_machine;
+    uint64_t crossed; /* bytes from this rank to other machines */
+} border;
+
+static hone_status count_and_exchange(hone_comm *c, hone_queue *queue, const hone_comm_piece *to, int n_to,
+                                      const hone_comm_piece *from, int n_from, hone_err *err) {
+    for (int i = 0; i < n_to; i++)
+        if (to[i].rank / border.per_machine != border.machine) border.crossed += to[i].bytes;
+    return border.own->exchange(c, queue, to, n_to, from, n_from, err);
+}
+
+static hone_status cross(comm *c, void *arg, hone_err *err) {
+    gpu g = {0};
+    const device_case k = {c->n, c->n, 0, 0};
+    float *out = malloc(ELEMENTS * sizeof *out);
+    const hone_device_v1 *table = device_load("emu", err);
+    if (!table) return HONE_EUSAGE;
+    border.own = table->comm;
+    border.comm = *table->comm;
+    border.comm.exchange = count_and_exchange;
+    border.table = *table;
+    border.table.comm = &border.comm;
+    border.per_machine = *(int *)arg;
+    border.machine = c->rank / border.per_machine;
+    HONE_TRY(open_gpu_of(&g, &border.table, c, k.leaves, 0, ELEMENTS, err));
+    HONE_TRY(sum_on_devices(&g, c, &k, out, err));
+    close_gpu(&g);
+    free(out);
+    uint64_t crossed[COMM_RANKS_MAX], all = 0;
+    HONE_TRY(comm_gather(c, &border.crossed, sizeof *crossed, crossed, err));
+    for (int r = 0; r < c->n; r++) all += crossed[r];
+    const int machines = c->n / border.per_machine;
+    const double least = 2.0 * (machines - 1) * ELEMENTS * sizeof(float); /* of all machines, were their sums added */
+    if ((double)all >= 0.99 * least && (double)all <= 1.01 * least) return HONE_OK;
+    return hone_fail(err, HONE_EBUG, "%llu bytes cross, expected %.0f", (unsigned long long)all, least);
+}
+
+/* Near partners exchange halves first, so that 1 / (ranks of a machine) of the gradients leaves a rank for another machine. */
+TEST(sums_of_gpus_of_several_machines_cross_between_them_once) {
+    int two = 2, four = 4;
+    forked_all_end_well(4, cross, &two);
+    forked_all_end_well(8, cross, &four);
+    forked_all_end_well(8, cross, &two);
 }
 
 /* ---- what goes wrong ---- */
