@@ -45,8 +45,7 @@ struct hone_queue {
 static inline void deal(hone_queue *queue, int64_t n, void (*fn)(void *arg, int64_t i, int thread),
                         void *arg) {
     const hone_host_v1 *host = queue->device->host;
-    if (n == 1) fn(arg, 0, 0);
-    else if (n > 1) host->parallel_for(host->context, n, fn, arg);
+    if (n > 0) host->parallel_for(host->context, n, fn, arg);
 }
 static inline void *scratch_of(const hone_queue *queue, int thread) {
     return queue->device->scratch + (size_t)thread * CPU_SCRATCH_BYTES;
