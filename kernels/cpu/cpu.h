@@ -12,7 +12,7 @@
 
 #define CPU_ROWS 64                         /* rows of a block that is summed by itself */
 #define CPU_COLUMNS 128                     /* columns of an item that goes down all rows */
-#define CPU_SCRATCH_BYTES ((size_t)1 << 20) /* of each thread; about its share of second-level cache */
+#define CPU_SCRATCH_BYTES ((size_t)2 << 20) /* of each thread: a huge page; what is used at a time fits second-level cache */
 #define CPU_WIDTH_MAX 32768                 /* columns of a row that norms and dropout keep in scratch */
 
 typedef hone_status (*cpu_op)(hone_queue *queue, const hone_call *c);
