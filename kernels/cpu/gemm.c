@@ -3,8 +3,8 @@
  * An item of work is a block of rows times at most 192 columns. The right operand is packed in panels of TILE_COLUMNS
  * columns, k by k, so that the inner loop reads it in a line; panels stay in second-level cache. Where all of k
  * fits there, it is packed once an item. Of the left operand the inner loop takes TILE_ROWS rows and GEMM_K units of k at
- * a time, which stay in first-level cache: as they lie where they lie along k, or packed, where they are converted. A left operand that lies by k is packed in panels of TILE_ROWS rows, as many as
- * the tile has.
+ * a time, which stay in first-level cache: in place, or packed, where they are converted. A left
+ * operand that lies by k is packed in panels of TILE_ROWS rows, as many as the tile has.
  *
  * Sizes of blocks are free: product.h tells why they do not change the bits. So they are chosen to keep all threads
  * busy. bf16 is multiplied in pairs where the machine can (HONE_DOT), elsewhere widened to fp32 while it is packed. */
@@ -13,14 +13,15 @@
 #include "product.h"
 
 #define GEMM_COLUMNS 192        /* a multiple of TILE_COLUMNS for every vector width */
-#define GEMM_ROWS 256           /* of a tile that is summed over several blocks of k */
-#define GEMM_ROWS_ITEM 2048
+#define GEMM_ROWS 384           /* of a tile that is summed over several blocks of k */
 #define GEMM_K 512              /* units of k of a few rows, in first-level cache */
-#define GEMM_K_BLOCK 128        /* of both operands, where all of k does not fit */
-#define GEMM_RIGHT_FLOATS (768 * GEMM_COLUMNS)
+#define GEMM_K_BLOCK 64         /* of both operands, where the left one lies by k */
+#define GEMM_K_PACKED 768       /* of the right one, where all of k does not fit */
+#define GEMM_RIGHT_FLOATS (GEMM_K_PACKED * GEMM_COLUMNS)
 #define GEMM_TILE_FLOATS (GEMM_ROWS * GEMM_COLUMNS)
 #define GEMM_LEFT_LD (GEMM_K + 16) /* packed rows start in different cache sets, as do panels */
 #define GEMM_PANEL_LD (GEMM_K_BLOCK * TILE_ROWS + 16)
+#define PACKING 12.0 /* what bringing in an element of k takes, in multiplications */
 
 /* A thread's scratch. */
 typedef struct {
@@ -163,14 +164,14 @@ static void multiply_turned(const product *p, const gemm_room *t, int64_t row, i
     const float *left = t->left;
     for (int64_t r = 0; r < m; r += TILE_ROWS, tile += TILE_ROWS * GEMM_COLUMNS, left += GEMM_PANEL_LD) {
         const int64_t k = k1 + r / (2 * TILE_ROWS) * FETCHED * (1 + paired);
-        const int is_left = r / TILE_ROWS % 2 == 0;
+        const int is_left = r / TILE_ROWS % 2 == 0, n_next = k < 2 * k1 - k0 ? 1 + paired : 0;
         ahead next[2];
         for (int i = 0; i < 2; i++)
             next[i] = is_left ? lines_of(&p->a, least(k + i * FETCHED, p->k - 1), row, spread(&p->a, m, n_units))
                               : lines_of(&p->b, least(k + i * FETCHED, p->k - 1), column, spread(&p->b, n, n_units));
         if (paired)
-            multiply_panels(tile, left, 1, TILE_ROWS, t->right, panel_ld, n, n_units, k0 > 0, 1, next, 2);
-        else multiply_panels(tile, left, 1, TILE_ROWS, t->right, panel_ld, n, n_units, k0 > 0, 0, next, 1);
+            multiply_panels(tile, left, 1, TILE_ROWS, t->right, panel_ld, n, n_units, k0 > 0, 1, next, n_next);
+        else multiply_panels(tile, left, 1, TILE_ROWS, t->right, panel_ld, n, n_units, k0 > 0, 0, next, n_next);
     }
 }
 
@@ -208,26 +209,43 @@ static void multiply_block(void *arg, int64_t item, int thread) {
         multiply_tile_of(p, &t, row + r, least(m - r, tile_rows), column, n, is_one_block && r > 0);
 }
 
-static int64_t count_items(const product *p) {
-    return blocks_of(p->m, p->rows) * blocks_of(p->n, p->columns);
-}
-
 /* As many columns as leave room for all of k, if there are any; else blocks of k. */
-static void choose_blocks(product *p) {
-    const int64_t units = units_of(p, 0, p->k), block = (int64_t)GEMM_K_BLOCK * (1 + is_paired(p));
+static void choose_panels(product *p) {
+    const int64_t units = units_of(p, 0, p->k), width = 1 + is_paired(p);
     p->columns = GEMM_COLUMNS;
     p->k_block = p->k;
-    if (p->a.by_k) p->k_block = block;
+    if (p->a.by_k) p->k_block = GEMM_K_BLOCK * width;
+    else if (units > GEMM_RIGHT_FLOATS / TILE_COLUMNS) p->k_block = GEMM_K_PACKED * width;
     else
         while (p->columns * units > GEMM_RIGHT_FLOATS && p->columns > TILE_COLUMNS) p->columns /= 2;
-    if (!p->a.by_k && p->columns * units > GEMM_RIGHT_FLOATS) p->columns = GEMM_COLUMNS, p->k_block = block;
+}
+
+/* What all items take, in multiplications, if they have so many rows and columns: what is brought in is shared by the rows,
+ * or columns, of a tile; and a thread is late by a tenth of an item. */
+static double cost_of(const product *p, int64_t rows, int64_t columns) {
+    const int64_t threads = p->queue->device->host->n_threads, items = blocks_of(p->m, rows) * blocks_of(p->n, columns);
+    const int64_t packed_for = p->k_block < p->k ? least(rows, GEMM_ROWS) : rows;
+    const double item = (double)(rows * columns) *
+                        (1 + PACKING / (double)packed_for + PACKING / (double)columns);
+    return item * ((double)blocks_of(items, threads) + (threads > 1 ? 0.1 : 0));
+}
+
+static void choose_items(product *p) {
+    double best = 0;
+    const int64_t widest = p->columns;
+    for (int64_t columns = widest; columns >= TILE_COLUMNS; columns /= 2)
+        for (int64_t parts = 1; parts <= blocks_of(p->m, CPU_ROWS); parts++) {
+            const int64_t rows = round_up(blocks_of(p->m, parts), CPU_ROWS);
+            const double cost = cost_of(p, rows, columns);
+            if (best > 0 && cost >= best) continue;
+            best = cost;
+            p->rows = rows, p->columns = columns;
+        }
 }
 
 void ISA(gemm)(product *p) {
-    const int64_t wanted = p->queue->device->host->n_threads > 1 ? 4 * p->queue->device->host->n_threads : 1;
-    p->rows = GEMM_ROWS_ITEM;
-    choose_blocks(p);
-    while (count_items(p) < wanted && p->rows > CPU_ROWS) p->rows /= 2;
-    while (count_items(p) < wanted && p->columns > TILE_COLUMNS) p->columns /= 2;
-    deal(p->queue, count_items(p), multiply_block, p);
+    if (p->m < 1 || p->n < 1) return;
+    choose_panels(p);
+    choose_items(p);
+    deal(p->queue, blocks_of(p->m, p->rows) * blocks_of(p->n, p->columns), multiply_block, p);
 }
