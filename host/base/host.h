@@ -37,6 +37,12 @@ int pool_threads(const pool *p);
 int pool_cores(void); /* that this process may use (affinity, cgroup quota) */
 int machine_cores(void); /* that there are */
 void pool_run(pool *p, int64_t n, void (*fn)(void *arg, int64_t i, int thread), void *arg);
+/* Between two calls: from now on `note` is told by each thread when it was at work on a call; NULL: by none. */
+typedef struct {
+    void (*note)(void *arg, int thread, uint64_t from_ns, uint64_t to_ns);
+    void *arg;
+} pool_watcher;
+void pool_watch(pool *p, const pool_watcher *w);
 /* The host half of the device table over a pool; the struct is the pool's. */
 const hone_host_v1 *pool_host(pool *p);
 

@@ -39,6 +39,7 @@ struct pool {
     pthread_cond_t wake;
     int n_threads;
     worker *workers; /* n_threads - 1 */
+    pool_watcher watcher;
     hone_host_v1 host;
     void *block; /* what mem_free gets: this struct is aligned within it */
 };
@@ -52,10 +53,12 @@ static void rest(void) {
 }
 
 static void do_items(pool *p, int thread) {
+    const uint64_t from = p->watcher.note ? clock_ns() : 0;
     inside = 1;
     for (int64_t i; (i = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed)) < p->n;)
         p->fn(p->arg, i, thread);
     inside = 0;
+    if (p->watcher.note) p->watcher.note(p->watcher.arg, thread, from, clock_ns());
 }
 
 static int is_new(uint64_t state, uint64_t seen) { return (state & OPEN) && state / CALL != seen; }
@@ -166,14 +169,18 @@ void pool_free(pool *p) {
 
 int pool_threads(const pool *p) { return p->n_threads; }
 
+void pool_watch(pool *p, const pool_watcher *w) { p->watcher = w ? *w : (pool_watcher){0}; }
+
 const hone_host_v1 *pool_host(pool *p) { return &p->host; }
 
 void pool_run(pool *p, int64_t n, void (*fn)(void *arg, int64_t i, int thread), void *arg) {
     HONE_ASSERT(!inside);
     if (p->n_threads == 1 || n <= 1) {
+        const uint64_t from = p->watcher.note ? clock_ns() : 0;
         inside = 1;
         for (int64_t i = 0; i < n; i++) fn(arg, i, 0);
         inside = 0;
+        if (p->watcher.note) p->watcher.note(p->watcher.arg, 0, from, clock_ns());
         return;
     }
     const uint64_t before = atomic_load(&p->state);

@@ -19,6 +19,8 @@ const option bench_flags[] = {
     {"num_labels", 0, "step: N classes of a new head (default 2 where the folder has none)."},
     {"steps", 0, "step: N steps that are timed (default 10)."},
     {"warmup", 0, "step: N steps before them (default 2)."},
+    {"trace", 0,
+     "step: FILE for chrome://tracing or ui.perfetto.dev, a lane a thread; and a table by op, and the bare products' time."},
     {"dtype", 0, "NAME: fp32 (default), bf16 or fp16; bench linear: tf32."},
     {"shape", 0, "OP: SHAPE like N=4096,D=384 instead of the list's sizes."},
     {"sweep", 0,
@@ -70,6 +72,7 @@ static hone_status run_step_bench(const args *a, arena *m, hone_err *err) {
     HONE_TRY(args_integer(a, "warmup", 0, 1 << 20, 2, &o.warmup, err));
     HONE_TRY(args_integer(a, "num_labels", 0, 1 << 20, 0, &labels_wanted, err));
     o.n_labels = (int)labels_wanted;
+    o.trace = args_value(a, "trace");
     if (lengths) HONE_TRY(read_lengths(&o, m, lengths, err));
     HONE_TRY(job_of_args(&j, a, file, err));
     if (model) j->model_name_or_path = model;

@@ -10,7 +10,7 @@ static double rows_of(const hone_plan *p, int v, const int64_t *rows) {
     return (double)(d.space ? rows[d.space] : d.n);
 }
 
-static double step_flops(const hone_plan *p, const hone_step *s, const int64_t *rows, double mean_length) {
+double plan_step_flops(const hone_plan *p, const hone_step *s, const int64_t *rows, double mean_length) {
     switch (s->op) {
     case HONE_OP_LINEAR_FWD:
     case HONE_OP_LINEAR_BWD:
@@ -33,7 +33,7 @@ static double step_flops(const hone_plan *p, const hone_step *s, const int64_t *
 double plan_flops(const hone_plan *p, hone_program_kind program, const int64_t *rows, double mean_length) {
     double sum = 0;
     for (int i = 0; i < p->program[program].n_steps; i++)
-        sum += step_flops(p, &p->program[program].step[i], rows, mean_length);
+        sum += plan_step_flops(p, &p->program[program].step[i], rows, mean_length);
     return sum;
 }
 
@@ -67,7 +67,7 @@ double plan_step_bytes(const hone_plan *p, const hone_step *s, const int64_t *ro
 
 double plan_step_seconds(const hone_plan *p, const hone_step *s, const int64_t *rows, double mean_length,
                          const plan_machine *m) {
-    const double flops = step_flops(p, s, rows, mean_length) / (m->flops[p->dtype] * m->product_share),
+    const double flops = plan_step_flops(p, s, rows, mean_length) / (m->flops[p->dtype] * m->product_share),
                  bytes = plan_step_bytes(p, s, rows) / (m->memory_bytes_per_s * m->memory_share);
     return (flops > bytes ? flops : bytes) + m->call_s;
 }

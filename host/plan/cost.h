@@ -14,7 +14,8 @@ typedef struct {
     double call_s;                      /* of every call: what lies between two kernels of a graph */
 } plan_machine;
 
-/* Bytes of a call's operands, each moved once. */
+/* The same of a call; bytes of its operands, each moved once. */
+double plan_step_flops(const hone_plan *p, const hone_step *s, const int64_t *rows, double mean_length);
 double plan_step_bytes(const hone_plan *p, const hone_step *s, const int64_t *rows);
 double plan_step_seconds(const hone_plan *p, const hone_step *s, const int64_t *rows, double mean_length,
                          const plan_machine *m);

@@ -75,6 +75,7 @@ struct run {
     int64_t n_asked, n_heard;
 
     struct zones *zones; /* NULL: the plan has none */
+    struct trace *trace; /* NULL: nobody watches */
 
     pool *pool;
     sharing *sharing; /* with other ranks (share.c); NULL: none */
@@ -119,6 +120,10 @@ hone_status gather_on_device(run *r, void *x, size_t element_bytes, const int64_
 void wait_on_device(run *r);
 /* Wait for all that a queue was given. Where other ranks may be what it waits for, they are looked after. */
 hone_status run_settle(run *r, hone_queue *queue, hone_err *err);
+
+/* trace.c: before and after step i of a program. */
+void trace_begin(run *r, const hone_program *p, int i);
+hone_status trace_end(run *r, hone_err *err);
 
 /* zones.c: red zones, after slabs and queues are there; before and after step i of a program. HONE_EBUG: it wrote behind a
  * value. A run with zones plays no graphs. */

@@ -169,7 +169,9 @@ hone_status play_step(run *r, const hone_program *p, const bound *b, int i, hone
     if (b->step[i].slice && !r->played[b->step[i].slice]) return HONE_OK;
     range_begin(r, b->step[i].name);
     hone_status status = zones_arm(r, &p->step[i], i);
+    trace_begin(r, p, i);
     if (!status) status = b->step[i].fn(r->queue, &b->step[i].call);
+    if (!status) status = trace_end(r, err);
     range_end(r, b->step[i].name);
     if (!status) return zones_check(r, &p->step[i], i, err);
     return hone_fail(err, status, "device %s: step %d, %s of layer %d failed", r->table->name, i,

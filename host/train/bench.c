@@ -6,12 +6,15 @@
 #include "base/err.h"
 #include "base/rng.h"
 #include "plan/cost.h"
+#include "run/trace.h"
+#include "train/profile.h"
 
 #define PHASE_STEPS 3
 
 typedef struct {
-    double *step_s, feed_s, phase_s[3];
-    int64_t n;
+    double *step_s, *bare_s, feed_s, phase_s[3];
+    int64_t n, n_traced;
+    trace *trace; /* NULL: nobody watches */
 } times;
 
 /* A data set of random tokens, one batch after another. */
@@ -65,22 +68,35 @@ static hone_status one_step(session *s, const dataset *d, const int64_t *samples
     return HONE_OK;
 }
 
+/* A step that is watched, and one whose products are timed alone. Its weights are not those of the next step's. */
+static hone_status traced_step(session *s, const dataset *d, const int64_t *samples, times *t, hone_err *err) {
+    trace_watch(t->trace, 1);
+    const hone_status status = one_step(s, d, samples, 1, t, err);
+    trace_watch(t->trace, 0);
+    return status ? status : trace_play_bare(t->trace, HONE_MICRO, s->rows, &t->bare_s[t->n_traced++], err);
+}
+
 static hone_status time_steps(session *s, const dataset *d, const int64_t *samples,
                               const bench_step_options *o, times *t, hone_err *err) {
     const int late = run_is_late(s->run);
     run_time(s->run, !late);
     for (int64_t i = 0; i < o->warmup + o->steps; i++) {
         if (i == o->warmup) {
-            *t = (times){.step_s = t->step_s};
+            t->n = 0, t->feed_s = 0;
             run_times(s->run, t->phase_s);
         }
-        HONE_TRY(one_step(s, d, samples, !late, t, err));
+        if (t->trace && !late && i >= o->warmup) HONE_TRY(traced_step(s, d, samples, t, err));
+        else HONE_TRY(one_step(s, d, samples, !late, t, err));
     }
     const int64_t n = t->n;
-    if (late) { /* phases need waits, which steps do not have: more steps, for these alone */
-        times apart = {.step_s = t->step_s + n};
+    if (late) { /* phases and calls need waits, which steps do not have: more steps, for these alone */
+        times apart = *t;
+        apart.step_s += n, apart.n = 0;
         run_time(s->run, 1);
-        for (int i = 0; i < PHASE_STEPS; i++) HONE_TRY(one_step(s, d, samples, 1, &apart, err));
+        for (int i = 0; i < PHASE_STEPS; i++)
+            if (t->trace) HONE_TRY(traced_step(s, d, samples, &apart, err));
+            else HONE_TRY(one_step(s, d, samples, 1, &apart, err));
+        t->n_traced = apart.n_traced;
     }
     run_times(s->run, t->phase_s);
     for (int i = 0; i < 3; i++) t->phase_s[i] *= (double)n / (double)(late ? PHASE_STEPS : n);
@@ -92,11 +108,16 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+/* Sorts x too. */
+static double median_of(double *x, int64_t n) {
+    qsort(x, (size_t)n, sizeof *x, by_value);
+    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
+}
+
 static void print_times(const session *s, const bench_step_options *o, const dataset *d, times *t,
                         text *json_out, text *people) {
     const int64_t n = t->n;
-    qsort(t->step_s, (size_t)n, sizeof *t->step_s, by_value);
-    const double median = n % 2 ? t->step_s[n / 2] : (t->step_s[n / 2 - 1] + t->step_s[n / 2]) / 2;
+    const double median = median_of(t->step_s, n);
     const double flops = plan_flops(s->plan, HONE_MICRO, s->rows, (double)d->n_tokens / (double)d->n);
     text_printf(json_out,
                 "{\"median_s\":%.9g,\"p10_s\":%.9g,\"p90_s\":%.9g,\"tokens_per_second\":%.9g,\"model_flops\":"
@@ -110,7 +131,7 @@ static void print_times(const session *s, const bench_step_options *o, const dat
         t->phase_s[HONE_UPDATE] / (double)n);
     text_printf(json_out,
                 ",\"peak_device_bytes\":%zu,\"device\":\"%s\",\"dtype\":\"%s\",\"threads\":%d,\"batch\":%lld,"
-                "\"tokens\":%lld,\"steps\":%lld}",
+                "\"tokens\":%lld,\"steps\":%lld",
                 run_device_bytes(s->run), s->device, hone_dtype_name(s->plan->dtype), pool_threads(s->pool),
                 (long long)o->batch, (long long)d->n_tokens, (long long)n);
     text_printf(people, "%s, %s, %d threads: %lld sequences, %lld tokens\n", run_device_name(s->run),
@@ -124,6 +145,19 @@ static void print_times(const session *s, const bench_step_options *o, const dat
                 t->feed_s / (double)n, t->phase_s[0] / (double)n, t->phase_s[1] / (double)n,
                 t->phase_s[2] / (double)n);
     text_printf(people, "memory     %.1f MiB planned\n", (double)run_device_bytes(s->run) / (1 << 20));
+}
+
+static hone_status print_profile(const session *s, const bench_step_options *o, const dataset *d, times *t,
+                                 text *json_out, text *people, hone_err *err) {
+    profile p = {.plan = s->plan,
+                 .rows = s->rows,
+                 .mean_length = (double)d->n_tokens / (double)d->n,
+                 .n_steps = t->n_traced,
+                 .step_s = median_of(t->step_s, t->n),
+                 .bare_s = median_of(t->bare_s, t->n_traced)};
+    HONE_TRY(trace_rates(t->trace, &p.flops_per_s, &p.bytes_per_s, err));
+    profile_print(&p, t->trace, json_out, people);
+    return profile_write(&p, t->trace, o->trace, err);
 }
 
 static void take_head(session *s, const bench_step_options *o) {
@@ -147,13 +181,18 @@ hone_status bench_step(const job *j, pool *p, const bench_step_options *o, text 
     const session_limits l = {
         .training = 1, .tokens_max = d->n_tokens, .seqs_max = d->n, .longest = (int)longest};
     t.step_s = ARENA_ARRAY(s->a, (size_t)(o->steps + o->warmup) + PHASE_STEPS + 1, double);
+    t.bare_s = ARENA_ARRAY(s->a, (size_t)o->steps + PHASE_STEPS + 1, double);
     hone_status status = HONE_OK;
     if (longest > s->config->longest)
         status = hone_fail(err, HONE_EUSAGE, "--seq: %lld tokens, expected at most %d, the model's position rows",
                            (long long)longest, s->config->longest);
     if (!status) status = session_start(s, &l, err);
+    if (!status && o->trace) t.trace = trace_new(s->run);
     if (!status) status = time_steps(s, d, samples, o, &t, err);
     if (!status) print_times(s, o, d, &t, json_out, people);
+    if (!status && o->trace) status = print_profile(s, o, d, &t, json_out, people, err);
+    if (!status) text_str(json_out, "}");
+    trace_free(t.trace);
     session_close(s);
     return status;
 }

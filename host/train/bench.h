@@ -10,6 +10,7 @@ typedef struct {
     int64_t batch, seq;
     int64_t steps, warmup;
     int n_labels; /* of the new head where the folder has none; 0: the folder's, or 2 */
+    const char *trace; /* file to write (profile.h); NULL: nobody watches. With it the bare products are timed too */
 } bench_step_options;
 
 /* Random tokens through j's model and precision. json: the fields of outputs.md; people: the same as text. */

@@ -173,7 +173,7 @@ INLINE void soften(const attention_job *job, forward_scratch *t, int64_t i, int6
 static void attend_tile(const attention_job *job, forward_scratch *t, int64_t b, int64_t i0, int64_t n_q,
                         int64_t j0, int64_t n_k, int head) {
     const hone_range queries = ranges(job->q_at)[b];
-    multiply(t->s, TILE_K, t->q, job->wide, 1, t->kt, TILE_K, n_q, n_k, job->K, 0, 0);
+    multiply(t->s, TILE_K, t->q, job->wide, 1, t->kt, TILE_K, n_q, n_k, job->K, 0, 0, NULL);
     for (int64_t i = 0; i < n_q; i++) {
         int64_t first, end;
         see(job, b, i0 + i, &first, &end);
@@ -184,7 +184,7 @@ static void attend_tile(const attention_job *job, forward_scratch *t, int64_t b,
         if (first == 0 && end == round_up(n_k, VW)) soften(job, t, i, n_k, first, end, j0 > 0, 0);
         else soften(job, t, i, n_k, first, end, j0 > 0, 1);
     }
-    multiply(t->o, job->wide, t->s, TILE_K, 1, t->v, job->wide, n_q, job->wide, n_k, j0 > 0, 0);
+    multiply(t->o, job->wide, t->s, TILE_K, 1, t->v, job->wide, n_q, job->wide, n_k, j0 > 0, 0, NULL);
 }
 
 static void write_queries(const attention_job *job, forward_scratch *t, int64_t row, int64_t n, int head) {
@@ -284,8 +284,8 @@ static void harden_tile(const attention_job *job, backward_scratch *t, int64_t b
                         int64_t j0, int64_t n_k, int head) {
     const hone_tensor *lse = &job->c->in[2];
     const int64_t row = ranges(job->q_at)[b].first + i0;
-    multiply(t->p, TILE_K, t->q, job->wide, 1, t->kt, TILE_K, n_q, n_k, job->K, 0, 0);
-    multiply(t->ds, TILE_K, t->d_o, job->wide, 1, t->vt, TILE_K, n_q, n_k, job->K, 0, 0);
+    multiply(t->p, TILE_K, t->q, job->wide, 1, t->kt, TILE_K, n_q, n_k, job->K, 0, 0, NULL);
+    multiply(t->ds, TILE_K, t->d_o, job->wide, 1, t->vt, TILE_K, n_q, n_k, job->K, 0, 0, NULL);
     for (int64_t i = 0; i < round_up(n_q, TILE_ROWS); i++) {
         int64_t first = 0, end = 0;
         float log_sum = 0;
@@ -344,10 +344,10 @@ static void attend_back_head(const attention_job *job, backward_scratch *t, int6
         load_rows(job, t->d_o, &job->c->in[0], row, n_q, head);
         sum_delta(job, t, row, n_q, head);
         harden_tile(job, t, b, i0, n_q, j0, n_k, head);
-        multiply(t->dv, wide, t->p, 1, TILE_K, t->d_o, wide, n_k, wide, n_q, 1, 0);
-        multiply(t->dk, wide, t->ds, 1, TILE_K, t->q, wide, n_k, wide, n_q, 1, 0);
+        multiply(t->dv, wide, t->p, 1, TILE_K, t->d_o, wide, n_k, wide, n_q, 1, 0, NULL);
+        multiply(t->dk, wide, t->ds, 1, TILE_K, t->q, wide, n_k, wide, n_q, 1, 0, NULL);
         if (!job->c->out[0].p) continue;
-        multiply(t->dq, wide, t->ds, TILE_K, 1, t->k, wide, n_q, wide, n_k, 0, 0);
+        multiply(t->dq, wide, t->ds, TILE_K, 1, t->k, wide, n_q, wide, n_k, 0, 0, NULL);
         add_dq(job, t, row, n_q, head, j0 == 0, j0 + n_k == range.n);
     }
 }

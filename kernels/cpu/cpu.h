@@ -12,7 +12,7 @@
 
 #define CPU_ROWS 64                         /* rows of a block that is summed by itself */
 #define CPU_COLUMNS 128                     /* columns of an item that goes down all rows */
-#define CPU_SCRATCH_BYTES ((size_t)1 << 20) /* of each thread; about its share of second-level cache */
+#define CPU_SCRATCH_BYTES ((size_t)2 << 20) /* of each thread: a huge page; what is used at a time fits second-level cache */
 #define CPU_WIDTH_MAX 32768                 /* columns of a row that norms and dropout keep in scratch */
 
 typedef hone_status (*cpu_op)(hone_queue *queue, const hone_call *c);
@@ -45,8 +45,7 @@ struct hone_queue {
 static inline void deal(hone_queue *queue, int64_t n, void (*fn)(void *arg, int64_t i, int thread),
                         void *arg) {
     const hone_host_v1 *host = queue->device->host;
-    if (n == 1) fn(arg, 0, 0);
-    else if (n > 1) host->parallel_for(host->context, n, fn, arg);
+    if (n > 0) host->parallel_for(host->context, n, fn, arg);
 }
 static inline void *scratch_of(const hone_queue *queue, int thread) {
     return queue->device->scratch + (size_t)thread * CPU_SCRATCH_BYTES;

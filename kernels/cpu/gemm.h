@@ -13,11 +13,13 @@ struct product {
     int64_t m, n, k;
     void (*finish)(const product *p, const float *tile, int64_t ld, int64_t first_row, int64_t n_rows,
                    int64_t first_column, int64_t n_columns);
+    factor written[2]; /* [m,n] operands of finish, fetched before it needs them; p NULL: none */
     float *sums;  /* NULL, or [m]: the sums over k of a's lines, which lie by k; sums of CPU_ROWS k are added
                      in order */
     int add_sums; /* into what lies there */
     /* set by gemm */
     int64_t rows, columns; /* of an item */
+    int64_t k_block;       /* of k that is packed at a time */
 };
 
 void ISA(gemm)(product *p);

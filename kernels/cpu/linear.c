@@ -42,6 +42,7 @@ static void finish_fwd(const product *p, const float *tile, int64_t ld, int64_t 
 hone_status ISA(linear_fwd)(hone_queue *q, const hone_call *c) {
     product p = {.queue = q, .call = c, .finish = finish_fwd};
     p.a = factor_of(&c->in[0], 0), p.b = factor_of(&c->in[1], 0);
+    p.written[0] = factor_of(&c->out[0], 0), p.written[1] = factor_of(&c->out[1], 0);
     p.m = c->out[0].dim[0], p.n = width(&c->out[0]), p.k = width(&c->in[1]);
     ISA(gemm)(&p);
     return HONE_OK;
@@ -81,6 +82,7 @@ static void finish_bwd(const product *p, const float *tile, int64_t ld, int64_t 
 hone_status ISA(linear_bwd)(hone_queue *q, const hone_call *c) {
     product p = {.queue = q, .call = c, .finish = finish_bwd};
     p.a = factor_of(&c->in[0], 0), p.b = factor_of(&c->in[1], 1);
+    p.written[0] = factor_of(&c->out[0], 0), p.written[1] = factor_of(&c->in[2], 0);
     p.m = c->out[0].dim[0], p.n = width(&c->out[0]), p.k = c->in[1].dim[0];
     ISA(gemm)(&p);
     fold(q, &c->out[1], &c->in[4], c->work, row_blocks(p.m));

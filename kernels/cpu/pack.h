@@ -27,29 +27,40 @@ INLINE void pack_line(float *to, const factor *f, int64_t i, int64_t n, int64_t 
     }
 }
 
-/* Lines first .. + n - 1, which lie by k, in panels of `wide` lines: unit u of line r is element u wide + r %
- * wide of panel r / wide, and panels lie panel_ld apart. k in [k0, k1). The last panel is filled up with
- * zeros to a multiple of the smaller of VW and wide. */
+/* Half a vector: lanes 0 .. VW / 2 - 1, or the others. */
+INLINE void store_half(float *to, vf v, int upper) {
+    memcpy(to, (const char *)&v + (upper ? sizeof v / 2 : 0), sizeof v / 2);
+}
+
+/* VW units of k of a line each, of which n >= 1 lines exist. */
+INLINE vf load_lines(const factor *f, int64_t i, int64_t n, int has_second, int paired) {
+    if (!paired) return ld_n(f->p, i, n, f->bf);
+    const uint16_t *from = (const uint16_t *)f->p + i;
+    const vu low = n >= VW ? vu_load16(from) : vu_load16_n(from, n);
+    vu high = vu_set(0);
+    if (has_second) high = n >= VW ? vu_load16(from + f->ld) : vu_load16_n(from + f->ld, n);
+    return (vf)(low | high << 16);
+}
+
+/* Lines first .. + n - 1, which lie by k, in panels of `wide` lines (a multiple of VW, or half of it): unit u of
+ * line r is element u wide + r % wide of panel r / wide, and panels lie panel_ld apart. k in [k0, k1). The last panel
+ * is filled up with zeros to a multiple of the smaller of VW and wide. */
 INLINE void pack_by_k(float *to, int64_t wide, int64_t panel_ld, const factor *f, int64_t first, int64_t n,
                       int64_t k0, int64_t k1, int paired) {
-    const int64_t step = wide < VW ? wide : VW;
     for (int64_t k = k0; k < k1; k += 1 + paired, to += wide) {
         float *line = to;
-        for (int64_t r = 0, in_panel = 0; r < n; r += step) {
-            const int64_t left = least(n - r, step), i = k * f->ld + first + r;
+        for (int64_t r = 0, in_panel = 0; r < n; r += VW) {
+            const int64_t left = n - r, i = k * f->ld + first + r;
             __builtin_prefetch((const char *)f->p + (i + PACK_AHEAD * f->ld) * (f->bf ? 2 : 4));
-            vf v;
-            if (paired) {
-                const uint16_t *from = (const uint16_t *)f->p + i;
-                const vu low = left >= VW ? vu_load16(from) : vu_load16_n(from, left);
-                vu high = vu_set(0);
-                if (k + 1 < k1) high = left >= VW ? vu_load16(from + f->ld) : vu_load16_n(from + f->ld, left);
-                v = (vf)(low | high << 16);
-            } else {
-                v = ld_n(f->p, i, left, f->bf);
+            const vf v = load_lines(f, i, left, k + 1 < k1, paired);
+            if (wide < VW) {
+                store_half(line, v, 0);
+                if (left > wide) store_half(line + panel_ld, v, 1);
+                line += 2 * panel_ld;
+                continue;
             }
-            st_n(line + in_panel, 0, v, step, 0);
-            in_panel += step;
+            vf_store(line + in_panel, v);
+            in_panel += VW;
             if (in_panel == wide) in_panel = 0, line += panel_ld;
         }
     }

@@ -28,6 +28,18 @@ static void *new_memory(size_t bytes, size_t aligned) {
     return bytes > SIZE_MAX / 2 || posix_memalign(&p, aligned, bytes ? bytes : 1) ? NULL : p;
 }
 
+static int is_large(size_t bytes) { return bytes >= HUGE_PAGE_BYTES; }
+
+/* In huge pages where the system has them: operands of products lie rows apart. */
+static void *new_pages(size_t bytes) {
+    void *p = new_memory(bytes, is_large(bytes) ? HUGE_PAGE_BYTES : 256);
+#ifdef MADV_HUGEPAGE
+    if (p && is_large(bytes))
+        (void)madvise(p, bytes / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES, MADV_HUGEPAGE); /* only a wish */
+#endif
+    return p;
+}
+
 static hone_status open_device(hone_device **out, const hone_host_v1 *host, int ordinal, hone_err *err) {
     const cpu_table *tables[4];
     const int n_tables = isa_list(tables);
@@ -37,7 +49,7 @@ static hone_status open_device(hone_device **out, const hone_host_v1 *host, int 
                     n_tables - 1);
     const size_t scratch_bytes = (size_t)host->n_threads * CPU_SCRATCH_BYTES;
     hone_device *device = calloc(1, sizeof *device);
-    if (device) device->scratch = new_memory(scratch_bytes, 4096);
+    if (device) device->scratch = new_pages(scratch_bytes);
     if (!device || !device->scratch) {
         free(device);
         return fail(err, HONE_ENOFIT, "cpu: the system refused %zu bytes of memory", scratch_bytes);
@@ -71,14 +83,9 @@ static hone_status choose(hone_device *device, const hone_query *query, void **o
 }
 
 static hone_status new_slab(hone_device *device, int pinned, size_t bytes, void **out, hone_err *err) {
-    const int is_large = bytes >= HUGE_PAGE_BYTES;
     (void)device, (void)pinned;
-    *out = new_memory(bytes, is_large ? HUGE_PAGE_BYTES : 256);
+    *out = new_pages(bytes);
     if (!*out) return fail(err, HONE_ENOFIT, "cpu: the system refused %zu bytes of memory", bytes);
-#ifdef MADV_HUGEPAGE
-    if (is_large)
-        (void)madvise(*out, bytes / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES, MADV_HUGEPAGE); /* only a wish */
-#endif
     memset(*out, 0, bytes);
     return HONE_OK;
 }

@@ -26,16 +26,28 @@ INLINE vf multiply_add(vf a, vf b, vf c, int dot) {
     return vf_fma(a, b, c);
 }
 
-/* c[m][n] (+)= sum over k of a[m row + k step] b[k ldb + n] for TILE_ROWS m and n_vectors VW n. */
+/* What is fetched meanwhile, for later: FETCHED lines of memory, ld bytes apart, at each k step bytes further in each. */
+#define FETCHED TILE_ROWS
+typedef struct {
+    const char *p;
+    int64_t ld, step;
+} ahead;
+
+/* c[m][n] (+)= sum over k of a[m row + k step] b[k ldb + n] for TILE_ROWS m and n_vectors VW n. next may be NULL. */
 INLINE void multiply_tile(float *c, int64_t ldc, const float *a, int64_t row, int64_t step, const float *b,
-                          int64_t ldb, int64_t k, int n_vectors, int add, int dot) {
+                          int64_t ldb, int64_t k, int n_vectors, int add, int dot, const ahead *next) {
     vf sum[TILE_ROWS][TILE_VECTORS];
     UNROLL for (int m = 0; m < TILE_ROWS; m++) {
         UNROLL for (int v = 0; v < n_vectors; v++) sum[m][v] =
             add ? vf_load(c + m * ldc + v * VW) : vf_set(0);
     }
+    const char *fetched = next ? next->p : NULL;
     for (int64_t i = 0; i < k; i++, a += step, b += ldb) {
         vf right[TILE_VECTORS];
+        if (next) {
+            UNROLL for (int j = 0; j < FETCHED; j++) __builtin_prefetch(fetched + j * next->ld, 0, 2);
+            fetched += next->step;
+        }
         UNROLL for (int v = 0; v < n_vectors; v++) right[v] = vf_load(b + v * VW);
         UNROLL for (int m = 0; m < TILE_ROWS; m++) {
             const vf left = vf_set(a[m * row]);
@@ -50,16 +62,16 @@ INLINE void multiply_tile(float *c, int64_t ldc, const float *a, int64_t row, in
 
 /* The same for any m and n; all that is touched is rounded up to TILE_ROWS rows and VW columns. */
 INLINE void multiply(float *c, int64_t ldc, const float *a, int64_t row, int64_t step, const float *b,
-                     int64_t ldb, int64_t m, int64_t n, int64_t k, int add, int dot) {
+                     int64_t ldb, int64_t m, int64_t n, int64_t k, int add, int dot, const ahead *next) {
     int64_t vectors = (n + VW - 1) / VW, taken; /* 3 at a time, but four are two and two */
     for (; vectors > 0; vectors -= taken, c += taken * VW, b += taken * VW) {
         taken = vectors == 4 ? 2 : vectors < 3 ? vectors : 3;
         for (int64_t i = 0; i < m; i += TILE_ROWS) {
             float *to = c + i * ldc;
             const float *left = a + i * row;
-            if (taken == 3) multiply_tile(to, ldc, left, row, step, b, ldb, k, 3, add, dot);
-            else if (taken == 2) multiply_tile(to, ldc, left, row, step, b, ldb, k, 2, add, dot);
-            else multiply_tile(to, ldc, left, row, step, b, ldb, k, 1, add, dot);
+            if (taken == 3) multiply_tile(to, ldc, left, row, step, b, ldb, k, 3, add, dot, next);
+            else if (taken == 2) multiply_tile(to, ldc, left, row, step, b, ldb, k, 2, add, dot, next);
+            else multiply_tile(to, ldc, left, row, step, b, ldb, k, 1, add, dot, next);
         }
     }
 }

@@ -1,14 +1,21 @@
-"""hone beside PyTorch on this machine: a training step, and an epoch of banking77. Started by scripts/compare/pytorch.
+"""hone beside PyTorch on this machine. Started by scripts/compare/pytorch.
 
-    pytorch.py --model FOLDER [--data FOLDER] [--hone build/bin/hone] [--threads N] [--batch 32] [--seq 128]
-               [--steps 10] [--warmup 3] [--rounds 3] [--epoch-steps N] [--only step|epoch]
+    pytorch.py --model FOLDER [--data FOLDER] [--hone build/bin/hone] [--threads N] [--rounds N] [--only PART ...]
 
-Step: forward, backward, clip 1.0, fused AdamW, dropout on, fp32, random tokens, all sequences full. Each measurement is a
-process of its own, hone and PyTorch by turns, so that a busy moment of the machine meets both; a round is one of each.
-Epoch: transformers' Trainer with padding to the longest of a batch, and `hone train`, with the same settings; the time is
-that of training alone (train_runtime of both). Prints a Markdown table; ratio: PyTorch's time by hone's.
+Parts, each a Markdown table with the ratio of PyTorch's time to hone's (medians):
+  step       MiniLM: forward, backward, clip 1.0, fused AdamW, dropout on, random tokens, all sequences full; fp32 [--dtype]
+  base       the same of BERT-base, its weights new
+  epoch      banking77: transformers' Trainer, padding to the longest of a batch, and `hone train`, same settings; training
+             alone; test accuracy; peak resident memory
+  predict    banking77's test set, labels of both compared: Trainer.predict, and `hone predict` without its start
+  start      from the start of the process to the end of the first step of that training; hone's token cache is there
+  tokenizer  the `tokenizers` library and `hone tokenize`, one core, on all texts of banking77 and wikitext-2
+Each measurement is a process of its own, hone and PyTorch by turns, so that a busy moment of the machine meets both; a round is
+one of each. --torch: which of PyTorch's ways take part (the ratio of the fastest is the one that counts).
 """
 import argparse
+import csv
+import glob
 import json
 import os
 import platform
@@ -18,145 +25,181 @@ import sys
 import tempfile
 import time
 
-EPOCH = {"per_device_train_batch_size": 32, "learning_rate": 5e-4, "warmup_ratio": 0.1, "weight_decay": 0.01,
-         "max_grad_norm": 1.0, "max_seq_length": 128, "seed": 42}
-STEP = {"eager": "PyTorch, eager attention", "sdpa": "PyTorch, SDPA"}
+from torch_side import EPOCH, read_rows
 
+WAYS = {"eager": "PyTorch, eager attention", "sdpa": "PyTorch, SDPA", "inductor": "PyTorch, SDPA, inductor"}
+BERT_BASE = {"architectures": ["BertForSequenceClassification"], "model_type": "bert", "hidden_size": 768, "num_hidden_layers": 12,
+             "num_attention_heads": 12, "intermediate_size": 3072, "hidden_act": "gelu", "hidden_dropout_prob": 0.1,
+             "attention_probs_dropout_prob": 0.1, "max_position_embeddings": 512, "type_vocab_size": 2, "vocab_size": 30522,
+             "initializer_range": 0.02, "layer_norm_eps": 1e-12, "pad_token_id": 0}
 
-# ---- PyTorch's side, each in a process of its own ---------------------------------------------------------------
-
-def load_model(a, n_labels, attention):
-    import transformers
-    transformers.logging.set_verbosity_error()
-    return transformers.AutoModelForSequenceClassification.from_pretrained(
-        a.model, num_labels=n_labels, attn_implementation=attention, dtype="float32")
-
-
-def torch_step(a):
-    import torch
-    torch.set_num_threads(a.threads)
-    torch.manual_seed(1)
-    model = load_model(a, 77, a.attention).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5, weight_decay=0.01, fused=True)
-    ids = torch.randint(1000, model.config.vocab_size, (a.batch, a.seq))
-    labels = torch.randint(0, 77, (a.batch,))
-    seconds = []
-    for s in range(a.warmup + a.steps):
-        start = time.perf_counter()
-        optimizer.zero_grad()
-        model(input_ids=ids, attention_mask=torch.ones_like(ids), labels=labels).loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        if s >= a.warmup: seconds.append(time.perf_counter() - start)
-    return {"median_s": statistics.median(seconds)}
-
-
-def read_rows(data, part, names=None):
-    import csv
-    with open(os.path.join(data, "banking77", part + ".csv"), encoding="utf-8", newline="") as f:
-        rows = list(csv.DictReader(f))
-    names = names or sorted({r["category"] for r in rows})
-    return [r["text"] for r in rows], [names.index(r["category"]) for r in rows], names
-
-
-def torch_epoch(a):
-    import torch
-    import transformers
-    torch.set_num_threads(a.threads)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(a.model)
-
-    def encode(texts, labels):
-        ids = tokenizer(texts, truncation=True, max_length=EPOCH["max_seq_length"])["input_ids"]
-        return [{"input_ids": i, "labels": label} for i, label in zip(ids, labels)]
-
-    texts, labels, names = read_rows(a.data, "train")
-    train = encode(texts, labels)
-    test = encode(*read_rows(a.data, "test", names)[:2])
-    with tempfile.TemporaryDirectory() as out:
-        arguments = transformers.TrainingArguments(
-            output_dir=out, num_train_epochs=1, max_steps=a.epoch_steps or -1, use_cpu=True, optim="adamw_torch_fused",
-            per_device_train_batch_size=EPOCH["per_device_train_batch_size"], per_device_eval_batch_size=32,
-            learning_rate=EPOCH["learning_rate"], warmup_steps=EPOCH["warmup_ratio"], weight_decay=EPOCH["weight_decay"],
-            max_grad_norm=EPOCH["max_grad_norm"], seed=EPOCH["seed"], save_strategy="no", report_to="none",
-            logging_strategy="no", disable_tqdm=True)
-        trainer = transformers.Trainer(
-            model=load_model(a, len(names), a.attention), args=arguments, train_dataset=train, eval_dataset=test,
-            data_collator=transformers.DataCollatorWithPadding(tokenizer),
-            compute_metrics=lambda p: {"accuracy": float((p.predictions.argmax(1) == p.label_ids).mean())})
-        result = trainer.train()
-        return {"seconds": result.metrics["train_runtime"], "accuracy": trainer.evaluate()["eval_accuracy"],
-                "steps": result.global_step}
-
-
-def torch_versions(a):
-    import torch
-    import transformers
-    return {"torch": torch.__version__, "transformers": transformers.__version__,
-            "mkldnn": torch.backends.mkldnn.is_available()}
-
-
-# ---- the driver ------------------------------------------------------------------------------------------------
 
 def run_json(words):
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode:
-        sys.exit(f"error: {' '.join(words)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    """The JSON of the last line, and the peak resident bytes of the process."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(words, stdout=out, stderr=err, text=True)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0), err.seek(0)
+        if process.returncode:
+            sys.exit(f"error: {' '.join(words)} ended with {process.returncode}:\n{err.read()[-2000:]}")
+        return {"peak_bytes": used.ru_maxrss * 1024, **json.loads(out.read().strip().splitlines()[-1])}
 
 
 def run_torch(a, what, **more):
-    words = [sys.executable, os.path.abspath(__file__), "--one", what, "--model", a.model, "--threads", str(a.threads),
-             "--batch", str(a.batch), "--seq", str(a.seq), "--steps", str(a.steps), "--warmup", str(a.warmup),
-             "--epoch-steps", str(a.epoch_steps)]
-    if a.data: words += ["--data", a.data]
-    for k, v in more.items(): words += ["--" + k, v]
+    words = [sys.executable, "-W", "ignore", os.path.join(os.path.dirname(os.path.abspath(__file__)), "torch_side.py"), what]
+    given = {"model": a.model, "data": a.data, "threads": a.threads, "batch": a.batch, "seq": a.seq, "steps": a.steps,
+             "warmup": a.warmup, "epoch-steps": a.epoch_steps, "dtype": a.dtype, **more}
+    for name, value in given.items():
+        if value is not None: words += ["--" + name, str(value)]
     return run_json(words)
 
 
-def hone_step(a):
-    return run_json([a.hone, "bench", "step", "--model", a.model, "--num_labels", "77", "--batch", str(a.batch), "--seq", str(a.seq),
-                     "--steps", str(a.steps), "--warmup", str(a.warmup), "--threads", str(a.threads), "--json"])
-
-
-def hone_epoch(a):
-    with tempfile.TemporaryDirectory() as folder:
-        job, out, bank = os.path.join(folder, "job.json"), os.path.join(folder, "out"), os.path.join(a.data, "banking77")
-        with open(job, "w", encoding="utf-8") as f:
-            json.dump({**EPOCH, "model_name_or_path": a.model, "train_file": os.path.join(bank, "train.csv"),
-                       "text_column_names": ["text"], "label_column_name": "category", "output_dir": out,
-                       "num_train_epochs": 1, "max_steps": a.epoch_steps or -1, "save_strategy": "no", "do_eval": False,
-                       "cache_dir": os.path.join(folder, "cache")}, f)
-        summary = run_json([a.hone, "train", job, "--threads", str(a.threads), "--json"])
-        scores = run_json([a.hone, "eval", out, os.path.join(bank, "test.csv"), "--text_column_names", "text",
-                           "--label_column_name", "category", "--threads", str(a.threads), "--json"])
-        return {"seconds": summary["train_runtime"], "accuracy": scores["eval_accuracy"], "steps": summary["global_step"],
-                "tokens": summary["train_tokens"], "peak": summary["peak_host_bytes"]}
-
-
-def compare_steps(a):
-    seconds = {name: [] for name in ("hone", *STEP)}
+def rounds(a, measures):
+    """measures: name to a function; by turns. Gives name to the results."""
+    results = {name: [] for name in measures}
     for r in range(a.rounds):
-        seconds["hone"].append(hone_step(a)["median_s"])
-        for attention in STEP: seconds[attention].append(run_torch(a, "step", attention=attention)["median_s"])
-        print(f"round {r + 1} of {a.rounds}: " + ", ".join(f"{k} {v[-1]:.3f} s" for k, v in seconds.items()), file=sys.stderr)
-    own = statistics.median(seconds["hone"])
-    print(f"\n| training step, {a.batch} x {a.seq} tokens, fp32 | median s | rounds | tokens/s | ratio |\n|---|---|---|---|---|")
-    for name, values in seconds.items():
-        m = statistics.median(values)
-        print(f"| {STEP.get(name, 'hone')} | {m:.4f} | {min(values):.4f} to {max(values):.4f} | {a.batch * a.seq / m:.0f} | {m / own:.2f} |")
+        for name, measure in measures.items():
+            results[name].append(measure())
+            print(f"  round {r + 1} of {a.rounds}: {name} {results[name][-1]['seconds']:.3f} s", file=sys.stderr, flush=True)
+    return results
 
 
-def compare_epochs(a):
-    rows = {"hone": [], "Trainer, SDPA": []}
-    for r in range(a.rounds):
-        rows["hone"].append(hone_epoch(a))
-        rows["Trainer, SDPA"].append(run_torch(a, "epoch", attention="sdpa"))
-        print(f"round {r + 1} of {a.rounds}: " + ", ".join(f"{k} {v[-1]['seconds']:.1f} s" for k, v in rows.items()), file=sys.stderr)
-    own = statistics.median(x["seconds"] for x in rows["hone"])
-    print(f"\n| banking77, {rows['hone'][0]['steps']} steps of 32, fp32 | median s | rounds | test accuracy | ratio |\n|---|---|---|---|---|")
-    for name, runs in rows.items():
+def table(title, results, **columns):
+    """columns: a heading to what it says of a result."""
+    head = [title, "median s", "rounds", *columns, "ratio"]
+    print("\n| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
+    own = statistics.median(x["seconds"] for x in results["hone"])
+    for name, runs in results.items():
         s = [x["seconds"] for x in runs]
-        print(f"| {name} | {statistics.median(s):.1f} | {min(s):.1f} to {max(s):.1f} | {runs[0]['accuracy']:.4f} | {statistics.median(s) / own:.2f} |")
+        middle = statistics.median(s)
+        cells = [name, f"{middle:.4g}", f"{min(s):.4g} to {max(s):.4g}", *[say(runs, middle) for say in columns.values()],
+                 f"{middle / own:.2f}"]
+        print("| " + " | ".join(cells) + " |", flush=True)
+
+
+# ---- the parts -------------------------------------------------------------------------------------------------
+
+def compare_steps(a, title, model):
+    def hone():
+        said = run_json([a.hone, "bench", "step", "--model", model, "--num_labels", "77", "--batch", str(a.batch), "--seq",
+                         str(a.seq), "--steps", str(a.steps), "--warmup", str(a.warmup), "--threads", str(a.threads), "--dtype",
+                         a.dtype, "--json"])
+        return {**said, "seconds": said["median_s"]}
+
+    measures = {"hone": hone}
+    for way in a.torch: measures[WAYS[way]] = lambda way=way: run_torch(a, "step", model=model, variant=way)
+    table(f"{title} training step, {a.batch} x {a.seq} tokens, {a.dtype}", rounds(a, measures),
+          **{"tokens/s": lambda _, s: f"{a.batch * a.seq / s:.0f}", "peak MiB": lambda runs, _: f"{runs[0]['peak_bytes'] / 2**20:.0f}"})
+
+
+def step(a): compare_steps(a, "MiniLM", a.model)
+
+
+def base(a):
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as f: json.dump(BERT_BASE, f)
+        for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json"):
+            os.symlink(os.path.join(os.path.abspath(a.model), name), os.path.join(folder, name))
+        compare_steps(a, "BERT-base", folder)
+
+
+def hone_train(a, folder, steps):
+    bank = os.path.join(a.data, "banking77")
+    job, out = os.path.join(folder, "job.json"), os.path.join(folder, "out")
+    with open(job, "w", encoding="utf-8") as f:
+        json.dump({**EPOCH, "model_name_or_path": a.model, "train_file": os.path.join(bank, "train.csv"),
+                   "text_column_names": ["text"], "label_column_name": "category", "output_dir": out, "num_train_epochs": 1,
+                   "max_steps": steps or -1, "save_strategy": "no", "do_eval": False, "bf16": a.dtype == "bf16",
+                   "overwrite_output_dir": True, "cache_dir": os.path.join(folder, "cache")}, f)
+    return out, run_json([a.hone, "train", job, "--threads", str(a.threads), "--json"])
+
+
+def test_words(a, command, model, *more):
+    return [a.hone, command, model, os.path.join(a.data, "banking77", "test.csv"), "--text_column_names", "text", "--threads",
+            str(a.threads), *more]
+
+
+def epoch(a):
+    def hone():
+        with tempfile.TemporaryDirectory() as folder:
+            out, said = hone_train(a, folder, a.epoch_steps)
+            scores = run_json(test_words(a, "eval", out, "--label_column_name", "category", "--json"))
+            return {"seconds": said["train_runtime"], "accuracy": scores["eval_accuracy"], "steps": said["global_step"],
+                    "peak_bytes": said["peak_bytes"]}
+
+    results = rounds(a, {"hone": hone, "Trainer, SDPA": lambda: run_torch(a, "epoch")})
+    table(f"banking77, {results['hone'][0]['steps']} steps of 32, {a.dtype}", results,
+          **{"test accuracy": lambda runs, _: f"{runs[0]['accuracy']:.4f}",
+             "peak MiB": lambda runs, _: f"{runs[0]['peak_bytes'] / 2**20:.0f}"})
+
+
+def hone_predict(a, model, file):
+    start = time.perf_counter()
+    done = subprocess.run([a.hone, "predict", model, file, "--text_column_names", "text", "--threads", str(a.threads)],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode: sys.exit(f"error: hone predict ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return time.perf_counter() - start, [json.loads(line)["label"] for line in done.stdout.splitlines()]
+
+
+def predict(a):
+    with tempfile.TemporaryDirectory() as folder:
+        model, one = os.path.join(folder, "model"), os.path.join(folder, "one.csv")
+        run_torch(a, "weights", to=model)
+        texts, _, _ = read_rows(a.data, "test")
+        names = read_rows(a.data, "train")[2]
+        with open(one, "w", encoding="utf-8", newline="") as f: csv.writer(f).writerows([["text"], [texts[0]]])
+
+        def hone():
+            seconds, labels = hone_predict(a, model, os.path.join(a.data, "banking77", "test.csv"))
+            return {"seconds": seconds - hone_predict(a, model, one)[0], "labels": [names.index(x) for x in labels]}
+
+        results = rounds(a, {"hone": hone, "Trainer, SDPA": lambda: run_torch(a, "predict", model=model)})
+    own = results["hone"][0]["labels"]
+    table(f"{len(own)} predictions (banking77's test set, labels of a new head), fp32", results,
+          **{"as hone's": lambda runs, _: str(sum(x == y for x, y in zip(own, runs[0]["labels"])))})
+
+
+def start(a):
+    with tempfile.TemporaryDirectory() as folder:
+        hone_train(a, folder, 1)
+        table("start to the end of the first step, banking77", rounds(a, {
+            "hone": lambda: {"seconds": hone_train(a, folder, 1)[1]["startup_seconds"]},
+            "Trainer, SDPA": lambda: run_torch(a, "start", since=time.time())}))
+
+
+def tokenizer(a):
+    os.environ["RAYON_NUM_THREADS"] = "1"
+    from tokenizers import Tokenizer
+    library = Tokenizer.from_file(os.path.join(a.model, "tokenizer.json"))
+    library.no_truncation(), library.no_padding()
+    lines = [x for part in ("train", "test") for x in read_rows(a.data, part)[0]]
+    for path in sorted(glob.glob(os.path.join(a.data, "wikitext-2", "*.txt"))):
+        with open(path, encoding="utf-8") as f: lines += f.read().splitlines()
+    lines = [x.replace("\r", " ").replace("\n", " ") for x in lines if x.strip()]
+    n_bytes = sum(len(x.encode()) + 1 for x in lines)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as f, tempfile.NamedTemporaryFile("w", suffix=".txt") as empty:
+        f.write("\n".join(lines)), f.flush()
+
+        def hone():
+            clock = []
+            for name in (f.name, empty.name):
+                begun = time.perf_counter()
+                subprocess.run([a.hone, "tokenize", a.model, name, "--threads", "1"], stdout=subprocess.DEVNULL, check=True)
+                clock.append(time.perf_counter() - begun)
+            return {"seconds": clock[0] - clock[1]}
+
+        def theirs():
+            begun = time.perf_counter()
+            for i in range(0, len(lines), 1000): library.encode_batch(lines[i:i + 1000])
+            return {"seconds": time.perf_counter() - begun}
+
+        table(f"token ids of {n_bytes / 1e6:.1f} MB in {len(lines)} texts, one core", rounds(a, {"hone": hone, "tokenizers": theirs}),
+              **{"MB/s": lambda _, s: f"{n_bytes / 1e6 / s:.1f}"})
+
+
+PARTS = {"step": step, "base": base, "epoch": epoch, "predict": predict, "start": start, "tokenizer": tokenizer}
+NEEDS_DATA = {"epoch", "predict", "start", "tokenizer"}
 
 
 def processor_name():
@@ -172,23 +215,23 @@ def main():
     p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     p.add_argument("--batch", type=int, default=32)
     p.add_argument("--seq", type=int, default=128)
-    p.add_argument("--steps", type=int, default=10)
-    p.add_argument("--warmup", type=int, default=3)
+    p.add_argument("--steps", type=int, default=5)
+    p.add_argument("--warmup", type=int, default=2)
     p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--dtype", default="fp32", choices=("fp32", "bf16"), help="of step, base and epoch; PyTorch: autocast")
     p.add_argument("--epoch-steps", type=int, default=0, help="stop the epoch after so many steps; 0: whole")
-    p.add_argument("--only", choices=("step", "epoch"))
-    p.add_argument("--one", choices=("step", "epoch", "versions"), help=argparse.SUPPRESS)
-    p.add_argument("--attention", default="sdpa", help=argparse.SUPPRESS)
+    p.add_argument("--torch", nargs="+", default=list(WAYS), choices=list(WAYS), help="of step and base")
+    p.add_argument("--only", nargs="+", default=list(PARTS), choices=list(PARTS))
     a = p.parse_args()
-    if a.one:
-        print(json.dumps({"step": torch_step, "epoch": torch_epoch, "versions": torch_versions}[a.one](a)))
-        return
     versions, own = run_torch(a, "versions"), run_json([a.hone, "--version", "--json"])
-    print(f"{processor_name()}, {a.threads} threads, {platform.system()} {platform.release()}")
-    print(f"hone {own['version']} ({own['commit']}), torch {versions['torch']}, transformers {versions['transformers']}, "
-          f"Python {platform.python_version()}")
-    if a.only != "epoch": compare_steps(a)
-    if a.only != "step" and a.data: compare_epochs(a)
+    print(f"{processor_name()}, {a.threads} threads, {platform.system()} {platform.release()}, {time.strftime('%Y-%m-%d')}, load "
+          f"{os.getloadavg()[0]:.1f}\nhone {own['version']} ({own['commit']}), torch {versions['torch']}, transformers "
+          f"{versions['transformers']}, tokenizers {versions['tokenizers']}, Python {platform.python_version()}", flush=True)
+    for part in a.only:
+        if part in NEEDS_DATA and not a.data:
+            print(f"{part}: left out, no --data", file=sys.stderr)
+            continue
+        PARTS[part](a)
 
 
 if __name__ == "__main__":
