@@ -187,7 +187,7 @@ void batch_make(batch *b, int n, int longest, int vocab, int classes, unsigned f
 }
 
 batch batch_part(const batch *b, int from, int n) {
-    batch part = {.n = n, .scale = b->scale};
+    batch part = {.n = n, .scale = b->scale, .looks_at_last = b->looks_at_last};
     for (int i = 0; i < n; i++) {
         const int k = from + i;
         part.length[i] = b->length[k];
