@@ -22,7 +22,7 @@ typedef struct {
     int64_t n_words, words_max;
     int32_t *word_row, *word; /* [words_max] the row, and what stood there; beyond n_words: -1 */
     hone_range *words_at;     /* [seqs_max] the words of each sequence */
-    int32_t *place, *was;     /* private: room for drawing */
+    int32_t *room;            /* private: for drawing */
 } batch;
 
 batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max, int64_t words_max);

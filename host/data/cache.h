@@ -51,6 +51,7 @@ typedef struct {
     void *view;   /* a file_view that is mapped, or NULL */
     void *memory; /* from mem.h, or NULL */
     void *blocks; /* the same: of dataset_regroup */
+    void *pairs;  /* of pairs.c, or NULL */
 } dataset_owner;
 dataset *dataset_new(void);
 #endif

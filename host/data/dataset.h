@@ -35,8 +35,14 @@ typedef struct {
     int rebuild;              /* overwrite_cache */
 } dataset_options;
 
+/* Two runs of tokens, between special ones: [CLS] first [SEP] second [SEP] (pairs.h). */
+typedef struct {
+    int64_t first[2], n[2];
+} token_pair;
+
 /* Offsets and ids are mapped: first row of sample i is at[i], its length at[i + 1] - at[i]. n_truncated
- * samples lost n_cut_tokens; n_unknown tokens are [UNK]; n_empty samples have no text but white space. */
+ * samples lost n_cut_tokens; n_unknown tokens are [UNK]; n_empty samples have no text but white space. A data set of pairs
+ * (pairs.h) has runs of rows instead, so that only the lengths are those of at: dataset_tokens tells the two apart. */
 typedef struct {
     int64_t n; /* samples */
     int64_t n_tokens;
@@ -45,7 +51,9 @@ typedef struct {
     const uint8_t *type;  /* [n_tokens] */
     const int32_t *label; /* [n]; -1: none */
     const double *target; /* [n] or NULL */
-    const int32_t *line;  /* [n] line in the file */
+    const int32_t *line;  /* [n] line in the file; of pairs NULL */
+    const token_pair *pair; /* [n] or NULL */
+    int32_t cls, sep;       /* around the runs of a pair */
     int max_length;       /* longest sample */
     int64_t n_truncated, n_cut_tokens, n_unknown, n_empty;
     char key[65];    /* of the cache: content, tokenizer, settings */
@@ -76,6 +84,8 @@ dataset *dataset_pick(const dataset *base, const int64_t *index, int64_t n);
  * belongs to none (a promise: there are that many). */
 void dataset_regroup(dataset *d, int64_t length);
 void dataset_free(dataset *d);
+/* Tokens of a sample into id and type (which may be NULL), with room for max_length; returns how many. */
+int64_t dataset_tokens(const dataset *d, int64_t sample, int32_t *id, int32_t *type);
 
 /* Stratified split: writes the samples of the validation part (fraction of each class, at least one where the
  * class has two or more) and the rest, both ascending. Seeded; LABEL_NONE splits without strata. */

@@ -22,15 +22,23 @@ static int ends_with(const char *name, const char *suffix) {
 
 int architecture_is_bare(const char *architecture) { return ends_with(architecture, "Model"); }
 
+static const char *find_ending(const family *f, const char *suffix) {
+    for (int i = 0; f->architectures[i]; i++)
+        if (ends_with(f->architectures[i], suffix)) return f->architectures[i];
+    return NULL;
+}
+
 int architecture_is_of_words(const char *architecture) {
     return architecture && ends_with(architecture, "ForMaskedLM");
 }
 
-const char *architecture_of_words(const family *f) {
-    for (int i = 0; f->architectures[i]; i++)
-        if (architecture_is_of_words(f->architectures[i])) return f->architectures[i];
-    return NULL;
+const char *architecture_of_words(const family *f) { return find_ending(f, "ForMaskedLM"); }
+
+int architecture_is_of_pairs(const char *architecture) {
+    return architecture && ends_with(architecture, "ForPreTraining");
 }
+
+const char *architecture_of_pairs(const family *f) { return find_ending(f, "ForPreTraining"); }
 
 int architecture_has_labels(const char *architecture) {
     for (size_t k = 0; k < N_KINDS; k++)

@@ -79,7 +79,7 @@ static hone_status keep_samples(dataset **d, const session *s, const char *path,
     const int64_t most = max_samples ? max_samples : (*d)->n;
     int64_t *index = mem_new((size_t)(*d)->n * sizeof *index + 1, "samples"), n = 0, empty = 0;
     for (int64_t i = 0; i < (*d)->n && n < most; i++)
-        if (session_words(s, *d, &i, 1)) index[n++] = i;
+        if (session_words(s, *d, &i, 1, MASKS_EVALUATION)) index[n++] = i;
         else empty++;
     if (empty) log_note("%s: %lld samples without a word to hide are left out", path, (long long)empty);
     if (n < (*d)->n && n) {
@@ -94,6 +94,7 @@ static hone_status keep_samples(dataset **d, const session *s, const char *path,
 hone_status inputs_samples(dataset **d, const session *s, const char *path, int64_t max_samples, hone_err *err) {
     const int64_t block = session_longest(s);
     if (!s->masks) return HONE_OK;
+    if (s->pairs) return pairs_begin(*d, s->pairs, max_samples, MASKS_EVALUATION, path, err);
     if (!s->job->line_by_line && (*d)->n_tokens < block) {
         hone_fail(err, HONE_EDATA, "%s: %lld tokens in all, expected at least a block of max_seq_length, %lld", path,
                   (long long)(*d)->n_tokens, (long long)block);

@@ -421,26 +421,41 @@ static hone_status read_overrides(job *j, const job_override *o, int n_o, int st
     return HONE_OK;
 }
 
-/* Fields of classifiers say nothing about words under masks, and the other way round. */
+static const char *const task_names[] = {"text-classification", "fill-mask", "pretrain"};
+
+const char *job_task(const job *j) { return task_names[j->task]; }
+
+/* Fields that say nothing about a task are refused, but for their defaults. */
 static hone_status check_task(const job *j, hone_err *err) {
-    const int words = j->task == TASK_FILL_MASK;
+    enum { CLASSIFY = 1 << TASK_CLASSIFY, FILL_MASK = 1 << TASK_FILL_MASK, PRETRAIN = 1 << TASK_PRETRAIN };
     const struct {
         const char *name;
-        int of_words, is_set; /* to something else than its default */
-    } fields[] = {{"do_regression", 0, j->do_regression},
-                  {"do_predict", 0, j->do_predict},
-                  {"label_column_name", 0, j->label_column_name != NULL},
-                  {"labels_file", 0, j->labels_file != NULL},
-                  {"metric_name", 0, j->metric_name != NULL},
-                  {"class_weights", 0, j->class_weights != WEIGHTS_NONE},
-                  {"label_smoothing_factor", 0, j->label_smoothing_factor != 0},
-                  {"train_sampling_strategy: balanced", 0, j->train_sampling_strategy == SAMPLING_BALANCED},
-                  {"mlm_probability", 1, j->mlm_probability != 0.15},
-                  {"line_by_line", 1, j->line_by_line}};
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        if (fields[i].is_set && fields[i].of_words != words)
-            return hone_fail(err, HONE_EUSAGE, "%s: not for task %s, expected task %s", fields[i].name,
-                             words ? "fill-mask" : "text-classification", words ? "text-classification" : "fill-mask");
+        int tasks, is_set; /* to something else than its default */
+    } fields[] = {{"do_regression", CLASSIFY, j->do_regression},
+                  {"do_predict", CLASSIFY, j->do_predict},
+                  {"label_column_name", CLASSIFY, j->label_column_name != NULL},
+                  {"labels_file", CLASSIFY, j->labels_file != NULL},
+                  {"metric_name", CLASSIFY, j->metric_name != NULL},
+                  {"class_weights", CLASSIFY, j->class_weights != WEIGHTS_NONE},
+                  {"label_smoothing_factor", CLASSIFY, j->label_smoothing_factor != 0},
+                  {"train_sampling_strategy: balanced", CLASSIFY, j->train_sampling_strategy == SAMPLING_BALANCED},
+                  {"validation_split_percentage", CLASSIFY | FILL_MASK, j->validation_split_percentage > 0},
+                  {"shuffle_train_dataset", CLASSIFY | FILL_MASK, j->shuffle_train_dataset},
+                  {"mlm_probability", FILL_MASK | PRETRAIN, j->mlm_probability != 0.15},
+                  {"whole_word_mask", FILL_MASK | PRETRAIN, j->whole_word_mask},
+                  {"line_by_line", FILL_MASK, j->line_by_line},
+                  {"nsp_probability", PRETRAIN, j->nsp_probability != 0.5},
+                  {"short_seq_prob", PRETRAIN, j->short_seq_prob != 0.1},
+                  {"split_sentences", PRETRAIN, j->split_sentences}};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        const char *expected[4];
+        int n = 0;
+        if (!fields[i].is_set || fields[i].tasks & 1 << j->task) continue;
+        for (int k = 0; k < (int)(sizeof task_names / sizeof *task_names); k++)
+            if (fields[i].tasks & 1 << k) expected[n++] = task_names[k];
+        return hone_fail(err, HONE_EUSAGE, "%s: not for task %s, expected task %s%s%s", fields[i].name, job_task(j),
+                         expected[0], n > 1 ? " or " : "", n > 1 ? expected[1] : "");
+    }
     return HONE_OK;
 }
 

@@ -16,6 +16,9 @@
 #include "plan/rung.h"
 #include "run/tree_device.h"
 
+#define SPACE_BYTES "\u0120" /* of byte-level BPE */
+#define SPACE_PIECE "\u2581" /* of SentencePiece */
+
 #ifndef RED_ZONE_BYTES
 #define RED_ZONE_BYTES 0
 #endif
@@ -23,6 +26,64 @@
 /* ---- opening ---- */
 
 /* Words of the tokenizer that are never hidden, and what hides the others. */
+static int begins_with(str s, const char *with) { return s.n >= strlen(with) && !memcmp(s.p, with, strlen(with)); }
+
+/* [vocab] of the tokens that go on the word before them: "##" of WordPiece; what does not begin with the space, of models that
+ * write it into the token. */
+static const uint8_t *inside_words(const session *s) {
+    const int pieces = !strcmp(tokenizer_kind(s->tok), "WordPiece");
+    uint8_t *inside = ARENA_ARRAY(s->a, (size_t)s->config->vocab, uint8_t);
+    for (int i = 0; i < tokenizer_size(s->tok); i++) {
+        const str t = tokenizer_token(s->tok, i);
+        inside[i] = (uint8_t)(pieces ? begins_with(t, "##") : !begins_with(t, SPACE_BYTES) && !begins_with(t, SPACE_PIECE));
+    }
+    return inside;
+}
+
+/* [vocab] what tokens are to sentences. */
+static const uint8_t *ends_of_sentences(const session *s) {
+    static const char *const ends[] = {".", "!", "?"}, *const closes[] = {"\"", "'", ")", "]", "\u2019", "\u201d", "\u00bb"};
+    uint8_t *kind = ARENA_ARRAY(s->a, (size_t)s->config->vocab, uint8_t);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        const int id = tokenizer_id(s->tok, str_of(ends[i]));
+        if (id >= 0) kind[id] = PAIRS_END;
+    }
+    for (size_t i = 0; i < sizeof closes / sizeof *closes; i++) {
+        const int id = tokenizer_id(s->tok, str_of(closes[i]));
+        if (id >= 0) kind[id] = PAIRS_CLOSES;
+    }
+    return kind;
+}
+
+static hone_status open_pairs(session *s, hone_err *err) {
+    const job *j = s->job;
+    const tokenizer_roles special = tokenizer_special(s->tok);
+    const int64_t length = session_longest(s);
+    if (!architecture_of_pairs(s->config->family))
+        return hone_fail(err, HONE_EUSAGE, "%s: family %s has no head for task pretrain, expected bert", s->config->path,
+                         s->config->family->model_type);
+    if (special.cls < 0 || special.sep < 0)
+        return hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has no [CLS] or [SEP], expected both for task pretrain",
+                         s->tokenizer_folder);
+    if (s->config->types < 2)
+        return hone_fail(err, HONE_EUSAGE, "%s: type_vocab_size: %d, expected at least 2 for task pretrain", s->config->path,
+                         s->config->types);
+    if (length < PAIRS_LENGTH_MIN)
+        return hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld, expected at least %d for task pretrain", (long long)length,
+                         PAIRS_LENGTH_MIN);
+    pair_rule *r = ARENA_NEW(s->a, pair_rule);
+    *r = (pair_rule){.seed = (uint64_t)j->seed,
+                     .length = (int)length,
+                     .p_random = j->nsp_probability,
+                     .p_short = j->short_seq_prob,
+                     .cls = special.cls,
+                     .sep = special.sep,
+                     .ends = j->split_sentences ? ends_of_sentences(s) : NULL};
+    s->pairs = r;
+    s->n_outputs = 4;
+    return HONE_OK;
+}
+
 static hone_status open_masks(session *s, hone_err *err) {
     const int mask = tokenizer_special(s->tok).mask, vocab = tokenizer_size(s->tok);
     const family *f = s->config->family;
@@ -38,10 +99,17 @@ static hone_status open_masks(session *s, hone_err *err) {
     uint8_t *special = ARENA_ARRAY(s->a, (size_t)s->config->vocab, uint8_t);
     for (int i = 0; i < vocab; i++) special[i] = (uint8_t)(tokenizer_is_special(s->tok, i) != 0);
     mask_rule *r = ARENA_NEW(s->a, mask_rule);
-    *r = (mask_rule){(uint64_t)s->job->seed, s->job->mlm_probability, mask, vocab, s->config->pad_id, special};
+    *r = (mask_rule){.seed = (uint64_t)s->job->seed,
+                     .p = s->job->mlm_probability,
+                     .mask_id = mask,
+                     .vocab = vocab,
+                     .pad_id = s->config->pad_id,
+                     .special = special,
+                     .inside = s->job->whole_word_mask ? inside_words(s) : NULL};
     s->masks = r;
     s->n_outputs = 2;
-    return HONE_OK;
+    s->room = ARENA_ARRAY(s->a, 5 * (size_t)s->config->longest, int32_t);
+    return s->job->task == TASK_PRETRAIN ? open_pairs(s, err) : HONE_OK;
 }
 
 static void name_labels(session *s) {
@@ -74,7 +142,7 @@ hone_status session_open(session **out, const job *j, const char *model_folder, 
     if (!status && j->max_seq_length > s->config->longest && j->given[field_find("max_seq_length")])
         status = hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld > %d, the model's position rows",
                            (long long)j->max_seq_length, s->config->longest);
-    if (!status && j->task == TASK_FILL_MASK) status = open_masks(s, err);
+    if (!status && j->task != TASK_CLASSIFY) status = open_masks(s, err);
     if (status) {
         session_close(s);
         return status;
@@ -108,7 +176,8 @@ dataset_options session_dataset_options(const session *s, int64_t max_samples) {
                              .label_column = j->label_column_name,
                              .label = s->masks ? LABEL_NONE : j->do_regression ? LABEL_TARGET : LABEL_CLASS,
                              .encode = {.max_length = s->masks && !j->line_by_line ? 0 : (int)session_longest(s),
-                                        .strategy = (truncation)j->truncation},
+                                        .strategy = (truncation)j->truncation,
+                                        .no_special = s->pairs != NULL},
                              .max_samples = s->masks ? 0 : max_samples,
                              .rows = {.header = (int)j->header, .quoting = (int)j->quoting},
                              .cache_folder = j->cache_dir ? j->cache_dir : env_cache_folder(),
@@ -163,13 +232,18 @@ static int64_t words_max(const session *s, const session_limits *l) {
     return s->masks ? masks_bound(s->masks, l->tokens_max, l->seqs_max) : 0;
 }
 
+static head_kind head_of(const session *s) {
+    if (s->masks) return s->pairs ? HEAD_PRETRAINING : HEAD_WORDS;
+    return s->labels.n ? HEAD_CLASSES : HEAD_REGRESSION;
+}
+
 static hone_status make_plan(session *s, const session_limits *l, hone_err *err) {
     const job *j = s->job;
     hone_dtype dtype;
     HONE_TRY(choose_type(s, &dtype, err));
     HONE_TRY(check_attention(s, err));
     const plan_options o = {.config = s->config,
-                            .head = {.kind = s->masks ? HEAD_WORDS : s->labels.n ? HEAD_CLASSES : HEAD_REGRESSION,
+                            .head = {.kind = head_of(s),
                                      .n_outputs = s->n_outputs,
                                      .words_max = words_max(s, l),
                                      .smoothing = j->label_smoothing_factor,
@@ -308,6 +382,7 @@ hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     s->loss = s->logits + (size_t)l->seqs_max * (size_t)s->n_outputs;
     s->word_loss = ARENA_ARRAY(s->a, (size_t)words + 1, float);
     s->word_best = ARENA_ARRAY(s->a, (size_t)words + 1, int32_t);
+    if (s->pairs) s->follows = ARENA_ARRAY(s->a, 2 * (size_t)l->seqs_max, float);
     HONE_TRY(session_load_weights(s, s->folder, err));
     return l->training ? put_first_tick(s, err) : HONE_OK;
 }
@@ -404,21 +479,24 @@ static void fill_list(session *s, const hone_list *l) {
                         l->key ? run_input(s->run, l->key) : NULL, played, run_input(s->run, l->value));
 }
 
-int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n) {
+int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch) {
     int64_t words = 0;
-    for (int64_t i = 0; s->masks && i < n; i++)
-        words += masks_count(s->masks, d->id + d->at[samples[i]], d->at[samples[i] + 1] - d->at[samples[i]]);
+    for (int64_t i = 0; s->masks && i < n; i++) {
+        HONE_ASSERT(d->at[samples[i] + 1] - d->at[samples[i]] <= s->config->longest);
+        const int64_t length = dataset_tokens(d, samples[i], s->room, NULL);
+        words += masks_count(s->masks, epoch, samples[i], s->room, length, s->room + length);
+    }
     return words;
 }
 
-void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n) {
+void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch) {
     int64_t tokens = 0;
     for (int64_t i = 0; i < n; i++) {
         const int64_t length = d->at[samples[i] + 1] - d->at[samples[i]];
         HONE_ASSERT(length <= s->longest);
         tokens += length;
     }
-    const int64_t words = session_words(s, d, samples, n);
+    const int64_t words = session_words(s, d, samples, n, epoch);
     for (int i = 1; i <= s->plan->n_spaces; i++) {
         const hone_space *x = &s->plan->space[i];
         s->rows[i] = hone_space_is_tokens(x) ? tokens : x->seqs ? words : n;
@@ -432,7 +510,7 @@ hone_status session_feed(session *s, const dataset *d, const int64_t *samples, i
     HONE_TRY(run_feed(s->run, err));
     batch_fill(s->batch, d, samples, n);
     if (s->masks) batch_hide(s->batch, s->masks, epoch);
-    session_count(s, d, samples, n);
+    session_count(s, d, samples, n, epoch);
     for (int v = 1; v <= p->n_values; v++)
         if (p->value[v].fill && p->value[v].cls == HONE_INPUT && p->value[v].fill != HONE_FILL_ORDER)
             fill_value(s, v);
@@ -442,6 +520,7 @@ hone_status session_feed(session *s, const dataset *d, const int64_t *samples, i
                       run_input(s->run, v));
     for (int i = 0; i < p->n_lists; i++) fill_list(s, &p->list[i]);
     *(float *)run_input(s->run, p->scale) = scale;
+    if (p->sequence_scale) *(float *)run_input(s->run, p->sequence_scale) = s->sequence_scale;
     return HONE_OK;
 }
 
