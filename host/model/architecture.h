@@ -15,6 +15,9 @@ int architecture_is_of_words(const char *architecture); /* which may be NULL */
 /* The same of words and next sentences together. */
 const char *architecture_of_pairs(const family *f);
 int architecture_is_of_pairs(const char *architecture);
+/* The same of the class that continues texts. */
+const char *architecture_of_texts(const family *f);
+int architecture_is_of_texts(const char *architecture);
 /* Does its head have a row a label? */
 int architecture_has_labels(const char *architecture);
 /* The role whose rows those are; CLASSIFIER where it has none. architecture may be NULL. */

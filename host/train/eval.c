@@ -44,12 +44,14 @@ static hone_status read_words(session *s, int64_t n, hone_err *err) {
     for (int64_t i = 0; i < n; i++) {
         const hone_range at = b->words_at[i];
         double loss = 0;
-        int32_t right = 0;
+        int32_t words = 0, right = 0;
         for (int32_t k = at.first; k < at.first + at.n; k++) {
+            if (b->word[k] < 0) continue;
+            words++;
             loss += (double)s->word_loss[k];
             right += s->word_best[k] == b->word[k];
         }
-        s->logits[wide * i] = (float)at.n;
+        s->logits[wide * i] = (float)words;
         s->logits[wide * i + 1] = (float)right;
         if (s->pairs) memcpy(&s->logits[wide * i + 2], &s->follows[2 * i], 2 * sizeof(float));
         s->loss[i] = (float)loss;
@@ -63,7 +65,7 @@ static hone_status play_batch(session *s, const dataset *d, const int64_t *sampl
     HONE_TRY(session_feed(s, d, sample, n, MASKS_EVALUATION, 1, err));
     run_prepare(s->run, HONE_EVAL, 0, s->rows);
     HONE_TRY(run_play(s->run, HONE_EVAL, 0, s->rows, err));
-    if (s->masks) return read_words(s, n, err);
+    if (s->words) return read_words(s, n, err);
     HONE_TRY(run_get_rows(s->run, p->eval_logits, n, s->logits, err));
     return run_get_rows(s->run, p->eval_loss, n, s->loss, err);
 }
@@ -122,7 +124,7 @@ hone_status evaluate(session *s, const dataset *d, eval_batches b, eval_each eac
 
 int metrics_classes(const session *s) {
     if (s->pairs) return METRICS_PRETRAINING;
-    return s->masks ? METRICS_WORDS : s->n_outputs;
+    return s->words ? METRICS_WORDS : s->n_outputs;
 }
 
 typedef struct {

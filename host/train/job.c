@@ -421,13 +421,21 @@ static hone_status read_overrides(job *j, const job_override *o, int n_o, int st
     return HONE_OK;
 }
 
-static const char *const task_names[] = {"text-classification", "fill-mask", "pretrain"};
+static const char *const task_names[] = {
+    [TASK_CLASSIFY] = "text-classification", [TASK_FILL_MASK] = "fill-mask", [TASK_CONTINUE] = "text-generation",
+    [TASK_CONTINUE_ALIAS] = "causal-lm",     [TASK_PRETRAIN] = "pretrain"};
 
 const char *job_task(const job *j) { return task_names[j->task]; }
 
 /* Fields that say nothing about a task are refused, but for their defaults. */
-static hone_status check_task(const job *j, hone_err *err) {
-    enum { CLASSIFY = 1 << TASK_CLASSIFY, FILL_MASK = 1 << TASK_FILL_MASK, PRETRAIN = 1 << TASK_PRETRAIN };
+static hone_status check_task(job *j, hone_err *err) {
+    enum {
+        CLASSIFY = 1 << TASK_CLASSIFY,
+        FILL_MASK = 1 << TASK_FILL_MASK,
+        CONTINUE = 1 << TASK_CONTINUE,
+        PRETRAIN = 1 << TASK_PRETRAIN
+    };
+    if (j->task == TASK_CONTINUE_ALIAS) j->task = TASK_CONTINUE;
     const struct {
         const char *name;
         int tasks, is_set; /* to something else than its default */
@@ -439,23 +447,25 @@ static hone_status check_task(const job *j, hone_err *err) {
                   {"class_weights", CLASSIFY, j->class_weights != WEIGHTS_NONE},
                   {"label_smoothing_factor", CLASSIFY, j->label_smoothing_factor != 0},
                   {"train_sampling_strategy: balanced", CLASSIFY, j->train_sampling_strategy == SAMPLING_BALANCED},
-                  {"validation_split_percentage", CLASSIFY | FILL_MASK, j->validation_split_percentage > 0},
-                  {"shuffle_train_dataset", CLASSIFY | FILL_MASK, j->shuffle_train_dataset},
+                  {"validation_split_percentage", ~PRETRAIN, j->validation_split_percentage > 0},
+                  {"shuffle_train_dataset", ~PRETRAIN, j->shuffle_train_dataset},
                   {"mlm_probability", FILL_MASK | PRETRAIN, j->mlm_probability != 0.15},
                   {"whole_word_mask", FILL_MASK | PRETRAIN, j->whole_word_mask},
-                  {"line_by_line", FILL_MASK, j->line_by_line},
+                  {"line_by_line", FILL_MASK | CONTINUE, j->line_by_line},
+                  {"cross_documents", CONTINUE, j->cross_documents},
                   {"nsp_probability", PRETRAIN, j->nsp_probability != 0.5},
                   {"short_seq_prob", PRETRAIN, j->short_seq_prob != 0.1},
                   {"split_sentences", PRETRAIN, j->split_sentences}};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        const char *expected[4];
-        int n = 0;
-        if (!fields[i].is_set || fields[i].tasks & 1 << j->task) continue;
-        for (int k = 0; k < (int)(sizeof task_names / sizeof *task_names); k++)
-            if (fields[i].tasks & 1 << k) expected[n++] = task_names[k];
-        return hone_fail(err, HONE_EUSAGE, "%s: not for task %s, expected task %s%s%s", fields[i].name, job_task(j),
-                         expected[0], n > 1 ? " or " : "", n > 1 ? expected[1] : "");
+        if (!fields[i].is_set || fields[i].tasks >> j->task & 1) continue;
+        int of = 0;
+        while (!(fields[i].tasks >> of & 1)) of++;
+        return hone_fail(err, HONE_EUSAGE, "%s: not for task %s, expected task %s", fields[i].name, job_task(j),
+                         task_names[of]);
     }
+    if (j->task == TASK_CONTINUE && j->max_seq_length < 2)
+        return hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld, expected at least 2: of a single token none is the next",
+                         (long long)j->max_seq_length);
     return HONE_OK;
 }
 

@@ -22,6 +22,7 @@ static int is_fixed(str name) {
                                         "nsp_probability",
                                         "short_seq_prob",
                                         "split_sentences",
+                                        "cross_documents",
                                         "do_regression",
                                         "labels_file",
                                         "text_column_names",

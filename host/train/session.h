@@ -10,6 +10,9 @@
 #include "run/run.h"
 #include "train/job.h"
 
+/* Losses of words instead of samples: of hidden ones, or of each token's next one. */
+typedef enum { WORDS_NONE, WORDS_HIDDEN, WORDS_NEXT } words_kind;
+
 typedef struct {
     arena *a;
     const job *job;
@@ -19,11 +22,13 @@ typedef struct {
     model_config *config; /* labels are those of this session */
     tokenizer *tok;
     labels labels; /* n 0: regression, or words */
-    int n_outputs; /* numbers for a sample: of classes; 1: regression; 2: words under masks, how many and how many right; 4: also
-                    * the logits of next sentences */
-    const mask_rule *masks; /* NULL: no words are hidden */
-    const pair_rule *pairs; /* task pretrain: next sentences too; else NULL */
+    int n_outputs; /* numbers for a sample: of classes; 1: regression; 2: words, how many and how many right; 4: also the logits
+                    * of next sentences */
+    words_kind words;
+    const mask_rule *masks; /* WORDS_HIDDEN */
+    const pair_rule *pairs; /* of these, task pretrain: next sentences too; else NULL */
     float sequence_scale;   /* weight of a sequence in the mean of their losses, beside that of a row (session_feed) */
+    int32_t end_id;         /* causal families: the token that ends a text */
     const hone_device_v1 *table;
     const char *device;
     hone_plan *plan;
@@ -80,7 +85,7 @@ void session_count(session *s, const dataset *d, const int64_t *samples, int64_t
  * Counts too. Of next sentences s->sequence_scale, too. */
 hone_status session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch, float scale,
                          hone_err *err);
-/* How many words of these samples are hidden in an epoch. */
+/* How many words of these samples are to be guessed in an epoch. */
 int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch);
 
 /* SHA-256 over the parameters' fp32 bytes in name order. */
