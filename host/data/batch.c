@@ -61,20 +61,37 @@ void batch_fill(batch *b, const dataset *d, const int64_t *samples, int64_t n) {
     fill_tail(b);
 }
 
+static void put_word(batch *b, int64_t row, int32_t word) {
+    HONE_ASSERT(b->n_words < b->words_max);
+    b->word_row[b->n_words] = (int32_t)row;
+    b->word[b->n_words++] = word;
+}
+
+static void fill_words_tail(batch *b) {
+    for (int64_t k = b->n_words; k < b->words_max; k++) b->word_row[k] = b->word[k] = -1;
+    for (int64_t s = b->n_seqs; s < b->seqs_max; s++) b->words_at[s] = (hone_range){(int32_t)b->n_words, 0};
+}
+
+void batch_ask(batch *b, int32_t id) {
+    b->n_words = 0;
+    for (int64_t s = 0; s < b->n_seqs; s++) {
+        const int64_t from = b->at[s].first, end = from + b->at[s].n, before = b->n_words;
+        for (int64_t i = id < 0 && end > from ? end - 1 : from; i < end; i++)
+            if (id < 0 || b->id[i] == id) put_word(b, i, b->id[i]);
+        b->words_at[s] = (hone_range){(int32_t)before, (int32_t)(b->n_words - before)};
+    }
+    fill_words_tail(b);
+}
+
 void batch_hide(batch *b, const mask_rule *r, int64_t epoch) {
     b->n_words = 0;
     for (int64_t s = 0; s < b->n_seqs; s++) {
         const int32_t first = b->at[s].first, length = b->at[s].n;
         const int64_t n = masks_draw(r, epoch, b->sample[s], b->id + first, length, b->room);
-        HONE_ASSERT(b->n_words + n <= b->words_max);
         b->words_at[s] = (hone_range){(int32_t)b->n_words, (int32_t)n};
-        for (int64_t k = 0; k < n; k++, b->n_words++) {
-            b->word_row[b->n_words] = first + b->room[k];
-            b->word[b->n_words] = b->room[length + k];
-        }
+        for (int64_t k = 0; k < n; k++) put_word(b, first + b->room[k], b->room[length + k]);
     }
-    for (int64_t k = b->n_words; k < b->words_max; k++) b->word_row[k] = b->word[k] = -1;
-    for (int64_t s = b->n_seqs; s < b->seqs_max; s++) b->words_at[s] = (hone_range){(int32_t)b->n_words, 0};
+    fill_words_tail(b);
 }
 
 void batch_look_ahead(batch *b) {

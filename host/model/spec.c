@@ -79,15 +79,24 @@ static hone_v follows(graph *g, hone_v x, int seq) {
     return g_linear(g, pool(g, g_gather(g, x, seq, "cls")), ROLE_NSP, 2, "logits");
 }
 
-/* The rows of masked words through a dense layer, activation and norm; what they are compared with is the table of
- * words itself (tied weights). */
-static void guess_words(graph *g, hone_v x, model_values *m) {
+/* The rows of masked words through a dense layer, activation and norm. */
+static hone_v transform_words(graph *g, hone_v x, int word) {
     const model_config *c = g->config;
     g->layer = c->layers;
-    hone_v h = g_gather(g, x, m->word, "words");
+    hone_v h = g_gather(g, x, word, "words");
     h = g_act(g, g_linear(g, h, ROLE_MLM_DENSE, c->width, "transform"), 0, c->act, "transform.act");
-    g_word_loss(g, g_norm(g, h, ROLE_MLM_NORM, "transform.norm"), ROLE_MLM_BIAS, m->scale, &m->row_loss,
-                &m->best);
+    return g_norm(g, h, ROLE_MLM_NORM, "transform.norm");
+}
+
+/* What words are compared with is the table of words itself (tied weights). */
+static void guess_words(graph *g, hone_v x, model_values *m) {
+    g_word_loss(g, transform_words(g, x, m->word), ROLE_MLM_BIAS, m->scale, &m->row_loss, &m->best);
+}
+
+static hone_v show_words(graph *g, const head_spec *h, hone_v x, int word) {
+    if (h->kind != HEAD_NEXT) return g_word_logits(g, transform_words(g, x, word), ROLE_MLM_BIAS, "logits");
+    g->layer = g->config->layers;
+    return g_word_logits(g, g_gather(g, x, word, "words"), N_ROLES, "logits");
 }
 
 /* CONST [C]f of the weights of the classes. */
@@ -155,13 +164,18 @@ void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_m
         out->seq = graph_space(g, "seq", seqs_max, 0, 0);
         out->tok = graph_space(g, "tok", tokens_max, out->seq, 0);
         g->space[out->seq].parent = out->tok;
-        if (h->kind == HEAD_WORDS || h->kind == HEAD_PRETRAINING) graph_space(g, "word", h->words_max, out->seq, out->tok);
+        if (h->kind == HEAD_WORDS || h->kind == HEAD_PRETRAINING || h->word_logits)
+            graph_space(g, "word", h->words_max, out->seq, out->tok);
     }
     out->word = find_space(g, "word");
     hone_v x = embed(g, out->tok);
     for (g->layer = 0; g->layer < g->config->layers; g->layer++) x = block(g, x);
     if (g->config->family->norm == NORM_BEFORE) x = g_norm(g, x, ROLE_FINAL_NORM, "final");
     out->scale = scale_of(g, "scale", 0);
+    if (h->word_logits) {
+        out->logits = show_words(g, h, x, out->word);
+        return;
+    }
     if (h->kind == HEAD_NEXT) {
         g_word_loss(g, x, N_ROLES, out->scale, &out->row_loss, &out->best);
         return;

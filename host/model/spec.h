@@ -13,7 +13,8 @@ typedef enum { HEAD_CLASSES, HEAD_REGRESSION, HEAD_WORDS, HEAD_PRETRAINING, HEAD
 typedef struct {
     head_kind kind;
     int n_outputs;              /* classes, or targets (1) */
-    int64_t words_max;          /* WORDS, PRETRAINING: rows of space "word" */
+    int64_t words_max;          /* WORDS, PRETRAINING, word_logits: rows of space "word" */
+    int word_logits;            /* evaluation of all with words: logits of the rows of space "word", which are few, no losses */
     double smoothing;           /* of labels */
     const double *class_weight; /* [n_outputs] or NULL */
 } head_spec;
@@ -22,7 +23,7 @@ typedef struct {
 typedef struct {
     int tok, seq, word;      /* its row spaces; word 0: none */
     hone_v logits, row_loss; /* [seq, n_outputs] (0: of a vocabulary, in chunks), [seq, word or tok]f; PRETRAINING: [seq, 2],
-                              * [word]f */
+                              * [word]f; with word_logits [word, V], 0 */
     hone_v sequence_loss;    /* training of PRETRAINING: [seq]f, beside that of the words; else 0 */
     hone_v best;             /* evaluation of words: the likeliest one [rows of row_loss]i; else 0 */
     hone_v gx;               /* training: gradient of the logits, where there are any */

@@ -266,6 +266,7 @@ static hone_status check_attention(const session *s, hone_err *err) {
 }
 
 static int64_t words_max(const session *s, const session_limits *l) {
+    if (l->asks) return l->asks;
     return s->words == WORDS_NEXT ? l->tokens_max
            : s->masks             ? masks_bound(s->masks, l->tokens_max, l->seqs_max)
                                   : 0;
@@ -288,6 +289,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .head = {.kind = head_of(s),
                                      .n_outputs = s->n_outputs,
                                      .words_max = words_max(s, l),
+                                     .word_logits = l->asks > 0,
                                      .smoothing = j->label_smoothing_factor,
                                      .class_weight = l->class_weight},
                             .dtype = dtype,
@@ -314,6 +316,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .zone_bytes = l->zone_bytes ? l->zone_bytes : RED_ZONE_BYTES,
                             .device = s->table};
     s->longest = o.longest;
+    s->asks = l->asks;
     const hone_status status = plan_build(&s->plan, &o, err);
     if (status && o.attention == HONE_ENGINE_CUDNN && strstr(err->text, "cuDNN"))
         return hone_hint(err, "attention: auto takes cuDNN where it can; dropout inside attention is the model's "
@@ -541,14 +544,20 @@ static void fill_list(session *s, const hone_list *l) {
 static int64_t hidden_words(const session *s, const dataset *d, int64_t sample, int64_t epoch) {
     HONE_ASSERT(d->at[sample + 1] - d->at[sample] <= s->config->longest);
     const int64_t length = dataset_tokens(d, sample, s->room, NULL);
-    return masks_count(s->masks, epoch, sample, s->room, length, s->room + length);
+    if (!s->asks) return masks_count(s->masks, epoch, sample, s->room, length, s->room + length);
+    int64_t n = 0;
+    for (int64_t i = 0; i < length; i++) n += s->room[i] == s->masks->mask_id;
+    return n;
 }
+
+/* The last token of a sequence is asked what follows, and all but the first are what is to be guessed. */
+static int64_t next_words(const session *s, int64_t length) { return s->asks ? length > 0 : length > 1 ? length - 1 : 0; }
 
 int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch) {
     int64_t words = 0;
     for (int64_t i = 0; s->words && i < n; i++) {
         const int64_t length = d->at[samples[i] + 1] - d->at[samples[i]];
-        words += s->masks ? hidden_words(s, d, samples[i], epoch) : length > 1 ? length - 1 : 0;
+        words += s->masks ? hidden_words(s, d, samples[i], epoch) : next_words(s, length);
     }
     return words;
 }
@@ -573,8 +582,9 @@ hone_status session_feed(session *s, const dataset *d, const int64_t *samples, i
     const hone_plan *p = s->plan;
     HONE_TRY(run_feed(s->run, err));
     batch_fill(s->batch, d, samples, n);
-    if (s->masks) batch_hide(s->batch, s->masks, epoch);
-    if (s->words == WORDS_NEXT) batch_look_ahead(s->batch);
+    if (s->asks) batch_ask(s->batch, s->masks ? s->masks->mask_id : -1);
+    else if (s->masks) batch_hide(s->batch, s->masks, epoch);
+    else if (s->words == WORDS_NEXT) batch_look_ahead(s->batch);
     session_count(s, d, samples, n, epoch);
     for (int v = 1; v <= p->n_values; v++)
         if (p->value[v].fill && p->value[v].cls == HONE_INPUT && p->value[v].fill != HONE_FILL_ORDER)

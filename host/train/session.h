@@ -25,6 +25,7 @@ typedef struct {
     int n_outputs; /* numbers for a sample: of classes; 1: regression; 2: words, how many and how many right; 4: also the logits
                     * of next sentences */
     words_kind words;
+    int64_t asks;           /* 0, or: evaluations give logits of at most so many rows over the vocabulary (words.h) */
     const mask_rule *masks; /* WORDS_HIDDEN */
     const pair_rule *pairs; /* of these, task pretrain: next sentences too; else NULL */
     float sequence_scale;   /* weight of a sequence in the mean of their losses, beside that of a row (session_feed) */
@@ -65,6 +66,7 @@ typedef struct {
     int n_shards;               /* most of a step, of all ranks */
     int recompute;              /* 0: the job's gradient_checkpointing, else 1 + level */
     int longest;                /* tokens of a sequence; 0: what the job cuts texts at */
+    int64_t asks;               /* words, evaluation only: s->asks */
 } session_limits;
 /* s->plan (instead of an earlier one); no device is needed. */
 hone_status session_plan_only(session *s, const session_limits *limits, hone_err *err);
@@ -85,7 +87,7 @@ void session_count(session *s, const dataset *d, const int64_t *samples, int64_t
  * Counts too. Of next sentences s->sequence_scale, too. */
 hone_status session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch, float scale,
                          hone_err *err);
-/* How many words of these samples are to be guessed in an epoch. */
+/* How many words of these samples are to be guessed in an epoch, or asked for. */
 int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch);
 
 /* SHA-256 over the parameters' fp32 bytes in name order. */
