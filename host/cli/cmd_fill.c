@@ -34,7 +34,8 @@ static hone_status read_prompt(opened *o, const char *prompt, const dataset_opti
     size_t bad;
     encoding e = {0};
     const str s = str_of(prompt);
-    if (!utf8_valid(s.p, s.n, &bad)) return hone_fail(err, HONE_EDATA, "--prompt: byte %zu: invalid UTF-8", bad + 1);
+    if (!utf8_valid(s.p, s.n, &bad))
+        return hone_fail(err, HONE_EDATA, "--prompt: byte %zu: invalid UTF-8", bad + 1);
     const hone_status status = tokenizer_encode(o->s->tok, s, (str){0}, &how->encode, &e, err);
     if (!status) {
         int64_t *at = ARENA_ARRAY(o->a, 2, int64_t);
@@ -43,8 +44,14 @@ static hone_status read_prompt(opened *o, const char *prompt, const dataset_opti
         memcpy(id, e.id, sizeof *id * (size_t)e.n);
         memcpy(type, e.type, (size_t)e.n);
         at[1] = e.n, label[0] = -1, label[1] = 1; /* the line */
-        o->prompt = (dataset){.n = 1, .n_tokens = e.n, .at = at, .id = id, .type = type, .label = label, .line = label + 1,
-                       .max_length = e.n};
+        o->prompt = (dataset){.n = 1,
+                              .n_tokens = e.n,
+                              .at = at,
+                              .id = id,
+                              .type = type,
+                              .label = label,
+                              .line = label + 1,
+                              .max_length = e.n};
         o->d = &o->prompt;
     }
     encoding_free(&e);
@@ -66,7 +73,11 @@ static hone_status open_all(opened *o, const args *a, const char *prompt, const 
         HONE_TRY(dataset_open(&o->d, file, &d, o->s->tok, NULL, 1, o->pool, err));
     }
     session_limits limits;
-    HONE_TRY(fill_limits(&limits, o->s, o->d, prompt ? "--prompt" : strcmp(file, "-") ? file : "standard input", err));
+    HONE_TRY(fill_limits(&limits, o->s, o->d,
+                         prompt              ? "--prompt"
+                         : strcmp(file, "-") ? file
+                                             : "standard input",
+                         err));
     return session_start(o->s, &limits, err);
 }
 
@@ -89,7 +100,8 @@ static hone_status fill(opened *o, const args *a, const char *prompt, hone_err *
 hone_status cmd_fill(const args *a, hone_err *err) {
     opened o = {0};
     const char *prompt = args_value(a, "prompt");
-    HONE_TRY(args_words(a, 1, prompt ? 1 : 2, "hone fill-mask MODEL [FILE|-], or --prompt TEXT instead of a file", err));
+    HONE_TRY(args_words(a, 1, prompt ? 1 : 2,
+                        "hone fill-mask MODEL [FILE|-], or --prompt TEXT instead of a file", err));
     hone_status status = open_all(&o, a, prompt, a->n_words > 1 ? a->word[1] : "-", err);
     if (!status) status = fill(&o, a, prompt, err);
     close_all(&o);

@@ -7,7 +7,7 @@
 
 #define FLUSH_BYTES ((size_t)1 << 16)
 #define SAMPLES_AT_ONCE 16
-#define MASKS_AT_ONCE 64    /* logits of so many rows lie in memory */
+#define MASKS_AT_ONCE 64 /* logits of so many rows lie in memory */
 #define MASKS_OF_ONE_MAX 4096
 
 static int64_t masks_of(const session *s, const dataset *d, int64_t sample) {
@@ -16,12 +16,14 @@ static int64_t masks_of(const session *s, const dataset *d, int64_t sample) {
     return n;
 }
 
-static hone_status refuse_sample(const session *s, const char *path, int32_t line, int64_t masks, hone_err *err) {
+static hone_status refuse_sample(const session *s, const char *path, int32_t line, int64_t masks,
+                                 hone_err *err) {
     const str mask = tokenizer_token(s->tok, s->masks->mask_id);
     if (masks)
-        return hone_fail(err, HONE_EDATA, "%s: line %d: %lld masks, expected at most %d", path, (int)line, (long long)masks,
-                         MASKS_OF_ONE_MAX);
-    hone_fail(err, HONE_EDATA, "%s: line %d: no %.*s, expected at least one", path, (int)line, (int)mask.n, mask.p);
+        return hone_fail(err, HONE_EDATA, "%s: line %d: %lld masks, expected at most %d", path, (int)line,
+                         (long long)masks, MASKS_OF_ONE_MAX);
+    hone_fail(err, HONE_EDATA, "%s: line %d: no %.*s, expected at least one", path, (int)line, (int)mask.n,
+              mask.p);
     return hone_hint(err, "write %s where a word is to be guessed; max_seq_length may have cut it off",
                      arena_copy(s->a, mask.p, mask.n));
 }
@@ -39,7 +41,8 @@ static int64_t cut_batch(const session *s, const dataset *d, int64_t from, int64
     return n;
 }
 
-hone_status fill_limits(session_limits *out, const session *s, const dataset *d, const char *path, hone_err *err) {
+hone_status fill_limits(session_limits *out, const session *s, const dataset *d, const char *path,
+                        hone_err *err) {
     *out = (session_limits){.longest = d->max_length};
     for (int64_t i = 0; i < d->n; i++) {
         const int64_t masks = masks_of(s, d, i);
@@ -89,7 +92,8 @@ static void write_guess(writer *w, const word_guess *g) {
     text_str(w->out, "}");
 }
 
-static void write_sample(writer *w, int64_t sample, int64_t first_row, hone_range masks, const float *logits) {
+static void write_sample(writer *w, int64_t sample, int64_t first_row, hone_range masks,
+                         const float *logits) {
     const batch *b = w->s->batch;
     const int vocab = w->s->config->vocab, is_json = !w->o->people;
     const int64_t n = dataset_tokens(w->d, sample, w->id, NULL);
@@ -111,13 +115,15 @@ static void write_sample(writer *w, int64_t sample, int64_t first_row, hone_rang
 static hone_status check_head(const session *s, hone_err *err) {
     for (int i = 1; i <= s->plan->n_params; i++)
         if (s->plan->param[i].is_new) {
-            hone_fail(err, HONE_EUSAGE, "%s: has no %s, expected a head that guesses words", s->folder, s->plan->param[i].name);
+            hone_fail(err, HONE_EUSAGE, "%s: has no %s, expected a head that guesses words", s->folder,
+                      s->plan->param[i].name);
             return hone_hint(err, "task: fill-mask trains one");
         }
     return HONE_OK;
 }
 
-static hone_status fill_batches(writer *w, float *logits, void (*flush)(void *arg, text *out), void *arg, hone_err *err) {
+static hone_status fill_batches(writer *w, float *logits, void (*flush)(void *arg, text *out), void *arg,
+                                hone_err *err) {
     int64_t sample[SAMPLES_AT_ONCE];
     for (int64_t i = 0, n, tokens, masks; i < w->d->n; i += n) {
         HONE_TRY(sig_check(err));
@@ -131,8 +137,8 @@ static hone_status fill_batches(writer *w, float *logits, void (*flush)(void *ar
     return HONE_OK;
 }
 
-hone_status fill_rows(session *s, const dataset *d, const fill_options *o, text *out, void (*flush)(void *arg, text *out),
-                      void *arg, hone_err *err) {
+hone_status fill_rows(session *s, const dataset *d, const fill_options *o, text *out,
+                      void (*flush)(void *arg, text *out), void *arg, hone_err *err) {
     HONE_TRY(check_head(s, err));
     HONE_ASSERT(o->top > 0 && o->top <= s->config->vocab);
     writer w = {.s = s, .d = d, .o = o, .out = out};

@@ -3,7 +3,8 @@
 
 #include "train/words.h"
 
-hone_status words_logits(session *s, const dataset *d, const int64_t *samples, int64_t n, float *logits, hone_err *err) {
+hone_status words_logits(session *s, const dataset *d, const int64_t *samples, int64_t n, float *logits,
+                         hone_err *err) {
     HONE_TRY(session_feed(s, d, samples, n, 0, 1, err));
     run_prepare(s->run, HONE_EVAL, 0, s->rows);
     HONE_TRY(run_play(s->run, HONE_EVAL, 0, s->rows, err));
@@ -11,7 +12,9 @@ hone_status words_logits(session *s, const dataset *d, const int64_t *samples, i
 }
 
 /* Is x before the guess y? */
-static int is_before(float x, int32_t id, const word_guess *y) { return x > y->score || (x == y->score && id < y->id); }
+static int is_before(float x, int32_t id, const word_guess *y) {
+    return x > y->score || (x == y->score && id < y->id);
+}
 
 void words_top(const float *x, int n, int k, word_guess *out) {
     int held = 0;

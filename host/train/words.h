@@ -8,7 +8,8 @@
 
 /* Play n samples of d, which have at most s->asks rows to be asked (a broken promise otherwise): logits [s->batch->n_words,
  * vocab], with room for s->asks rows, in the order of the sequences; s->batch->words_at says which are whose. */
-hone_status words_logits(session *s, const dataset *d, const int64_t *samples, int64_t n, float *logits, hone_err *err);
+hone_status words_logits(session *s, const dataset *d, const int64_t *samples, int64_t n, float *logits,
+                         hone_err *err);
 
 typedef struct {
     int32_t id;
