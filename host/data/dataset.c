@@ -109,7 +109,7 @@ int64_t dataset_tokens(const dataset *d, int64_t sample, int32_t *id, int32_t *t
     if (!d->pair) return put_run(d, from, n, id, type, -1);
     const token_pair *p = &d->pair[sample];
     int64_t at = put_special(d->cls, id, type, 0);
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < (p->n[1] ? 2 : 1); k++) {
         at += put_run(d, p->first[k], p->n[k], id + at, type ? type + at : NULL, k);
         at += put_special(d->sep, id + at, type ? type + at : NULL, k);
     }
@@ -124,6 +124,7 @@ static hone_status fill(dataset *d, void *memory, const cache_layout *l, const b
     cache_point(d, memory, l, b->want.has_target);
     d->n = b->n;
     d->n_tokens = b->tokens.n_ids;
+    d->format = b->r->format;
     memcpy(d->key, b->key, 65);
     memcpy(d->sha256, b->r->sha256, 65);
     for (int64_t i = 0; i < b->tokens.n_blocks; i++) {

@@ -41,7 +41,7 @@ typedef struct {
     int rebuild;              /* overwrite_cache */
 } dataset_options;
 
-/* Two runs of tokens, between special ones: [CLS] first [SEP] second [SEP] (pairs.h). */
+/* Two runs of tokens, between special ones: [CLS] first [SEP] second [SEP] (pairs.h), or one (n[1] 0): [CLS] first [SEP]. */
 typedef struct {
     int64_t first[2], n[2];
 } token_pair;
@@ -65,6 +65,7 @@ typedef struct {
     char key[65];    /* of the cache: content, tokenizer, settings */
     char sha256[65]; /* of the file */
     int from_cache;  /* 1: mapped, not built */
+    rows_format format; /* of the file */
     void *owner;     /* private */
 } dataset;
 
@@ -89,6 +90,9 @@ dataset *dataset_pick(const dataset *base, const int64_t *index, int64_t n);
 /* d's tokens, all texts one behind the other, as samples of `length` tokens each, without labels; what is left at the end
  * belongs to none (a promise: there are that many). */
 void dataset_regroup(dataset *d, int64_t length);
+/* d's documents, read without special tokens, as samples of at most `length` (3 or more) with [CLS] and [SEP] around them, none
+ * with tokens of two: the lines of a plain file between empty ones, each text of a table. Without labels. */
+void dataset_pieces(dataset *d, int64_t length, int32_t cls, int32_t sep);
 /* d's tokens as samples of at most `length` (2 or more) that lie in one document each: what ends with end_id. A piece of one
  * token is a document of one. */
 void dataset_cut(dataset *d, int32_t end_id, int64_t length);

@@ -96,17 +96,21 @@ static hone_status keep_samples(dataset **d, const session *s, const char *path,
 hone_status inputs_samples(dataset **d, const session *s, const char *path, int64_t max_samples, hone_err *err) {
     const int64_t block = session_longest(s);
     const int documents = s->words == WORDS_NEXT && !s->job->cross_documents,
-              blocks = s->words == WORDS_NEXT ? s->job->cross_documents : !s->job->line_by_line;
+              pieces = s->masks && !s->pairs && !s->job->cross_documents && !s->job->line_by_line;
+    const int blocks = s->job->cross_documents;
     if (!s->words) return HONE_OK;
     if (s->pairs) return pairs_begin(*d, s->pairs, max_samples, MASKS_EVALUATION, path, err);
     if (blocks && (*d)->n_tokens < block) {
         hone_fail(err, HONE_EDATA, "%s: %lld tokens in all, expected at least a block of max_seq_length, %lld", path,
                   (long long)(*d)->n_tokens, (long long)block);
-        return hone_hint(err, s->masks ? "line_by_line: true makes each text a sample"
-                                       : "cross_documents: false makes shorter samples as well");
+        return hone_hint(err, "cross_documents: false makes shorter samples as well");
     }
     if (blocks) dataset_regroup(*d, block);
     if (documents) dataset_cut(*d, s->end_id, block);
+    if (pieces) {
+        const tokenizer_roles r = tokenizer_special(s->tok);
+        dataset_pieces(*d, block, r.cls, r.sep);
+    }
     return keep_samples(d, s, path, max_samples, err);
 }
 

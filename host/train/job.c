@@ -452,7 +452,7 @@ static hone_status check_task(job *j, hone_err *err) {
                   {"mlm_probability", FILL_MASK | PRETRAIN, j->mlm_probability != 0.15},
                   {"whole_word_mask", FILL_MASK | PRETRAIN, j->whole_word_mask},
                   {"line_by_line", FILL_MASK | CONTINUE, j->line_by_line},
-                  {"cross_documents", CONTINUE, j->cross_documents},
+                  {"cross_documents", FILL_MASK | CONTINUE, j->cross_documents},
                   {"nsp_probability", PRETRAIN, j->nsp_probability != 0.5},
                   {"short_seq_prob", PRETRAIN, j->short_seq_prob != 0.1},
                   {"split_sentences", PRETRAIN, j->split_sentences}};
@@ -463,6 +463,8 @@ static hone_status check_task(job *j, hone_err *err) {
         return hone_fail(err, HONE_EUSAGE, "%s: not for task %s, expected task %s", fields[i].name, job_task(j),
                          task_names[of]);
     }
+    if (j->task == TASK_FILL_MASK && j->line_by_line && j->cross_documents)
+        return hone_fail(err, HONE_EUSAGE, "line_by_line: true and cross_documents: true, expected one of them");
     if (j->task == TASK_CONTINUE && j->max_seq_length < 2)
         return hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld, expected at least 2: of a single token none is the next",
                          (long long)j->max_seq_length);

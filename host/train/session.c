@@ -77,9 +77,6 @@ static hone_status open_pairs(session *s, hone_err *err) {
     if (!architecture_of_pairs(s->config->family))
         return hone_fail(err, HONE_EUSAGE, "%s: family %s has no head for task pretrain, expected bert", s->config->path,
                          s->config->family->model_type);
-    if (special.cls < 0 || special.sep < 0)
-        return hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has no [CLS] or [SEP], expected both for task pretrain",
-                         s->tokenizer_folder);
     if (s->config->types < 2)
         return hone_fail(err, HONE_EUSAGE, "%s: type_vocab_size: %d, expected at least 2 for task pretrain", s->config->path,
                          s->config->types);
@@ -97,6 +94,21 @@ static hone_status open_pairs(session *s, hone_err *err) {
     s->pairs = r;
     s->n_outputs = 4;
     return HONE_OK;
+}
+
+/* Special tokens come later, around what is made of the texts. */
+static int is_bare(const session *s) {
+    return s->words == WORDS_NEXT || (s->masks && !s->job->line_by_line && !s->job->cross_documents);
+}
+
+/* What stands around pieces of documents, and a word between. */
+static hone_status check_frame(const session *s, hone_err *err) {
+    const tokenizer_roles special = tokenizer_special(s->tok);
+    if (session_longest(s) < 3)
+        return hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld, expected at least 3", (long long)session_longest(s));
+    if (special.cls >= 0 && special.sep >= 0) return HONE_OK;
+    return hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has no [CLS] or [SEP], expected both for task %s",
+                     s->tokenizer_folder, job_task(s->job));
 }
 
 static hone_status open_masks(session *s, hone_err *err) {
@@ -118,6 +130,7 @@ static hone_status open_masks(session *s, hone_err *err) {
                      .inside = s->job->whole_word_mask ? inside_words(s) : NULL};
     s->masks = r;
     s->room = ARENA_ARRAY(s->a, 5 * (size_t)s->config->longest, int32_t);
+    if (is_bare(s)) HONE_TRY(check_frame(s, err));
     return s->job->task == TASK_PRETRAIN ? open_pairs(s, err) : HONE_OK;
 }
 
@@ -212,7 +225,7 @@ dataset_options session_dataset_options(const session *s, int64_t max_samples) {
                              .label = s->words ? LABEL_NONE : j->do_regression ? LABEL_TARGET : LABEL_CLASS,
                              .encode = {.max_length = (int)longest_text(s),
                                         .strategy = (truncation)j->truncation,
-                                        .no_special = s->pairs || s->words == WORDS_NEXT},
+                                        .no_special = is_bare(s)},
                              .ends = ends_of_texts(s),
                              .end_id = s->end_id,
                              .max_samples = s->words ? 0 : max_samples,
