@@ -31,7 +31,7 @@ static dataset *random_tokens(arena *a, const session *s, const bench_step_optio
         id[i] = (int32_t)rng_below(1, RNG_BENCH, (uint64_t)i, 0, (uint64_t)s->config->vocab);
     for (int64_t i = 0; i < n; i++)
         label[i] =
-            (int32_t)rng_below(1, RNG_BENCH, (uint64_t)i, 1, (uint64_t)(s->n_outputs > 1 ? s->n_outputs : 2));
+            (int32_t)rng_below(1, RNG_BENCH, (uint64_t)i, 1, (uint64_t)(s->n_outputs > 1 && !s->pairs ? s->n_outputs : 2));
     *d = (dataset){.n = n,
                    .n_tokens = at[n],
                    .at = at,
@@ -54,6 +54,7 @@ static hone_status one_step(session *s, const dataset *d, const int64_t *samples
                             hone_err *err) {
     run_result r;
     const uint64_t from = clock_ns();
+    s->sequence_scale = 1 / (float)d->n;
     HONE_TRY(session_feed(s, d, samples, d->n, 0, 1 / (float)d->n, err));
     set_rates(s);
     t->feed_s += (double)(clock_ns() - from) * 1e-9;
@@ -161,7 +162,7 @@ static hone_status print_profile(const session *s, const bench_step_options *o, 
 }
 
 static void take_head(session *s, const bench_step_options *o) {
-    if (!o->n_labels || s->masks || s->labels.n == o->n_labels) return;
+    if (!o->n_labels || s->words || s->labels.n == o->n_labels) return;
     s->labels.n = s->n_outputs = o->n_labels;
     s->labels.name = ARENA_ARRAY(s->a, (size_t)o->n_labels, str);
     for (int i = 0; i < o->n_labels; i++) s->labels.name[i] = str_of(arena_print(s->a, "LABEL_%d", i));
