@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "data/tokens.h"
+#include "base/err.h"
 #include "base/mem.h"
 
 /* Does the text go on in the next row? */
@@ -40,11 +41,11 @@ static int is_blank(str s) {
 }
 
 typedef struct {
-    token_blocks *out;
-    const rows *r;
-    const columns *c;
-    const dataset_options *o;
-    const tokenizer *t;
+    const token_source *from;
+    token_block *block;
+    int keep;
+    int32_t *id; /* written to, or NULL: blocks are made */
+    uint8_t *type;
     encoding *of_thread;
     text *text_of_thread;
 } encode_job;
@@ -61,35 +62,31 @@ static void append(token_block *b, const encoding *e) {
     b->n_ids += e->n;
 }
 
-static int is_closed(const encode_job *job, const encoding *e, int64_t row) {
-    switch (job->o->ends) {
+static int is_closed(const token_source *from, const encoding *e, int64_t row) {
+    switch (from->o->ends) {
     case ENDS_EMPTY:
         return !e->n;
     case ENDS_TEXTS:
         return 1;
     case ENDS_FILE:
-        return !is_line_of_a_text(job->r, job->o) || row == job->out->n - 1;
+        return !is_line_of_a_text(from->r, from->o) || row == from->n - 1;
     default:
         return 0;
     }
 }
 
-static void encode_block(void *arg, int64_t i, int thread) {
-    const encode_job *job = arg;
-    token_block *b = &job->out->block[i];
-    encoding *e = &job->of_thread[thread];
-    const int64_t from = i * TOKENS_BLOCK;
-    for (int64_t k = 0; k < TOKENS_BLOCK && from + k < job->out->n; k++) {
+static void encode_rows(const token_source *from, token_block *b, int64_t i, encoding *e, text *scratch) {
+    for (int64_t k = 0, row; k < TOKENS_BLOCK && (row = i * TOKENS_BLOCK + k) < from->n; k++) {
         str first, second;
         b->status = sig_check(&b->err);
         if (b->status != HONE_OK) return;
-        tokens_text(&first, &second, job->r, job->c, job->o, from + k, &job->text_of_thread[thread]);
-        b->status = tokenizer_encode(job->t, first, second, &job->o->encode, e, &b->err);
+        tokens_text(&first, &second, from->r, from->c, from->o, row, scratch);
+        b->status = tokenizer_encode(from->t, first, second, &from->o->encode, e, &b->err);
         if (b->status != HONE_OK) return;
         append(b, e);
         b->length[k] = e->n;
-        if (is_closed(job, e, from + k)) {
-            b->id[b->n_ids] = job->o->end_id;
+        if (is_closed(from, e, row)) {
+            b->id[b->n_ids] = from->o->end_id;
             b->type[b->n_ids++] = 0;
             b->length[k]++;
         }
@@ -100,30 +97,73 @@ static void encode_block(void *arg, int64_t i, int thread) {
     }
 }
 
-hone_status tokens_encode(token_blocks *out, const rows *r, const columns *c, const dataset_options *o,
-                          const tokenizer *t, int64_t n, pool *p, hone_err *err) {
-    const int n_threads = p ? pool_threads(p) : 1;
-    *out = (token_blocks){.n = n, .n_blocks = (n + TOKENS_BLOCK - 1) / TOKENS_BLOCK};
-    out->block = mem_new((size_t)out->n_blocks * sizeof *out->block, "token blocks");
-    encode_job job = {out, r, c, o, t, NULL, NULL};
-    job.of_thread = mem_new((size_t)n_threads * sizeof *job.of_thread, "encodings");
-    job.text_of_thread = mem_new((size_t)n_threads * sizeof *job.text_of_thread, "joined texts");
-    if (p) pool_run(p, out->n_blocks, encode_block, &job);
-    else
-        for (int64_t i = 0; i < out->n_blocks; i++) encode_block(&job, i, 0);
-    for (int i = 0; i < n_threads; i++) {
-        encoding_free(&job.of_thread[i]);
-        text_free(&job.text_of_thread[i]);
+static void forget(token_block *b) {
+    mem_free(b->id);
+    mem_free(b->type);
+    b->id = NULL, b->type = NULL, b->cap = 0;
+}
+
+static void encode_block(void *arg, int64_t i, int thread) {
+    const encode_job *job = arg;
+    encode_rows(job->from, &job->block[i], i, &job->of_thread[thread], &job->text_of_thread[thread]);
+    if (!job->keep) forget(&job->block[i]);
+}
+
+static void write_block(void *arg, int64_t i, int thread) {
+    const encode_job *job = arg;
+    token_block *b = &job->block[i], again = {.n_ids = 0};
+    const token_block *from = b;
+    if (!b->id && b->n_ids) {
+        encode_rows(job->from, &again, i, &job->of_thread[thread], &job->text_of_thread[thread]);
+        b->status = again.status, b->err = again.err;
+        from = &again;
     }
-    mem_free(job.of_thread);
-    mem_free(job.text_of_thread);
-    for (int64_t i = 0; i < out->n_blocks; i++) {
-        out->n_ids += out->block[i].n_ids;
-        if (out->block[i].status == HONE_OK) continue;
-        if (err) *err = out->block[i].err;
-        return out->block[i].status;
+    if (b->status == HONE_OK && b->n_ids) {
+        HONE_ASSERT(from->n_ids == b->n_ids);
+        memcpy(job->id + b->at, from->id, (size_t)b->n_ids * sizeof *from->id);
+        memcpy(job->type + b->at, from->type, (size_t)b->n_ids);
+    }
+    forget(&again);
+}
+
+static hone_status run_blocks(const token_blocks *b, encode_job *job, void (*each)(void *arg, int64_t i, int thread),
+                              hone_err *err) {
+    pool *p = job->from->p;
+    const int n_threads = p ? pool_threads(p) : 1;
+    job->of_thread = mem_new((size_t)n_threads * sizeof *job->of_thread, "encodings");
+    job->text_of_thread = mem_new((size_t)n_threads * sizeof *job->text_of_thread, "joined texts");
+    if (p) pool_run(p, b->n_blocks, each, job);
+    else
+        for (int64_t i = 0; i < b->n_blocks; i++) each(job, i, 0);
+    for (int i = 0; i < n_threads; i++) {
+        encoding_free(&job->of_thread[i]);
+        text_free(&job->text_of_thread[i]);
+    }
+    mem_free(job->of_thread);
+    mem_free(job->text_of_thread);
+    for (int64_t i = 0; i < b->n_blocks; i++) {
+        if (b->block[i].status == HONE_OK) continue;
+        if (err) *err = b->block[i].err;
+        return b->block[i].status;
     }
     return HONE_OK;
+}
+
+hone_status tokens_encode(token_blocks *out, const token_source *from, int keep, hone_err *err) {
+    *out = (token_blocks){.n = from->n, .n_blocks = (from->n + TOKENS_BLOCK - 1) / TOKENS_BLOCK};
+    out->block = mem_new((size_t)out->n_blocks * sizeof *out->block, "token blocks");
+    encode_job job = {.from = from, .block = out->block, .keep = keep};
+    HONE_TRY(run_blocks(out, &job, encode_block, err));
+    for (int64_t i = 0; i < out->n_blocks; i++) {
+        out->block[i].at = out->n_ids;
+        out->n_ids += out->block[i].n_ids;
+    }
+    return HONE_OK;
+}
+
+hone_status tokens_write(const token_blocks *b, const token_source *from, int32_t *id, uint8_t *type, hone_err *err) {
+    encode_job job = {.from = from, .block = b->block, .id = id, .type = type};
+    return run_blocks(b, &job, write_block, err);
 }
 
 void tokens_free(token_blocks *b) {

@@ -72,6 +72,10 @@ TEST(gradients_are_finite_differences_of_masked_words) {
     check_differences(&(sample){.p = 0.1, .kind = HEAD_WORDS, .chunk_rows = 3});
     check_differences(&(sample){.p = 0.1, .kind = HEAD_WORDS, .recompute = 2});
 }
+TEST(gradients_are_finite_differences_of_words_and_next_sentences) {
+    check_differences(&(sample){.p = 0.1, .kind = HEAD_PRETRAINING, .outputs = 2, .chunk_rows = 3});
+    check_differences(&(sample){.p = 0.1, .kind = HEAD_PRETRAINING, .outputs = 2, .recompute = 2});
+}
 TEST(gradients_are_finite_differences_of_a_gpt2) {
     check_differences(&(sample){.family = "gpt2", .p = 0.1});
     check_differences(&(sample){.family = "gpt2", .p = 0.1, .kind = HEAD_NEXT, .chunk_rows = 7});
