@@ -38,6 +38,7 @@ static hone_status take_task(job *j, const char *folder, hone_err *err) {
     if (j->given[field_find("task")]) return HONE_OK;
     HONE_TRY(config_load(&c, folder, err));
     if (architecture_is_of_words(c->architecture)) j->task = TASK_FILL_MASK;
+    if (architecture_is_of_texts(c->architecture)) j->task = TASK_CONTINUE;
     config_free(c);
     return HONE_OK;
 }
@@ -48,13 +49,15 @@ static hone_status open_all(opened *o, const args *a, label_kind label, int64_t 
     HONE_TRY(job_of_args(&o->job, a, NULL, err));
     o->pool = pool_new((int)o->job->threads);
     HONE_TRY(take_task(o->job, a->word[0], err));
-    if (o->job->task == TASK_FILL_MASK && label == LABEL_NONE) {
-        hone_fail(err, HONE_EUSAGE, "%s: its task is fill-mask, which predicts no labels", a->word[0]);
-        return hone_hint(err, "hone eval says how well it guesses words under masks");
+    if (o->job->task != TASK_CLASSIFY && label == LABEL_NONE) {
+        const int hidden = o->job->task == TASK_FILL_MASK;
+        hone_fail(err, HONE_EUSAGE, "%s: its task is %s, which predicts no labels", a->word[0],
+                  hidden ? "fill-mask" : "text-generation");
+        return hone_hint(err, "hone eval says how well it guesses %s", hidden ? "words under masks" : "the next words");
     }
     HONE_TRY(session_open(&o->s, o->job, a->word[0], NULL, o->pool, err));
     dataset_options d = session_dataset_options(o->s, max_samples_of(o->job));
-    if (!o->s->masks) d.label = label == LABEL_NONE || o->s->n_outputs > 1 ? label : LABEL_TARGET;
+    if (!o->s->words) d.label = label == LABEL_NONE || o->s->n_outputs > 1 ? label : LABEL_TARGET;
     if (!strcmp(a->word[1], "-")) d.cache_folder = NULL;
     HONE_TRY(
         dataset_open(&o->d, a->word[1], &d, o->s->tok, &o->s->labels, label == LABEL_NONE, o->pool, err));

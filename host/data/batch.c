@@ -78,3 +78,12 @@ void batch_hide(batch *b, const mask_rule *r, int64_t epoch) {
     for (int64_t k = b->n_words; k < b->words_max; k++) b->word_row[k] = b->word[k] = -1;
     for (int64_t s = b->n_seqs; s < b->seqs_max; s++) b->words_at[s] = (hone_range){(int32_t)b->n_words, 0};
 }
+
+void batch_look_ahead(batch *b) {
+    HONE_ASSERT(b->words_max == b->tokens_max);
+    b->n_words = b->n_tokens;
+    for (int64_t s = 0; s < b->seqs_max; s++) b->words_at[s] = b->at[s];
+    for (int64_t k = 0; k < b->words_max; k++) b->word_row[k] = k < b->n_tokens ? (int32_t)k : -1, b->word[k] = -1;
+    for (int64_t s = 0; s < b->n_seqs; s++)
+        for (int32_t k = b->at[s].first; k + 1 < b->at[s].first + b->at[s].n; k++) b->word[k] = b->id[k + 1];
+}

@@ -18,9 +18,9 @@ typedef struct {
     float *target;                 /* [seqs_max] */
     int64_t *sample;               /* [seqs_max] number in the data set */
 
-    /* Words under masks, in the order of their rows; words_max 0: never any. */
+    /* Words under masks, or next ones, in the order of their rows; words_max 0: never any. */
     int64_t n_words, words_max;
-    int32_t *word_row, *word; /* [words_max] the row, and what stood there; beyond n_words: -1 */
+    int32_t *word_row, *word; /* [words_max] the row, and what is to be guessed there (-1: nothing); beyond n_words: -1 */
     hone_range *words_at;     /* [seqs_max] the words of each sequence */
     int32_t *place, *was;     /* private: room for drawing */
 } batch;
@@ -30,4 +30,6 @@ batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max, int64_t words_m
 void batch_fill(batch *b, const dataset *d, const int64_t *samples, int64_t n);
 /* Hide words of a filled batch: id then holds what is shown (broken promise if they do not fit). */
 void batch_hide(batch *b, const mask_rule *r, int64_t epoch);
+/* Every row's next token in its sequence is a word to guess: the rows of words are those of tokens. */
+void batch_look_ahead(batch *b);
 #endif

@@ -50,7 +50,7 @@ void note_write(const char *path, str content);
 typedef struct {
     void *view;   /* a file_view that is mapped, or NULL */
     void *memory; /* from mem.h, or NULL */
-    void *blocks; /* the same: of dataset_regroup */
+    void *blocks; /* the same: of dataset_regroup and dataset_cut */
 } dataset_owner;
 dataset *dataset_new(void);
 #endif

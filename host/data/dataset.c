@@ -48,6 +48,7 @@ static void make_key(char out[65], const dataset_options *o, const char *source,
                 (long long)o->max_samples, o->join_texts, optional);
     text_str(&d, o->text_column_delimiter ? o->text_column_delimiter : " ");
     text_add(&d, "", 1);
+    if (o->ends) text_printf(&d, "ends %d id %d\n", (int)o->ends, o->end_id);
     for (int i = 0; o->label == LABEL_CLASS && i < known->n; i++) {
         text_add(&d, known->name[i].p, known->name[i].n);
         text_add(&d, "", 1);

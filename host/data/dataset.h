@@ -15,6 +15,10 @@ typedef enum {
     LABEL_TARGET
 } label_kind; /* int32 class; double target (regression) */
 
+/* What closes a text. EMPTY: the end stands for a text that has no tokens. TEXTS: it stands behind each text. FILE: the same,
+ * but the plain lines of a file are one text, with their line breaks. */
+typedef enum { ENDS_NOT, ENDS_EMPTY, ENDS_TEXTS, ENDS_FILE } text_ends;
+
 /* Names of classes in id order. */
 typedef struct {
     int n;
@@ -29,6 +33,8 @@ typedef struct {
     const char *label_column; /* name or number; NULL: "label" if there, else the only other column */
     label_kind label;
     encode_options encode;
+    text_ends ends;
+    int32_t end_id;      /* the token that it is */
     int64_t max_samples; /* 0: all; the first ones, as HF does (after shuffling where asked) */
     rows_options rows;
     const char *cache_folder; /* NULL: keep in memory, no file */
@@ -75,6 +81,9 @@ dataset *dataset_pick(const dataset *base, const int64_t *index, int64_t n);
 /* d's tokens, all texts one behind the other, as samples of `length` tokens each, without labels; what is left at the end
  * belongs to none (a promise: there are that many). */
 void dataset_regroup(dataset *d, int64_t length);
+/* d's tokens as samples of at most `length` (2 or more) that lie in one document each: what ends with end_id. A piece of one
+ * token is a document of one. */
+void dataset_cut(dataset *d, int32_t end_id, int64_t length);
 void dataset_free(dataset *d);
 
 /* Stratified split: writes the samples of the validation part (fraction of each class, at least one where the

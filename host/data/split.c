@@ -52,6 +52,45 @@ void dataset_regroup(dataset *d, int64_t length) {
     d->n = n, d->n_tokens = at[n], d->max_length = (int)length;
 }
 
+/* How long the piece is that begins at token `from` of a document that ends before `end`: none is left with a single token,
+ * of which nothing is the next. */
+static int64_t piece(int64_t from, int64_t end, int64_t length) {
+    const int64_t left = end - from;
+    return left <= length ? left : left == length + 1 && length > 2 ? length - 1 : length;
+}
+
+void dataset_cut(dataset *d, int32_t end_id, int64_t length) {
+    dataset_owner *w = d->owner;
+    const int64_t all = d->n_tokens;
+    int64_t n = 0, cap = 0, *start = NULL;
+    HONE_ASSERT(length > 1 && !w->blocks);
+    for (int64_t from = 0, end = 0; from < all;) {
+        if (end <= from)
+            for (end = from + 1; end < all && d->id[end - 1] != end_id;) end++;
+        if (n == cap) {
+            const int64_t more = 2 * cap + 1024;
+            start = mem_grow(start, (size_t)cap * sizeof *start, (size_t)more * sizeof *start, "pieces of documents");
+            cap = more;
+        }
+        start[n++] = from;
+        from += piece(from, end, length);
+    }
+    int64_t *at = w->blocks = mem_new(((size_t)n + 1) * sizeof *at + 2 * (size_t)n * sizeof(int32_t), "pieces of documents");
+    int32_t *label = (int32_t *)(at + n + 1), *line = label + n;
+    d->max_length = 0;
+    for (int64_t i = 0, row = 0; i < n; i++) {
+        at[i] = start[i];
+        at[i + 1] = i + 1 < n ? start[i + 1] : all;
+        while (d->at[row + 1] <= at[i]) row++;
+        label[i] = -1;
+        line[i] = d->line[row];
+        if (at[i + 1] - at[i] > d->max_length) d->max_length = (int)(at[i + 1] - at[i]);
+    }
+    mem_free(start);
+    d->at = at, d->label = label, d->line = line, d->target = NULL;
+    d->n = n;
+}
+
 typedef struct {
     int32_t label;
     uint64_t draw;

@@ -3,11 +3,22 @@
 #include "data/tokens.h"
 #include "base/mem.h"
 
+/* Does the text go on in the next row? */
+static int is_line_of_a_text(const rows *r, const dataset_options *o) {
+    return o->ends == ENDS_FILE && r->format == ROWS_LINES;
+}
+
 void tokens_text(str *first, str *second, const rows *r, const columns *c, const dataset_options *o,
                  int64_t i, text *scratch) {
     const str *row = r->cell + i * r->n_columns;
     *first = row[c->text[0]];
     *second = (str){0};
+    if (c->n_text == 1 && is_line_of_a_text(r, o)) {
+        text_clear(scratch);
+        text_add(scratch, first->p, first->n);
+        text_str(scratch, "\n");
+        *first = (str){scratch->p, scratch->n};
+    }
     if (c->n_text == 1) return;
     if (c->n_text == 2 && !o->join_texts) {
         *second = row[c->text[1]];
@@ -39,7 +50,7 @@ typedef struct {
 } encode_job;
 
 static void append(token_block *b, const encoding *e) {
-    if (b->n_ids + e->n > b->cap) {
+    if (b->n_ids + e->n >= b->cap) { /* one more may close it */
         const int64_t cap = 2 * b->cap + e->n + 4096;
         b->id = mem_grow(b->id, (size_t)b->cap * sizeof *b->id, (size_t)cap * sizeof *b->id, "token ids");
         b->type = mem_grow(b->type, (size_t)b->cap, (size_t)cap, "token types");
@@ -48,6 +59,19 @@ static void append(token_block *b, const encoding *e) {
     memcpy(b->id + b->n_ids, e->id, (size_t)e->n * sizeof *b->id);
     memcpy(b->type + b->n_ids, e->type, (size_t)e->n);
     b->n_ids += e->n;
+}
+
+static int is_closed(const encode_job *job, const encoding *e, int64_t row) {
+    switch (job->o->ends) {
+    case ENDS_EMPTY:
+        return !e->n;
+    case ENDS_TEXTS:
+        return 1;
+    case ENDS_FILE:
+        return !is_line_of_a_text(job->r, job->o) || row == job->out->n - 1;
+    default:
+        return 0;
+    }
 }
 
 static void encode_block(void *arg, int64_t i, int thread) {
@@ -64,6 +88,11 @@ static void encode_block(void *arg, int64_t i, int thread) {
         if (b->status != HONE_OK) return;
         append(b, e);
         b->length[k] = e->n;
+        if (is_closed(job, e, from + k)) {
+            b->id[b->n_ids] = job->o->end_id;
+            b->type[b->n_ids++] = 0;
+            b->length[k]++;
+        }
         b->n_truncated += e->n_cut > 0;
         b->n_cut += e->n_cut;
         b->n_unknown += e->n_unknown;

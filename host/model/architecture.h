@@ -12,6 +12,9 @@ param_want *architecture_params(arena *a, const model_config *c, const char *arc
 /* The family's class that guesses words under masks; NULL: it has none. */
 const char *architecture_of_words(const family *f);
 int architecture_is_of_words(const char *architecture); /* which may be NULL */
+/* The same of the class that continues texts. */
+const char *architecture_of_texts(const family *f);
+int architecture_is_of_texts(const char *architecture);
 /* Does its head have a row a label? */
 int architecture_has_labels(const char *architecture);
 /* The role whose rows those are; CLASSIFIER where it has none. architecture may be NULL. */

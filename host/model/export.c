@@ -121,19 +121,20 @@ static void fill_in(writing *w) {
                  {f->key_heads, c->heads},
                  {f->key_inner, c->inner},
                  {f->key_types, c->types},
-                 {"max_position_embeddings", c->positions}};
+                 {f->key_positions, c->positions}};
     const struct {
         const char *key;
         double value;
     } reals[] = {{f->key_p_hidden, c->p_hidden},
                  {f->key_p_attention, c->p_attention},
+                 {f->key_p_embed, c->p_embed},
                  {f->key_eps, c->eps},
                  {"initializer_range", c->init_range}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (sizes[i].key && find_member(w, sizes[i].key) < 0) set_int(w, sizes[i].key, sizes[i].value);
     for (size_t i = 0; i < sizeof reals / sizeof *reals; i++)
         if (reals[i].key && find_member(w, reals[i].key) < 0) set_real(w, reals[i].key, reals[i].value);
-    if (find_member(w, f->key_p_head) < 0) {
+    if (f->key_p_head && find_member(w, f->key_p_head) < 0) {
         if (f->p_head_preset < 0 && c->p_head == c->p_hidden) set_plain(w, f->key_p_head, "null");
         else set_real(w, f->key_p_head, c->p_head);
     }
@@ -240,11 +241,15 @@ static hone_status stream_weights(safetensors_writer *w, const export_model *m, 
     hone_status status = HONE_OK;
     for (int i = 0; i < m->n_params; i++)
         if (param_elements(&m->param[i]) > largest) largest = param_elements(&m->param[i]);
-    float *values = mem_new((size_t)largest * sizeof *values, "a parameter being written");
+    float *values = mem_new(2 * (size_t)largest * sizeof *values, "a parameter being written"),
+          *turned = values + largest;
     for (int i; !status && (i = safetensors_next(w)) >= 0;) {
+        const param_want *p = &m->param[i];
         status = m->get(m->from, i, values, err);
+        if (p->transposed) param_transpose(turned, values, p->dim[0], p->dim[1]);
         if (!status)
-            status = safetensors_add(w, values, (size_t)param_elements(&m->param[i]) * sizeof *values, err);
+            status = safetensors_add(w, p->transposed ? turned : values,
+                                     (size_t)param_elements(p) * sizeof *values, err);
     }
     mem_free(values);
     return status;
@@ -255,7 +260,7 @@ static hone_status begin_weights(safetensors_writer **w, arena *a, const export_
     tensor_form *form = ARENA_ARRAY(a, (size_t)m->n_params, tensor_form);
     for (int i = 0; i < m->n_params; i++) {
         form[i] = (tensor_form){.name = m->param[i].name, .type = STORED_F32, .n_dims = m->param[i].n_dims};
-        for (int d = 0; d < m->param[i].n_dims; d++) form[i].dim[d] = m->param[i].dim[d];
+        for (int d = 0; d < m->param[i].n_dims; d++) form[i].dim[d] = param_stored_dim(&m->param[i], d);
     }
     return safetensors_begin(w, path_join(a, folder, "model.safetensors"), form, m->n_params, NULL, 0, err);
 }

@@ -4,7 +4,7 @@
 #include "model/spec.h"
 #include "base/err.h"
 
-/* x[n] = word[id[n]] + position[pos[n]] + type[type[n]], then norm and dropout. */
+/* x[n] = word[id[n]] + position[pos[n]] + type[type[n]], then norm (where the family has one) and dropout. */
 static hone_v embed(graph *g, int tok) {
     const model_config *c = g->config;
     const int64_t dims[2] = {0, c->width};
@@ -20,7 +20,21 @@ static hone_v embed(graph *g, int tok) {
     }
     const hone_v e = s.out[0] = graph_value(g, "embed", HONE_ACTIVATION, g->dtype, 2, dims, 0, tok);
     graph_emit(g, &s);
-    return g_dropout(g, g_norm(g, e, ROLE_EMBED_NORM, "embed.norm"), c->p_hidden, "x");
+    const hone_v normed = c->family->module[ROLE_EMBED_NORM] ? g_norm(g, e, ROLE_EMBED_NORM, "embed.norm") : e;
+    return g_dropout(g, normed, c->p_embed, "x");
+}
+
+/* Queries, keys and values: three products, or columns of one. */
+static void attended(graph *g, hone_v h, hone_v of[3]) {
+    static const role roles[3] = {ROLE_Q, ROLE_K, ROLE_V};
+    static const char *const names[3] = {"q", "k", "v"};
+    const int64_t D = g->config->width;
+    const int packed = g->config->family->module[ROLE_QKV] != NULL;
+    const hone_v qkv = packed ? g_linear(g, h, ROLE_QKV, 3 * D, "qkv") : 0;
+    for (int i = 0; i < 3; i++)
+        of[i] = !packed ? g_linear(g, h, roles[i], D, names[i])
+                : qkv   ? graph_view(g, graph_name(g, names[i]), qkv, i * D, D, 0)
+                        : 0;
 }
 
 /* x = norm(x + attention(x)), x = norm(x + ffn(x)); norms before the branches where the family says so. */
@@ -28,9 +42,10 @@ static hone_v block(graph *g, hone_v x) {
     const model_config *c = g->config;
     const int before = c->family->norm == NORM_BEFORE;
     hone_v h = before ? g_norm(g, x, ROLE_NORM1, "norm1") : x;
-    const hone_v q = g_linear(g, h, ROLE_Q, c->width, "q"), k = g_linear(g, h, ROLE_K, c->width, "k"),
-                 v = g_linear(g, h, ROLE_V, c->width, "v");
-    const hone_v o = g_attend(g, q, k, v, HONE_MASK_FULL, c->p_attention, "attention");
+    hone_v qkv[3];
+    attended(g, h, qkv);
+    const hone_v o = g_attend(g, qkv[0], qkv[1], qkv[2], c->family->causal ? HONE_MASK_CAUSAL : HONE_MASK_FULL,
+                              c->p_attention, "attention");
     x = g_add(g, g_dropout(g, g_linear(g, o, ROLE_O, c->width, "o"), c->p_hidden, "o.drop"), x, "sum1");
     if (!before) x = g_norm(g, x, ROLE_NORM1, "norm1");
     h = before ? g_norm(g, x, ROLE_NORM2, "norm2") : x;
@@ -41,14 +56,16 @@ static hone_v block(graph *g, hone_v x) {
     return before ? x : g_norm(g, x, ROLE_NORM2, "norm2");
 }
 
-/* The first row of each sequence through a dense layer, dropout and the classifier. */
+/* The first row of each sequence (causal families: the last) through a dense layer, where there is one, dropout and the
+ * classifier. */
 static hone_v classify(graph *g, hone_v x, int seq, int n_outputs) {
     const model_config *c = g->config;
     const class_head *f = &c->family->classes;
     g->layer = c->layers;
     hone_v h = g_gather(g, x, seq, "cls");
     if (f->dropout_before_dense) h = g_dropout(g, h, c->p_head, "cls.drop");
-    h = g_act(g, g_linear(g, h, ROLE_POOLER, c->width, "pooler"), 0, f->act, "pooled");
+    if (c->family->module[ROLE_POOLER])
+        h = g_act(g, g_linear(g, h, ROLE_POOLER, c->width, "pooler"), 0, f->act, "pooled");
     return g_linear(g, g_dropout(g, h, c->p_head, "pooled.drop"), ROLE_CLASSIFIER, n_outputs, "logits");
 }
 
@@ -122,11 +139,12 @@ void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_m
     out->word = find_space(g, "word");
     hone_v x = embed(g, out->tok);
     for (g->layer = 0; g->layer < g->config->layers; g->layer++) x = block(g, x);
-    if (g->config->family->norm == NORM_BEFORE) {
-        g->layer = g->config->layers;
-        x = g_norm(g, x, ROLE_FINAL_NORM, "final");
-    }
+    if (g->config->family->norm == NORM_BEFORE) x = g_norm(g, x, ROLE_FINAL_NORM, "final");
     out->scale = scale_of(g);
+    if (h->kind == HEAD_NEXT) {
+        g_word_loss(g, x, N_ROLES, out->scale, &out->row_loss, &out->best);
+        return;
+    }
     if (h->kind == HEAD_WORDS) {
         guess_words(g, x, out);
         return;

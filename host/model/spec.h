@@ -6,8 +6,8 @@
 #define MODEL_SPEC_H
 #include "model/graph.h"
 
-/* WORDS: the words under masks, of the rows of space "word". */
-typedef enum { HEAD_CLASSES, HEAD_REGRESSION, HEAD_WORDS } head_kind;
+/* WORDS: the words under masks, of the rows of space "word". NEXT: each token's next one, of all rows. */
+typedef enum { HEAD_CLASSES, HEAD_REGRESSION, HEAD_WORDS, HEAD_NEXT } head_kind;
 
 typedef struct {
     head_kind kind;
@@ -20,8 +20,8 @@ typedef struct {
 /* What a written model gives to the plan. */
 typedef struct {
     int tok, seq, word;      /* its row spaces; word 0: none */
-    hone_v logits, row_loss; /* [seq, n_outputs] (0: of a vocabulary, in chunks), [seq or word]f */
-    hone_v best;             /* evaluation of words: the likeliest one [word]i; else 0 */
+    hone_v logits, row_loss; /* [seq, n_outputs] (0: of a vocabulary, in chunks), [seq, word or tok]f */
+    hone_v best;             /* evaluation of words: the likeliest one [rows of row_loss]i; else 0 */
     hone_v gx;               /* training: gradient of the logits, where there are any */
     hone_v scale;            /* INPUT [1]f */
 } model_values;

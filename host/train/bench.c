@@ -127,7 +127,7 @@ static void print_times(const session *s, const bench_step_options *o, const dat
 }
 
 static void take_head(session *s, const bench_step_options *o) {
-    if (!o->n_labels || s->masks || s->labels.n == o->n_labels) return;
+    if (!o->n_labels || s->words || s->labels.n == o->n_labels) return;
     s->labels.n = s->n_outputs = o->n_labels;
     s->labels.name = ARENA_ARRAY(s->a, (size_t)o->n_labels, str);
     for (int i = 0; i < o->n_labels; i++) s->labels.name[i] = str_of(arena_print(s->a, "LABEL_%d", i));

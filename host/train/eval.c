@@ -42,12 +42,14 @@ static hone_status read_words(session *s, int64_t n, hone_err *err) {
     for (int64_t i = 0; i < n; i++) {
         const hone_range at = b->words_at[i];
         double loss = 0;
-        int32_t right = 0;
+        int32_t words = 0, right = 0;
         for (int32_t k = at.first; k < at.first + at.n; k++) {
+            if (b->word[k] < 0) continue;
+            words++;
             loss += (double)s->word_loss[k];
             right += s->word_best[k] == b->word[k];
         }
-        s->logits[2 * i] = (float)at.n;
+        s->logits[2 * i] = (float)words;
         s->logits[2 * i + 1] = (float)right;
         s->loss[i] = (float)loss;
     }
@@ -60,7 +62,7 @@ static hone_status play_batch(session *s, const dataset *d, const int64_t *sampl
     HONE_TRY(session_feed(s, d, sample, n, MASKS_EVALUATION, 1, err));
     run_prepare(s->run, HONE_EVAL, 0, s->rows);
     HONE_TRY(run_play(s->run, HONE_EVAL, 0, s->rows, err));
-    if (s->masks) return read_words(s, n, err);
+    if (s->words) return read_words(s, n, err);
     HONE_TRY(run_get_rows(s->run, p->eval_logits, n, s->logits, err));
     return run_get_rows(s->run, p->eval_loss, n, s->loss, err);
 }
@@ -117,7 +119,7 @@ hone_status evaluate(session *s, const dataset *d, eval_batches b, eval_each eac
     return HONE_OK;
 }
 
-int metrics_classes(const session *s) { return s->masks ? 0 : s->n_outputs; }
+int metrics_classes(const session *s) { return s->words ? 0 : s->n_outputs; }
 
 typedef struct {
     const dataset *d;

@@ -14,8 +14,9 @@ typedef struct {
 /* Decide s->labels and s->n_outputs (words have none): the labels file, else the model's own id2label if it names every label
  * of train_file, else the sorted labels of train_file. */
 hone_status inputs_labels(session *s, hone_err *err);
-/* Of words: make the texts of *d samples, each with at least one word to hide; the first max_samples of them (0: all).
- * line_by_line: the texts that have one, else blocks over all texts. Of other tasks nothing changes. HONE_EDATA: none are left. */
+/* Of words: make the texts of *d samples, each with at least one word to guess; the first max_samples of them (0: all).
+ * fill-mask: with line_by_line the texts that have one, else blocks over all texts. text-generation: pieces of documents, with
+ * cross_documents blocks over all of them. Of other tasks nothing changes. HONE_EDATA: none are left. */
 hone_status inputs_samples(dataset **d, const session *s, const char *path, int64_t max_samples, hone_err *err);
 /* inputs_labels, then open the data sets. */
 hone_status inputs_open(inputs **out, session *s, hone_err *err);

@@ -421,26 +421,35 @@ static hone_status read_overrides(job *j, const job_override *o, int n_o, int st
     return HONE_OK;
 }
 
-/* Fields of classifiers say nothing about words under masks, and the other way round. */
-static hone_status check_task(const job *j, hone_err *err) {
-    const int words = j->task == TASK_FILL_MASK;
+/* Fields of one task say nothing about another. */
+static hone_status check_task(job *j, hone_err *err) {
+    static const char *const names[] = {"text-classification", "fill-mask", "text-generation"};
+    enum { CLASSIFY = 1 << TASK_CLASSIFY, FILL_MASK = 1 << TASK_FILL_MASK, CONTINUE = 1 << TASK_CONTINUE };
+    if (j->task == TASK_CONTINUE_ALIAS) j->task = TASK_CONTINUE;
     const struct {
         const char *name;
-        int of_words, is_set; /* to something else than its default */
-    } fields[] = {{"do_regression", 0, j->do_regression},
-                  {"do_predict", 0, j->do_predict},
-                  {"label_column_name", 0, j->label_column_name != NULL},
-                  {"labels_file", 0, j->labels_file != NULL},
-                  {"metric_name", 0, j->metric_name != NULL},
-                  {"class_weights", 0, j->class_weights != WEIGHTS_NONE},
-                  {"label_smoothing_factor", 0, j->label_smoothing_factor != 0},
-                  {"train_sampling_strategy: balanced", 0, j->train_sampling_strategy == SAMPLING_BALANCED},
-                  {"mlm_probability", 1, j->mlm_probability != 0.15},
-                  {"line_by_line", 1, j->line_by_line}};
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        if (fields[i].is_set && fields[i].of_words != words)
-            return hone_fail(err, HONE_EUSAGE, "%s: not for task %s, expected task %s", fields[i].name,
-                             words ? "fill-mask" : "text-classification", words ? "text-classification" : "fill-mask");
+        int tasks, is_set; /* to something else than its default */
+    } fields[] = {{"do_regression", CLASSIFY, j->do_regression},
+                  {"do_predict", CLASSIFY, j->do_predict},
+                  {"label_column_name", CLASSIFY, j->label_column_name != NULL},
+                  {"labels_file", CLASSIFY, j->labels_file != NULL},
+                  {"metric_name", CLASSIFY, j->metric_name != NULL},
+                  {"class_weights", CLASSIFY, j->class_weights != WEIGHTS_NONE},
+                  {"label_smoothing_factor", CLASSIFY, j->label_smoothing_factor != 0},
+                  {"train_sampling_strategy: balanced", CLASSIFY, j->train_sampling_strategy == SAMPLING_BALANCED},
+                  {"mlm_probability", FILL_MASK, j->mlm_probability != 0.15},
+                  {"line_by_line", FILL_MASK | CONTINUE, j->line_by_line},
+                  {"cross_documents", CONTINUE, j->cross_documents}};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (!fields[i].is_set || fields[i].tasks >> j->task & 1) continue;
+        int of = 0;
+        while (!(fields[i].tasks >> of & 1)) of++;
+        return hone_fail(err, HONE_EUSAGE, "%s: not for task %s, expected task %s", fields[i].name, names[j->task],
+                         names[of]);
+    }
+    if (j->task == TASK_CONTINUE && j->max_seq_length < 2)
+        return hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld, expected at least 2: of a single token none is the next",
+                         (long long)j->max_seq_length);
     return HONE_OK;
 }
 

@@ -45,7 +45,7 @@ typedef struct {
     int n;
 } reals;
 
-typedef enum { TASK_CLASSIFY, TASK_FILL_MASK } task_kind; /* task */
+typedef enum { TASK_CLASSIFY, TASK_FILL_MASK, TASK_CONTINUE, TASK_CONTINUE_ALIAS, N_TASKS } task_kind; /* task */
 typedef enum { STRATEGY_NO, STRATEGY_STEPS, STRATEGY_EPOCH, STRATEGY_BEST } strategy_kind;
 typedef enum { REDUCE_EXACT, REDUCE_FAST } reduce_kind; /* reduce */
 typedef enum { REDUCE_FP32, REDUCE_BF16 } reduce_type;   /* reduce_dtype */
@@ -79,7 +79,7 @@ typedef struct {
     texts text_column_names;
     const char *text_column_delimiter, *label_column_name, *labels_file, *metric_name;
     double mlm_probability;
-    int do_regression, line_by_line, shuffle_train_dataset;
+    int do_regression, line_by_line, cross_documents, shuffle_train_dataset;
     int64_t header, quoting, shuffle_seed, max_seq_length, max_tokens_per_batch;
     int64_t max_train_samples, max_eval_samples, max_predict_samples, preprocessing_num_workers;
     int overwrite_cache, pad_to_max_length;

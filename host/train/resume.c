@@ -18,6 +18,7 @@ static int is_fixed(str name) {
                                         "task",
                                         "mlm_probability",
                                         "line_by_line",
+                                        "cross_documents",
                                         "do_regression",
                                         "labels_file",
                                         "text_column_names",

@@ -65,7 +65,8 @@ static void fill_card(const training *t, arena *a, card *c, int final) {
     c->n_facts = (int)(sizeof facts / sizeof *facts);
     c->title = j->run_name ? j->run_name : path_name(t->folder);
     c->base_model = j->model_name_or_path ? path_name(j->model_name_or_path) : NULL;
-    c->task = t->s->masks ? "fill-mask" : "text-classification";
+    c->task = t->s->masks ? "fill-mask" : t->s->words ? "text-generation" : "text-classification";
+    if (t->s->words == WORDS_NEXT) c->example = "the beginning of a text";
     if (t->s->masks) {
         const str mask = tokenizer_token(t->s->tok, t->s->masks->mask_id);
         c->example = arena_print(a, "a text in which a word is %.*s", (int)mask.n, mask.p);
@@ -82,11 +83,16 @@ static void fill_card(const training *t, arena *a, card *c, int final) {
     c->metric_file = j->validation_file ? j->validation_file : j->train_file;
 }
 
+static const char *architecture_of_task(const session *s) {
+    const family *f = s->config->family;
+    return s->words == WORDS_HIDDEN ? architecture_of_words(f) : s->words ? architecture_of_texts(f) : NULL;
+}
+
 static hone_status write_model(const training *t, const card *c, const char *words, const char *folder,
                                params_get *get, void *from, hone_err *err) {
     arena *a = arena_new("export");
     const export_model m = {.config = t->s->config,
-                            .architecture = t->s->masks ? architecture_of_words(t->s->config->family) : NULL,
+                            .architecture = architecture_of_task(t->s),
                             .label = t->s->labels.n ? t->s->labels.name : NULL,
                             .n_labels = t->s->n_outputs,
                             .param = params_of_plan(a, t->s->plan),
@@ -221,7 +227,7 @@ static hone_status write_final(void *arg, hone_err *err) {
     print_trainer_state(t, &trainer);
     hone_status status = write_text(t->folder, "trainer_state.json", &trainer, err);
     text_free(&trainer);
-    if (!status && !t->s->masks) /* the logits of a vocabulary are never whole */
+    if (!status && !t->s->words) /* the logits of a vocabulary are never whole */
         status = probe_write(t->s, t->folder, err); /* before the weights, which make the folder complete */
     if (!status) status = write_last_model(t, err);
     return status;

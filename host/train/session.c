@@ -22,26 +22,48 @@
 
 /* ---- opening ---- */
 
+/* The table of words is what guesses are compared with. */
+static hone_status open_words(session *s, words_kind kind, const char *architecture, hone_err *err) {
+    const family *f = s->config->family;
+    const json *tree = s->config->tree, *tie = tree ? json_get(tree, "tie_word_embeddings") : NULL;
+    const char *task = kind == WORDS_HIDDEN ? "fill-mask" : "text-generation";
+    if (!architecture)
+        return hone_fail(err, HONE_EUSAGE, "%s: family %s has no head for task %s", s->config->path, f->model_type, task);
+    if (tie && tie->kind == JSON_BOOL && !tie->boolean)
+        return hone_fail(err, HONE_EUSAGE, "%s: tie_word_embeddings: false, expected true for task %s", s->config->path,
+                         task);
+    s->words = kind;
+    s->n_outputs = 2;
+    return HONE_OK;
+}
+
 /* Words of the tokenizer that are never hidden, and what hides the others. */
 static hone_status open_masks(session *s, hone_err *err) {
     const int mask = tokenizer_special(s->tok).mask, vocab = tokenizer_size(s->tok);
-    const family *f = s->config->family;
-    const json *tree = s->config->tree, *tie = tree ? json_get(tree, "tie_word_embeddings") : NULL;
-    if (!architecture_of_words(f))
-        return hone_fail(err, HONE_EUSAGE, "%s: family %s has no head for task fill-mask", s->config->path, f->model_type);
+    HONE_TRY(open_words(s, WORDS_HIDDEN, architecture_of_words(s->config->family), err));
     if (mask < 0) {
         hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has no mask token", s->tokenizer_folder);
         return hone_hint(err, "task: fill-mask hides words behind it; hone vocab makes vocabularies that have one");
     }
-    if (tie && tie->kind == JSON_BOOL && !tie->boolean)
-        return hone_fail(err, HONE_EUSAGE, "%s: tie_word_embeddings: false, expected true for task fill-mask", s->config->path);
     uint8_t *special = ARENA_ARRAY(s->a, (size_t)s->config->vocab, uint8_t);
     for (int i = 0; i < vocab; i++) special[i] = (uint8_t)(tokenizer_is_special(s->tok, i) != 0);
     mask_rule *r = ARENA_NEW(s->a, mask_rule);
     *r = (mask_rule){(uint64_t)s->job->seed, s->job->mlm_probability, mask, vocab, s->config->pad_id, special};
     s->masks = r;
-    s->n_outputs = 2;
     return HONE_OK;
+}
+
+static hone_status open_texts(session *s, hone_err *err) {
+    HONE_TRY(open_words(s, WORDS_NEXT, architecture_of_texts(s->config->family), err));
+    if (tokenizer_special(s->tok).eos >= 0) return HONE_OK;
+    hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has no token that ends a text (eos_token)", s->tokenizer_folder);
+    return hone_hint(err, "task: text-generation puts it behind each document; hone vocab --type bpe makes one");
+}
+
+/* What ends a text: of a tokenizer without such a token whatever stands for nothing. */
+static int32_t end_of_texts(const tokenizer *t) {
+    const tokenizer_roles r = tokenizer_special(t);
+    return r.eos >= 0 ? r.eos : r.bos >= 0 ? r.bos : r.unk >= 0 ? r.unk : 0;
 }
 
 static void name_labels(session *s) {
@@ -74,14 +96,16 @@ hone_status session_open(session **out, const job *j, const char *model_folder, 
     if (!status && j->max_seq_length > s->config->longest && j->given[field_find("max_seq_length")])
         status = hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld > %d, the model's position rows",
                            (long long)j->max_seq_length, s->config->longest);
+    if (!status) s->end_id = end_of_texts(s->tok);
     if (!status && j->task == TASK_FILL_MASK) status = open_masks(s, err);
+    if (!status && j->task == TASK_CONTINUE) status = open_texts(s, err);
     if (status) {
         session_close(s);
         return status;
     }
     const model_config *c = s->config;
     for (int i = 0; i < c->n_notes; i++) log_note("%s: %s", c->path ? c->path : "config.json", c->note[i]);
-    if (!s->masks) name_labels(s);
+    if (!s->words) name_labels(s);
     *out = s;
     return HONE_OK;
 }
@@ -100,16 +124,30 @@ int64_t session_longest(const session *s) {
     return s->job->max_seq_length < s->config->longest ? s->job->max_seq_length : s->config->longest;
 }
 
+static text_ends ends_of_texts(const session *s) {
+    if (s->words == WORDS_NEXT) return s->job->line_by_line ? ENDS_TEXTS : ENDS_FILE;
+    return s->config->family->causal ? ENDS_EMPTY : ENDS_NOT; /* others put tokens around each text */
+}
+
+/* Texts that are put behind each other are not cut before. */
+static int64_t longest_text(const session *s) {
+    const int blocks = s->words == WORDS_NEXT || (s->words && !s->job->line_by_line);
+    return blocks ? 0 : session_longest(s);
+}
+
 dataset_options session_dataset_options(const session *s, int64_t max_samples) {
     const job *j = s->job;
     return (dataset_options){.text_columns = j->text_column_names.p,
                              .n_text_columns = j->text_column_names.n,
                              .text_column_delimiter = j->text_column_delimiter,
                              .label_column = j->label_column_name,
-                             .label = s->masks ? LABEL_NONE : j->do_regression ? LABEL_TARGET : LABEL_CLASS,
-                             .encode = {.max_length = s->masks && !j->line_by_line ? 0 : (int)session_longest(s),
-                                        .strategy = (truncation)j->truncation},
-                             .max_samples = s->masks ? 0 : max_samples,
+                             .label = s->words ? LABEL_NONE : j->do_regression ? LABEL_TARGET : LABEL_CLASS,
+                             .encode = {.max_length = (int)longest_text(s),
+                                        .strategy = (truncation)j->truncation,
+                                        .no_special = s->words == WORDS_NEXT},
+                             .ends = ends_of_texts(s),
+                             .end_id = s->end_id,
+                             .max_samples = s->words ? 0 : max_samples,
                              .rows = {.header = (int)j->header, .quoting = (int)j->quoting},
                              .cache_folder = j->cache_dir ? j->cache_dir : env_cache_folder(),
                              .rebuild = j->overwrite_cache};
@@ -160,7 +198,16 @@ static hone_status check_attention(const session *s, hone_err *err) {
 }
 
 static int64_t words_max(const session *s, const session_limits *l) {
-    return s->masks ? masks_bound(s->masks, l->tokens_max, l->seqs_max) : 0;
+    return s->words == WORDS_NEXT ? l->tokens_max
+           : s->masks             ? masks_bound(s->masks, l->tokens_max, l->seqs_max)
+                                  : 0;
+}
+
+static head_kind head_of(const session *s) {
+    return s->words == WORDS_HIDDEN ? HEAD_WORDS
+           : s->words == WORDS_NEXT ? HEAD_NEXT
+           : s->labels.n            ? HEAD_CLASSES
+                                    : HEAD_REGRESSION;
 }
 
 static hone_status make_plan(session *s, const session_limits *l, hone_err *err) {
@@ -169,7 +216,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
     HONE_TRY(choose_type(s, &dtype, err));
     HONE_TRY(check_attention(s, err));
     const plan_options o = {.config = s->config,
-                            .head = {.kind = s->masks ? HEAD_WORDS : s->labels.n ? HEAD_CLASSES : HEAD_REGRESSION,
+                            .head = {.kind = head_of(s),
                                      .n_outputs = s->n_outputs,
                                      .words_max = words_max(s, l),
                                      .smoothing = j->label_smoothing_factor,
@@ -349,7 +396,18 @@ static void fill_words(const session *s, hone_fill fill, void *to) {
     }
 }
 
-/* A companion of the space of tokens, or of the space of sequences whose rows are the first ones of each. */
+/* The row that a head of sequence i looks at: the first, of causal families the last that is no padding; -1: none. */
+static int32_t picked_row(const session *s, int64_t i) {
+    const batch *b = s->batch;
+    if (i >= b->n_seqs || !b->at[i].n) return -1;
+    int32_t row = b->at[i].first;
+    if (!s->config->family->causal) return row;
+    row += b->at[i].n - 1;
+    while (row > b->at[i].first && b->id[row] == s->config->pad_id) row--;
+    return row;
+}
+
+/* A companion of the space of tokens, or of the space of sequences, of each of which one row is picked. */
 static void fill_value(session *s, int v) {
     const hone_value *x = &s->plan->value[v];
     const hone_space *space = x->fill_space ? &s->plan->space[x->fill_space] : NULL;
@@ -372,12 +430,17 @@ static void fill_value(session *s, int v) {
     case HONE_FILL_POS:
         if (!picked && s->config->first_position) count_positions(s->config, b, to);
         else if (!picked) memcpy(to, b->position, tokens * sizeof *b->position);
-        for (size_t i = 0; picked && i < seqs; i++) ((int32_t *)to)[i] = (int64_t)i < b->n_seqs ? 0 : -1;
+        for (size_t i = 0; picked && i < seqs; i++) {
+            const int32_t row = picked_row(s, (int64_t)i);
+            ((int32_t *)to)[i] = row < 0 ? -1 : b->position[row];
+        }
         break;
     case HONE_FILL_KEY:
         if (!picked) memcpy(to, b->key, tokens * sizeof *b->key);
-        for (size_t i = 0; picked && i < seqs; i++)
-            ((hone_key *)to)[i] = (int64_t)i < b->n_seqs ? b->key[b->at[i].first] : (hone_key){0, 0};
+        for (size_t i = 0; picked && i < seqs; i++) {
+            const int32_t row = picked_row(s, (int64_t)i);
+            ((hone_key *)to)[i] = row < 0 ? (hone_key){0, 0} : b->key[row];
+        }
         break;
     case HONE_FILL_AT:
         if (!picked) memcpy(to, b->at, seqs * sizeof *b->at);
@@ -385,10 +448,11 @@ static void fill_value(session *s, int v) {
             ((hone_range *)to)[i] = (hone_range){(int32_t)i, (int64_t)i < b->n_seqs};
         break;
     case HONE_FILL_INDEX:
-        for (size_t i = 0; i < seqs; i++) ((int32_t *)to)[i] = (int64_t)i < b->n_seqs ? b->at[i].first : -1;
+        for (size_t i = 0; i < seqs; i++) ((int32_t *)to)[i] = picked_row(s, (int64_t)i);
         break;
     case HONE_FILL_LABEL:
-        memcpy(to, b->label, seqs * sizeof *b->label);
+        if (picked) memcpy(to, b->label, seqs * sizeof *b->label);
+        else memcpy(to, b->word, tokens * sizeof *b->word);
         break;
     case HONE_FILL_TARGET:
         memcpy(to, b->target, seqs * sizeof *b->target);
@@ -406,8 +470,10 @@ static void fill_list(session *s, const hone_list *l) {
 
 int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n) {
     int64_t words = 0;
-    for (int64_t i = 0; s->masks && i < n; i++)
-        words += masks_count(s->masks, d->id + d->at[samples[i]], d->at[samples[i] + 1] - d->at[samples[i]]);
+    for (int64_t i = 0; s->words && i < n; i++) {
+        const int64_t length = d->at[samples[i] + 1] - d->at[samples[i]];
+        words += s->masks ? masks_count(s->masks, d->id + d->at[samples[i]], length) : length > 1 ? length - 1 : 0;
+    }
     return words;
 }
 
@@ -432,6 +498,7 @@ hone_status session_feed(session *s, const dataset *d, const int64_t *samples, i
     HONE_TRY(run_feed(s->run, err));
     batch_fill(s->batch, d, samples, n);
     if (s->masks) batch_hide(s->batch, s->masks, epoch);
+    if (s->words == WORDS_NEXT) batch_look_ahead(s->batch);
     session_count(s, d, samples, n);
     for (int v = 1; v <= p->n_values; v++)
         if (p->value[v].fill && p->value[v].cls == HONE_INPUT && p->value[v].fill != HONE_FILL_ORDER)

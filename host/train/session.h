@@ -9,6 +9,9 @@
 #include "run/run.h"
 #include "train/job.h"
 
+/* Losses of words instead of samples: of hidden ones, or of each token's next one. */
+typedef enum { WORDS_NONE, WORDS_HIDDEN, WORDS_NEXT } words_kind;
+
 typedef struct {
     arena *a;
     const job *job;
@@ -18,8 +21,10 @@ typedef struct {
     model_config *config; /* labels are those of this session */
     tokenizer *tok;
     labels labels; /* n 0: regression, or words */
-    int n_outputs; /* numbers for a sample: of classes; 1: regression; 2: words under masks, how many and how many right */
-    const mask_rule *masks; /* NULL: the task is another one */
+    int n_outputs; /* numbers for a sample: of classes; 1: regression; 2: words, how many and how many right */
+    words_kind words;
+    const mask_rule *masks; /* WORDS_HIDDEN */
+    int32_t end_id;         /* causal families: the token that ends a text */
     const hone_device_v1 *table;
     const char *device;
     hone_plan *plan;
@@ -74,7 +79,7 @@ void session_count(session *s, const dataset *d, const int64_t *samples, int64_t
  * Counts too. */
 hone_status session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch, float scale,
                          hone_err *err);
-/* How many words of these samples are hidden, in any epoch. */
+/* How many words of these samples are to be guessed, in any epoch. */
 int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n);
 
 /* SHA-256 over the parameters' fp32 bytes in name order. */

@@ -101,6 +101,7 @@ typedef struct {
     int master;       /* fp32 master (fp32 plan: = value); 0: it is divided among ranks */
     int moment[2];    /* STATE; 0 if not trained, or divided among ranks */
     uint8_t wants_grad, decays, is_new; /* is_new: not in the folder, made from the seed */
+    uint8_t transposed;                 /* the folder holds it [I,O] */
     int16_t group;    /* row of the rates: 0 .. n_groups - 1 */
     int16_t layer;    /* -1 embeddings, 0 .. L-1 body, L head */
     hone_init init;
