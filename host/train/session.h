@@ -59,6 +59,7 @@ typedef struct {
     int n_shards;               /* most of a step, of all ranks */
     int recompute;              /* 0: the job's gradient_checkpointing, else 1 + level */
     int longest;                /* tokens of a sequence; 0: what the job cuts texts at */
+    int64_t cached, moves;      /* of a plan that goes on with texts (plan/build.h), which batch and feed are not for */
 } session_limits;
 /* s->plan (instead of an earlier one); no device is needed. */
 hone_status session_plan_only(session *s, const session_limits *limits, hone_err *err);
