@@ -10,23 +10,9 @@ static void decode(token_stream *s) {
     tokenizer_decode(s->tok, s->id.p, (int)s->id.n, 1, &s->now);
 }
 
-static void take_ids(token_stream *s, const int32_t *id, size_t n) {
-    vec_reserve(&s->id, n + 1);
-    if (n) memcpy(s->id.p, id, n * sizeof *id);
-    s->id.n = n;
-}
-
-void stream_add(token_stream *s, int32_t id) {
-    vec_push(&s->id, id);
+void stream_add(token_stream *s, const int32_t *id, int n) {
+    for (int i = 0; i < n; i++) vec_push(&s->id, id[i]);
     decode(s);
-}
-
-void stream_copy(token_stream *to, const token_stream *from) {
-    to->tok = from->tok;
-    take_ids(to, from->id.p, from->id.n);
-    to->from = from->from;
-    to->said = from->said;
-    decode(to);
 }
 
 str stream_text(const token_stream *s) {
@@ -64,17 +50,14 @@ static size_t settled(const token_stream *s) {
 
 void stream_begin(token_stream *s, const tokenizer *t, const int32_t *prompt, int n) {
     s->tok = t;
-    take_ids(s, prompt, (size_t)n);
-    decode(s);
-    s->from = s->said = settled(s);
+    s->id.n = 0;
+    stream_add(s, prompt, n);
+    s->from = settled(s);
 }
 
-str stream_piece(token_stream *s, int at_end) {
-    const size_t end = at_end ? s->now.n : settled(s);
-    if (end <= s->said) return (str){"", 0};
-    const str fresh = {s->now.p + s->said, end - s->said};
-    s->said = end;
-    return fresh;
+size_t stream_final(const token_stream *s) {
+    const size_t end = settled(s);
+    return end > s->from ? end - s->from : 0;
 }
 
 void stream_free(token_stream *s) {

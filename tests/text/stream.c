@@ -5,17 +5,19 @@
 #include "text/stream.h"
 #include "text_util.h"
 
-/* All pieces of ids behind a prompt, one id after the other. Returns how much of the whole is the prompt's. */
+/* What is final of ids behind a prompt, piece by piece. Returns how much of the whole is the prompt's. */
 static size_t stream_all(const tokenizer *t, const int32_t *id, int n_prompt, int n, text *out) {
     token_stream s = {0};
+    size_t bad;
     text_clear(out);
     stream_begin(&s, t, id, n_prompt);
     for (int i = n_prompt; i < n; i++) {
-        size_t bad;
-        stream_add(&s, id[i]);
-        const str piece = stream_piece(&s, i + 1 == n);
-        CHECK(utf8_valid(piece.p, piece.n, &bad));
-        text_add(out, piece.p, piece.n);
+        stream_add(&s, &id[i], 1);
+        const str now = stream_text(&s);
+        const size_t end = i + 1 == n ? now.n : stream_final(&s);
+        CHECK(end <= now.n);
+        if (end > out->n) text_add(out, now.p + out->n, end - out->n);
+        CHECK(utf8_valid(out->p, out->n, &bad));
     }
     CHECK(str_eq(stream_text(&s), (str){out->p ? out->p : "", out->n}));
     const size_t from = s.from;
@@ -23,7 +25,7 @@ static size_t stream_all(const tokenizer *t, const int32_t *id, int n_prompt, in
     return from;
 }
 
-TEST(stream_pieces_of_any_ids_are_the_decoded_text) {
+TEST(stream_makes_the_decoded_text_of_any_ids) {
     static const char *const names[] = {"gpt2", "roberta", "llama", "t5", "xlm-roberta", "bert", "molecules", "pieces-bytes"};
     text x = {0}, out = {0}, whole = {0}, prompt = {0};
     encoding e = {0};
@@ -56,26 +58,28 @@ TEST(stream_pieces_of_any_ids_are_the_decoded_text) {
 
 TEST(stream_waits_for_the_rest_of_a_character) {
     tokenizer *t = NULL;
-    token_stream s = {0}, twin = {0};
+    token_stream s = {0};
     encoding e = {0};
     static const encode_options o = {0};
     CHECK_OK(tokenizer_load(&t, test_fixture("generate"), err));
     CHECK_OK(tokenizer_encode(t, STR("a\xe2\x82\xac!"), (str){0}, &o, &e, err)); /* a, three bytes of a euro, ! */
     CHECK_INT(e.n, 5);
     stream_begin(&s, t, e.id, 1);
-    stream_add(&s, e.id[1]);
-    CHECK_INT(stream_piece(&s, 0).n, 0);
-    stream_add(&s, e.id[2]);
-    CHECK_INT(stream_piece(&s, 0).n, 0);
-    stream_copy(&twin, &s);
-    stream_add(&s, e.id[3]);
-    CHECK(str_eq(stream_piece(&s, 0), STR("\xe2\x82\xac")));
-    stream_add(&s, e.id[4]);
-    CHECK(str_eq(stream_piece(&s, 0), STR("!")));
+    stream_add(&s, e.id + 1, 1);
+    CHECK_INT(stream_final(&s), 0);
+    stream_add(&s, e.id + 2, 1);
+    CHECK_INT(stream_final(&s), 0);
+    stream_add(&s, e.id + 3, 1);
+    CHECK_INT(stream_final(&s), 3);
+    stream_add(&s, e.id + 4, 1);
     CHECK(str_eq(stream_text(&s), STR("\xe2\x82\xac!")));
-    stream_add(&twin, e.id[0]); /* that was no character: the library's mark, and what came then */
-    CHECK(str_eq(stream_piece(&twin, 0), STR("\xef\xbf\xbd" "a")));
-    stream_free(&s), stream_free(&twin);
+    CHECK_INT(stream_final(&s), 4);
+    stream_begin(&s, t, e.id, 1);
+    stream_add(&s, e.id + 1, 2);
+    stream_add(&s, e.id, 1); /* that was no character: the library's mark, and what came then */
+    CHECK(str_eq(stream_text(&s), STR("\xef\xbf\xbd" "a")));
+    CHECK_INT(stream_final(&s), 4);
+    stream_free(&s);
     encoding_free(&e);
     tokenizer_free(t);
 }
