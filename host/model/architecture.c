@@ -44,6 +44,12 @@ const char *architecture_of_texts(const family *f) {
     return NULL;
 }
 
+const char *architecture_task(const char *architecture) {
+    return architecture_is_of_words(architecture)   ? "fill-mask"
+           : architecture_is_of_texts(architecture) ? "text-generation"
+                                                    : "text-classification";
+}
+
 int architecture_has_labels(const char *architecture) {
     for (size_t k = 0; k < N_KINDS; k++)
         if (kinds[k].classifier && ends_with(architecture, kinds[k].suffix)) return 1;

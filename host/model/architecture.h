@@ -15,6 +15,8 @@ int architecture_is_of_words(const char *architecture); /* which may be NULL */
 /* The same of the class that continues texts. */
 const char *architecture_of_texts(const family *f);
 int architecture_is_of_texts(const char *architecture);
+/* The hub's name of what it is for: "fill-mask", "text-generation", else "text-classification". */
+const char *architecture_task(const char *architecture);
 /* Does its head have a row a label? */
 int architecture_has_labels(const char *architecture);
 /* The role whose rows those are; CLASSIFIER where it has none. architecture may be NULL. */

@@ -346,8 +346,10 @@ hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
     t->saver = saver_new(t, saves_at_all(t));
     t->start_step = t->step;
     t->start_s = clock_process_seconds();
-    log_note("%lld samples, %d labels, %lld steps; device %s, %d threads; plan %.1f MiB",
-             (long long)t->in->train->n, t->s->n_outputs, (long long)t->steps.total, t->s->device,
+    char classes[40] = "";
+    if (!t->s->words) snprintf(classes, sizeof classes, " %d labels,", t->s->n_outputs);
+    log_note("%lld samples,%s %lld steps; device %s, %d threads; plan %.1f MiB",
+             (long long)t->in->train->n, classes, (long long)t->steps.total, t->s->device,
              pool_threads(t->s->pool), (double)hone_plan_device_bytes(t->s->plan) / (1 << 20));
     if (saves_at_all(t) && t->job->save_in_background)
         log_note("%.1f MiB hold a copy of each checkpoint while it is written",

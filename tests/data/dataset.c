@@ -208,6 +208,46 @@ TEST(dataset_regroup_cuts_all_texts_into_blocks) {
     dataset_free(d);
 }
 
+static dataset *open_documents(const char *name, const char *content, text_ends ends) {
+    const dataset_options o = {
+        .encode = {.no_special = 1}, .ends = ends, .end_id = 4, .rows = {.header = -1, .quoting = -1}};
+    return open_text(name, content, &o, NULL, 0);
+}
+
+static void check_lengths(const dataset *d, int n, const int *length) {
+    CHECK_INT(d->n, n);
+    for (int i = 0; i < n; i++) CHECK_INT(d->at[i + 1] - d->at[i], length[i]);
+}
+
+TEST(dataset_ends_texts_or_files_or_what_is_empty) {
+    static const char lines[] = "my card\n\nmy\n", table[] = "text\nmy card\n\"\"\nmy\n";
+    dataset *d = open_documents("a.txt", lines, ENDS_TEXTS);
+    check_lengths(d, 3, (const int[]){3, 1, 2});
+    CHECK(d->id[2] == 4 && d->id[3] == 4 && d->id[5] == 4);
+    dataset_free(d);
+    d = open_documents("a.txt", lines, ENDS_FILE);
+    check_lengths(d, 3, (const int[]){2, 0, 2});
+    CHECK(d->id[1] != 4 && d->id[3] == 4);
+    dataset_free(d);
+    d = open_documents("a.csv", table, ENDS_FILE);
+    check_lengths(d, 3, (const int[]){3, 1, 2});
+    dataset_free(d);
+    d = open_documents("a.csv", table, ENDS_EMPTY);
+    check_lengths(d, 3, (const int[]){2, 1, 1});
+    CHECK_INT(d->id[2], 4);
+    dataset_free(d);
+}
+
+TEST(dataset_cut_makes_pieces_of_documents_none_of_a_single_token) {
+    dataset *d = open_documents("a.txt", "my my my my\nmy my my my my my\nmy\nmy my my my my my my my\n\n", ENDS_TEXTS);
+    CHECK_INT(d->n_tokens, 5 + 7 + 2 + 9 + 1);
+    dataset_cut(d, 4, 4);
+    check_lengths(d, 9, (const int[]){3, 2, 4, 3, 2, 4, 3, 2, 1});
+    CHECK_INT(d->max_length, 4);
+    CHECK(d->line[0] == 1 && d->line[1] == 1 && d->line[2] == 2 && d->line[4] == 3 && d->line[7] == 4 && d->line[8] == 5);
+    dataset_free(d);
+}
+
 TEST(dataset_split_takes_its_share_of_every_class) {
     static char content[60000];
     size_t n = (size_t)snprintf(content, sizeof content, "text,label\n");

@@ -98,7 +98,7 @@ TEST(config_of_what_hone_does_not_compute_is_refused) {
         ADD("\"position_embedding_type\": \"absolute\", \"is_decoder\": false, \"pruned_heads\": {}"), err));
     REFUSE("\"bert\"", "\"brt\"",
            "config.json: line 1 column 16 (model_type): \"brt\" unknown; nearest: \"bert\"; supported: bert, "
-           "distilbert, roberta");
+           "distilbert, roberta, gpt2");
     REFUSE("\"bert\"", "\"t5\"", "(model_type): \"t5\" unknown; supported: bert, distilbert, roberta, gpt2");
     REFUSE("\"bert\"", "7", "(model_type): 7, expected text");
 }
