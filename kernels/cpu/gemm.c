@@ -4,9 +4,10 @@
  * GEMM_K units of k in ascending order, the right operand is packed (panels of TILE_COLUMNS columns, k by k,
  * so that the inner loop reads it in a line), then the left one, GEMM_LEFT rows at a time. Panels stay in
  * second-level cache, rows in first-level. Sizes of blocks are free: product.h tells why they do not change
- * the bits. So they are chosen to keep all threads busy. bf16 is multiplied in pairs where the machine can
+ * the bits. So they are chosen to keep all threads busy. Of a few rows nothing is packed (few.h). bf16 is multiplied in pairs where the machine can
  * (HONE_DOT), elsewhere widened to fp32 while it is packed. */
 #include "gemm.h"
+#include "few.h"
 #include "pack.h"
 #include "product.h"
 
@@ -98,12 +99,32 @@ static void multiply_left(const product *p, float *tile, const float *left, int6
     }
 }
 
+static int is_few(const product *p) { return p->m <= TILE_ROWS && !p->a.by_k && !p->b.by_k && !p->sums; }
+
+/* All rows of the product, from the right operand as it lies. */
+static void multiply_unpacked(const product *p, float *left, float *tile, int64_t column, int64_t n) {
+    const int paired = is_paired(p);
+    int64_t k0 = 0;
+    do {
+        const int64_t k1 = least(k0 + (int64_t)GEMM_K * (1 + paired), p->k);
+        pack_left(p, left, 0, p->m, k0, k1);
+        if (paired) multiply_few(tile, GEMM_COLUMNS, left, GEMM_LEFT_LD, &p->b, column, n, k0, k1, p->m, k0 > 0, 1);
+        else multiply_few(tile, GEMM_COLUMNS, left, GEMM_LEFT_LD, &p->b, column, n, k0, k1, p->m, k0 > 0, 0);
+        k0 = k1;
+    } while (k0 < p->k);
+}
+
 /* One tile of the product. is_packed: all of k is one block, which lies packed in `right`. */
 static void multiply_tile_of(const product *p, float *right, int64_t row, int64_t m, int64_t column,
                              int64_t n, int is_packed) {
     float *tile = right + GEMM_RIGHT_FLOATS, *left = tile + GEMM_TILE_FLOATS, *sums = left + GEMM_LEFT_FLOATS;
     const int paired = is_paired(p), is_summing = p->sums && column == 0;
     int64_t k0 = 0;
+    if (is_few(p)) {
+        multiply_unpacked(p, left, tile, column, n);
+        p->finish(p, tile, GEMM_COLUMNS, row, m, column, n);
+        return;
+    }
     if (is_summing) memset(sums, 0, GEMM_ROWS * sizeof(float));
     do {
         const int64_t k1 = least(k0 + (int64_t)GEMM_K * (1 + paired), p->k);
