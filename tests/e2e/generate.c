@@ -142,3 +142,29 @@ TEST(generate_refuses_what_it_cannot_go_on_with) {
     text_free(&tall);
     arena_free(a);
 }
+
+/* A GPT trained from nothing on one sentence has learnt it, and where it ends. */
+TEST(generate_lets_a_gpt_write_that_hone_trained) {
+    arena *a = command_begin();
+    const char *model = here(a, "tiny"), *out = here(a, "out");
+    text rows = {0};
+    for (int i = 0; i < 32; i++) text_str(&rows, "{\"text\": \"The ferry left before the rain began, and nobody saw it go.\"}\n");
+    copy_folder(a, test_source("configs/models/small-gpt"), model);
+    put_file(a, "tiny/config.json",
+             "{\"model_type\": \"gpt2\", \"architectures\": [\"GPT2LMHeadModel\"], \"vocab_size\": 640, \"n_positions\": 64, "
+             "\"n_embd\": 32, \"n_layer\": 2, \"n_head\": 2, \"bos_token_id\": 0, \"eos_token_id\": 0}\n");
+    command_json(a,
+                 "train --config_name \"%s\" --tokenizer_name \"%s\" --task text-generation --train_file \"%s\" --output_dir \"%s\" "
+                 "--max_steps 80 --per_device_train_batch_size 8 --learning_rate 1e-2 --max_seq_length 64 --save_strategy no --json "
+                 "--quiet \"%s\"",
+                 model, model, put_file(a, "train.jsonl", rows.p), out, put_file(a, "job.json", "{}"));
+    const char *want = "{\"index\":0,\"text\":\" ferry left before the rain began, and nobody saw it go.\",\"ids\":[";
+    const said s = command_expect(a, 0, "generate \"%s\" --prompt The --max_new_tokens 60 --quiet", out),
+               b = command_expect(a, 0, "generate \"%s\" --prompt The --max_new_tokens 60 --num_beams 3 --quiet", out);
+    const int n = (int)strlen(want);
+    if (strncmp(s.out, want, (size_t)n) || strncmp(b.out, want, (size_t)n))
+        test_fail(__FILE__, __LINE__, "it writes %s, by beams %s", s.out, b.out);
+    CHECK(strstr(s.out, "\"finish\":\"eos\"") && strstr(b.out, "\"finish\":\"eos\""));
+    text_free(&rows);
+    arena_free(a);
+}
