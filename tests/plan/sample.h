@@ -17,6 +17,7 @@ typedef struct {
     int accumulation, tokens, seqs;
     hone_dtype dtype;
     int no_narrow, no_pack, no_fuse, recompute, eval_only;
+    int cached, moves; /* of a decoder */
     size_t budget;
 } sample;
 

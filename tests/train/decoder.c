@@ -137,7 +137,7 @@ TEST(decoder_caches_are_in_the_plan) {
     begin(&u, "cpu", 1, 4, 64);
     const hone_plan *p = u.s->plan;
     const size_t layer = 2 * 4 * CACHED * 32 * sizeof(float);
-    CHECK_INT(p->slab_bytes[HONE_STATE], 2 * layer);
+    CHECK_INT(p->slab_bytes[HONE_STATE], 2 * layer + p->zone_bytes);
     CHECK_INT(run_device_bytes(u.s->run), hone_plan_device_bytes(p));
     CHECK_INT(p->program[HONE_EVAL].n_steps, 0);
     CHECK_INT(p->program[HONE_MOVE].n_steps, 2 * 4);
