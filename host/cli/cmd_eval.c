@@ -38,6 +38,7 @@ static hone_status take_task(job *j, const char *folder, hone_err *err) {
     if (j->given[field_find("task")]) return HONE_OK;
     HONE_TRY(config_load(&c, folder, err));
     if (architecture_is_of_words(c->architecture)) j->task = TASK_FILL_MASK;
+    if (architecture_is_of_pairs(c->architecture)) j->task = TASK_PRETRAIN;
     if (architecture_is_of_texts(c->architecture)) j->task = TASK_CONTINUE;
     config_free(c);
     return HONE_OK;
@@ -50,10 +51,9 @@ static hone_status open_all(opened *o, const args *a, label_kind label, int64_t 
     o->pool = pool_new((int)o->job->threads);
     HONE_TRY(take_task(o->job, a->word[0], err));
     if (o->job->task != TASK_CLASSIFY && label == LABEL_NONE) {
-        const int hidden = o->job->task == TASK_FILL_MASK;
-        hone_fail(err, HONE_EUSAGE, "%s: its task is %s, which predicts no labels", a->word[0],
-                  hidden ? "fill-mask" : "text-generation");
-        return hone_hint(err, "hone eval says how well it guesses %s", hidden ? "words under masks" : "the next words");
+        hone_fail(err, HONE_EUSAGE, "%s: its task is %s, which predicts no labels", a->word[0], job_task(o->job));
+        return hone_hint(err, "hone eval says how well it guesses %s",
+                         o->job->task == TASK_CONTINUE ? "the next words" : "words under masks");
     }
     HONE_TRY(session_open(&o->s, o->job, a->word[0], NULL, o->pool, err));
     dataset_options d = session_dataset_options(o->s, max_samples_of(o->job));

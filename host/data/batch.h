@@ -22,12 +22,15 @@ typedef struct {
     int64_t n_words, words_max;
     int32_t *word_row, *word; /* [words_max] the row, and what is to be guessed there (-1: nothing); beyond n_words: -1 */
     hone_range *words_at;     /* [seqs_max] the words of each sequence */
-    int32_t *place, *was;     /* private: room for drawing */
+    int32_t *room;            /* private: for drawing */
 } batch;
 
 batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max, int64_t words_max);
 /* Fill from n samples (broken promise if they do not fit). */
 void batch_fill(batch *b, const dataset *d, const int64_t *samples, int64_t n);
+/* Rows of a filled batch that words are asked for, without anything being hidden: where token `id` stands, or the last of each
+ * sequence (id -1). word is what stands there (broken promise if they do not fit). */
+void batch_ask(batch *b, int32_t id);
 /* Hide words of a filled batch: id then holds what is shown (broken promise if they do not fit). */
 void batch_hide(batch *b, const mask_rule *r, int64_t epoch);
 /* Every row's next token in its sequence is a word to guess: the rows of words are those of tokens. */

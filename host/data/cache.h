@@ -15,7 +15,7 @@
 #include "data/dataset.h"
 
 #define CACHE_HEADER 512
-#define CACHE_VERSION 1
+#define CACHE_VERSION 2
 
 /* Where the sections begin. 0: the counts overflow. */
 typedef struct {
@@ -50,7 +50,8 @@ void note_write(const char *path, str content);
 typedef struct {
     void *view;   /* a file_view that is mapped, or NULL */
     void *memory; /* from mem.h, or NULL */
-    void *blocks; /* the same: of dataset_regroup and dataset_cut */
+    void *blocks; /* the same: of dataset_regroup, dataset_cut, dataset_pieces */
+    void *pairs;  /* of pairs.c, or NULL */
 } dataset_owner;
 dataset *dataset_new(void);
 #endif

@@ -41,8 +41,14 @@ typedef struct {
     int rebuild;              /* overwrite_cache */
 } dataset_options;
 
+/* Two runs of tokens, between special ones: [CLS] first [SEP] second [SEP] (pairs.h), or one (n[1] 0): [CLS] first [SEP]. */
+typedef struct {
+    int64_t first[2], n[2];
+} token_pair;
+
 /* Offsets and ids are mapped: first row of sample i is at[i], its length at[i + 1] - at[i]. n_truncated
- * samples lost n_cut_tokens; n_unknown tokens are [UNK]; n_empty samples have no text but white space. */
+ * samples lost n_cut_tokens; n_unknown tokens are [UNK]; n_empty samples have no text but white space. A data set of pairs
+ * (pairs.h) has runs of rows instead, so that only the lengths are those of at: dataset_tokens tells the two apart. */
 typedef struct {
     int64_t n; /* samples */
     int64_t n_tokens;
@@ -51,12 +57,15 @@ typedef struct {
     const uint8_t *type;  /* [n_tokens] */
     const int32_t *label; /* [n]; -1: none */
     const double *target; /* [n] or NULL */
-    const int32_t *line;  /* [n] line in the file */
+    const int32_t *line;  /* [n] line in the file; of pairs NULL */
+    const token_pair *pair; /* [n] or NULL */
+    int32_t cls, sep;       /* around the runs of a pair */
     int max_length;       /* longest sample */
     int64_t n_truncated, n_cut_tokens, n_unknown, n_empty;
     char key[65];    /* of the cache: content, tokenizer, settings */
     char sha256[65]; /* of the file */
     int from_cache;  /* 1: mapped, not built */
+    rows_format format; /* of the file */
     void *owner;     /* private */
 } dataset;
 
@@ -81,10 +90,15 @@ dataset *dataset_pick(const dataset *base, const int64_t *index, int64_t n);
 /* d's tokens, all texts one behind the other, as samples of `length` tokens each, without labels; what is left at the end
  * belongs to none (a promise: there are that many). */
 void dataset_regroup(dataset *d, int64_t length);
+/* d's documents, read without special tokens, as samples of at most `length` (3 or more) with [CLS] and [SEP] around them, none
+ * with tokens of two: the lines of a plain file between empty ones, each text of a table. Without labels. */
+void dataset_pieces(dataset *d, int64_t length, int32_t cls, int32_t sep);
 /* d's tokens as samples of at most `length` (2 or more) that lie in one document each: what ends with end_id. A piece of one
  * token is a document of one. */
 void dataset_cut(dataset *d, int32_t end_id, int64_t length);
 void dataset_free(dataset *d);
+/* Tokens of a sample into id and type (which may be NULL), with room for max_length; returns how many. */
+int64_t dataset_tokens(const dataset *d, int64_t sample, int32_t *id, int32_t *type);
 
 /* Stratified split: writes the samples of the validation part (fraction of each class, at least one where the
  * class has two or more) and the rest, both ascending. Seeded; LABEL_NONE splits without strata. */

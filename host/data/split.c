@@ -16,19 +16,21 @@ dataset *dataset_pick(const dataset *base, const int64_t *index, int64_t n) {
     ((dataset_owner *)d->owner)->memory = memory;
     cache_point(d, memory, &l, base->target != NULL);
     int64_t *at = (int64_t *)(memory + l.at);
+    int32_t *type = mem_new(((size_t)base->max_length + 1) * sizeof *type, "types of a sample");
     for (int64_t i = 0; i < n; i++) {
-        const int64_t from = base->at[index[i]], length = base->at[index[i] + 1] - from;
-        memcpy(memory + l.id + (size_t)at[i] * sizeof(int32_t), base->id + from,
-               (size_t)length * sizeof(int32_t));
-        memcpy(memory + l.type + (size_t)at[i], base->type + from, (size_t)length);
+        const int64_t length = base->at[index[i] + 1] - base->at[index[i]];
+        dataset_tokens(base, index[i], (int32_t *)(memory + l.id) + at[i], type);
+        for (int64_t k = 0; k < length; k++) memory[l.type + (size_t)(at[i] + k)] = (char)type[k];
         ((int32_t *)(memory + l.label))[i] = base->label[index[i]];
         ((int32_t *)(memory + l.line))[i] = base->line[index[i]];
         if (base->target) ((double *)(memory + l.target))[i] = base->target[index[i]];
         at[i + 1] = at[i] + length;
         if (length > d->max_length) d->max_length = (int)length;
     }
+    mem_free(type);
     d->n = n;
     d->n_tokens = n_tokens;
+    d->format = base->format;
     memcpy(d->key, base->key, 65);
     memcpy(d->sha256, base->sha256, 65);
     d->from_cache = base->from_cache;
@@ -50,6 +52,47 @@ void dataset_regroup(dataset *d, int64_t length) {
     at[n] = n * length;
     d->at = at, d->label = label, d->line = line, d->target = NULL;
     d->n = n, d->n_tokens = at[n], d->max_length = (int)length;
+}
+
+/* Behind the last row of the document that begins with row `from`. */
+static int64_t document_end(const dataset *d, int64_t from) {
+    int64_t end = from + 1;
+    while (d->format == ROWS_LINES && end < d->n && d->at[end] > d->at[end - 1] && d->at[end + 1] > d->at[end]) end++;
+    return end;
+}
+
+static int64_t count_pieces(const dataset *d, int64_t room) {
+    int64_t n = 0;
+    for (int64_t row = 0, end; row < d->n; row = end) {
+        end = document_end(d, row);
+        n += (d->at[end] - d->at[row] + room - 1) / room;
+    }
+    return n;
+}
+
+void dataset_pieces(dataset *d, int64_t length, int32_t cls, int32_t sep) {
+    dataset_owner *w = d->owner;
+    const int64_t room = length - 2, n = count_pieces(d, room);
+    HONE_ASSERT(room > 0 && !w->blocks);
+    token_pair *pair = w->blocks = mem_new((size_t)n * (sizeof *pair + sizeof(int64_t) + 2 * sizeof(int32_t)) + sizeof(int64_t),
+                                           "pieces of documents");
+    int64_t *at = (int64_t *)(pair + n), i = 0;
+    int32_t *label = (int32_t *)(at + n + 1), *line = label + n;
+    d->max_length = 0;
+    for (int64_t row = 0, end; row < d->n; row = end) {
+        end = document_end(d, row);
+        for (int64_t from = d->at[row], held; from < d->at[end]; from += held, i++) {
+            held = d->at[end] - from < room ? d->at[end] - from : room;
+            pair[i] = (token_pair){{from, 0}, {held, 0}};
+            at[i + 1] = at[i] + held + 2;
+            label[i] = -1;
+            line[i] = d->line[row];
+            if (held + 2 > d->max_length) d->max_length = (int)held + 2;
+        }
+    }
+    d->at = at, d->label = label, d->line = line, d->pair = pair, d->target = NULL;
+    d->cls = cls, d->sep = sep;
+    d->n = n, d->n_tokens = at[n];
 }
 
 /* How long the piece is that begins at token `from` of a document that ends before `end`: none is left with a single token,

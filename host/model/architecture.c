@@ -24,25 +24,29 @@ int architecture_is_bare(const char *architecture) {
     return ends_with(architecture, "Model") && !architecture_is_of_texts(architecture);
 }
 
+static const char *find_ending(const family *f, const char *suffix) {
+    for (int i = 0; f->architectures[i]; i++)
+        if (ends_with(f->architectures[i], suffix)) return f->architectures[i];
+    return NULL;
+}
+
 int architecture_is_of_words(const char *architecture) {
     return architecture && ends_with(architecture, "ForMaskedLM");
 }
 
-const char *architecture_of_words(const family *f) {
-    for (int i = 0; f->architectures[i]; i++)
-        if (architecture_is_of_words(f->architectures[i])) return f->architectures[i];
-    return NULL;
+const char *architecture_of_words(const family *f) { return find_ending(f, "ForMaskedLM"); }
+
+int architecture_is_of_pairs(const char *architecture) {
+    return architecture && ends_with(architecture, "ForPreTraining");
 }
+
+const char *architecture_of_pairs(const family *f) { return find_ending(f, "ForPreTraining"); }
 
 int architecture_is_of_texts(const char *architecture) {
     return architecture && ends_with(architecture, "LMHeadModel");
 }
 
-const char *architecture_of_texts(const family *f) {
-    for (int i = 0; f->architectures[i]; i++)
-        if (architecture_is_of_texts(f->architectures[i])) return f->architectures[i];
-    return NULL;
-}
+const char *architecture_of_texts(const family *f) { return find_ending(f, "LMHeadModel"); }
 
 const char *architecture_task(const char *architecture) {
     return architecture_is_of_words(architecture)   ? "fill-mask"

@@ -12,6 +12,9 @@ param_want *architecture_params(arena *a, const model_config *c, const char *arc
 /* The family's class that guesses words under masks; NULL: it has none. */
 const char *architecture_of_words(const family *f);
 int architecture_is_of_words(const char *architecture); /* which may be NULL */
+/* The same of words and next sentences together. */
+const char *architecture_of_pairs(const family *f);
+int architecture_is_of_pairs(const char *architecture);
 /* The same of the class that continues texts. */
 const char *architecture_of_texts(const family *f);
 int architecture_is_of_texts(const char *architecture);

@@ -453,6 +453,17 @@ void g_word_loss(graph *g, hone_v x, role bias, hone_v scale, hone_v *loss, hone
     graph_emit(g, &s);
 }
 
+hone_v g_word_logits(graph *g, hone_v x, role bias, const char *name) {
+    if (!x || g->status) return 0;
+    hone_step s = {.op = HONE_OP_LINEAR_FWD};
+    s.in[0] = x;
+    s.in[1] = graph_param(g, ROLE_WORD, "weight", g->config->vocab, graph_width(g, x));
+    if (bias != N_ROLES) s.in[2] = graph_param(g, bias, "bias", g->config->vocab, 0);
+    const int y = s.out[0] = act_value(g, name, space_of(g, x), g->config->vocab);
+    graph_emit(g, &s);
+    return y;
+}
+
 hone_v g_keep(graph *g, hone_v x, const char *name) {
     if (!x || g->status) return 0;
     const int64_t dims[2] = {g->space[g->cache].cap, graph_width(g, x)};

@@ -98,6 +98,8 @@ hone_v g_gather(graph *g, hone_v x, int space, const char *name);
 /* Cross-entropy of x [rows,D] against the words of its rows' labels; the logits are x word' (+ bias: role and leaf
  * "bias", N_ROLES: none). loss [rows]f, best [rows]i; in training the gradients too, made at once. */
 void g_word_loss(graph *g, hone_v x, role bias, hone_v scale, hone_v *loss, hone_v *best);
+/* The logits themselves, [rows,V]: for few rows. */
+hone_v g_word_logits(graph *g, hone_v x, role bias, const char *name);
 /* A cache for what this layer calls name (STATE [cache rows, D]), with x's rows put into it. */
 hone_v g_keep(graph *g, hone_v x, const char *name);
 /* q, k, v [N,D] with H heads; keys are the rows of k's own sequences, or what the caches hold of them. */

@@ -57,28 +57,47 @@ static hone_v block(graph *g, hone_v x) {
     return before ? x : g_norm(g, x, ROLE_NORM2, "norm2");
 }
 
+/* Rows through a dense layer and the family's activation. */
+static hone_v pool(graph *g, hone_v rows) {
+    const model_config *c = g->config;
+    return g_act(g, g_linear(g, rows, ROLE_POOLER, c->width, "pooler"), 0, c->family->classes.act, "pooled");
+}
+
 /* The first row of each sequence (causal families: the last) through a dense layer, where there is one, dropout and the
  * classifier. */
 static hone_v classify(graph *g, hone_v x, int seq, int n_outputs) {
     const model_config *c = g->config;
-    const class_head *f = &c->family->classes;
     g->layer = c->layers;
     hone_v h = g_gather(g, x, seq, "cls");
-    if (f->dropout_before_dense) h = g_dropout(g, h, c->p_head, "cls.drop");
-    if (c->family->module[ROLE_POOLER])
-        h = g_act(g, g_linear(g, h, ROLE_POOLER, c->width, "pooler"), 0, f->act, "pooled");
+    if (c->family->classes.dropout_before_dense) h = g_dropout(g, h, c->p_head, "cls.drop");
+    if (c->family->module[ROLE_POOLER]) h = pool(g, h);
     return g_linear(g, g_dropout(g, h, c->p_head, "pooled.drop"), ROLE_CLASSIFIER, n_outputs, "logits");
 }
 
-/* The rows of masked words through a dense layer, activation and norm; what they are compared with is the table of
- * words itself (tied weights). */
-static void guess_words(graph *g, hone_v x, model_values *m) {
+/* Does the second text of each sequence follow the first? transformers' BertForPreTraining has no dropout here. */
+static hone_v follows(graph *g, hone_v x, int seq) {
+    g->layer = g->config->layers;
+    return g_linear(g, pool(g, g_gather(g, x, seq, "cls")), ROLE_NSP, 2, "logits");
+}
+
+/* The rows of masked words through a dense layer, activation and norm. */
+static hone_v transform_words(graph *g, hone_v x, int word) {
     const model_config *c = g->config;
     g->layer = c->layers;
-    hone_v h = g_gather(g, x, m->word, "words");
+    hone_v h = g_gather(g, x, word, "words");
     h = g_act(g, g_linear(g, h, ROLE_MLM_DENSE, c->width, "transform"), 0, c->act, "transform.act");
-    g_word_loss(g, g_norm(g, h, ROLE_MLM_NORM, "transform.norm"), ROLE_MLM_BIAS, m->scale, &m->row_loss,
-                &m->best);
+    return g_norm(g, h, ROLE_MLM_NORM, "transform.norm");
+}
+
+/* What words are compared with is the table of words itself (tied weights). */
+static void guess_words(graph *g, hone_v x, model_values *m) {
+    g_word_loss(g, transform_words(g, x, m->word), ROLE_MLM_BIAS, m->scale, &m->row_loss, &m->best);
+}
+
+static hone_v show_words(graph *g, const head_spec *h, hone_v x, int word) {
+    if (h->kind != HEAD_NEXT) return g_word_logits(g, transform_words(g, x, word), ROLE_MLM_BIAS, "logits");
+    g->layer = g->config->layers;
+    return g_word_logits(g, g_gather(g, x, word, "words"), N_ROLES, "logits");
 }
 
 /* CONST [C]f of the weights of the classes. */
@@ -96,20 +115,21 @@ static hone_v class_weights(graph *g, const head_spec *h) {
     return v;
 }
 
-/* The loss of every row, and in training the gradient of the logits at once. */
-static void lose(graph *g, const head_spec *h, model_values *m) {
-    const int64_t rows[1] = {0}, wide[2] = {0, h->n_outputs};
-    hone_step s = {.op = h->kind == HEAD_CLASSES ? HONE_OP_XENT : HONE_OP_MSE,
-                   .attr.loss.smoothing = h->smoothing};
-    const int gx = h->kind == HEAD_CLASSES ? 2 : 1;
+/* The loss of every sequence, and in training the gradient of the logits at once. */
+static hone_v lose(graph *g, const head_spec *h, model_values *m, hone_v scale, const char *name) {
+    const int64_t rows[1] = {0}, wide[2] = {0, graph_width(g, m->logits)};
+    const int of_classes = h->kind != HEAD_REGRESSION;
+    hone_step s = {.op = of_classes ? HONE_OP_XENT : HONE_OP_MSE, .attr.loss.smoothing = h->smoothing};
+    const int gx = of_classes ? 2 : 1;
     s.in[0] = m->logits;
-    s.in[1] = graph_companion(g, m->seq, h->kind == HEAD_CLASSES ? HONE_FILL_LABEL : HONE_FILL_TARGET, 0);
-    if (h->kind == HEAD_CLASSES && h->class_weight) s.in[2] = class_weights(g, h);
-    s.in[h->kind == HEAD_CLASSES ? 3 : 2] = m->scale;
-    m->row_loss = s.out[0] = graph_value(g, "row.loss", HONE_ACTIVATION, graph_float(g), 1, rows, 0, m->seq);
+    s.in[1] = graph_companion(g, m->seq, of_classes ? HONE_FILL_LABEL : HONE_FILL_TARGET, 0);
+    if (of_classes && h->class_weight) s.in[2] = class_weights(g, h);
+    s.in[of_classes ? 3 : 2] = scale;
+    s.out[0] = graph_value(g, name, HONE_ACTIVATION, graph_float(g), 1, rows, 0, m->seq);
     if (g->training)
         m->gx = s.out[gx] = graph_value(g, "dlogits", HONE_ACTIVATION, g->dtype, 2, wide, 0, m->seq);
     graph_emit(g, &s);
+    return s.out[0];
 }
 
 static int find_space(const graph *g, const char *name) {
@@ -118,13 +138,23 @@ static int find_space(const graph *g, const char *name) {
     return 0;
 }
 
-static hone_v scale_of(graph *g) {
+/* The weight of a row in the mean; space: that of the rows of a second loss, 0: of the first. */
+static hone_v scale_of(graph *g, const char *name, int space) {
     for (int v = 1; v <= g->n_values; v++)
-        if (g->value[v].fill == HONE_FILL_SCALE) return v;
+        if (g->value[v].fill == HONE_FILL_SCALE && g->value[v].fill_space == space) return v;
     const int64_t one = 1;
-    const hone_v v = graph_value(g, "scale", HONE_INPUT, graph_float(g), 1, &one, -1, 0);
+    const hone_v v = graph_value(g, name, HONE_INPUT, graph_float(g), 1, &one, -1, 0);
     g->value[v].fill = HONE_FILL_SCALE;
+    g->value[v].fill_space = space;
     return v;
+}
+
+static void pretrain(graph *g, const head_spec *h, hone_v x, model_values *m) {
+    guess_words(g, x, m);
+    m->logits = follows(g, x, m->seq);
+    if (!g->training || g->status) return; /* evaluation makes losses of logits as it makes figures of them */
+    m->sequence_scale = scale_of(g, "sequence.scale", m->seq);
+    m->sequence_loss = lose(g, h, m, m->sequence_scale, "sequence.loss");
 }
 
 static hone_v body(graph *g, int tok) {
@@ -141,11 +171,16 @@ void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_m
         out->seq = graph_space(g, "seq", seqs_max, 0, 0);
         out->tok = graph_space(g, "tok", tokens_max, out->seq, 0);
         g->space[out->seq].parent = out->tok;
-        if (h->kind == HEAD_WORDS) graph_space(g, "word", h->words_max, out->seq, out->tok);
+        if (h->kind == HEAD_WORDS || h->kind == HEAD_PRETRAINING || h->word_logits)
+            graph_space(g, "word", h->words_max, out->seq, out->tok);
     }
     out->word = find_space(g, "word");
     const hone_v x = body(g, out->tok);
-    out->scale = scale_of(g);
+    out->scale = scale_of(g, "scale", 0);
+    if (h->word_logits) {
+        out->logits = show_words(g, h, x, out->word);
+        return;
+    }
     if (h->kind == HEAD_NEXT) {
         g_word_loss(g, x, N_ROLES, out->scale, &out->row_loss, &out->best);
         return;
@@ -154,23 +189,20 @@ void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_m
         guess_words(g, x, out);
         return;
     }
+    if (h->kind == HEAD_PRETRAINING) {
+        pretrain(g, h, x, out);
+        return;
+    }
     out->logits = classify(g, x, out->seq, h->n_outputs);
-    lose(g, h, out);
+    out->row_loss = lose(g, h, out, out->scale, "row.loss");
 }
 
 hone_v spec_write_decoder(graph *g, int64_t tokens_max, int64_t seqs_max, int64_t cached) {
-    const model_config *c = g->config;
-    const int64_t dims[2] = {0, c->vocab};
     const int seq = graph_space(g, "seq", seqs_max, 0, 0), tok = graph_space(g, "tok", tokens_max, seq, 0);
     g->space[seq].parent = tok;
     g->cache = graph_space(g, "cache", seqs_max * cached, seq, 0);
-    const hone_v last = g_gather(g, body(g, tok), seq, "last");
-    if (g->status) return 0;
-    hone_step s = {.op = HONE_OP_LINEAR_FWD};
-    s.in[0] = last;
-    s.in[1] = graph_param(g, ROLE_WORD, "weight", c->vocab, c->width);
-    const hone_v logits = s.out[0] = graph_value(g, "logits", HONE_RESULT, g->dtype, 2, dims, 0, seq);
-    graph_emit(g, &s);
+    const hone_v logits = g_word_logits(g, g_gather(g, body(g, tok), seq, "last"), N_ROLES, "logits");
+    if (logits) g->value[logits].cls = HONE_RESULT;
     return logits;
 }
 

@@ -28,7 +28,7 @@ static dataset *random_tokens(arena *a, const session *s, const bench_step_optio
         id[i] = (int32_t)rng_below(1, RNG_BENCH, (uint64_t)i, 0, (uint64_t)s->config->vocab);
     for (int64_t i = 0; i < n; i++)
         label[i] =
-            (int32_t)rng_below(1, RNG_BENCH, (uint64_t)i, 1, (uint64_t)(s->n_outputs > 1 ? s->n_outputs : 2));
+            (int32_t)rng_below(1, RNG_BENCH, (uint64_t)i, 1, (uint64_t)(s->n_outputs > 1 && !s->pairs ? s->n_outputs : 2));
     *d = (dataset){.n = n,
                    .n_tokens = at[n],
                    .at = at,
@@ -51,6 +51,7 @@ static hone_status one_step(session *s, const dataset *d, const int64_t *samples
                             hone_err *err) {
     run_result r;
     const uint64_t from = clock_ns();
+    s->sequence_scale = 1 / (float)d->n;
     HONE_TRY(session_feed(s, d, samples, d->n, 0, 1 / (float)d->n, err));
     set_rates(s);
     t->feed_s += (double)(clock_ns() - from) * 1e-9;

@@ -34,9 +34,11 @@ static int64_t cut_batch(const dataset *d, eval_batches b, int64_t from, int64_t
     return n;
 }
 
-/* Of each sample: how many words, how many of them right, and the sum of their losses. */
+/* Of each sample: how many words, how many of them right, and the sum of their losses; and of next sentences the logits. */
 static hone_status read_words(session *s, int64_t n, hone_err *err) {
     const batch *b = s->batch;
+    const int wide = s->n_outputs;
+    if (s->pairs) HONE_TRY(run_get_rows(s->run, s->plan->eval_logits, n, s->follows, err));
     HONE_TRY(run_get_rows(s->run, s->plan->eval_loss, b->n_words, s->word_loss, err));
     HONE_TRY(run_get_rows(s->run, s->plan->eval_best, b->n_words, s->word_best, err));
     for (int64_t i = 0; i < n; i++) {
@@ -49,8 +51,9 @@ static hone_status read_words(session *s, int64_t n, hone_err *err) {
             loss += (double)s->word_loss[k];
             right += s->word_best[k] == b->word[k];
         }
-        s->logits[2 * i] = (float)words;
-        s->logits[2 * i + 1] = (float)right;
+        s->logits[wide * i] = (float)words;
+        s->logits[wide * i + 1] = (float)right;
+        if (s->pairs) memcpy(&s->logits[wide * i + 2], &s->follows[2 * i], 2 * sizeof(float));
         s->loss[i] = (float)loss;
     }
     return HONE_OK;
@@ -119,7 +122,10 @@ hone_status evaluate(session *s, const dataset *d, eval_batches b, eval_each eac
     return HONE_OK;
 }
 
-int metrics_classes(const session *s) { return s->words ? 0 : s->n_outputs; }
+int metrics_classes(const session *s) {
+    if (s->pairs) return METRICS_PRETRAINING;
+    return s->words ? METRICS_WORDS : s->n_outputs;
+}
 
 typedef struct {
     const dataset *d;
@@ -128,8 +134,10 @@ typedef struct {
 
 static void add_sample(void *arg, int64_t i, const float *logits, double loss) {
     const into_metrics *x = arg;
-    if (!x->m->n_classes) metrics_add_words(x->m, (int64_t)logits[0], (int64_t)logits[1], loss);
-    else if (x->m->n_classes > 1) metrics_add(x->m, logits, x->d->label[i], loss);
+    if (x->m->n_classes <= 0) metrics_add_words(x->m, (int64_t)logits[0], (int64_t)logits[1], loss);
+    if (x->m->n_classes == METRICS_PRETRAINING) metrics_add_sequence(x->m, logits + 2, x->d->label[i]);
+    if (x->m->n_classes <= 0) return;
+    if (x->m->n_classes > 1) metrics_add(x->m, logits, x->d->label[i], loss);
     else metrics_add_target(x->m, logits[0], x->d->target[i], loss);
 }
 

@@ -5,7 +5,8 @@
 #include "train/metrics.h"
 #include "train/session.h"
 
-/* Called for every sample in order. logits [n_outputs] (words: how many are to be guessed, how many of them right); loss of this
+/* Called for every sample in order. logits [n_outputs] (words: how many are to be guessed, how many of them right, then the
+ * logits of next sentences); loss of this
  * sample (0 without a label; words: the sum of theirs). */
 typedef void (*eval_each)(void *arg, int64_t sample, const float *logits, double loss);
 

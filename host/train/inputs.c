@@ -79,7 +79,7 @@ static hone_status keep_samples(dataset **d, const session *s, const char *path,
     const int64_t most = max_samples ? max_samples : (*d)->n;
     int64_t *index = mem_new((size_t)(*d)->n * sizeof *index + 1, "samples"), n = 0, empty = 0;
     for (int64_t i = 0; i < (*d)->n && n < most; i++)
-        if (session_words(s, *d, &i, 1)) index[n++] = i;
+        if (session_words(s, *d, &i, 1, MASKS_EVALUATION)) index[n++] = i;
         else empty++;
     if (empty) log_note("%s: %lld samples without a word to %s are left out", path, (long long)empty, s->masks ? "hide" : "guess");
     if (n < (*d)->n && n) {
@@ -96,16 +96,21 @@ static hone_status keep_samples(dataset **d, const session *s, const char *path,
 hone_status inputs_samples(dataset **d, const session *s, const char *path, int64_t max_samples, hone_err *err) {
     const int64_t block = session_longest(s);
     const int documents = s->words == WORDS_NEXT && !s->job->cross_documents,
-              blocks = s->words == WORDS_NEXT ? s->job->cross_documents : !s->job->line_by_line;
+              pieces = s->masks && !s->pairs && !s->job->cross_documents && !s->job->line_by_line;
+    const int blocks = s->job->cross_documents;
     if (!s->words) return HONE_OK;
+    if (s->pairs) return pairs_begin(*d, s->pairs, max_samples, MASKS_EVALUATION, path, err);
     if (blocks && (*d)->n_tokens < block) {
         hone_fail(err, HONE_EDATA, "%s: %lld tokens in all, expected at least a block of max_seq_length, %lld", path,
                   (long long)(*d)->n_tokens, (long long)block);
-        return hone_hint(err, s->masks ? "line_by_line: true makes each text a sample"
-                                       : "cross_documents: false makes shorter samples as well");
+        return hone_hint(err, "cross_documents: false makes shorter samples as well");
     }
     if (blocks) dataset_regroup(*d, block);
     if (documents) dataset_cut(*d, s->end_id, block);
+    if (pieces) {
+        const tokenizer_roles r = tokenizer_special(s->tok);
+        dataset_pieces(*d, block, r.cls, r.sep);
+    }
     return keep_samples(d, s, path, max_samples, err);
 }
 

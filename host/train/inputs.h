@@ -15,8 +15,9 @@ typedef struct {
  * of train_file, else the sorted labels of train_file. */
 hone_status inputs_labels(session *s, hone_err *err);
 /* Of words: make the texts of *d samples, each with at least one word to guess; the first max_samples of them (0: all).
- * fill-mask: with line_by_line the texts that have one, else blocks over all texts. text-generation: pieces of documents, with
- * cross_documents blocks over all of them. Of other tasks nothing changes. HONE_EDATA: none are left. */
+ * fill-mask: pieces of documents, with line_by_line the texts themselves, with cross_documents blocks over all. pretrain: the pairs of an evaluation.
+ * text-generation: pieces of documents, with cross_documents blocks over all of them. Of other tasks nothing changes.
+ * HONE_EDATA: none are left. */
 hone_status inputs_samples(dataset **d, const session *s, const char *path, int64_t max_samples, hone_err *err);
 /* inputs_labels, then open the data sets. */
 hone_status inputs_open(inputs **out, session *s, hone_err *err);

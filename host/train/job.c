@@ -421,10 +421,20 @@ static hone_status read_overrides(job *j, const job_override *o, int n_o, int st
     return HONE_OK;
 }
 
-/* Fields of one task say nothing about another. */
+static const char *const task_names[] = {
+    [TASK_CLASSIFY] = "text-classification", [TASK_FILL_MASK] = "fill-mask", [TASK_CONTINUE] = "text-generation",
+    [TASK_CONTINUE_ALIAS] = "causal-lm",     [TASK_PRETRAIN] = "pretrain"};
+
+const char *job_task(const job *j) { return task_names[j->task]; }
+
+/* Fields that say nothing about a task are refused, but for their defaults. */
 static hone_status check_task(job *j, hone_err *err) {
-    static const char *const names[] = {"text-classification", "fill-mask", "text-generation"};
-    enum { CLASSIFY = 1 << TASK_CLASSIFY, FILL_MASK = 1 << TASK_FILL_MASK, CONTINUE = 1 << TASK_CONTINUE };
+    enum {
+        CLASSIFY = 1 << TASK_CLASSIFY,
+        FILL_MASK = 1 << TASK_FILL_MASK,
+        CONTINUE = 1 << TASK_CONTINUE,
+        PRETRAIN = 1 << TASK_PRETRAIN
+    };
     if (j->task == TASK_CONTINUE_ALIAS) j->task = TASK_CONTINUE;
     const struct {
         const char *name;
@@ -437,16 +447,24 @@ static hone_status check_task(job *j, hone_err *err) {
                   {"class_weights", CLASSIFY, j->class_weights != WEIGHTS_NONE},
                   {"label_smoothing_factor", CLASSIFY, j->label_smoothing_factor != 0},
                   {"train_sampling_strategy: balanced", CLASSIFY, j->train_sampling_strategy == SAMPLING_BALANCED},
-                  {"mlm_probability", FILL_MASK, j->mlm_probability != 0.15},
+                  {"validation_split_percentage", ~PRETRAIN, j->validation_split_percentage > 0},
+                  {"shuffle_train_dataset", ~PRETRAIN, j->shuffle_train_dataset},
+                  {"mlm_probability", FILL_MASK | PRETRAIN, j->mlm_probability != 0.15},
+                  {"whole_word_mask", FILL_MASK | PRETRAIN, j->whole_word_mask},
                   {"line_by_line", FILL_MASK | CONTINUE, j->line_by_line},
-                  {"cross_documents", CONTINUE, j->cross_documents}};
+                  {"cross_documents", FILL_MASK | CONTINUE, j->cross_documents},
+                  {"nsp_probability", PRETRAIN, j->nsp_probability != 0.5},
+                  {"short_seq_prob", PRETRAIN, j->short_seq_prob != 0.1},
+                  {"split_sentences", PRETRAIN, j->split_sentences}};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         if (!fields[i].is_set || fields[i].tasks >> j->task & 1) continue;
         int of = 0;
         while (!(fields[i].tasks >> of & 1)) of++;
-        return hone_fail(err, HONE_EUSAGE, "%s: not for task %s, expected task %s", fields[i].name, names[j->task],
-                         names[of]);
+        return hone_fail(err, HONE_EUSAGE, "%s: not for task %s, expected task %s", fields[i].name, job_task(j),
+                         task_names[of]);
     }
+    if (j->task == TASK_FILL_MASK && j->line_by_line && j->cross_documents)
+        return hone_fail(err, HONE_EUSAGE, "line_by_line: true and cross_documents: true, expected one of them");
     if (j->task == TASK_CONTINUE && j->max_seq_length < 2)
         return hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld, expected at least 2: of a single token none is the next",
                          (long long)j->max_seq_length);

@@ -12,7 +12,7 @@
 #define METRICS_BINS 15
 
 typedef struct {
-    int n_classes;      /* 1: regression; 0: words under masks */
+    int n_classes;      /* 1: regression; METRICS_WORDS, METRICS_PRETRAINING: words under masks, with next sentences */
     int64_t n;          /* samples counted (label -1 is not) */
     int64_t *confusion; /* [label * n_classes + predicted] */
     int64_t n_top5;
@@ -20,6 +20,8 @@ typedef struct {
     double bin_confidence[METRICS_BINS];
     double loss_sum;
     int64_t n_words, n_right; /* under masks */
+    int64_t n_sequences_right; /* next sentences, of n */
+    double sequence_loss_sum;
     double *target, *guess; /* regression: every pair, for the rank correlation */
     int64_t cap;
 } metrics;
@@ -30,6 +32,7 @@ typedef struct {
     double value;
 } metric;
 #define METRICS_MAX 16
+enum { METRICS_WORDS = 0, METRICS_PRETRAINING = -1 }; /* in the place of a number of classes */
 
 /* Room for n samples is taken from a; adding allocates nothing. */
 void metrics_init(metrics *m, arena *a, int n_classes, int64_t n);
@@ -40,6 +43,8 @@ int metrics_add(metrics *m, const float *logits, int32_t label, double loss);
 void metrics_add_target(metrics *m, float guess, double target, double loss);
 /* loss: the sum over the words. */
 void metrics_add_words(metrics *m, int64_t words, int64_t right, double loss);
+/* The same sample's next sentence, beside metrics_add_words: two logits. */
+void metrics_add_sequence(metrics *m, const float *logits, int32_t label);
 /* All figures, in the order of outputs.md; returns how many. */
 int metrics_figures(const metrics *m, metric out[METRICS_MAX]);
 int metric_larger_is_better(const char *name); /* without eval_ */

@@ -53,7 +53,7 @@ static void fill_card(const training *t, arena *a, card *c, int final) {
                               {"tokenizer SHA-256", tokenizer_sha256(t->s->tok)}};
     card_data *data = ARENA_ARRAY(a, 3, card_data);
     c->data = data;
-    data[c->n_data++] = (card_data){"train", j->train_file, t->in->train->n};
+    data[c->n_data++] = (card_data){"train", j->train_file, t->steps.n_samples};
     if (t->in->validation)
         data[c->n_data++] = (card_data){
             "validation", j->validation_file ? j->validation_file : "held out of the training file",
@@ -83,8 +83,10 @@ static void fill_card(const training *t, arena *a, card *c, int final) {
     c->metric_file = j->validation_file ? j->validation_file : j->train_file;
 }
 
+/* NULL: the classifier of the family. */
 static const char *architecture_of_task(const session *s) {
     const family *f = s->config->family;
+    if (s->pairs) return architecture_of_pairs(f);
     return s->words == WORDS_HIDDEN ? architecture_of_words(f) : s->words ? architecture_of_texts(f) : NULL;
 }
 
@@ -154,6 +156,12 @@ static void print_run_state(training *t, text *out) {
     print_hex(out, "loss_sum", t->loss_sum);
     print_hex(out, "total_loss", t->total_loss);
     print_hex(out, "best_metric", t->best_metric);
+    if (t->s->pairs) {
+        text_printf(out, ",\n  \"sequence_samples\": %lld,\n  \"total_sequences\": %lld", (long long)t->sequence_samples,
+                    (long long)t->total_sequences);
+        print_hex(out, "sequence_sum", t->sequence_sum);
+        print_hex(out, "total_sequence_loss", t->total_sequence_loss);
+    }
     text_printf(out, ",\n  \"chain\": \"%016llx\"", (unsigned long long)t->chain);
     text_str(out, "\n}\n");
 }
@@ -164,7 +172,7 @@ void print_facts(const training *t, text *out) {
     text_printf(out,
                 "{\"data_sha256\": \"%s\", \"tokenizer_sha256\": \"%s\", \"samples\": %lld, \"labels\": %d, "
                 "\"reduce_shards\": %lld, \"shard_samples\": %lld, \"data_seed\": %lld, \"job\": ",
-                t->in->train->sha256, tokenizer_sha256(t->s->tok), (long long)t->in->train->n,
+                t->in->train->sha256, tokenizer_sha256(t->s->tok), (long long)t->steps.n_samples,
                 t->s->n_outputs, (long long)t->shards.n, (long long)t->shards.samples,
                 (long long)(j->data_seed < 0 ? j->seed : j->data_seed));
     job_print_json(j, out);

@@ -16,6 +16,9 @@
 #include "plan/rung.h"
 #include "run/tree_device.h"
 
+#define SPACE_BYTES "\u0120" /* of byte-level BPE */
+#define SPACE_PIECE "\u2581" /* of SentencePiece */
+
 #ifndef RED_ZONE_BYTES
 #define RED_ZONE_BYTES 0
 #endif
@@ -38,6 +41,76 @@ static hone_status open_words(session *s, words_kind kind, const char *architect
 }
 
 /* Words of the tokenizer that are never hidden, and what hides the others. */
+static int begins_with(str s, const char *with) { return s.n >= strlen(with) && !memcmp(s.p, with, strlen(with)); }
+
+/* [vocab] of the tokens that go on the word before them: "##" of WordPiece; what does not begin with the space, of models that
+ * write it into the token. */
+static const uint8_t *inside_words(const session *s) {
+    const int pieces = !strcmp(tokenizer_kind(s->tok), "WordPiece");
+    uint8_t *inside = ARENA_ARRAY(s->a, (size_t)s->config->vocab, uint8_t);
+    for (int i = 0; i < tokenizer_size(s->tok); i++) {
+        const str t = tokenizer_token(s->tok, i);
+        inside[i] = (uint8_t)(pieces ? begins_with(t, "##") : !begins_with(t, SPACE_BYTES) && !begins_with(t, SPACE_PIECE));
+    }
+    return inside;
+}
+
+/* [vocab] what tokens are to sentences. */
+static const uint8_t *ends_of_sentences(const session *s) {
+    static const char *const ends[] = {".", "!", "?"}, *const closes[] = {"\"", "'", ")", "]", "\u2019", "\u201d", "\u00bb"};
+    uint8_t *kind = ARENA_ARRAY(s->a, (size_t)s->config->vocab, uint8_t);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        const int id = tokenizer_id(s->tok, str_of(ends[i]));
+        if (id >= 0) kind[id] = PAIRS_END;
+    }
+    for (size_t i = 0; i < sizeof closes / sizeof *closes; i++) {
+        const int id = tokenizer_id(s->tok, str_of(closes[i]));
+        if (id >= 0) kind[id] = PAIRS_CLOSES;
+    }
+    return kind;
+}
+
+static hone_status open_pairs(session *s, hone_err *err) {
+    const job *j = s->job;
+    const tokenizer_roles special = tokenizer_special(s->tok);
+    const int64_t length = session_longest(s);
+    if (!architecture_of_pairs(s->config->family))
+        return hone_fail(err, HONE_EUSAGE, "%s: family %s has no head for task pretrain, expected bert", s->config->path,
+                         s->config->family->model_type);
+    if (s->config->types < 2)
+        return hone_fail(err, HONE_EUSAGE, "%s: type_vocab_size: %d, expected at least 2 for task pretrain", s->config->path,
+                         s->config->types);
+    if (length < PAIRS_LENGTH_MIN)
+        return hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld, expected at least %d for task pretrain", (long long)length,
+                         PAIRS_LENGTH_MIN);
+    pair_rule *r = ARENA_NEW(s->a, pair_rule);
+    *r = (pair_rule){.seed = (uint64_t)j->seed,
+                     .length = (int)length,
+                     .p_random = j->nsp_probability,
+                     .p_short = j->short_seq_prob,
+                     .cls = special.cls,
+                     .sep = special.sep,
+                     .ends = j->split_sentences ? ends_of_sentences(s) : NULL};
+    s->pairs = r;
+    s->n_outputs = 4;
+    return HONE_OK;
+}
+
+/* Special tokens come later, around what is made of the texts. */
+static int is_bare(const session *s) {
+    return s->words == WORDS_NEXT || (s->masks && !s->job->line_by_line && !s->job->cross_documents);
+}
+
+/* What stands around pieces of documents, and a word between. */
+static hone_status check_frame(const session *s, hone_err *err) {
+    const tokenizer_roles special = tokenizer_special(s->tok);
+    if (session_longest(s) < 3)
+        return hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld, expected at least 3", (long long)session_longest(s));
+    if (special.cls >= 0 && special.sep >= 0) return HONE_OK;
+    return hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has no [CLS] or [SEP], expected both for task %s",
+                     s->tokenizer_folder, job_task(s->job));
+}
+
 static hone_status open_masks(session *s, hone_err *err) {
     const int mask = tokenizer_special(s->tok).mask, vocab = tokenizer_size(s->tok);
     HONE_TRY(open_words(s, WORDS_HIDDEN, architecture_of_words(s->config->family), err));
@@ -48,9 +121,17 @@ static hone_status open_masks(session *s, hone_err *err) {
     uint8_t *special = ARENA_ARRAY(s->a, (size_t)s->config->vocab, uint8_t);
     for (int i = 0; i < vocab; i++) special[i] = (uint8_t)(tokenizer_is_special(s->tok, i) != 0);
     mask_rule *r = ARENA_NEW(s->a, mask_rule);
-    *r = (mask_rule){(uint64_t)s->job->seed, s->job->mlm_probability, mask, vocab, s->config->pad_id, special};
+    *r = (mask_rule){.seed = (uint64_t)s->job->seed,
+                     .p = s->job->mlm_probability,
+                     .mask_id = mask,
+                     .vocab = vocab,
+                     .pad_id = s->config->pad_id,
+                     .special = special,
+                     .inside = s->job->whole_word_mask ? inside_words(s) : NULL};
     s->masks = r;
-    return HONE_OK;
+    s->room = ARENA_ARRAY(s->a, 5 * (size_t)s->config->longest, int32_t);
+    if (is_bare(s)) HONE_TRY(check_frame(s, err));
+    return s->job->task == TASK_PRETRAIN ? open_pairs(s, err) : HONE_OK;
 }
 
 static hone_status open_texts(session *s, hone_err *err) {
@@ -97,7 +178,7 @@ hone_status session_open(session **out, const job *j, const char *model_folder, 
         status = hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld > %d, the model's position rows",
                            (long long)j->max_seq_length, s->config->longest);
     if (!status) s->end_id = end_of_texts(s->tok);
-    if (!status && j->task == TASK_FILL_MASK) status = open_masks(s, err);
+    if (!status && (j->task == TASK_FILL_MASK || j->task == TASK_PRETRAIN)) status = open_masks(s, err);
     if (!status && j->task == TASK_CONTINUE) status = open_texts(s, err);
     if (status) {
         session_close(s);
@@ -144,7 +225,7 @@ dataset_options session_dataset_options(const session *s, int64_t max_samples) {
                              .label = s->words ? LABEL_NONE : j->do_regression ? LABEL_TARGET : LABEL_CLASS,
                              .encode = {.max_length = (int)longest_text(s),
                                         .strategy = (truncation)j->truncation,
-                                        .no_special = s->words == WORDS_NEXT},
+                                        .no_special = is_bare(s)},
                              .ends = ends_of_texts(s),
                              .end_id = s->end_id,
                              .max_samples = s->words ? 0 : max_samples,
@@ -198,13 +279,15 @@ static hone_status check_attention(const session *s, hone_err *err) {
 }
 
 static int64_t words_max(const session *s, const session_limits *l) {
+    if (l->asks) return l->asks;
     return s->words == WORDS_NEXT ? l->tokens_max
            : s->masks             ? masks_bound(s->masks, l->tokens_max, l->seqs_max)
                                   : 0;
 }
 
 static head_kind head_of(const session *s) {
-    return s->words == WORDS_HIDDEN ? HEAD_WORDS
+    return s->pairs                 ? HEAD_PRETRAINING
+           : s->words == WORDS_HIDDEN ? HEAD_WORDS
            : s->words == WORDS_NEXT ? HEAD_NEXT
            : s->labels.n            ? HEAD_CLASSES
                                     : HEAD_REGRESSION;
@@ -219,6 +302,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .head = {.kind = head_of(s),
                                      .n_outputs = s->n_outputs,
                                      .words_max = words_max(s, l),
+                                     .word_logits = l->asks > 0,
                                      .smoothing = j->label_smoothing_factor,
                                      .class_weight = l->class_weight},
                             .dtype = dtype,
@@ -247,6 +331,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .zone_bytes = l->zone_bytes ? l->zone_bytes : RED_ZONE_BYTES,
                             .device = s->table};
     s->longest = o.longest;
+    s->asks = l->asks;
     const hone_status status = plan_build(&s->plan, &o, err);
     if (status && o.attention == HONE_ENGINE_CUDNN && strstr(err->text, "cuDNN"))
         return hone_hint(err, "attention: auto takes cuDNN where it can; dropout inside attention is the model's "
@@ -358,6 +443,7 @@ hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     s->loss = s->logits + (size_t)l->seqs_max * (size_t)s->n_outputs;
     s->word_loss = ARENA_ARRAY(s->a, (size_t)words + 1, float);
     s->word_best = ARENA_ARRAY(s->a, (size_t)words + 1, int32_t);
+    if (s->pairs) s->follows = ARENA_ARRAY(s->a, 2 * (size_t)l->seqs_max, float);
     HONE_TRY(session_load_weights(s, s->folder, err));
     return l->training ? put_first_tick(s, err) : HONE_OK;
 }
@@ -471,23 +557,35 @@ static void fill_list(session *s, const hone_list *l) {
                         l->key ? run_input(s->run, l->key) : NULL, played, run_input(s->run, l->value));
 }
 
-int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n) {
+static int64_t hidden_words(const session *s, const dataset *d, int64_t sample, int64_t epoch) {
+    HONE_ASSERT(d->at[sample + 1] - d->at[sample] <= s->config->longest);
+    const int64_t length = dataset_tokens(d, sample, s->room, NULL);
+    if (!s->asks) return masks_count(s->masks, epoch, sample, s->room, length, s->room + length);
+    int64_t n = 0;
+    for (int64_t i = 0; i < length; i++) n += s->room[i] == s->masks->mask_id;
+    return n;
+}
+
+/* The last token of a sequence is asked what follows, and all but the first are what is to be guessed. */
+static int64_t next_words(const session *s, int64_t length) { return s->asks ? length > 0 : length > 1 ? length - 1 : 0; }
+
+int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch) {
     int64_t words = 0;
     for (int64_t i = 0; s->words && i < n; i++) {
         const int64_t length = d->at[samples[i] + 1] - d->at[samples[i]];
-        words += s->masks ? masks_count(s->masks, d->id + d->at[samples[i]], length) : length > 1 ? length - 1 : 0;
+        words += s->masks ? hidden_words(s, d, samples[i], epoch) : next_words(s, length);
     }
     return words;
 }
 
-void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n) {
+void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch) {
     int64_t tokens = 0;
     for (int64_t i = 0; i < n; i++) {
         const int64_t length = d->at[samples[i] + 1] - d->at[samples[i]];
         HONE_ASSERT(length <= s->longest);
         tokens += length;
     }
-    const int64_t words = session_words(s, d, samples, n);
+    const int64_t words = session_words(s, d, samples, n, epoch);
     for (int i = 1; i <= s->plan->n_spaces; i++) {
         const hone_space *x = &s->plan->space[i];
         s->rows[i] = hone_space_is_tokens(x) ? tokens : x->seqs ? words : n;
@@ -500,9 +598,10 @@ hone_status session_feed(session *s, const dataset *d, const int64_t *samples, i
     const hone_plan *p = s->plan;
     HONE_TRY(run_feed(s->run, err));
     batch_fill(s->batch, d, samples, n);
-    if (s->masks) batch_hide(s->batch, s->masks, epoch);
-    if (s->words == WORDS_NEXT) batch_look_ahead(s->batch);
-    session_count(s, d, samples, n);
+    if (s->asks) batch_ask(s->batch, s->masks ? s->masks->mask_id : -1);
+    else if (s->masks) batch_hide(s->batch, s->masks, epoch);
+    else if (s->words == WORDS_NEXT) batch_look_ahead(s->batch);
+    session_count(s, d, samples, n, epoch);
     for (int v = 1; v <= p->n_values; v++)
         if (p->value[v].fill && p->value[v].cls == HONE_INPUT && p->value[v].fill != HONE_FILL_ORDER)
             fill_value(s, v);
@@ -512,6 +611,7 @@ hone_status session_feed(session *s, const dataset *d, const int64_t *samples, i
                       run_input(s->run, v));
     for (int i = 0; i < p->n_lists; i++) fill_list(s, &p->list[i]);
     *(float *)run_input(s->run, p->scale) = scale;
+    if (p->sequence_scale) *(float *)run_input(s->run, p->sequence_scale) = s->sequence_scale;
     return HONE_OK;
 }
 

@@ -3,6 +3,7 @@
 #ifndef TRAIN_SESSION_H
 #define TRAIN_SESSION_H
 #include "data/batch.h"
+#include "data/pairs.h"
 #include "model/config.h"
 #include "plan/build.h"
 #include "run/comm.h"
@@ -21,9 +22,13 @@ typedef struct {
     model_config *config; /* labels are those of this session */
     tokenizer *tok;
     labels labels; /* n 0: regression, or words */
-    int n_outputs; /* numbers for a sample: of classes; 1: regression; 2: words, how many and how many right */
+    int n_outputs; /* numbers for a sample: of classes; 1: regression; 2: words, how many and how many right; 4: also the logits
+                    * of next sentences */
     words_kind words;
+    int64_t asks;           /* 0, or: evaluations give logits of at most so many rows over the vocabulary (words.h) */
     const mask_rule *masks; /* WORDS_HIDDEN */
+    const pair_rule *pairs; /* of these, task pretrain: next sentences too; else NULL */
+    float sequence_scale;   /* weight of a sequence in the mean of their losses, beside that of a row (session_feed) */
     int32_t end_id;         /* causal families: the token that ends a text */
     const hone_device_v1 *table;
     const char *device;
@@ -37,8 +42,10 @@ typedef struct {
     int64_t *rows, *played;   /* the batch's count by row space, and what is played */
     float *logits, *loss;     /* of the last evaluated batch: [seqs, n_outputs], [seqs] (words: the sum of theirs) */
     float *word_loss;         /* [words] */
+    float *follows;           /* [seqs, 2], of next sentences */
     int32_t *word_best;       /* [words] */
     int32_t *sorted, *counts; /* room for sorting rows by id */
+    int32_t *room;            /* for the tokens of a sample and a drawing of its masks: 5 * longest */
 } session;
 
 /* Folder of the model of a job or a command (a run folder is a model folder too), config and tokenizer;
@@ -59,6 +66,7 @@ typedef struct {
     int n_shards;               /* most of a step, of all ranks */
     int recompute;              /* 0: the job's gradient_checkpointing, else 1 + level */
     int longest;                /* tokens of a sequence; 0: what the job cuts texts at */
+    int64_t asks;               /* words, evaluation only: s->asks */
     int64_t cached, moves;      /* of a plan that goes on with texts (plan/build.h), which batch and feed are not for */
 } session_limits;
 /* s->plan (instead of an earlier one); no device is needed. */
@@ -74,14 +82,14 @@ hone_status session_device(session *s, hone_err *err);
 /* Replace the weights by those of a model folder (of the same shapes). */
 hone_status session_load_weights(session *s, const char *folder, hone_err *err);
 
-/* s->rows and s->played of a batch of these samples. */
-void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n);
+/* s->rows and s->played of a batch of these samples in an epoch. */
+void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch);
 /* Fill the batch with samples, and an INPUT image of it; epoch: whose masks hide words; scale: weight of a row in the mean.
- * Counts too. */
+ * Counts too. Of next sentences s->sequence_scale, too. */
 hone_status session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch, float scale,
                          hone_err *err);
-/* How many words of these samples are to be guessed, in any epoch. */
-int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n);
+/* How many words of these samples are to be guessed in an epoch, or asked for. */
+int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch);
 
 /* SHA-256 over the parameters' fp32 bytes in name order. */
 hone_status session_params_sha256(session *s, char hex[65], hone_err *err);

@@ -195,9 +195,10 @@ typedef struct hone_plan {
     int n_groups;
     /* Values that the host knows by meaning; 0: this plan has none. */
     int loss, norm, ok, factor, tick;      /* loss [1]f in GRAD; norm [1]f, ok [1]i RESULT; tick [16]i STATE */
+    int sequence_loss, sequence_scale;     /* of a second loss, of sequences: its part of loss, which lies in the row of loss; INPUT */
     int chunk, rate, clip, scale;          /* CONST [Q,3]i (divided: this rank's); INPUT */
     int part, own_part;                    /* divided: [Q]f sums over chunks, STATE, of all; RESULT, of this rank's */
-    int eval_logits, eval_loss;            /* RESULT, rows of seq; logits 0: of a vocabulary, never kept */
+    int eval_logits, eval_loss;            /* RESULT, rows of seq; logits 0: of a vocabulary, kept only of rows asked for */
     int eval_best;                         /* RESULT [rows of eval_loss]i: the likeliest word; 0: this plan has none */
     int decode_logits;                     /* RESULT [seq,V]: what follows the last row of each sequence */
     void *owner;                           /* the arena that holds all this */

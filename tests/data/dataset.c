@@ -219,6 +219,29 @@ static void check_lengths(const dataset *d, int n, const int *length) {
     for (int i = 0; i < n; i++) CHECK_INT(d->at[i + 1] - d->at[i], length[i]);
 }
 
+/* Of lines those between empty ones, of a table each text; samples have special tokens, and picked ones too. */
+TEST(dataset_pieces_lie_in_one_document) {
+    dataset *d = open_documents("b.txt", "my card\nmy\n\n\nmy card my card\nmy\n", ENDS_NOT);
+    int32_t id[5], type[5];
+    CHECK_INT(d->n, 6);
+    dataset_pieces(d, 5, 2, 3);
+    check_lengths(d, 3, (const int[]){5, 5, 4});
+    CHECK(d->max_length == 5 && d->n_tokens == 14);
+    CHECK(d->line[0] == 1 && d->line[1] == 5 && d->line[2] == 5);
+    CHECK_INT(dataset_tokens(d, 2, id, type), 4);
+    CHECK(id[0] == 2 && id[1] == d->id[6] && id[2] == d->id[7] && id[3] == 3 && !type[3]);
+    const int64_t index[] = {2, 0};
+    dataset *p = dataset_pick(d, index, 2);
+    check_lengths(p, 2, (const int[]){4, 5});
+    CHECK(!memcmp(p->id, id, 4 * sizeof *id) && p->id[4] == 2 && p->id[8] == 3 && p->line[0] == 5);
+    dataset_free(p);
+    dataset_free(d);
+    d = open_documents("b.csv", "text\nmy card\nmy\nmy card my card\n", ENDS_NOT);
+    dataset_pieces(d, 5, 2, 3);
+    check_lengths(d, 4, (const int[]){4, 3, 5, 3});
+    dataset_free(d);
+}
+
 TEST(dataset_ends_texts_or_files_or_what_is_empty) {
     static const char lines[] = "my card\n\nmy\n", table[] = "text\nmy card\n\"\"\nmy\n";
     dataset *d = open_documents("a.txt", lines, ENDS_TEXTS);
