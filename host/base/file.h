@@ -83,4 +83,5 @@ void file_lock_close(file_lock *l);
 /* Standard output: the result. Checked at the end with stdout_flush. */
 void stdout_add(const char *p, size_t n);
 hone_status stdout_flush(hone_err *err);
+int stdout_is_terminal(void);
 #endif

@@ -74,6 +74,8 @@ void stdout_add(const char *p, size_t n) {
     if (n) fwrite(p, 1, n, stdout); /* the stream remembers a failure until stdout_flush asks */
 }
 
+int stdout_is_terminal(void) { return isatty(STDOUT_FILENO); }
+
 hone_status stdout_flush(hone_err *err) {
     errno = 0;
     const int failed = fflush(stdout) || ferror(stdout);

@@ -117,6 +117,18 @@ const char *args_value(const args *a, const char *name) {
     return a->value[o];
 }
 
+int args_values(const args *a, const char *name, const char **out, int most) {
+    const size_t len = strlen(name);
+    int n = 0;
+    for (char *const *w = a->line; *w && strcmp(*w, "--"); w++) {
+        if (strncmp(*w, "--", 2) || strncmp(*w + 2, name, len)) continue;
+        const char *value = (*w)[2 + len] == '=' ? *w + 3 + len : (*w)[2 + len] ? NULL : *++w;
+        if (value && n < most) out[n] = value;
+        n += value != NULL;
+    }
+    return n;
+}
+
 hone_status args_integer(const args *a, const char *name, int64_t low, int64_t high, int64_t otherwise,
                          int64_t *out, hone_err *err) {
     const char *v = args_value(a, name);

@@ -30,6 +30,8 @@ typedef struct {
 hone_status args_parse(args *out, int argc, char **argv, const option *options, int n_options, int fields,
                        hone_err *err);
 const char *args_value(const args *a, const char *name); /* NULL: not given */
+/* The values of an option that may be given several times, in their order; returns how many (at most `most` are written). */
+int args_values(const args *a, const char *name, const char **out, int most);
 hone_status args_integer(const args *a, const char *name, int64_t low, int64_t high, int64_t otherwise,
                          int64_t *out, hone_err *err);
 /* The job of a file (NULL: only fields of the command line), with --threads, --device, --quiet and --strict

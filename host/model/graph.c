@@ -466,10 +466,24 @@ hone_v g_word_logits(graph *g, hone_v x, role bias, const char *name) {
     return y;
 }
 
+hone_v g_keep(graph *g, hone_v x, const char *name) {
+    if (!x || g->status) return 0;
+    const int64_t dims[2] = {g->space[g->cache].cap, graph_width(g, x)};
+    /* Extents of no row space: what a cache holds does not depend on a batch's count. */
+    const int kept = graph_value(g, graph_name(g, name), HONE_STATE, g->dtype, 2, dims, -1, 0);
+    g->value[kept].fill_space = g->cache;
+    hone_step s = {.op = HONE_OP_SCATTER};
+    s.in[0] = x;
+    s.in[1] = graph_companion(g, space_of(g, x), HONE_FILL_SLOT, 0);
+    s.in[2] = s.out[0] = kept;
+    graph_emit(g, &s);
+    return kept;
+}
+
 hone_v g_attend(graph *g, hone_v q, hone_v k, hone_v v, hone_mask mask, double p, const char *name) {
     if (!q || !k || !v || g->status) return 0;
     const int64_t H = g->config->heads, K = g->config->head_width;
-    const int rows = space_of(g, q), keys = space_of(g, k), site = ++g->n_sites;
+    const int rows = space_of(g, q), keys = g->cache ? g->cache : space_of(g, k), site = ++g->n_sites;
     hone_step s = {.op = HONE_OP_ATTENTION_FWD,
                    .attr.engine = (int32_t)g->attention.engine,
                    .attr.attention = {.mask = mask, .longest = g->attention.longest, .scale = 1 / sqrt((double)K)}};

@@ -32,6 +32,7 @@ typedef struct graph {
     size_t zone_bytes; /* behind every value, as hone_plan has it */
     int layer;    /* of what is being written: -1 embeddings, 0 .. L-1, L head */
     int n_sites;  /* dropout sites so far */
+    int cache;    /* row space of the caches that keys and values are kept in; 0: none are */
     int training; /* 0: no dropout, losses without gradients */
     struct {
         hone_engine engine;
@@ -100,6 +101,8 @@ hone_v g_gather(graph *g, hone_v x, int space, const char *name);
 void g_word_loss(graph *g, hone_v x, role bias, hone_v scale, hone_v *loss, hone_v *best);
 /* The logits themselves, [rows,V]: for few rows. */
 hone_v g_word_logits(graph *g, hone_v x, role bias, const char *name);
-/* q, k, v [N,D] with H heads; keys are the rows of k's own sequences. */
+/* A cache for what this layer calls name (STATE [cache rows, D]), with x's rows put into it. */
+hone_v g_keep(graph *g, hone_v x, const char *name);
+/* q, k, v [N,D] with H heads; keys are the rows of k's own sequences, or what the caches hold of them. */
 hone_v g_attend(graph *g, hone_v q, hone_v k, hone_v v, hone_mask mask, double p, const char *name);
 #endif

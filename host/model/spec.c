@@ -44,6 +44,7 @@ static hone_v block(graph *g, hone_v x) {
     hone_v h = before ? g_norm(g, x, ROLE_NORM1, "norm1") : x;
     hone_v qkv[3];
     attended(g, h, qkv);
+    if (g->cache) qkv[1] = g_keep(g, qkv[1], "k.cache"), qkv[2] = g_keep(g, qkv[2], "v.cache");
     const hone_v o = g_attend(g, qkv[0], qkv[1], qkv[2], c->family->causal ? HONE_MASK_CAUSAL : HONE_MASK_FULL,
                               c->p_attention, "attention");
     x = g_add(g, g_dropout(g, g_linear(g, o, ROLE_O, c->width, "o"), c->p_hidden, "o.drop"), x, "sum1");
@@ -156,6 +157,12 @@ static void pretrain(graph *g, const head_spec *h, hone_v x, model_values *m) {
     m->sequence_loss = lose(g, h, m, m->sequence_scale, "sequence.loss");
 }
 
+static hone_v body(graph *g, int tok) {
+    hone_v x = embed(g, tok);
+    for (g->layer = 0; g->layer < g->config->layers; g->layer++) x = block(g, x);
+    return g->config->family->norm == NORM_BEFORE ? g_norm(g, x, ROLE_FINAL_NORM, "final") : x;
+}
+
 void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_max, model_values *out) {
     memset(out, 0, sizeof *out);
     out->seq = find_space(g, "seq");
@@ -168,9 +175,7 @@ void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_m
             graph_space(g, "word", h->words_max, out->seq, out->tok);
     }
     out->word = find_space(g, "word");
-    hone_v x = embed(g, out->tok);
-    for (g->layer = 0; g->layer < g->config->layers; g->layer++) x = block(g, x);
-    if (g->config->family->norm == NORM_BEFORE) x = g_norm(g, x, ROLE_FINAL_NORM, "final");
+    const hone_v x = body(g, out->tok);
     out->scale = scale_of(g, "scale", 0);
     if (h->word_logits) {
         out->logits = show_words(g, h, x, out->word);
@@ -190,4 +195,26 @@ void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_m
     }
     out->logits = classify(g, x, out->seq, h->n_outputs);
     out->row_loss = lose(g, h, out, out->scale, "row.loss");
+}
+
+hone_v spec_write_decoder(graph *g, int64_t tokens_max, int64_t seqs_max, int64_t cached) {
+    const int seq = graph_space(g, "seq", seqs_max, 0, 0), tok = graph_space(g, "tok", tokens_max, seq, 0);
+    g->space[seq].parent = tok;
+    g->cache = graph_space(g, "cache", seqs_max * cached, seq, 0);
+    const hone_v logits = g_word_logits(g, g_gather(g, body(g, tok), seq, "last"), N_ROLES, "logits");
+    if (logits) g->value[logits].cls = HONE_RESULT;
+    return logits;
+}
+
+void spec_write_moves(graph *g, int64_t rows_max) {
+    const int move = graph_space(g, "move", rows_max, 0, 0), n = g->n_values;
+    for (int v = 1; v <= n; v++) {
+        if (g->value[v].cls != HONE_STATE || g->value[v].base || !g->value[v].fill_space) continue;
+        hone_step s = {.op = HONE_OP_SCATTER};
+        g->space[move].parent = g->value[v].fill_space;
+        s.in[0] = g_gather(g, v, move, arena_print(g->a, "%s.moved", g->value[v].name));
+        s.in[1] = graph_companion(g, move, HONE_FILL_SLOT, 0);
+        s.in[2] = s.out[0] = v;
+        graph_emit(g, &s);
+    }
 }

@@ -34,4 +34,11 @@ typedef struct {
 /* Write embeddings, blocks and head into the program that was begun. Spaces are made on the first call and
  * found again on the second (evaluation shares them). */
 void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_max, model_values *out);
+
+/* A causal family going on with texts: keys and values of the rows of "tok" go to their rows of the caches (space "cache":
+ * `cached` rows for each sequence), and the logits [seq,V] of what follows are made for the row of "tok" that each row of
+ * "seq" picks. Returns these. */
+hone_v spec_write_decoder(graph *g, int64_t tokens_max, int64_t seqs_max, int64_t cached);
+/* After it, in a program of its own: rows of all caches copied to other rows of theirs, all read before one is written. */
+void spec_write_moves(graph *g, int64_t rows_max);
 #endif

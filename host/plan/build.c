@@ -150,6 +150,16 @@ static hone_status write_eval(hone_plan *p, graph *g, const plan_options *o, hon
     return run_passes(p, g, o, HONE_EVAL, err);
 }
 
+static hone_status write_decode(hone_plan *p, graph *g, const plan_options *o, hone_err *err) {
+    graph_begin(g, 0);
+    p->decode_logits = spec_write_decoder(g, o->tokens_max, o->seqs_max, o->cached);
+    HONE_TRY(run_passes(p, g, o, HONE_DECODE, err));
+    if (!o->moves) return HONE_OK;
+    graph_begin(g, 0);
+    spec_write_moves(g, o->moves);
+    return run_passes(p, g, o, HONE_MOVE, err);
+}
+
 /* ---- slabs that outlive a step ---- */
 
 static void place_unit(layout *l, const int *params, int n) {
@@ -250,13 +260,14 @@ static hone_status write_fold(hone_plan *p, graph *g, const plan_options *o, hon
     return HONE_OK;
 }
 
-/* Inputs, constants and results lie one after another. */
+/* Inputs, constants and results lie one after another, caches behind what else is state. */
 static void place_rest(hone_plan *p, graph *g) {
     for (int v = 1; v <= g->n_values; v++) {
         hone_value *x = &g->value[v];
-        if (x->base || (x->cls != HONE_INPUT && x->cls != HONE_CONST && x->cls != HONE_RESULT)) continue;
+        const int is_cache = x->cls == HONE_STATE && x->fill_space;
+        if (x->base || (x->cls != HONE_INPUT && x->cls != HONE_CONST && x->cls != HONE_RESULT && !is_cache)) continue;
         x->offset = p->slab_bytes[x->cls];
-        p->slab_bytes[x->cls] += value_bytes(x) + p->zone_bytes;
+        p->slab_bytes[x->cls] += value_bytes(x) + (is_cache ? 0 : p->zone_bytes);
     }
     p->input_bytes = p->slab_bytes[HONE_INPUT];
     if (p->fixed_rows) p->slab_bytes[HONE_INPUT] *= 2;
@@ -284,7 +295,7 @@ static hone_status check_budget(const hone_plan *p, const plan_options *o, hone_
 
 static hone_status build(hone_plan *p, graph *g, const plan_options *o, hone_err *err) {
     if (o->training) HONE_TRY(write_micro(p, g, o, err));
-    HONE_TRY(write_eval(p, g, o, err));
+    HONE_TRY(o->cached ? write_decode(p, g, o, err) : write_eval(p, g, o, err));
     layout l = {.g = g};
     l.at = ARENA_ARRAY(g->a, (size_t)g->n_params + 1, int64_t);
     l.unit = ARENA_ARRAY(g->a, (size_t)g->n_params + 1, unit);

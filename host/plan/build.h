@@ -30,6 +30,7 @@ typedef struct {
     hone_engine attention, norm;     /* whose code plays them, on a device that has a choice */
     int32_t longest;                 /* no sequence has more tokens; 0: unknown */
     int training;                    /* 0: EVAL alone */
+    int64_t cached, moves; /* tokens of a sequence that caches hold: DECODE alone; rows of theirs copied at once: MOVE too */
     int64_t chunk_rows; /* rows whose logits of a vocabulary exist at once; 0: as many as make about 128 MiB */
     int no_narrow, no_pack, no_fuse; /* leave a pass out: for tests and for looking at it */
     int recompute; /* 0: keep all; 1: norms and activations are made again, 2: whole layers (recompute.c) */

@@ -113,6 +113,11 @@ static int columns_overlap(const graph *g, int u, int v) {
     return a < b + graph_width(g, v) && b < a + graph_width(g, u);
 }
 
+/* Rows put into a cache, whose others stay. */
+static int keeps_rows(const graph *g, const hone_step *s, int v) {
+    return s->op == HONE_OP_SCATTER && s->in[2] == v && g->value[v].fill_space;
+}
+
 /* A value, or columns of one, is made once, unless the step adds to it. */
 static hone_status check_first_making(check *c, int i, int v, int plus) {
     const graph *g = c->g;
@@ -139,7 +144,7 @@ static hone_status check_results(check *c, int i) {
         if (cls == HONE_INPUT || cls == HONE_CONST) return broken(c, i, "writes an input:", v);
         if (cls == HONE_PARAM && s->phase != HONE_UPDATE)
             return broken(c, i, "writes a weight outside the update:", v);
-        if (cls == HONE_STATE && s->phase != HONE_UPDATE)
+        if (cls == HONE_STATE && s->phase != HONE_UPDATE && !keeps_rows(g, s, v))
             return broken(c, i, "writes state outside the update:", v);
         if (cls == HONE_GRAD && g->value[v].param && !g->param[g->value[v].param].wants_grad)
             return broken(c, i, "makes the gradient of what is frozen:", v);

@@ -40,7 +40,7 @@ static hone_status check_apart(const hone_plan *p, place *at, int n, hone_err *e
 }
 
 static hone_status check_slabs(const hone_plan *p, place *at, hone_err *err) {
-    static const hone_class kept[] = {HONE_INPUT, HONE_CONST, HONE_RESULT};
+    static const hone_class kept[] = {HONE_INPUT, HONE_CONST, HONE_RESULT, HONE_STATE};
     for (int v = 1; v <= p->n_values; v++) {
         const hone_value *x = &p->value[v];
         if (x->base) continue;
@@ -59,7 +59,7 @@ static hone_status check_slabs(const hone_plan *p, place *at, hone_err *err) {
     for (size_t c = 0; c < sizeof kept / sizeof *kept; c++) {
         int n = 0;
         for (int v = 1; v <= p->n_values; v++)
-            if (p->value[v].cls == kept[c] && !p->value[v].base)
+            if (p->value[v].cls == kept[c] && !p->value[v].base && (kept[c] != HONE_STATE || p->value[v].fill_space))
                 at[n++] = (place){p->value[v].offset, p->value[v].offset + exact_bytes(&p->value[v]), v};
         HONE_TRY(check_apart(p, at, n, err));
     }

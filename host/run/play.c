@@ -239,7 +239,7 @@ hone_status run_play(run *r, hone_program_kind kind, int slot, const int64_t *ro
     const hone_program *p = &r->plan->program[kind];
     bound *b = &r->program[kind][slot];
     const int rung = set_rows(r, b, rows);
-    if (kind == HONE_MICRO || kind == HONE_EVAL) HONE_TRY(copy_in(r, err));
+    if (kind != HONE_FOLD && kind != HONE_UPDATE_WEIGHTS) HONE_TRY(copy_in(r, err));
     for (int k = 0; k < b->n_parts; k++) {
         hone_exec *graph = *graph_of(b, rung, k);
         const int as_graph = graph && r->graphs && !r->timed;

@@ -54,7 +54,7 @@ hone_status run_asks_no_more(run *r, hone_err *err);
 hone_status run_answer(run *r, int reader, hone_err *err);
 
 /* Begin the image of another batch (waits until the device has taken what lies there), and the place of an INPUT value
- * in it. MICRO and EVAL bring the image to the device; the update's rates and clip are those of the last one. */
+ * in it. MICRO, EVAL, DECODE and MOVE bring the image to the device; the update's rates and clip are those of the last one. */
 hone_status run_feed(run *r, hone_err *err);
 void *run_input(run *r, int value);
 

@@ -326,6 +326,8 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .norm = j->layernorm == NORMS_CUDNN ? HONE_ENGINE_CUDNN : HONE_ENGINE_HONE,
                             .longest = l->longest ? l->longest : (int)session_longest(s),
                             .training = l->training,
+                            .cached = l->cached,
+                            .moves = l->moves,
                             .recompute = l->recompute ? l->recompute - 1 : (int)j->gradient_checkpointing,
                             .guard = {j->fp16 && j->loss_scale == 0, (int32_t)j->loss_scale_window,
                                       (int32_t)j->hysteresis, (float)j->min_loss_scale},
@@ -438,6 +440,7 @@ hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     HONE_TRY(run_open_on(&s->run, s->plan, s->table, own_device(s), s->pool, err));
     run_graphs(s->run, s->job->graphs);
     if (s->job->nvtx) HONE_TRY(run_ranges(s->run, err));
+    if (l->cached) return session_load_weights(s, s->folder, err);
     const int64_t words = words_max(s, l);
     s->batch = batch_new(s->a, l->tokens_max, l->seqs_max, words);
     s->sorted = ARENA_ARRAY(s->a, 2 * (size_t)l->tokens_max + 2, int32_t);

@@ -67,6 +67,7 @@ typedef struct {
     int recompute;              /* 0: the job's gradient_checkpointing, else 1 + level */
     int longest;                /* tokens of a sequence; 0: what the job cuts texts at */
     int64_t asks;               /* words, evaluation only: s->asks */
+    int64_t cached, moves;      /* of a plan that goes on with texts (plan/build.h), which batch and feed are not for */
 } session_limits;
 /* s->plan (instead of an earlier one); no device is needed. Of several ranks: their devices add gradients where the kind can
  * (hone_limits.links). */

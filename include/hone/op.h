@@ -48,7 +48,7 @@ XX(ADD, "a[N,D] b[N,D] -> y[N,D]@a", "da = dy; db = dy") \
 XX(ATTENTION_FWD, "q[N,H,K] k[M,G,K] v[M,G,K] q_at[B]r k_at[B]r q_pos[N]i? key[N]k? rel[R,H]? list[Z]i? -> o[N,H,K] lse[H,N]f", "ATTENTION_BWD do o lse q k v q_at k_at q_pos key rel -> dq dk dv drel") \
 /* rows of no sequence get zeros */ \
 XX(ATTENTION_BWD, "do[N,H,K] o[N,H,K] lse[H,N]f q[N,H,K] k[M,G,K] v[M,G,K] q_at[B]r k_at[B]r q_pos[N]i? key[N]k? rel[R,H]? list[Z]i? -> dq[N,H,K]? dk[M,G,K]? dv[M,G,K]? drel[R,H]f?+", "") \
-/* y[m] = x[index[m]], zeros for -1. Indices are distinct */ \
+/* y[m] = x[index[m]], zeros for -1. Indices are distinct where a gradient flows back */ \
 XX(GATHER, "x[N,D] index[M]i -> y[M,D]", "SCATTER dy index -> dx") \
 /* y[index[m]] (+)= x[m]; rows not named: into's, with + kept, else 0 */ \
 XX(SCATTER, "x[M,D] index[M]i into[N,D]? -> y[N,D]+@into", "GATHER dy index -> dx") \

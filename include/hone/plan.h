@@ -37,6 +37,7 @@ typedef enum {
     XX(HONE_FILL_KEY, "key")       /* [space]k sample and place (of the parent's row, if picked) */          \
     XX(HONE_FILL_AT, "at")         /* [seqs]r rows of each sequence; of a picked space: its one row */       \
     XX(HONE_FILL_INDEX, "first")   /* [space]i row of the parent that each row is */                         \
+    XX(HONE_FILL_SLOT, "slot")     /* [space]i row of the caches that each row is kept in */                 \
     XX(HONE_FILL_ORDER, "order")   /* [space]i rows sorted by the value `of`, stable, -1 last */             \
     XX(HONE_FILL_LIST, "list")     /* [words]i what the device's list_fill makes of the ranges `of` */       \
     XX(HONE_FILL_LABEL, "label")   /* [space]i class */                                                      \
@@ -89,7 +90,7 @@ typedef struct {
     int slot;       /* GRAD in FOLD: slots beyond the one played */
     int n_readers;  /* private to the passes */
     hone_fill fill; /* INPUT: what the batcher writes */
-    int fill_space, fill_of;
+    int fill_space, fill_of; /* STATE: the row space of a cache, 0: it is none */
     const void *data; /* CONST: its contents, in its dtype */
     size_t offset;  /* bytes from the start of its class's slab (views: of the base) */
 } hone_value;
@@ -121,8 +122,13 @@ typedef struct {
 } hone_step;
 
 /* Programs of a plan. A step of training plays, for every micro-batch, MICRO into a gradient slot, FOLD where two
- * slots' sums are to be added (slot s and s + 1 into s), then UPDATE. */
-#define HONE_PROGRAM_MAP(XX) XX(HONE_MICRO, "micro") XX(HONE_FOLD, "fold") XX(HONE_UPDATE_WEIGHTS, "update") XX(HONE_EVAL, "eval")
+ * slots' sums are to be added (slot s and s + 1 into s), then UPDATE.
+ *
+ * DECODE goes on with texts: keys and values of its tokens are put into caches, which lie in STATE, a piece of rows for each
+ * sequence, and queries see what the caches hold of theirs. MOVE copies rows of all caches to other rows. */
+#define HONE_PROGRAM_MAP(XX)                                                                                 \
+    XX(HONE_MICRO, "micro") XX(HONE_FOLD, "fold") XX(HONE_UPDATE_WEIGHTS, "update") XX(HONE_EVAL, "eval")    \
+    XX(HONE_DECODE, "decode") XX(HONE_MOVE, "move")
 typedef enum {
 #define XX(name, text) name,
     HONE_PROGRAM_MAP(XX)
@@ -194,6 +200,7 @@ typedef struct hone_plan {
     int part, own_part;                    /* divided: [Q]f sums over chunks, STATE, of all; RESULT, of this rank's */
     int eval_logits, eval_loss;            /* RESULT, rows of seq; logits 0: of a vocabulary, kept only of rows asked for */
     int eval_best;                         /* RESULT [rows of eval_loss]i: the likeliest word; 0: this plan has none */
+    int decode_logits;                     /* RESULT [seq,V]: what follows the last row of each sequence */
     void *owner;                           /* the arena that holds all this */
 } hone_plan;
 

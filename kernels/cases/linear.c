@@ -115,6 +115,11 @@ void linear_cases(cases_sink *to) {
     emit_shape(to, 67, 384, 385, 9, CASES_CHECK);
     emit_shape(to, 70, 96, 1536, 6, CASES_CHECK);
     emit_shape(to, 1100, 24, 40, 3, CASES_CHECK);
+    for (int n = 1; n <= 8; n *= 2) { /* as texts grow, token by token */
+        cases_case k = base_case(HONE_OP_LINEAR_FWD, n, 1024 + n, 17 + n);
+        bind_forward(&k, n);
+        emit_types(to, &k);
+    }
     emit_shape(to, 0, 8, 8, 1, CASES_CHECK);
     emit_forms(to, HONE_ACT_GELU);
     emit_forms(to, HONE_ACT_GELU_TANH);

@@ -7,8 +7,9 @@
  * operand that lies by k is packed in panels of TILE_ROWS rows, as many as the tile has.
  *
  * Sizes of blocks are free: product.h tells why they do not change the bits. So they are chosen to keep all threads
- * busy. bf16 is multiplied in pairs where the machine can (HONE_DOT), elsewhere widened to fp32 while it is packed. */
+ * busy. Of a few rows nothing is packed (few.h). bf16 is multiplied in pairs where the machine can (HONE_DOT), elsewhere widened to fp32 while it is packed. */
 #include "gemm.h"
+#include "few.h"
 #include "pack.h"
 #include "product.h"
 
@@ -175,6 +176,23 @@ static void multiply_turned(const product *p, const gemm_room *t, int64_t row, i
     }
 }
 
+/* ---- a few rows ---- */
+
+static int is_few(const product *p) { return p->m <= TILE_ROWS && !p->a.by_k && !p->b.by_k && !p->sums; }
+
+/* All rows of the product, from the right operand as it lies. */
+static void multiply_unpacked(const product *p, const gemm_room *t, int64_t column, int64_t n) {
+    const int paired = is_paired(p);
+    int64_t k0 = 0;
+    do {
+        const int64_t k1 = least(k0 + (int64_t)GEMM_K * (1 + paired), p->k);
+        pack_rows(p, t->left, 0, p->m, k0, k1);
+        if (paired) multiply_few(t->tile, GEMM_COLUMNS, t->left, GEMM_LEFT_LD, &p->b, column, n, k0, k1, p->m, k0 > 0, 1);
+        else multiply_few(t->tile, GEMM_COLUMNS, t->left, GEMM_LEFT_LD, &p->b, column, n, k0, k1, p->m, k0 > 0, 0);
+        k0 = k1;
+    } while (k0 < p->k);
+}
+
 /* ---- blocks ---- */
 
 /* One tile of the product. k_block: of k that lies packed at a time; is_packed: all of it, already. */
@@ -182,6 +200,11 @@ static void multiply_tile_of(const product *p, const gemm_room *t, int64_t row, 
                              int is_packed) {
     const int is_summing = p->sums && column == 0;
     int64_t k0 = 0;
+    if (is_few(p)) {
+        multiply_unpacked(p, t, column, n);
+        p->finish(p, t->tile, GEMM_COLUMNS, row, m, column, n);
+        return;
+    }
     if (is_summing) memset(t->sums, 0, GEMM_ROWS * sizeof(float));
     do {
         const int64_t k1 = least(k0 + p->k_block, p->k);

@@ -19,6 +19,7 @@ static const struct {
     {"bert_frozen", {.layers = 2, .p = 0.1, .freeze = "*layer.0*", .weighted = 1}},
     {"distilbert_regression", {.family = "distilbert", .layers = 1, .p = 0.1, .kind = HEAD_REGRESSION}},
     {"bert_evaluation", {.layers = 1, .p = 0.1, .eval_only = 1}},
+    {"gpt2_decode", {.family = "gpt2", .layers = 2, .p = 0.1, .kind = HEAD_NEXT, .cached = 9, .moves = 20}},
 };
 
 /* The first line that differs, for the message. */

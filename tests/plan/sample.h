@@ -18,6 +18,7 @@ typedef struct {
     hone_dtype dtype;
     int no_narrow, no_pack, no_fuse, recompute, eval_only;
     int plain_norms; /* by a device whose norms are norms and no more, as a library's are */
+    int cached, moves; /* of a decoder */
     size_t budget;
 } sample;
 
