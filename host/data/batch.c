@@ -3,7 +3,7 @@
 #include "data/batch.h"
 #include "base/err.h"
 
-batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max, int64_t words_max) {
+batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max, int64_t words_max, int n_targets) {
     batch *b = ARENA_NEW(a, batch);
     b->tokens_max = tokens_max;
     b->seqs_max = seqs_max;
@@ -13,7 +13,8 @@ batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max, int64_t words_m
     b->key = ARENA_ARRAY(a, (size_t)tokens_max, hone_key);
     b->at = ARENA_ARRAY(a, (size_t)seqs_max, hone_range);
     b->label = ARENA_ARRAY(a, (size_t)seqs_max, int32_t);
-    b->target = ARENA_ARRAY(a, (size_t)seqs_max, float);
+    b->n_targets = n_targets;
+    b->target = ARENA_ARRAY(a, (size_t)seqs_max * (size_t)n_targets + 1, float);
     b->sample = ARENA_ARRAY(a, (size_t)seqs_max, int64_t);
     if (!words_max) return b;
     b->words_max = words_max;
@@ -34,7 +35,7 @@ static void fill_tail(batch *b) {
     for (int64_t i = b->n_seqs; i < b->seqs_max; i++) {
         b->at[i] = (hone_range){(int32_t)b->n_tokens, 0};
         b->label[i] = -1;
-        b->target[i] = NAN;
+        for (int k = 0; k < b->n_targets; k++) b->target[i * b->n_targets + k] = NAN;
         b->sample[i] = -1;
     }
 }
@@ -54,13 +55,37 @@ void batch_fill(batch *b, const dataset *d, const int64_t *samples, int64_t n) {
         }
         b->at[s] = (hone_range){(int32_t)row, (int32_t)length};
         b->label[s] = d->label[samples[s]];
-        b->target[s] = d->target ? (float)d->target[samples[s]] : NAN;
+        for (int k = 0; k < b->n_targets; k++)
+            b->target[s * b->n_targets + k] = d->target ? (float)d->target[samples[s] * b->n_targets + k] : NAN;
         b->sample[s] = samples[s];
         row += length;
     }
+    HONE_ASSERT(!d->target || !b->n_targets || d->n_targets == b->n_targets);
     b->n_tokens = row;
     b->n_seqs = n;
     fill_tail(b);
+}
+
+static void fill_words_tail(batch *b) {
+    for (int64_t k = b->n_words; k < b->words_max; k++) b->word_row[k] = b->word[k] = -1;
+    for (int64_t s = b->n_seqs; s < b->seqs_max; s++) b->words_at[s] = (hone_range){(int32_t)b->n_words, 0};
+}
+
+void batch_find_words(batch *b, const dataset *d) {
+    b->n_words = 0;
+    for (int64_t s = 0; s < b->n_seqs; s++) {
+        const int64_t from = d->at[b->sample[s]];
+        const int32_t first = b->at[s].first;
+        b->words_at[s].first = (int32_t)b->n_words;
+        for (int32_t k = 0; k < b->at[s].n; k++) {
+            if (d->word[from + k] < 0) continue;
+            HONE_ASSERT(b->n_words < b->words_max);
+            b->word_row[b->n_words] = first + k;
+            b->word[b->n_words++] = d->tag[from + k];
+        }
+        b->words_at[s].n = (int32_t)b->n_words - b->words_at[s].first;
+    }
+    fill_words_tail(b);
 }
 
 void batch_hide(batch *b, const mask_rule *r, int64_t epoch) {
@@ -75,6 +100,5 @@ void batch_hide(batch *b, const mask_rule *r, int64_t epoch) {
             b->word[b->n_words] = b->was[k];
         }
     }
-    for (int64_t k = b->n_words; k < b->words_max; k++) b->word_row[k] = b->word[k] = -1;
-    for (int64_t s = b->n_seqs; s < b->seqs_max; s++) b->words_at[s] = (hone_range){(int32_t)b->n_words, 0};
+    fill_words_tail(b);
 }

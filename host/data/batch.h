@@ -15,19 +15,22 @@ typedef struct {
     hone_key *key;                 /* [tokens_max] {sample, place in its sequence} */
     hone_range *at;                /* [seqs_max] rows of each sequence */
     int32_t *label;                /* [seqs_max]; -1 none */
-    float *target;                 /* [seqs_max] */
+    int n_targets;
+    float *target;                 /* [seqs_max, n_targets] */
     int64_t *sample;               /* [seqs_max] number in the data set */
 
-    /* Words under masks, in the order of their rows; words_max 0: never any. */
+    /* Words under masks, or those of rows of words, in the order of their rows; words_max 0: never any. */
     int64_t n_words, words_max;
-    int32_t *word_row, *word; /* [words_max] the row, and what stood there; beyond n_words: -1 */
+    int32_t *word_row, *word; /* [words_max] the row, and what stood there, or the class of the word; beyond n_words: -1 */
     hone_range *words_at;     /* [seqs_max] the words of each sequence */
     int32_t *place, *was;     /* private: room for drawing */
 } batch;
 
-batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max, int64_t words_max);
+batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max, int64_t words_max, int n_targets);
 /* Fill from n samples (broken promise if they do not fit). */
 void batch_fill(batch *b, const dataset *d, const int64_t *samples, int64_t n);
 /* Hide words of a filled batch: id then holds what is shown (broken promise if they do not fit). */
 void batch_hide(batch *b, const mask_rule *r, int64_t epoch);
+/* The words of a filled batch of a data set that has rows of words (broken promise if they do not fit). */
+void batch_find_words(batch *b, const dataset *d);
 #endif

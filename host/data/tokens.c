@@ -1,13 +1,33 @@
 #include <string.h>
 
 #include "data/tokens.h"
+#include "data/index.h"
+#include "data/lists.h"
+#include "data/targets.h"
+#include "base/err.h"
 #include "base/mem.h"
+
+static void join_words(const rows *r, const columns *c, int64_t i, text *out) {
+    list words = {0};
+    text_clear(out);
+    list_read(&words, r, i, c->text[0], NULL, NULL); /* read before: encoding found no fault in it */
+    for (int k = 0; k < words.n; k++) {
+        if (k) text_str(out, " ");
+        text_add(out, words.item[k].p, words.item[k].n);
+    }
+    list_free(&words);
+}
 
 void tokens_text(str *first, str *second, const rows *r, const columns *c, const dataset_options *o,
                  int64_t i, text *scratch) {
     const str *row = r->cell + i * r->n_columns;
     *first = row[c->text[0]];
     *second = (str){0};
+    if (r->words) {
+        join_words(r, c, i, scratch);
+        *first = (str){scratch->p ? scratch->p : "", scratch->n};
+        return;
+    }
     if (c->n_text == 1) return;
     if (c->n_text == 2 && !o->join_texts) {
         *second = row[c->text[1]];
@@ -34,13 +54,17 @@ typedef struct {
     const columns *c;
     const dataset_options *o;
     const tokenizer *t;
+    const labels *known;
+    str_index tags; /* names of known by number */
     encoding *of_thread;
     text *text_of_thread;
 } encode_job;
 
-static void append(token_block *b, const encoding *e) {
+static void append(token_block *b, const encoding *e, int words) {
     if (b->n_ids + e->n > b->cap) {
         const int64_t cap = 2 * b->cap + e->n + 4096;
+        const size_t old = (size_t)b->cap * sizeof(int32_t), new = (size_t)cap * sizeof(int32_t);
+        if (words) b->word = mem_grow(b->word, old, new, "words"), b->tag = mem_grow(b->tag, old, new, "tags");
         b->id = mem_grow(b->id, (size_t)b->cap * sizeof *b->id, (size_t)cap * sizeof *b->id, "token ids");
         b->type = mem_grow(b->type, (size_t)b->cap, (size_t)cap, "token types");
         b->cap = cap;
@@ -50,11 +74,79 @@ static void append(token_block *b, const encoding *e) {
     b->n_ids += e->n;
 }
 
+/* The first token of each word has its number and its tag, the others none. */
+static void number_words(token_block *b, const encoding *e, const int32_t *tag) {
+    int32_t *word = b->word + b->n_ids, *tags = b->tag + b->n_ids;
+    int last = -1;
+    for (int i = 0; i < e->n; i++) {
+        word[i] = tags[i] = -1;
+        if (e->special[i] || e->from[i] == last) continue;
+        word[i] = last = e->from[i];
+        if (tag) tags[i] = tag[last];
+    }
+}
+
+static hone_status read_tags(int32_t *tag, list *items, const encode_job *job, int64_t row, int n, hone_err *err) {
+    const rows *r = job->r;
+    HONE_TRY(list_read(items, r, row, job->c->label, NULL, err));
+    if (items->n != n)
+        return hone_fail(err, HONE_EDATA, "%s: line %d: %d tags of %d words; expected one of each", r->name, (int)r->line[row],
+                         items->n, n);
+    for (int k = 0; k < n; k++) {
+        tag[k] = (int32_t)str_index_find(&job->tags, items->item[k]);
+        if (tag[k] < 0) return targets_refuse_label(r, row, items->item[k], job->known, err);
+    }
+    return HONE_OK;
+}
+
+static hone_status encode_words(const encode_job *job, token_block *b, encoding *e, list *words, list *tags, int64_t row,
+                                hone_err *err) {
+    int32_t *tag = NULL;
+    HONE_TRY(list_read(words, job->r, row, job->c->text[0], NULL, err));
+    HONE_TRY(tokenizer_encode_words(job->t, words->item, words->n, &job->o->encode, e, err));
+    hone_status status = HONE_OK;
+    if (job->c->label >= 0) {
+        tag = mem_new((size_t)words->n * sizeof *tag + 1, "tags");
+        status = read_tags(tag, tags, job, row, words->n, err);
+    }
+    if (!status) {
+        append(b, e, 1);
+        b->n_ids -= e->n;
+        number_words(b, e, tag);
+        b->n_ids += e->n;
+    }
+    mem_free(tag);
+    return status;
+}
+
+static void count_row(token_block *b, const encoding *e, int k, int empty) {
+    b->length[k] = e->n;
+    b->n_truncated += e->n_cut > 0;
+    b->n_cut += e->n_cut;
+    b->n_unknown += e->n_unknown;
+    b->n_empty += empty;
+}
+
+static void encode_block_of_words(const encode_job *job, token_block *b, encoding *e, int64_t from) {
+    list words = {0}, tags = {0};
+    for (int64_t k = 0; k < TOKENS_BLOCK && from + k < job->out->n && !b->status; k++) {
+        b->status = sig_check(&b->err);
+        if (!b->status) b->status = encode_words(job, b, e, &words, &tags, from + k, &b->err);
+        if (!b->status) count_row(b, e, (int)k, !words.n);
+    }
+    list_free(&words);
+    list_free(&tags);
+}
+
 static void encode_block(void *arg, int64_t i, int thread) {
     const encode_job *job = arg;
     token_block *b = &job->out->block[i];
     encoding *e = &job->of_thread[thread];
     const int64_t from = i * TOKENS_BLOCK;
+    if (job->r->words) {
+        encode_block_of_words(job, b, e, from);
+        return;
+    }
     for (int64_t k = 0; k < TOKENS_BLOCK && from + k < job->out->n; k++) {
         str first, second;
         b->status = sig_check(&b->err);
@@ -62,21 +154,18 @@ static void encode_block(void *arg, int64_t i, int thread) {
         tokens_text(&first, &second, job->r, job->c, job->o, from + k, &job->text_of_thread[thread]);
         b->status = tokenizer_encode(job->t, first, second, &job->o->encode, e, &b->err);
         if (b->status != HONE_OK) return;
-        append(b, e);
-        b->length[k] = e->n;
-        b->n_truncated += e->n_cut > 0;
-        b->n_cut += e->n_cut;
-        b->n_unknown += e->n_unknown;
-        b->n_empty += is_blank(first) && is_blank(second);
+        append(b, e, 0);
+        count_row(b, e, (int)k, is_blank(first) && is_blank(second));
     }
 }
 
 hone_status tokens_encode(token_blocks *out, const rows *r, const columns *c, const dataset_options *o,
-                          const tokenizer *t, int64_t n, pool *p, hone_err *err) {
+                          const tokenizer *t, const labels *known, int64_t n, pool *p, hone_err *err) {
     const int n_threads = p ? pool_threads(p) : 1;
     *out = (token_blocks){.n = n, .n_blocks = (n + TOKENS_BLOCK - 1) / TOKENS_BLOCK};
     out->block = mem_new((size_t)out->n_blocks * sizeof *out->block, "token blocks");
-    encode_job job = {out, r, c, o, t, NULL, NULL};
+    encode_job job = {.out = out, .r = r, .c = c, .o = o, .t = t, .known = known};
+    for (int i = 0; r->words && i < known->n; i++) str_index_add(&job.tags, known->name[i], NULL);
     job.of_thread = mem_new((size_t)n_threads * sizeof *job.of_thread, "encodings");
     job.text_of_thread = mem_new((size_t)n_threads * sizeof *job.text_of_thread, "joined texts");
     if (p) pool_run(p, out->n_blocks, encode_block, &job);
@@ -86,6 +175,7 @@ hone_status tokens_encode(token_blocks *out, const rows *r, const columns *c, co
         encoding_free(&job.of_thread[i]);
         text_free(&job.text_of_thread[i]);
     }
+    str_index_free(&job.tags);
     mem_free(job.of_thread);
     mem_free(job.text_of_thread);
     for (int64_t i = 0; i < out->n_blocks; i++) {
@@ -101,6 +191,8 @@ void tokens_free(token_blocks *b) {
     for (int64_t i = 0; i < b->n_blocks; i++) {
         mem_free(b->block[i].id);
         mem_free(b->block[i].type);
+        mem_free(b->block[i].word);
+        mem_free(b->block[i].tag);
     }
     mem_free(b->block);
     *b = (token_blocks){0};

@@ -10,6 +10,7 @@ typedef struct {
     int32_t length[TOKENS_BLOCK];
     int32_t *id;   /* [n_ids] */
     uint8_t *type; /* [n_ids] */
+    int32_t *word, *tag; /* [n_ids] of rows of words, else NULL */
     int64_t n_ids, cap;
     int64_t n_truncated, n_cut, n_unknown, n_empty;
     hone_status status; /* of its first row that failed */
@@ -23,13 +24,15 @@ typedef struct {
     int64_t n_ids;
 } token_blocks;
 
-/* The text of row i, or its pair. Joined text is put into scratch. second.p NULL: no pair. */
+/* The text of row i, or its pair; of rows of words the words with blanks between. Joined text is put into scratch. second.p
+ * NULL: no pair. */
 void tokens_text(str *first, str *second, const rows *r, const columns *c, const dataset_options *o,
                  int64_t i, text *scratch);
 
 /* Encode rows 0 .. n; the first row that fails is reported, whatever the number of threads. tokens_free in
- * any case. */
+ * any case. known: names of the words' tags, where those are read (c->label); a list of them has as many items as that of the
+ * words, or the row is refused. */
 hone_status tokens_encode(token_blocks *out, const rows *r, const columns *c, const dataset_options *o,
-                          const tokenizer *t, int64_t n, pool *p, hone_err *err);
+                          const tokenizer *t, const labels *known, int64_t n, pool *p, hone_err *err);
 void tokens_free(token_blocks *b);
 #endif

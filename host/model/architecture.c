@@ -7,11 +7,12 @@
 /* What a class has besides the body. */
 static const struct {
     const char *suffix;
-    int pooler, classifier, mlm, nsp;
+    int pooler, classifier, mlm, nsp, spans;
 } kinds[] = {
-    {"ForSequenceClassification", 2, 1, 0, 0}, /* pooler 2: also where it is a layer of the head */
-    {"ForTokenClassification", 0, 1, 0, 0},    {"ForMaskedLM", 0, 0, 1, 0}, {"ForPreTraining", 1, 0, 1, 1},
-    {"ForNextSentencePrediction", 1, 0, 0, 1}, {"Model", 1, 0, 0, 0},
+    {"ForSequenceClassification", 2, 1, 0, 0, 0}, /* pooler 2: also where it is a layer of the head */
+    {"ForTokenClassification", 0, 1, 0, 0, 0},    {"ForMaskedLM", 0, 0, 1, 0, 0},
+    {"ForPreTraining", 1, 0, 1, 1, 0},            {"ForNextSentencePrediction", 1, 0, 0, 1, 0},
+    {"ForQuestionAnswering", 0, 0, 0, 0, 1},      {"Model", 1, 0, 0, 0, 0},
 };
 #define N_KINDS (sizeof kinds / sizeof *kinds)
 
@@ -22,13 +23,20 @@ static int ends_with(const char *name, const char *suffix) {
 
 int architecture_is_bare(const char *architecture) { return ends_with(architecture, "Model"); }
 
-int architecture_is_of_words(const char *architecture) {
-    return architecture && ends_with(architecture, "ForMaskedLM");
+static const char *const suffix_of[N_HEADS] = {
+    [HEAD_CLASSES] = "ForSequenceClassification", [HEAD_REGRESSION] = "ForSequenceClassification",
+    [HEAD_MARKS] = "ForSequenceClassification",   [HEAD_WORDS] = "ForMaskedLM",
+    [HEAD_TOKENS] = "ForTokenClassification",     [HEAD_SPANS] = "ForQuestionAnswering",
+    [HEAD_EMBED] = "Model",
+};
+
+int architecture_is_of(const char *architecture, head_kind head) {
+    return architecture && ends_with(architecture, suffix_of[head]);
 }
 
-const char *architecture_of_words(const family *f) {
+const char *architecture_of(const family *f, head_kind head) {
     for (int i = 0; f->architectures[i]; i++)
-        if (architecture_is_of_words(f->architectures[i])) return f->architectures[i];
+        if (architecture_is_of(f->architectures[i], head)) return f->architectures[i];
     return NULL;
 }
 
@@ -39,7 +47,7 @@ int architecture_has_labels(const char *architecture) {
 }
 
 role architecture_classifier(const char *architecture) {
-    return architecture && ends_with(architecture, "ForTokenClassification") ? ROLE_TOKEN_CLASSIFIER : ROLE_CLASSIFIER;
+    return architecture_is_of(architecture, HEAD_TOKENS) ? ROLE_TOKEN_CLASSIFIER : ROLE_CLASSIFIER;
 }
 
 typedef struct {
@@ -110,6 +118,7 @@ param_want *architecture_params(arena *a, const model_config *c, const char *arc
         add(&l, ROLE_MLM_BIAS, -1, "bias", c->vocab, 0, HONE_INIT_ZERO);
     }
     if (kinds[k].nsp) add_linear(&l, ROLE_NSP, -1, 2, c->width);
+    if (kinds[k].spans) add_linear(&l, ROLE_SPANS, -1, 2, c->width);
     *n = l.n;
     return l.want;
 }

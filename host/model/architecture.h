@@ -9,9 +9,10 @@
  * n_labels: rows of the classifier, where there is one. */
 param_want *architecture_params(arena *a, const model_config *c, const char *architecture, int n_labels,
                                 int *n);
-/* The family's class that guesses words under masks; NULL: it has none. */
-const char *architecture_of_words(const family *f);
-int architecture_is_of_words(const char *architecture); /* which may be NULL */
+/* The family's class with a head; NULL: it has none. Bare models are EMBED's. */
+const char *architecture_of(const family *f, head_kind head);
+/* Is it of that head (CLASSES stands for REGRESSION and MARKS too)? architecture may be NULL. */
+int architecture_is_of(const char *architecture, head_kind head);
 /* Does its head have a row a label? */
 int architecture_has_labels(const char *architecture);
 /* The role whose rows those are; CLASSIFIER where it has none. architecture may be NULL. */

@@ -22,6 +22,7 @@ typedef struct {
     double eps, init_range;
     double p_hidden, p_attention; /* dropouts */
     double p_head;                /* classifier_dropout or what the family takes instead */
+    double p_words, p_spans;      /* before the classes of words, and before spans */
     int pad_id;
     int n_labels;             /* from id2label or num_labels; 2 where nothing is said, as transformers */
     str *label;               /* id2label; NULL: none given */

@@ -67,7 +67,7 @@ static void set_real(writing *w, const char *key, double value) {
     set(w, key, &t);
 }
 
-static const char *architecture_of(const export_model *m) {
+static const char *class_of(const export_model *m) {
     return m->architecture ? m->architecture : m->config->family->classes.architecture;
 }
 
@@ -79,7 +79,7 @@ static int is_dropped(const export_model *m, const char *key) {
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (!strcmp(key, keys[i])) return 1;
     for (size_t i = 0; i < sizeof of_labels / sizeof *of_labels; i++)
-        if (!strcmp(key, of_labels[i])) return !architecture_has_labels(architecture_of(m));
+        if (!strcmp(key, of_labels[i])) return !architecture_has_labels(class_of(m));
     return config_names_code(key);
 }
 
@@ -197,7 +197,7 @@ static hone_status set_classes(writing *w) {
 }
 
 static hone_status set_own(writing *w) {
-    const char *architecture = architecture_of(w->m);
+    const char *architecture = class_of(w->m);
     text list = {0};
     text_str(&list, "[\n    ");
     text_json(&list, architecture, strlen(architecture));

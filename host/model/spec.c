@@ -78,20 +78,58 @@ static hone_v class_weights(graph *g, const head_spec *h) {
     return v;
 }
 
-/* The loss of every row, and in training the gradient of the logits at once. */
-static void lose(graph *g, const head_spec *h, model_values *m) {
+typedef struct {
+    hone_op op;
+    hone_fill label;
+    int weight, scale, gx; /* operands; weight 0: none */
+} head_loss;
+
+/* The loss of every row of a space, and in training the gradient of the logits at once. */
+static void lose(graph *g, const head_spec *h, int space, model_values *m) {
+    static const head_loss of[N_HEADS] = {[HEAD_CLASSES] = {HONE_OP_XENT, HONE_FILL_LABEL, 2, 3, 2},
+                     [HEAD_TOKENS] = {HONE_OP_XENT, HONE_FILL_LABEL, 2, 3, 2},
+                     [HEAD_MARKS] = {HONE_OP_BCE, HONE_FILL_TARGET, 2, 3, 1},
+                     [HEAD_REGRESSION] = {HONE_OP_MSE, HONE_FILL_TARGET, 0, 2, 1}};
     const int64_t rows[1] = {0}, wide[2] = {0, h->n_outputs};
-    hone_step s = {.op = h->kind == HEAD_CLASSES ? HONE_OP_XENT : HONE_OP_MSE,
-                   .attr.loss.smoothing = h->smoothing};
-    const int gx = h->kind == HEAD_CLASSES ? 2 : 1;
+    const head_loss *k = &of[h->kind];
+    hone_step s = {.op = k->op, .attr.loss.smoothing = h->smoothing};
     s.in[0] = m->logits;
-    s.in[1] = graph_companion(g, m->seq, h->kind == HEAD_CLASSES ? HONE_FILL_LABEL : HONE_FILL_TARGET, 0);
-    if (h->kind == HEAD_CLASSES && h->class_weight) s.in[2] = class_weights(g, h);
-    s.in[h->kind == HEAD_CLASSES ? 3 : 2] = m->scale;
-    m->row_loss = s.out[0] = graph_value(g, "row.loss", HONE_ACTIVATION, graph_float(g), 1, rows, 0, m->seq);
+    s.in[1] = graph_companion(g, space, k->label, 0);
+    if (k->weight && h->class_weight) s.in[k->weight] = class_weights(g, h);
+    s.in[k->scale] = m->scale;
+    m->row_loss = s.out[0] = graph_value(g, "row.loss", HONE_ACTIVATION, graph_float(g), 1, rows, 0, space);
     if (g->training)
-        m->gx = s.out[gx] = graph_value(g, "dlogits", HONE_ACTIVATION, g->dtype, 2, wide, 0, m->seq);
+        m->gx = s.out[k->gx] = graph_value(g, "dlogits", HONE_ACTIVATION, g->dtype, 2, wide, 0, space);
     graph_emit(g, &s);
+}
+
+/* The first row of each word through dropout and its own classifier. */
+static void label_words(graph *g, hone_v x, const head_spec *h, model_values *m) {
+    g->layer = g->config->layers;
+    x = g_dropout(g, g_gather(g, x, m->word, "words"), g->config->p_words, "words.drop");
+    m->logits = g_linear(g, x, ROLE_TOKEN_CLASSIFIER, h->n_outputs, "logits");
+    lose(g, h, m->word, m);
+}
+
+/* Two scores of every row: that an answer begins here, and that it ends here. */
+static void find_answers(graph *g, hone_v x, model_values *m) {
+    const int64_t rows[1] = {0}, two[2] = {0, 2};
+    g->layer = g->config->layers;
+    m->logits = g_linear(g, g_dropout(g, x, g->config->p_spans, "spans.drop"), ROLE_SPANS, 2, "logits");
+    hone_step s = {.op = HONE_OP_SPAN_XENT};
+    s.in[0] = m->logits;
+    s.in[1] = graph_companion(g, m->tok, HONE_FILL_AT, 0);
+    s.in[2] = graph_companion(g, m->seq, HONE_FILL_SPAN, 0);
+    s.in[3] = m->scale;
+    m->row_loss = s.out[0] = graph_value(g, "row.loss", HONE_ACTIVATION, graph_float(g), 1, rows, 0, m->seq);
+    if (g->training) m->gx = s.out[2] = graph_value(g, "dlogits", HONE_ACTIVATION, g->dtype, 2, two, 0, m->tok);
+    graph_emit(g, &s);
+}
+
+/* A vector a sequence, and nothing to be lost. */
+static void embed_sequences(graph *g, hone_v x, const head_spec *h, model_values *m) {
+    g->layer = g->config->layers;
+    m->logits = h->pool_first ? g_gather(g, x, m->seq, "first") : g_pool(g, x, "mean");
 }
 
 static int find_space(const graph *g, const char *name) {
@@ -117,7 +155,8 @@ void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_m
         out->seq = graph_space(g, "seq", seqs_max, 0, 0);
         out->tok = graph_space(g, "tok", tokens_max, out->seq, 0);
         g->space[out->seq].parent = out->tok;
-        if (h->kind == HEAD_WORDS) graph_space(g, "word", h->words_max, out->seq, out->tok);
+        if (h->kind == HEAD_WORDS || h->kind == HEAD_TOKENS)
+            graph_space(g, "word", h->words_max, out->seq, out->tok);
     }
     out->word = find_space(g, "word");
     hone_v x = embed(g, out->tok);
@@ -127,10 +166,22 @@ void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_m
         x = g_norm(g, x, ROLE_FINAL_NORM, "final");
     }
     out->scale = scale_of(g);
-    if (h->kind == HEAD_WORDS) {
+    g->targets = h->n_outputs;
+    switch (h->kind) {
+    case HEAD_WORDS:
         guess_words(g, x, out);
-        return;
+        break;
+    case HEAD_TOKENS:
+        label_words(g, x, h, out);
+        break;
+    case HEAD_SPANS:
+        find_answers(g, x, out);
+        break;
+    case HEAD_EMBED:
+        embed_sequences(g, x, h, out);
+        break;
+    default:
+        out->logits = classify(g, x, out->seq, h->n_outputs);
+        lose(g, h, out->seq, out);
     }
-    out->logits = classify(g, x, out->seq, h->n_outputs);
-    lose(g, h, out);
 }

@@ -6,21 +6,20 @@
 #define MODEL_SPEC_H
 #include "model/graph.h"
 
-/* WORDS: the words under masks, of the rows of space "word". */
-typedef enum { HEAD_CLASSES, HEAD_REGRESSION, HEAD_WORDS } head_kind;
-
+/* WORDS: the words under masks, TOKENS: all words, of the rows of space "word". */
 typedef struct {
     head_kind kind;
     int n_outputs;              /* classes, or targets (1) */
-    int64_t words_max;          /* WORDS: rows of space "word" */
+    int64_t words_max;          /* WORDS, TOKENS: rows of space "word" */
+    int pool_first;             /* EMBED: the first row, not the mean of all */
     double smoothing;           /* of labels */
-    const double *class_weight; /* [n_outputs] or NULL */
+    const double *class_weight; /* [n_outputs] or NULL; MARKS: of the positive class */
 } head_spec;
 
 /* What a written model gives to the plan. */
 typedef struct {
     int tok, seq, word;      /* its row spaces; word 0: none */
-    hone_v logits, row_loss; /* [seq, n_outputs] (0: of a vocabulary, in chunks), [seq or word]f */
+    hone_v logits, row_loss; /* [seq, word or tok; n_outputs] (0: of a vocabulary, in chunks), [seq or word]f (EMBED: 0) */
     hone_v best;             /* evaluation of words: the likeliest one [word]i; else 0 */
     hone_v gx;               /* training: gradient of the logits, where there are any */
     hone_v scale;            /* INPUT [1]f */

@@ -129,7 +129,7 @@ static hone_status write_eval(hone_plan *p, graph *g, const plan_options *o, hon
     graph_begin(g, 0);
     spec_write(g, &o->head, o->tokens_max, o->seqs_max, &m);
     HONE_TRY(g->status);
-    g->value[m.row_loss].cls = HONE_RESULT;
+    if (m.row_loss) g->value[m.row_loss].cls = HONE_RESULT;
     if (m.logits) g->value[m.logits].cls = HONE_RESULT;
     if (m.best) g->value[m.best].cls = HONE_RESULT;
     p->eval_logits = m.logits;

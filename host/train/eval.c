@@ -54,6 +54,22 @@ static hone_status read_words(session *s, int64_t n, hone_err *err) {
     return HONE_OK;
 }
 
+/* The logits of each sample's words, and the sum of their losses. */
+static hone_status read_tags(session *s, int64_t n, hone_err *err) {
+    const batch *b = s->batch;
+    const size_t row = (size_t)s->n_labels;
+    HONE_TRY(run_get_rows(s->run, s->plan->eval_loss, b->n_words, s->word_loss, err));
+    HONE_TRY(run_get_rows(s->run, s->plan->eval_logits, b->n_words, s->word_logits, err));
+    for (int64_t i = 0; i < n; i++) {
+        const hone_range at = b->words_at[i];
+        double loss = 0;
+        for (int32_t k = at.first; k < at.first + at.n; k++) loss += (double)s->word_loss[k];
+        memcpy(s->logits + i * s->n_outputs, s->word_logits + (size_t)at.first * row, (size_t)at.n * row * sizeof(float));
+        s->loss[i] = (float)loss;
+    }
+    return HONE_OK;
+}
+
 static hone_status play_batch(session *s, const dataset *d, const int64_t *sample, int64_t n, hone_err *err) {
     const hone_plan *p = s->plan;
     HONE_ASSERT(n > 0);
@@ -61,6 +77,7 @@ static hone_status play_batch(session *s, const dataset *d, const int64_t *sampl
     run_prepare(s->run, HONE_EVAL, 0, s->rows);
     HONE_TRY(run_play(s->run, HONE_EVAL, 0, s->rows, err));
     if (s->masks) return read_words(s, n, err);
+    if (s->head == HEAD_TOKENS) return read_tags(s, n, err);
     HONE_TRY(run_get_rows(s->run, p->eval_logits, n, s->logits, err));
     return run_get_rows(s->run, p->eval_loss, n, s->loss, err);
 }
@@ -117,25 +134,54 @@ hone_status evaluate(session *s, const dataset *d, eval_batches b, eval_each eac
     return HONE_OK;
 }
 
-int metrics_classes(const session *s) { return s->masks ? 0 : s->n_outputs; }
+void metrics_begin(metrics *m, arena *a, const session *s, int64_t n) {
+    if (s->head == HEAD_MARKS) metrics_init_marks(m, a, s->n_labels, s->job->threshold);
+    else if (s->head == HEAD_TOKENS) metrics_init_tags(m, a, &s->labels, session_longest(s));
+    else metrics_init(m, a, s->masks ? 0 : s->n_labels, n);
+}
 
 typedef struct {
+    const session *s;
     const dataset *d;
     metrics *m;
+    int32_t *tag; /* of a text's words */
 } into_metrics;
+
+static void add_tags(const into_metrics *x, int64_t i, const float *logits, double loss) {
+    int64_t n = 0;
+    for (int64_t k = x->d->at[i]; k < x->d->at[i + 1]; k++)
+        if (x->d->word[k] >= 0) x->tag[n++] = x->d->tag[k];
+    metrics_add_tags(x->m, logits, x->tag, n, loss);
+}
 
 static void add_sample(void *arg, int64_t i, const float *logits, double loss) {
     const into_metrics *x = arg;
-    if (!x->m->n_classes) metrics_add_words(x->m, (int64_t)logits[0], (int64_t)logits[1], loss);
-    else if (x->m->n_classes > 1) metrics_add(x->m, logits, x->d->label[i], loss);
-    else metrics_add_target(x->m, logits[0], x->d->target[i], loss);
+    switch (x->s->head) {
+    case HEAD_WORDS:
+        metrics_add_words(x->m, (int64_t)logits[0], (int64_t)logits[1], loss);
+        break;
+    case HEAD_TOKENS:
+        add_tags(x, i, logits, loss);
+        break;
+    case HEAD_MARKS:
+        metrics_add_marks(x->m, logits, x->d->target + i * x->d->n_targets, loss);
+        break;
+    case HEAD_REGRESSION:
+        metrics_add_target(x->m, logits[0], x->d->target[i], loss);
+        break;
+    default:
+        metrics_add(x->m, logits, x->d->label[i], loss);
+    }
 }
 
 hone_status evaluate_metrics(session *s, const dataset *d, eval_batches b, metrics *m, double *seconds,
                              hone_err *err) {
     const uint64_t from = clock_ns();
     metrics_clear(m);
-    HONE_TRY(evaluate(s, d, b, add_sample, &(into_metrics){d, m}, err));
+    int32_t *tag = mem_new((size_t)d->max_length * sizeof *tag + 1, "tags of a text");
+    const hone_status status = evaluate(s, d, b, add_sample, &(into_metrics){s, d, m, tag}, err);
+    mem_free(tag);
+    HONE_TRY(status);
     *seconds = (double)(clock_ns() - from) * 1e-9;
     return HONE_OK;
 }

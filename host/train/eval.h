@@ -5,8 +5,8 @@
 #include "train/metrics.h"
 #include "train/session.h"
 
-/* Called for every sample in order. logits [n_outputs] (words: how many are hidden, how many of them right); loss of this
- * sample (0 without a label; words: the sum of theirs). */
+/* Called for every sample in order. logits [n_outputs] (words under masks: how many are hidden, how many of them right; tagged
+ * words: [words, n_labels]); loss of this sample (0 without a label; words: the sum of theirs). */
 typedef void (*eval_each)(void *arg, int64_t sample, const float *logits, double loss);
 
 /* How samples are cut into batches: at most so many samples and tokens, in order. */
@@ -18,7 +18,7 @@ eval_batches eval_batches_of(const job *j, const dataset *d);
 /* A signal ends it between two batches (sig_check): whoever has something to save does so then. */
 hone_status evaluate(session *s, const dataset *d, eval_batches b, eval_each each, void *arg, hone_err *err);
 
-int metrics_classes(const session *s); /* for metrics_init */
+void metrics_begin(metrics *m, arena *a, const session *s, int64_t n); /* those of the session's head, for n samples */
 /* The same, into metrics; *seconds it took. */
 hone_status evaluate_metrics(session *s, const dataset *d, eval_batches b, metrics *m, double *seconds,
                              hone_err *err);

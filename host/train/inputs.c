@@ -25,12 +25,22 @@ static hone_status labels_of_train_file(labels *out, session *s, hone_err *err) 
     return dataset_labels(out, s->a, s->job->train_file, &o, err);
 }
 
+static labels labels_of_columns(arena *a, const texts *t) {
+    labels l = {t->n, ARENA_ARRAY(a, (size_t)t->n + 1, str)};
+    for (int i = 0; i < t->n; i++) l.name[i] = str_of(t->p[i]);
+    return l;
+}
+
 hone_status inputs_labels(session *s, hone_err *err) {
     const job *j = s->job;
     if (s->masks) return HONE_OK;
     if (j->do_regression) {
-        s->n_outputs = 1;
-        s->labels = (labels){0};
+        session_set_head(s, HEAD_REGRESSION, (labels){0});
+        return HONE_OK;
+    }
+    if (s->head != HEAD_TOKENS) s->head = j->problem_type == PROBLEM_MULTI ? HEAD_MARKS : HEAD_CLASSES;
+    if (j->label_column_names.n) {
+        session_set_head(s, HEAD_MARKS, labels_of_columns(s->a, &j->label_column_names));
         return HONE_OK;
     }
     const labels own = {.n = s->config->label ? s->config->n_labels : 0, .name = s->config->label};
@@ -43,21 +53,34 @@ hone_status inputs_labels(session *s, hone_err *err) {
         HONE_TRY(labels_of_train_file(&found, s, err));
         s->labels = !says_nothing(s->config) && names_all(&own, &found) ? own : found;
     }
-    if (s->labels.n < 2) {
+    if (s->labels.n < (s->head == HEAD_MARKS ? 1 : 2)) {
         hone_fail(err, HONE_EDATA, "%s: %d classes, expected at least 2",
                   j->train_file ? j->train_file : j->labels_file, s->labels.n);
         return hone_hint(
             err, "do_regression: true predicts numbers; label_column_name names the column of labels");
     }
-    s->n_outputs = s->labels.n;
+    session_set_head(s, s->head, s->labels);
     return HONE_OK;
+}
+
+/* balanced, of marks: how many are 0 for one that is 1, as torch's pos_weight is meant. */
+static void balance_marks(double *weight, const dataset *d) {
+    for (int c = 0; c < d->n_targets; c++) {
+        double is = 0, not = 0;
+        for (int64_t i = 0; i < d->n; i++) {
+            const double mark = d->target[i * d->n_targets + c];
+            is += mark == 1;
+            not += mark == 0;
+        }
+        weight[c] = is > 0 ? not / is : 1;
+    }
 }
 
 /* balanced: n / (classes * n of the class), as scikit-learn's compute_class_weight. */
 static hone_status make_class_weights(inputs *in, const session *s, hone_err *err) {
     const job *j = s->job;
-    const int n = s->n_outputs;
-    if (j->class_weights == WEIGHTS_NONE || n < 2 || s->masks) return HONE_OK;
+    const int n = s->n_labels;
+    if (j->class_weights == WEIGHTS_NONE || s->head == HEAD_REGRESSION) return HONE_OK;
     in->class_weight = ARENA_ARRAY(in->a, (size_t)n, double);
     if (j->class_weights == WEIGHTS_LIST) {
         if (j->class_weight_list.n != n)
@@ -67,6 +90,10 @@ static hone_status make_class_weights(inputs *in, const session *s, hone_err *er
         return HONE_OK;
     }
     int64_t *count = ARENA_ARRAY(in->a, (size_t)n, int64_t);
+    if (s->head == HEAD_MARKS) {
+        balance_marks(in->class_weight, in->train);
+        return HONE_OK;
+    }
     for (int64_t i = 0; i < in->train->n; i++)
         if (in->train->label[i] >= 0) count[in->train->label[i]]++;
     for (int c = 0; c < n; c++)

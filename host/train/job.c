@@ -421,32 +421,58 @@ static hone_status read_overrides(job *j, const job_override *o, int n_o, int st
     return HONE_OK;
 }
 
-/* Fields of classifiers say nothing about words under masks, and the other way round. */
+/* Fields that say nothing about a task are refused with it. */
 static hone_status check_task(const job *j, hone_err *err) {
-    const int words = j->task == TASK_FILL_MASK;
+    enum { CLASSIFY = 1 << TASK_CLASSIFY, MASKS = 1 << TASK_FILL_MASK, TOKENS = 1 << TASK_TOKENS };
+    static const char *const names[] = {"text-classification", "fill-mask", "token-classification"};
     const struct {
         const char *name;
-        int of_words, is_set; /* to something else than its default */
-    } fields[] = {{"do_regression", 0, j->do_regression},
-                  {"do_predict", 0, j->do_predict},
-                  {"label_column_name", 0, j->label_column_name != NULL},
-                  {"labels_file", 0, j->labels_file != NULL},
-                  {"metric_name", 0, j->metric_name != NULL},
-                  {"class_weights", 0, j->class_weights != WEIGHTS_NONE},
-                  {"label_smoothing_factor", 0, j->label_smoothing_factor != 0},
-                  {"train_sampling_strategy: balanced", 0, j->train_sampling_strategy == SAMPLING_BALANCED},
-                  {"mlm_probability", 1, j->mlm_probability != 0.15},
-                  {"line_by_line", 1, j->line_by_line}};
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        if (fields[i].is_set && fields[i].of_words != words)
-            return hone_fail(err, HONE_EUSAGE, "%s: not for task %s, expected task %s", fields[i].name,
-                             words ? "fill-mask" : "text-classification", words ? "text-classification" : "fill-mask");
+        int tasks, is_set; /* to something else than its default */
+    } fields[] = {{"do_regression", CLASSIFY, j->do_regression},
+                  {"problem_type", CLASSIFY, j->problem_type != PROBLEM_AUTO},
+                  {"label_column_names", CLASSIFY, j->label_column_names.n > 0},
+                  {"threshold", CLASSIFY, j->threshold != 0.5},
+                  {"do_predict", CLASSIFY | TOKENS, j->do_predict},
+                  {"label_column_name", CLASSIFY | TOKENS, j->label_column_name != NULL},
+                  {"labels_file", CLASSIFY | TOKENS, j->labels_file != NULL},
+                  {"metric_name", CLASSIFY | TOKENS, j->metric_name != NULL},
+                  {"class_weights", CLASSIFY, j->class_weights != WEIGHTS_NONE},
+                  {"label_smoothing_factor", CLASSIFY | TOKENS, j->label_smoothing_factor != 0},
+                  {"train_sampling_strategy: balanced", CLASSIFY, j->train_sampling_strategy == SAMPLING_BALANCED},
+                  {"mlm_probability", MASKS, j->mlm_probability != 0.15},
+                  {"line_by_line", MASKS, j->line_by_line}};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        int first = 0;
+        while (!(fields[i].tasks & 1 << first)) first++;
+        if (fields[i].is_set && !(fields[i].tasks & 1 << j->task))
+            return hone_fail(err, HONE_EUSAGE, "%s: not for task %s, expected task %s", fields[i].name, names[j->task],
+                             names[first]);
+    }
+    return HONE_OK;
+}
+
+/* do_regression is the older name of a problem; several labels have no shares that one could smooth or balance by. */
+static hone_status check_problem(job *j, hone_err *err) {
+    const int multi = j->problem_type == PROBLEM_MULTI;
+    if (j->do_regression && j->problem_type != PROBLEM_AUTO && j->problem_type != PROBLEM_REGRESSION)
+        return hone_fail(err, HONE_EUSAGE, "do_regression: true, but problem_type names another problem; expected regression");
+    if (j->problem_type == PROBLEM_REGRESSION) j->do_regression = 1;
+    if (!multi && (j->label_column_names.n || j->threshold != 0.5))
+        return hone_fail(err, HONE_EUSAGE, "%s: needs problem_type multi_label_classification",
+                         j->label_column_names.n ? "label_column_names" : "threshold");
+    if (multi && j->label_column_names.n && (j->label_column_name || j->labels_file))
+        return hone_fail(err, HONE_EUSAGE, "label_column_names and %s, expected one of them",
+                         j->label_column_name ? "label_column_name" : "labels_file");
+    if (multi && (j->label_smoothing_factor != 0 || j->train_sampling_strategy == SAMPLING_BALANCED))
+        return hone_fail(err, HONE_EUSAGE, "%s: not for multi_label_classification",
+                         j->label_smoothing_factor != 0 ? "label_smoothing_factor" : "train_sampling_strategy: balanced");
     return HONE_OK;
 }
 
 /* What fields say about each other. */
 static hone_status check_together(job *j, hone_err *err) {
     HONE_TRY(check_task(j, err));
+    HONE_TRY(check_problem(j, err));
     if (j->pad_to_max_length)
         return hone_fail(err, HONE_EUSAGE,
                          "pad_to_max_length: true, expected false; hone computes no padding");

@@ -45,7 +45,8 @@ typedef struct {
     int n;
 } reals;
 
-typedef enum { TASK_CLASSIFY, TASK_FILL_MASK } task_kind; /* task */
+typedef enum { TASK_CLASSIFY, TASK_FILL_MASK, TASK_TOKENS } task_kind; /* task */
+typedef enum { PROBLEM_AUTO, PROBLEM_SINGLE, PROBLEM_MULTI, PROBLEM_REGRESSION } problem_kind; /* problem_type */
 typedef enum { STRATEGY_NO, STRATEGY_STEPS, STRATEGY_EPOCH, STRATEGY_BEST } strategy_kind;
 typedef enum { REDUCE_EXACT, REDUCE_FAST } reduce_kind; /* reduce */
 typedef enum { REDUCE_FP32, REDUCE_BF16 } reduce_type;   /* reduce_dtype */
@@ -74,10 +75,13 @@ typedef struct {
     const char *model_name_or_path, *config_name, *tokenizer_name, *cache_dir;
     int ignore_mismatched_sizes, strict_weights;
     /* task and data */
-    int64_t task;
+    int64_t task, problem_type;
     const char *train_file, *validation_file, *test_file;
     texts text_column_names;
     const char *text_column_delimiter, *label_column_name, *labels_file, *metric_name;
+    texts label_column_names;
+    const char *label_column_delimiter;
+    double threshold;
     double mlm_probability;
     int do_regression, line_by_line, shuffle_train_dataset;
     int64_t header, quoting, shuffle_seed, max_seq_length, max_tokens_per_batch;

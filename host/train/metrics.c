@@ -17,16 +17,33 @@ void metrics_init(metrics *m, arena *a, int n_classes, int64_t n) {
     m->guess = ARENA_ARRAY(a, (size_t)n + 1, double);
 }
 
+void metrics_init_marks(metrics *m, arena *a, int n_classes, double threshold) {
+    *m = (metrics){.n_classes = n_classes, .threshold = (float)log(threshold / (1 - threshold))};
+    m->mark = arena_array(a, (size_t)n_classes, sizeof *m->mark);
+}
+
+void metrics_init_tags(metrics *m, arena *a, const labels *l, int64_t longest) {
+    metrics_init(m, a, l->n, 0);
+    m->tags = 1;
+    m->tag = ARENA_ARRAY(a, 2 * (size_t)longest + 1, int32_t);
+    m->cap = longest;
+    if (!entities_are_tagged(l)) return;
+    m->entities = ARENA_NEW(a, entities);
+    entities_init(m->entities, a, l);
+}
+
 void metrics_clear(metrics *m) {
-    m->n = m->n_top5 = m->n_words = m->n_right = 0;
+    m->n = m->n_samples = m->n_top5 = m->n_words = m->n_right = 0;
     m->loss_sum = 0;
-    memset(m->confusion, 0, sizeof *m->confusion * (size_t)m->n_classes * (size_t)m->n_classes);
+    if (m->entities) entities_clear(m->entities);
+    if (m->mark) memset(m->mark, 0, sizeof *m->mark * (size_t)m->n_classes);
+    else memset(m->confusion, 0, sizeof *m->confusion * (size_t)m->n_classes * (size_t)m->n_classes);
     memset(m->bin_n, 0, sizeof m->bin_n);
     memset(m->bin_right, 0, sizeof m->bin_right);
     memset(m->bin_confidence, 0, sizeof m->bin_confidence);
 }
 
-int metrics_add(metrics *m, const float *x, int32_t label, double loss) {
+static int count_class(metrics *m, const float *x, int32_t label) {
     int best = 0;
     for (int c = 1; c < m->n_classes; c++)
         if (x[c] > x[best]) best = c;
@@ -45,9 +62,48 @@ int metrics_add(metrics *m, const float *x, int32_t label, double loss) {
     m->bin_confidence[bin] += confidence;
     m->n_top5 += rank < 5;
     m->confusion[(int64_t)label * m->n_classes + best]++;
-    m->loss_sum += loss;
     m->n++;
     return best;
+}
+
+int metrics_add(metrics *m, const float *x, int32_t label, double loss) {
+    const int best = count_class(m, x, label);
+    if (label < 0) return best;
+    m->loss_sum += loss;
+    m->n_samples++;
+    return best;
+}
+
+void metrics_add_tags(metrics *m, const float *x, const int32_t *tag, int64_t n, double loss) {
+    int64_t counted = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (tag[i] < 0) continue;
+        HONE_ASSERT(counted < m->cap);
+        m->tag[counted] = tag[i];
+        m->tag[m->cap + counted++] = count_class(m, x + i * m->n_classes, tag[i]);
+    }
+    if (!counted) return;
+    if (m->entities) entities_add(m->entities, m->tag, m->tag + m->cap, counted);
+    m->loss_sum += loss;
+    m->n_samples++;
+}
+
+void metrics_add_marks(metrics *m, const float *x, const double *mark, double loss) {
+    int said = 0, wrong = 0;
+    for (int c = 0; c < m->n_classes; c++) {
+        const int is = mark[c] > 0, guessed = x[c] > m->threshold;
+        if (isnan(mark[c])) continue;
+        said++;
+        wrong += is != guessed;
+        m->mark[c].right += is && guessed;
+        m->mark[c].labelled += is;
+        m->mark[c].predicted += guessed;
+    }
+    if (!said) return;
+    m->n_right += !wrong;
+    m->loss_sum += loss;
+    m->n++;
+    m->n_samples++;
 }
 
 void metrics_add_target(metrics *m, float guess, double target, double loss) {
@@ -56,6 +112,7 @@ void metrics_add_target(metrics *m, float guess, double target, double loss) {
     m->target[m->n] = target;
     m->loss_sum += loss;
     m->n++;
+    m->n_samples++;
 }
 
 void metrics_add_words(metrics *m, int64_t words, int64_t right, double loss) {
@@ -63,10 +120,15 @@ void metrics_add_words(metrics *m, int64_t words, int64_t right, double loss) {
     m->n_right += right;
     m->loss_sum += loss;
     m->n++;
+    m->n_samples++;
 }
 
 static void class_counts(const metrics *m, int c, int64_t *right, int64_t *labelled, int64_t *predicted) {
     *labelled = *predicted = 0;
+    if (m->mark) {
+        *right = m->mark[c].right, *labelled = m->mark[c].labelled, *predicted = m->mark[c].predicted;
+        return;
+    }
     for (int i = 0; i < m->n_classes; i++) {
         *labelled += m->confusion[(int64_t)c * m->n_classes + i];
         *predicted += m->confusion[(int64_t)i * m->n_classes + c];
@@ -180,6 +242,43 @@ static int target_figures(const metrics *m, metric *out) {
     return (int)(sizeof all / sizeof *all);
 }
 
+static int mark_figures(const metrics *m, metric *out) {
+    double macro[3] = {0}, weighted = 0, all[3] = {0};
+    for (int c = 0; c < m->n_classes; c++) {
+        double f[3];
+        int64_t right, labelled, predicted;
+        class_counts(m, c, &right, &labelled, &predicted);
+        metrics_of_class(m, c, f, &labelled);
+        for (int i = 0; i < 3; i++) macro[i] += f[i] / m->n_classes;
+        weighted += f[2] * (double)labelled;
+        all[0] += (double)right, all[1] += (double)labelled, all[2] += (double)predicted;
+    }
+    const metric found[] = {{"accuracy", ratio((double)m->n_right, (double)m->n)},
+                            {"f1", macro[2]},
+                            {"precision", macro[0]},
+                            {"recall", macro[1]},
+                            {"f1_micro", ratio(2 * all[0], all[1] + all[2])},
+                            {"f1_weighted", ratio(weighted, all[1])}};
+    memcpy(out, found, sizeof found);
+    return (int)(sizeof found / sizeof *found);
+}
+
+static int entity_figures(const metrics *m, metric *out) {
+    double f[3], macro, weighted;
+    int64_t support, right = 0;
+    entities_of_type(m->entities, -1, f, &support);
+    entities_means(m->entities, &macro, &weighted);
+    for (int c = 0; c < m->n_classes; c++) right += m->confusion[(int64_t)c * m->n_classes + c];
+    const metric found[] = {{"accuracy", ratio((double)right, (double)m->n)},
+                            {"f1", f[2]},
+                            {"precision", f[0]},
+                            {"recall", f[1]},
+                            {"f1_macro", macro},
+                            {"f1_weighted", weighted}};
+    memcpy(out, found, sizeof found);
+    return (int)(sizeof found / sizeof *found);
+}
+
 /* Means over words; perplexity: e to the loss, as run_mlm.py has it. */
 static int word_figures(const metrics *m, metric *out) {
     const double n = (double)m->n_words, loss = ratio(m->loss_sum, n);
@@ -192,6 +291,8 @@ static int word_figures(const metrics *m, metric *out) {
 int metrics_figures(const metrics *m, metric out[METRICS_MAX]) {
     if (!m->n_classes) return word_figures(m, out);
     out[0] = (metric){"loss", ratio(m->loss_sum, (double)m->n)};
+    if (m->mark) return 1 + mark_figures(m, out + 1);
+    if (m->entities) return 1 + entity_figures(m, out + 1);
     return 1 + (m->n_classes > 1 ? class_figures(m, out + 1) : target_figures(m, out + 1));
 }
 

@@ -3,23 +3,35 @@
  * Macro figures are means over the classes that occur among labels or predictions (scikit-learn's default); a
  * precision, recall or F1 of 0/0 is 0. eval_ece: expected calibration error, 15 equal bins of the top
  * probability (Guo et al. 2017). Top 5: the label is among the five largest scores, ties broken as
- * top_k_accuracy_score does. */
+ * top_k_accuracy_score does.
+ *
+ * Several labels a sample (marks): a class is predicted where its probability is above the threshold; macro figures are means
+ * over all classes, accuracy is the part of samples with no class wrong; marks that nothing is said of do not count.
+ * Tagged words: accuracy is of words; where the tags are those of entities, the other figures are of these (entities.h). */
 #ifndef TRAIN_METRICS_H
 #define TRAIN_METRICS_H
 #include <stdint.h>
-#include "base/arena.h"
+#include "train/entities.h"
 
 #define METRICS_BINS 15
 
 typedef struct {
     int n_classes;      /* 1: regression; 0: words under masks */
-    int64_t n;          /* samples counted (label -1 is not) */
+    int64_t n;          /* counted by class (label -1 is not): samples, of tagged texts words */
+    int64_t n_samples;
     int64_t *confusion; /* [label * n_classes + predicted] */
     int64_t n_top5;
     int64_t bin_n[METRICS_BINS], bin_right[METRICS_BINS];
     double bin_confidence[METRICS_BINS];
     double loss_sum;
     int64_t n_words, n_right; /* under masks */
+    struct {
+        int64_t right, labelled, predicted;
+    } *mark; /* [n_classes], else NULL */
+    float threshold; /* of logits */
+    entities *entities; /* NULL: there are none */
+    int tags;           /* of words */
+    int32_t *tag;       /* [2, longest]: private */
     double *target, *guess; /* regression: every pair, for the rank correlation */
     int64_t cap;
 } metrics;
@@ -33,11 +45,18 @@ typedef struct {
 
 /* Room for n samples is taken from a; adding allocates nothing. */
 void metrics_init(metrics *m, arena *a, int n_classes, int64_t n);
+/* Several labels a sample; of tagged texts with at most so many words. labels are borrowed. */
+void metrics_init_marks(metrics *m, arena *a, int n_classes, double threshold);
+void metrics_init_tags(metrics *m, arena *a, const labels *l, int64_t longest);
 void metrics_clear(metrics *m);
 /* One sample: its logits [n_classes] and label; returns the predicted class. loss: its own, unweighted by the
  * mean. */
 int metrics_add(metrics *m, const float *logits, int32_t label, double loss);
 void metrics_add_target(metrics *m, float guess, double target, double loss);
+/* mark [n_classes]: 1, 0, or NaN. */
+void metrics_add_marks(metrics *m, const float *logits, const double *mark, double loss);
+/* One text: logits [n, n_classes] and labels of its words (-1: none; does not count). loss: the sum over the words. */
+void metrics_add_tags(metrics *m, const float *logits, const int32_t *tag, int64_t n, double loss);
 /* loss: the sum over the words. */
 void metrics_add_words(metrics *m, int64_t words, int64_t right, double loss);
 /* All figures, in the order of outputs.md; returns how many. */

@@ -39,7 +39,7 @@ static drawn make_rows(arena *a, int64_t n, int64_t n_tokens) {
 static drawn draw_rows(arena *a, const session *s) {
     static const int64_t lengths[ROWS] = {2, 7, 19, 40};
     const model_config *c = s->config;
-    const int64_t room = c->longest < s->batch->tokens_max ? c->longest : s->batch->tokens_max;
+    const int64_t room = s->longest < s->batch->tokens_max ? s->longest : s->batch->tokens_max;
     int64_t length[ROWS], all = 0;
     for (int i = 0; i < ROWS; i++) all += length[i] = lengths[i] < room ? lengths[i] : room;
     drawn x = make_rows(a, ROWS, all);

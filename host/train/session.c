@@ -27,7 +27,7 @@ static hone_status open_masks(session *s, hone_err *err) {
     const int mask = tokenizer_special(s->tok).mask, vocab = tokenizer_size(s->tok);
     const family *f = s->config->family;
     const json *tree = s->config->tree, *tie = tree ? json_get(tree, "tie_word_embeddings") : NULL;
-    if (!architecture_of_words(f))
+    if (!architecture_of(f, HEAD_WORDS))
         return hone_fail(err, HONE_EUSAGE, "%s: family %s has no head for task fill-mask", s->config->path, f->model_type);
     if (mask < 0) {
         hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has no mask token", s->tokenizer_folder);
@@ -40,18 +40,29 @@ static hone_status open_masks(session *s, hone_err *err) {
     mask_rule *r = ARENA_NEW(s->a, mask_rule);
     *r = (mask_rule){(uint64_t)s->job->seed, s->job->mlm_probability, mask, vocab, s->config->pad_id, special};
     s->masks = r;
-    s->n_outputs = 2;
+    session_set_head(s, HEAD_WORDS, (labels){0});
     return HONE_OK;
 }
 
-static void name_labels(session *s) {
+void session_set_head(session *s, head_kind head, labels l) {
+    s->head = head;
+    s->labels = l;
+    s->n_labels = head == HEAD_REGRESSION ? 1 : head == HEAD_WORDS ? 2 : l.n;
+    s->n_outputs = head == HEAD_TOKENS ? (int)session_longest(s) * s->n_labels : s->n_labels;
+}
+
+/* As the folder says; a job that trains says it again (inputs.c). */
+static void take_labels(session *s) {
     const model_config *c = s->config;
-    const int regression = c->problem_type && !strcmp(c->problem_type, "regression");
-    s->n_outputs = regression ? 1 : c->n_labels;
-    if (regression) return;
-    s->labels = (labels){c->n_labels, ARENA_ARRAY(s->a, (size_t)c->n_labels + 1, str)};
+    const char *type = c->problem_type ? c->problem_type : "";
+    const head_kind head = s->job->task == TASK_TOKENS                   ? HEAD_TOKENS
+                           : !strcmp(type, "regression")                 ? HEAD_REGRESSION
+                           : !strcmp(type, "multi_label_classification") ? HEAD_MARKS
+                                                                         : HEAD_CLASSES;
+    labels l = {c->n_labels, ARENA_ARRAY(s->a, (size_t)c->n_labels + 1, str)};
     for (int i = 0; i < c->n_labels; i++)
-        s->labels.name[i] = c->label ? c->label[i] : str_of(arena_print(s->a, "LABEL_%d", i));
+        l.name[i] = c->label ? c->label[i] : str_of(arena_print(s->a, "LABEL_%d", i));
+    session_set_head(s, head, head == HEAD_REGRESSION ? (labels){0} : l);
 }
 
 hone_status session_open(session **out, const job *j, const char *model_folder, const char *tokenizer_folder,
@@ -81,7 +92,7 @@ hone_status session_open(session **out, const job *j, const char *model_folder, 
     }
     const model_config *c = s->config;
     for (int i = 0; i < c->n_notes; i++) log_note("%s: %s", c->path ? c->path : "config.json", c->note[i]);
-    if (!s->masks) name_labels(s);
+    if (!s->masks) take_labels(s);
     *out = s;
     return HONE_OK;
 }
@@ -101,16 +112,21 @@ int64_t session_longest(const session *s) {
 }
 
 dataset_options session_dataset_options(const session *s, int64_t max_samples) {
+    static const label_kind label[N_HEADS] = {[HEAD_CLASSES] = LABEL_CLASS,
+                                              [HEAD_REGRESSION] = LABEL_TARGET,
+                                              [HEAD_MARKS] = LABEL_MARKS,
+                                              [HEAD_TOKENS] = LABEL_WORDS};
     const job *j = s->job;
     return (dataset_options){.text_columns = j->text_column_names.p,
                              .n_text_columns = j->text_column_names.n,
                              .text_column_delimiter = j->text_column_delimiter,
                              .label_column = j->label_column_name,
-                             .label = s->masks ? LABEL_NONE : j->do_regression ? LABEL_TARGET : LABEL_CLASS,
+                             .label = label[s->head],
+                             .label_delimiter = s->head == HEAD_MARKS ? j->label_column_delimiter : NULL,
                              .encode = {.max_length = s->masks && !j->line_by_line ? 0 : (int)session_longest(s),
                                         .strategy = (truncation)j->truncation},
                              .max_samples = s->masks ? 0 : max_samples,
-                             .rows = {.header = (int)j->header, .quoting = (int)j->quoting},
+                             .rows = {.header = (int)j->header, .quoting = (int)j->quoting, .words = s->head == HEAD_TOKENS},
                              .cache_folder = j->cache_dir ? j->cache_dir : env_cache_folder(),
                              .rebuild = j->overwrite_cache};
 }
@@ -160,6 +176,7 @@ static hone_status check_attention(const session *s, hone_err *err) {
 }
 
 static int64_t words_max(const session *s, const session_limits *l) {
+    if (s->head == HEAD_TOKENS) return l->tokens_max;
     return s->masks ? masks_bound(s->masks, l->tokens_max, l->seqs_max) : 0;
 }
 
@@ -169,8 +186,8 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
     HONE_TRY(choose_type(s, &dtype, err));
     HONE_TRY(check_attention(s, err));
     const plan_options o = {.config = s->config,
-                            .head = {.kind = s->masks ? HEAD_WORDS : s->labels.n ? HEAD_CLASSES : HEAD_REGRESSION,
-                                     .n_outputs = s->n_outputs,
+                            .head = {.kind = s->head,
+                                     .n_outputs = s->n_labels,
                                      .words_max = words_max(s, l),
                                      .smoothing = j->label_smoothing_factor,
                                      .class_weight = l->class_weight},
@@ -299,7 +316,8 @@ hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     run_graphs(s->run, s->job->graphs);
     if (s->job->nvtx) HONE_TRY(run_ranges(s->run, err));
     const int64_t words = words_max(s, l);
-    s->batch = batch_new(s->a, l->tokens_max, l->seqs_max, words);
+    s->batch = batch_new(s->a, l->tokens_max, l->seqs_max, words,
+                         s->head == HEAD_REGRESSION || s->head == HEAD_MARKS ? s->n_labels : 0);
     s->sorted = ARENA_ARRAY(s->a, 2 * (size_t)l->tokens_max + 2, int32_t);
     int most = s->config->vocab > s->config->positions ? s->config->vocab : s->config->positions;
     s->counts = ARENA_ARRAY(s->a, (size_t)(most > s->config->types ? most : s->config->types) + 2, int32_t);
@@ -308,6 +326,7 @@ hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     s->loss = s->logits + (size_t)l->seqs_max * (size_t)s->n_outputs;
     s->word_loss = ARENA_ARRAY(s->a, (size_t)words + 1, float);
     s->word_best = ARENA_ARRAY(s->a, (size_t)words + 1, int32_t);
+    if (s->head == HEAD_TOKENS) s->word_logits = ARENA_ARRAY(s->a, (size_t)words * (size_t)s->n_labels + 1, float);
     HONE_TRY(session_load_weights(s, s->folder, err));
     return l->training ? put_first_tick(s, err) : HONE_OK;
 }
@@ -391,7 +410,7 @@ static void fill_value(session *s, int v) {
         memcpy(to, b->label, seqs * sizeof *b->label);
         break;
     case HONE_FILL_TARGET:
-        memcpy(to, b->target, seqs * sizeof *b->target);
+        memcpy(to, b->target, seqs * (size_t)b->n_targets * sizeof *b->target);
         break;
     default:
         break;
@@ -408,7 +427,17 @@ int64_t session_words(const session *s, const dataset *d, const int64_t *samples
     int64_t words = 0;
     for (int64_t i = 0; s->masks && i < n; i++)
         words += masks_count(s->masks, d->id + d->at[samples[i]], d->at[samples[i] + 1] - d->at[samples[i]]);
+    for (int64_t i = 0; s->head == HEAD_TOKENS && i < n; i++)
+        for (int64_t k = d->at[samples[i]]; k < d->at[samples[i] + 1]; k++) words += d->word[k] >= 0;
     return words;
+}
+
+int64_t session_losses(const session *s, const dataset *d, const int64_t *samples, int64_t n) {
+    int64_t tags = 0;
+    if (s->head != HEAD_TOKENS) return session_has_words(s) ? session_words(s, d, samples, n) : n;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t k = d->at[samples[i]]; k < d->at[samples[i] + 1]; k++) tags += d->tag[k] >= 0;
+    return tags;
 }
 
 void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n) {
@@ -432,6 +461,7 @@ hone_status session_feed(session *s, const dataset *d, const int64_t *samples, i
     HONE_TRY(run_feed(s->run, err));
     batch_fill(s->batch, d, samples, n);
     if (s->masks) batch_hide(s->batch, s->masks, epoch);
+    if (s->head == HEAD_TOKENS) batch_find_words(s->batch, d);
     session_count(s, d, samples, n);
     for (int v = 1; v <= p->n_values; v++)
         if (p->value[v].fill && p->value[v].cls == HONE_INPUT && p->value[v].fill != HONE_FILL_ORDER)

@@ -17,8 +17,11 @@ typedef struct {
     const char *tokenizer_folder;
     model_config *config; /* labels are those of this session */
     tokenizer *tok;
-    labels labels; /* n 0: regression, or words */
-    int n_outputs; /* numbers for a sample: of classes; 1: regression; 2: words under masks, how many and how many right */
+    labels labels; /* n 0: regression, or words under masks */
+    head_kind head;
+    int n_labels;  /* numbers that the head gives for a row: of classes, 1 of a regression */
+    int n_outputs; /* numbers that an evaluation gives for a sample: n_labels; words under masks: 2, how many and how many
+                      right; tagged words: room for n_labels of each word of the longest text */
     const mask_rule *masks; /* NULL: the task is another one */
     const hone_device_v1 *table;
     const char *device;
@@ -32,6 +35,7 @@ typedef struct {
     int64_t *rows, *played;   /* the batch's count by row space, and what is played */
     float *logits, *loss;     /* of the last evaluated batch: [seqs, n_outputs], [seqs] (words: the sum of theirs) */
     float *word_loss;         /* [words] */
+    float *word_logits;       /* [words, n_labels] of tagged words */
     int32_t *word_best;       /* [words] */
     int32_t *sorted, *counts; /* room for sorting rows by id */
 } session;
@@ -41,6 +45,10 @@ typedef struct {
 hone_status session_open(session **out, const job *j, const char *model_folder, const char *tokenizer_folder,
                          pool *p, hone_err *err);
 void session_close(session *s); /* NULL is fine */
+/* head, labels, and what follows from them. */
+void session_set_head(session *s, head_kind head, labels l);
+/* Has its plan rows of words, a space of its own? */
+static inline int session_has_words(const session *s) { return s->head == HEAD_WORDS || s->head == HEAD_TOKENS; }
 
 /* Make the plan for batches up to these sizes and open the run on the job's device; weights are loaded from
  * s->folder. training 0: evaluation only. */
@@ -74,8 +82,10 @@ void session_count(session *s, const dataset *d, const int64_t *samples, int64_t
  * Counts too. */
 hone_status session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch, float scale,
                          hone_err *err);
-/* How many words of these samples are hidden, in any epoch. */
+/* How many words of these samples are hidden, in any epoch, or tagged. */
 int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n);
+/* How many losses these samples have, that a mean is over: words that are hidden or labelled, else the samples. */
+int64_t session_losses(const session *s, const dataset *d, const int64_t *samples, int64_t n);
 
 /* SHA-256 over the parameters' fp32 bytes in name order. */
 hone_status session_params_sha256(session *s, char hex[65], hone_err *err);

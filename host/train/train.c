@@ -212,7 +212,7 @@ static hone_status choose_best_metric(training *t, hone_err *err) {
     int found = 0;
     t->best_step = t->saved_step = -1;
     if (!t->in->validation) return HONE_OK;
-    metrics_init(&t->validation, t->s->a, metrics_classes(t->s), t->in->validation->n);
+    metrics_begin(&t->validation, t->s->a, t->s, t->in->validation->n);
     const int n = metrics_figures(&t->validation, f);
     for (int i = 0; i < n; i++) {
         found |= !strcmp(f[i].name, plain);
@@ -347,7 +347,7 @@ hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
     t->start_step = t->step;
     t->start_s = clock_process_seconds();
     log_note("%lld samples, %d labels, %lld steps; device %s, %d threads; plan %.1f MiB",
-             (long long)t->in->train->n, t->s->n_outputs, (long long)t->steps.total, t->s->device,
+             (long long)t->in->train->n, t->s->n_labels, (long long)t->steps.total, t->s->device,
              pool_threads(t->s->pool), (double)hone_plan_device_bytes(t->s->plan) / (1 << 20));
     if (saves_at_all(t) && t->job->save_in_background)
         log_note("%.1f MiB hold a copy of each checkpoint while it is written",
@@ -385,14 +385,14 @@ static hone_status evaluate_finally(training *t, const dataset *d, const char *p
     metrics m;
     metric f[METRICS_MAX];
     double seconds;
-    metrics_init(&m, t->s->a, metrics_classes(t->s), d->n);
+    metrics_begin(&m, t->s->a, t->s, d->n);
     HONE_TRY(evaluate_metrics(t->s, d, eval_batches_of(t->job, d), &m, &seconds, err));
-    if (!m.n) return HONE_OK; /* a test file without labels */
+    if (!m.n_samples) return HONE_OK; /* a test file without labels */
     const int n = metrics_figures(&m, f);
-    add_metrics(out, prefix, f, n, seconds, m.n);
+    add_metrics(out, prefix, f, n, seconds, m.n_samples);
     text_printf(people, "%-12s", prefix);
     for (int i = 0; i < n && i < 3; i++) text_printf(people, "  %s %.4f", f[i].name, f[i].value);
-    text_printf(people, "  (%lld samples)\n", (long long)m.n);
+    text_printf(people, "  (%lld samples)\n", (long long)m.n_samples);
     if (d == t->in->validation) memcpy(t->figures, f, sizeof f), t->n_figures = n;
     return HONE_OK;
 }

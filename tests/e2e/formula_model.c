@@ -56,12 +56,12 @@ const char *formula_model(arena *a, const char *name, const formula_kind *k, con
     config = replace(a, config, "BertForSequenceClassification", k->architecture);
     for (int i = 0; k->key[i][0]; i++) config = replace(a, config, k->key[i][0], k->key[i][1]);
     put_file(a, arena_print(a, "%s/config.json", name),
-             arena_print(a, "%.*s, \"seq_classif_dropout\": 0.0%s}\n", (int)(strrchr(config, '}') - config),
+             arena_print(a, "%.*s, \"seq_classif_dropout\": 0.0, \"qa_dropout\": 0.0%s}\n", (int)(strrchr(config, '}') - config),
                          config, more));
     model_config *c;
     int n;
     CHECK_OK(config_load(&c, folder, err));
-    param_want *want = architecture_params(a, c, k->architecture, 1, &n);
+    param_want *want = architecture_params(a, c, k->architecture, c->n_labels, &n);
     write_weights(a, folder, want, n);
     config_free(c);
     return folder;
