@@ -145,3 +145,86 @@ TEST(ten_steps_of_pairs_equal_torch) {
 TEST(ten_steps_of_pairs_of_roberta_equal_torch) {
     ten_steps_of_pairs(&(formula_kind){"roberta", "RobertaForSequenceClassification", "pairs-roberta.json", 39, ROBERTA});
 }
+
+/* ---- what holds for all of them ---- */
+
+static const char *const kinds[][3] = {
+    {"tags", ",\"task\": \"token-classification\"", "tags-train.conll"},
+    {"marks", ",\"problem_type\": \"multi_label_classification\",\"label_column_delimiter\": \";\"", "marks-train.csv"},
+};
+
+static const json *train(arena *a, int kind, const char *name, const char *launch, const char *more) {
+    const char *file = test_fixture(arena_print(a, "e2e/%s", kinds[kind][2]));
+    const char *job = tiny_job(
+        a, arena_print(a, "%s.json", name), name,
+        arena_print(a, "%s,\"train_file\": \"%s\",\"validation_file\": \"%s\",\"reduce_shards\": 4%s%s",
+                    kinds[kind][1], file, file, strstr(more, "epochs") ? "" : ",\"max_steps\": 12", more));
+    return command_json(a, "%s train \"%s\" --json --quiet", launch, job);
+}
+
+TEST(tags_and_marks_end_in_the_same_bits_on_several_ranks_and_threads_and_when_resumed) {
+    arena *a = command_begin();
+    for (int k = 0; k < 2; k++) {
+        const char *name = kinds[k][0], *saves = ",\"save_strategy\": \"steps\",\"save_steps\": 7";
+        const json *one = train(a, k, name, "", ""),
+                   *two = train(a, k, arena_print(a, "%s2", name), "launch -n 2", ",\"per_device_train_batch_size\": 4");
+        const char *sha = text_of(one, "params_sha256"), *again = arena_print(a, "%s3", name);
+        CHECK_STR(text_of(two, "params_sha256"), sha);
+        CHECK(number_of(two, "eval_loss") == number_of(one, "eval_loss"));
+        CHECK(number_of(two, "eval_f1") == number_of(one, "eval_f1"));
+        CHECK_STR(text_of(train(a, k, arena_print(a, "%s1", name), "", ",\"threads\": 1"), "params_sha256"), sha);
+        CHECK_STR(text_of(train(a, k, again, "", saves), "params_sha256"), sha);
+        CHECK_STR(text_of(train(a, k, again, "", arena_print(a, "%s,\"resume_from_checkpoint\": \"true\"", saves)), "params_sha256"), sha);
+    }
+    arena_free(a);
+}
+
+/* The plain version, and the GPU's own code, emulated, which plays fixed numbers of rows. */
+TEST(tags_and_marks_are_the_same_on_every_device) {
+    arena *a = command_begin();
+    const said there = command_run(a, "plan \"%s\" --device emu --quiet", tiny_job(a, "job.json", "out", ""));
+    const int emu = !(there.code == 2 && strstr(there.err, "there is no libhone_emu.so"));
+    for (int k = 0; k < 2; k++) {
+        const char *name = kinds[k][0];
+        const json *cpu = train(a, k, name, "", ",\"max_tokens_per_batch\": 48"),
+                   *ref = train(a, k, arena_print(a, "%s-ref", name), "", ",\"max_tokens_per_batch\": 48,\"device\": \"ref\"");
+        CHECK_NEAR(number_of(ref, "train_loss"), number_of(cpu, "train_loss"), 1e-5);
+        CHECK_NEAR(number_of(ref, "eval_loss"), number_of(cpu, "eval_loss"), 1e-5);
+        if (!emu) continue;
+        const json *gpu = train(a, k, arena_print(a, "%s-emu", name), "", ",\"max_tokens_per_batch\": 48,\"device\": \"emu\"");
+        CHECK_NEAR(number_of(gpu, "train_loss"), number_of(cpu, "train_loss"), 1e-5);
+        CHECK_NEAR(number_of(gpu, "eval_loss"), number_of(cpu, "eval_loss"), 1e-5);
+    }
+    if (!emu) test_skip("cpu and ref only: %s", there.err);
+    arena_free(a);
+}
+
+/* What the fixture's formula says of a word can be learned. */
+TEST(tags_are_learned_and_shown_by_type) {
+    arena *a = command_begin();
+    const json *run = train(a, 0, "out", "", ",\"num_train_epochs\": 60,\"learning_rate\": 3e-3");
+    CHECK(number_of(run, "eval_f1") > 0.7);
+    CHECK(number_of(run, "eval_accuracy") > 0.8);
+    const said s = command_expect(a, 0, "eval \"%s\" \"%s\"", here(a, "out"), test_fixture("e2e/tags-train.conll"));
+    CHECK(strstr(s.out, "entity") && strstr(s.out, "LOC") && strstr(s.out, "PER"));
+    command_expect(a, 0, "bench step --model \"%s\" --task token-classification --seq 16 --batch 4 --steps 2", here(a, "out"));
+    command_expect(a, 0, "validate \"%s\"", here(a, "out.json"));
+    const json *plan = command_json(a, "plan \"%s\" --gpu h100 --json", here(a, "out.json"));
+    CHECK(number_of(member(plan, "rows"), "word") > 0);
+    arena_free(a);
+}
+
+TEST(what_other_heads_cannot_do_is_refused) {
+    static const char *const refused[][2] = {
+        {",\"task\": \"token-classification\",\"do_regression\": true", "do_regression: not for task token-classification"},
+        {",\"task\": \"token-classification\",\"class_weights\": \"balanced\"", "class_weights: not for task token-classification"},
+        {",\"threshold\": 0.4", "threshold: needs problem_type multi_label_classification"},
+        {",\"problem_type\": \"single_label_classification\",\"do_regression\": true", "do_regression: true, but problem_type"},
+        {",\"problem_type\": \"multi_label_classification\",\"label_smoothing_factor\": 0.1", "label_smoothing_factor: not for multi"},
+        {",\"problem_type\": \"multi_label_classification\",\"label_column_names\": [\"a\"],\"label_column_name\": \"b\"",
+         "label_column_names and label_column_name, expected one of them"}};
+    arena *a = command_begin();
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        command_refused(a, 2, refused[i][1], "train \"%s\"", tiny_job(a, "job.json", "out", refused[i][0]));
+    arena_free(a);
+}

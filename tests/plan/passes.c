@@ -91,6 +91,11 @@ static const sample samples[] = {
     {.p = 0.1, .kind = HEAD_WORDS, .chunk_rows = 3, .freeze = "*embeddings*"},
     {.p = 0.1, .kind = HEAD_WORDS, .chunk_rows = 3, .freeze = "cls.predictions.bias"},
     {.p = 0.1, .kind = HEAD_WORDS, .chunk_rows = 3, .freeze = "bert.*"},
+    {.p = 0.1, .kind = HEAD_TOKENS},
+    {.family = "distilbert", .p = 0.1, .kind = HEAD_TOKENS, .freeze = "*embeddings*"},
+    {.p = 0.1, .kind = HEAD_MARKS, .weighted = 1},
+    {.p = 0.1, .kind = HEAD_SPANS},
+    {.family = "distilbert", .p = 0.1, .kind = HEAD_SPANS, .freeze = "distilbert.*"},
 };
 #define N_SAMPLES ((int)(sizeof samples / sizeof *samples))
 
