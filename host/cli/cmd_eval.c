@@ -39,6 +39,7 @@ static hone_status take_task(job *j, const char *folder, hone_err *err) {
     HONE_TRY(config_load(&c, folder, err));
     if (architecture_is_of(c->architecture, HEAD_WORDS)) j->task = TASK_FILL_MASK;
     if (architecture_is_of(c->architecture, HEAD_TOKENS)) j->task = TASK_TOKENS;
+    if (architecture_is_of(c->architecture, HEAD_SPANS)) j->task = TASK_QUESTIONS;
     config_free(c);
     return HONE_OK;
 }
@@ -49,17 +50,13 @@ static hone_status open_all(opened *o, const args *a, int labelled, int64_t max_
     HONE_TRY(job_of_args(&o->job, a, NULL, err));
     o->pool = pool_new((int)o->job->threads);
     HONE_TRY(take_task(o->job, a->word[0], err));
+    HONE_TRY(job_check_task(o->job, err));
     if (o->job->task == TASK_FILL_MASK && !labelled) {
         hone_fail(err, HONE_EUSAGE, "%s: its task is fill-mask, which predicts no labels", a->word[0]);
         return hone_hint(err, "hone eval says how well it guesses words under masks");
     }
     HONE_TRY(session_open(&o->s, o->job, a->word[0], NULL, o->pool, err));
-    dataset_options d = session_dataset_options(o->s, max_samples_of(o->job));
-    if (!labelled) d.label = LABEL_NONE;
-    if (!strcmp(a->word[1], "-")) d.cache_folder = NULL;
-    HONE_TRY(
-        dataset_open(&o->d, a->word[1], &d, o->s->tok, &o->s->labels, !labelled, o->pool, err));
-    HONE_TRY(inputs_samples(&o->d, o->s, a->word[1], max_samples_of(o->job), err));
+    HONE_TRY(inputs_read(&o->d, o->s, a->word[1], max_samples_of(o->job), labelled ? 2 : 0, err));
     const eval_batches b = eval_batches_of(o->job, o->d);
     const session_limits limits = {.tokens_max = b.tokens, .seqs_max = b.samples};
     return session_start(o->s, &limits, err);
@@ -73,7 +70,7 @@ static hone_status print_eval(opened *o, const args *a, hone_err *err) {
     double seconds;
     text out = {0};
     arena *memory = arena_new("metrics");
-    metrics_begin(&m, memory, o->s, o->d->n);
+    metrics_begin(&m, memory, o->s, o->d);
     const hone_status status = evaluate_metrics(o->s, o->d, eval_batches_of(o->job, o->d), &m, &seconds, err);
     if (!status && a->json) {
         eval_summary_json(&m, seconds, &out);
@@ -111,6 +108,8 @@ static hone_status print_predictions(opened *o, const args *a, hone_err *err) {
     int64_t top;
     HONE_TRY(args_integer(a, "top", 0, 1 << 20, 0, &top, err));
     const char *path = args_value(a, "output");
+    if (o->s->head == HEAD_SPANS && args_value(a, "logits"))
+        return hone_fail(err, HONE_EUSAGE, "--logits: not for task question-answering, expected --top K");
     const predict_options how = {.logits = args_value(a, "logits") != NULL, .top = (int)top};
     sink to = {.err = err};
     text out = {0};

@@ -15,6 +15,7 @@ batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max, int64_t words_m
     b->label = ARENA_ARRAY(a, (size_t)seqs_max, int32_t);
     b->n_targets = n_targets;
     b->target = ARENA_ARRAY(a, (size_t)seqs_max * (size_t)n_targets + 1, float);
+    b->span = ARENA_ARRAY(a, 2 * (size_t)seqs_max, int32_t);
     b->sample = ARENA_ARRAY(a, (size_t)seqs_max, int64_t);
     if (!words_max) return b;
     b->words_max = words_max;
@@ -36,6 +37,7 @@ static void fill_tail(batch *b) {
         b->at[i] = (hone_range){(int32_t)b->n_tokens, 0};
         b->label[i] = -1;
         for (int k = 0; k < b->n_targets; k++) b->target[i * b->n_targets + k] = NAN;
+        b->span[2 * i] = b->span[2 * i + 1] = -1;
         b->sample[i] = -1;
     }
 }
@@ -57,6 +59,7 @@ void batch_fill(batch *b, const dataset *d, const int64_t *samples, int64_t n) {
         b->label[s] = d->label[samples[s]];
         for (int k = 0; k < b->n_targets; k++)
             b->target[s * b->n_targets + k] = d->target ? (float)d->target[samples[s] * b->n_targets + k] : NAN;
+        for (int k = 0; k < 2; k++) b->span[2 * s + k] = d->span ? d->span[2 * samples[s] + k] : -1;
         b->sample[s] = samples[s];
         row += length;
     }

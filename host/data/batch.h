@@ -17,6 +17,7 @@ typedef struct {
     int32_t *label;                /* [seqs_max]; -1 none */
     int n_targets;
     float *target;                 /* [seqs_max, n_targets] */
+    int32_t *span;                 /* [seqs_max, 2]; -1 none */
     int64_t *sample;               /* [seqs_max] number in the data set */
 
     /* Words under masks, or those of rows of words, in the order of their rows; words_max 0: never any. */

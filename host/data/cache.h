@@ -52,6 +52,7 @@ typedef struct {
     void *view;   /* a file_view that is mapped, or NULL */
     void *memory; /* from mem.h, or NULL */
     void *blocks; /* the same: of dataset_regroup */
+    arena *questions; /* of windows.h, or NULL */
 } dataset_owner;
 dataset *dataset_new(void);
 #endif

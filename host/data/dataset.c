@@ -89,6 +89,7 @@ void dataset_free(dataset *d) {
     mem_free(w->view);
     mem_free(w->memory);
     mem_free(w->blocks);
+    arena_free(w->questions);
     mem_free(w);
     mem_free(d);
 }

@@ -54,6 +54,8 @@ typedef struct {
     /* Rows of words, else NULL: at a word's first token its number in the text, elsewhere -1; its class there, -1: none. */
     const int32_t *word, *tag; /* [n_tokens] */
     const int32_t *line;  /* [n] line in the file */
+    const int32_t *span;           /* [n, 2] first and last token of an answer, from the sample's first; or NULL */
+    const struct windows *windows; /* samples that are windows of texts that are asked about (windows.h), else NULL */
     int max_length;       /* longest sample */
     int64_t n_truncated, n_cut_tokens, n_unknown, n_empty;
     char key[65];    /* of the cache: content, tokenizer, settings */

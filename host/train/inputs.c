@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "data/windows.h"
 
 /* 1 if every label that occurs in found is a name of known. */
 static int names_all(const labels *known, const labels *found) {
@@ -33,7 +34,7 @@ static labels labels_of_columns(arena *a, const texts *t) {
 
 hone_status inputs_labels(session *s, hone_err *err) {
     const job *j = s->job;
-    if (s->masks) return HONE_OK;
+    if (s->masks || s->head == HEAD_SPANS) return HONE_OK;
     if (j->do_regression) {
         session_set_head(s, HEAD_REGRESSION, (labels){0});
         return HONE_OK;
@@ -130,10 +131,28 @@ hone_status inputs_samples(dataset **d, const session *s, const char *path, int6
     return keep_samples(d, s, path, max_samples, err);
 }
 
-static hone_status open_one(dataset **out, const char *path, const session *s, int64_t max_samples,
-                            int label_optional, hone_err *err) {
-    const dataset_options o = session_dataset_options(s, max_samples);
-    HONE_TRY(dataset_open(out, path, &o, s->tok, &s->labels, label_optional, s->pool, err));
+/* The questions of a file and their texts, in windows. */
+static hone_status read_questions(dataset **out, const session *s, const char *path, const dataset_options *o, int labelled,
+                                  hone_err *err) {
+    questions *q;
+    HONE_TRY(questions_read(&q, path, &o->rows, o->max_samples, err));
+    if (labelled == 2 && !q->has_answers) {
+        hone_fail(err, HONE_EDATA, "%s: its questions have no \"answers\"", q->name);
+        questions_free(q);
+        return HONE_EDATA;
+    }
+    const window_options w = {o->encode.max_length, (int)s->job->doc_stride, labelled > 0 && q->has_answers};
+    HONE_TRY(windows_make(out, q, &w, s->tok, s->pool, err));
+    log_note("%s: %lld questions, %lld windows", path, (long long)(*out)->windows->of->n, (long long)(*out)->n);
+    return HONE_OK;
+}
+
+hone_status inputs_read(dataset **out, const session *s, const char *path, int64_t max_samples, int labelled, hone_err *err) {
+    dataset_options o = session_dataset_options(s, max_samples);
+    if (s->head == HEAD_SPANS) return read_questions(out, s, path, &o, labelled, err);
+    if (!labelled) o.label = LABEL_NONE;
+    if (!strcmp(path, "-")) o.cache_folder = NULL;
+    HONE_TRY(dataset_open(out, path, &o, s->tok, &s->labels, labelled < 2, s->pool, err));
     const dataset *d = *out;
     if (d->n_truncated)
         log_note("%s: %.1f %% of rows truncated at %lld tokens (mean loss %.0f tokens)", path,
@@ -171,7 +190,7 @@ static hone_status open_all(inputs *in, session *s, hone_err *err) {
     const job *j = s->job;
     if (j->train_file && j->do_train) {
         dataset *d;
-        HONE_TRY(open_one(&d, j->train_file, s, j->shuffle_train_dataset ? 0 : j->max_train_samples, 0, err));
+        HONE_TRY(inputs_read(&d, s, j->train_file, j->shuffle_train_dataset ? 0 : j->max_train_samples, 2, err));
         if (j->shuffle_train_dataset) {
             in->unshuffled = d;
             d = shuffle_rows(in, d, j);
@@ -184,8 +203,8 @@ static hone_status open_all(inputs *in, session *s, hone_err *err) {
             return hone_fail(err, HONE_EDATA, "%s: no rows are left to train on", j->train_file);
     }
     if (j->validation_file)
-        HONE_TRY(open_one(&in->validation, j->validation_file, s, j->max_eval_samples, 0, err));
-    if (j->test_file) HONE_TRY(open_one(&in->test, j->test_file, s, j->max_predict_samples, 1, err));
+        HONE_TRY(inputs_read(&in->validation, s, j->validation_file, j->max_eval_samples, 2, err));
+    if (j->test_file) HONE_TRY(inputs_read(&in->test, s, j->test_file, j->max_predict_samples, 1, err));
     return in->train ? make_class_weights(in, s, err) : HONE_OK;
 }
 

@@ -421,10 +421,10 @@ static hone_status read_overrides(job *j, const job_override *o, int n_o, int st
     return HONE_OK;
 }
 
-/* Fields that say nothing about a task are refused with it. */
-static hone_status check_task(const job *j, hone_err *err) {
-    enum { CLASSIFY = 1 << TASK_CLASSIFY, MASKS = 1 << TASK_FILL_MASK, TOKENS = 1 << TASK_TOKENS };
-    static const char *const names[] = {"text-classification", "fill-mask", "token-classification"};
+hone_status job_check_task(const job *j, hone_err *err) {
+    enum { CLASSIFY = 1 << TASK_CLASSIFY, MASKS = 1 << TASK_FILL_MASK, TOKENS = 1 << TASK_TOKENS,
+           QUESTIONS = 1 << TASK_QUESTIONS };
+    static const char *const names[] = {"text-classification", "fill-mask", "token-classification", "question-answering"};
     const struct {
         const char *name;
         int tasks, is_set; /* to something else than its default */
@@ -432,13 +432,21 @@ static hone_status check_task(const job *j, hone_err *err) {
                   {"problem_type", CLASSIFY, j->problem_type != PROBLEM_AUTO},
                   {"label_column_names", CLASSIFY, j->label_column_names.n > 0},
                   {"threshold", CLASSIFY, j->threshold != 0.5},
-                  {"do_predict", CLASSIFY | TOKENS, j->do_predict},
+                  {"do_predict", CLASSIFY | TOKENS | QUESTIONS, j->do_predict},
                   {"label_column_name", CLASSIFY | TOKENS, j->label_column_name != NULL},
                   {"labels_file", CLASSIFY | TOKENS, j->labels_file != NULL},
                   {"metric_name", CLASSIFY | TOKENS, j->metric_name != NULL},
                   {"class_weights", CLASSIFY, j->class_weights != WEIGHTS_NONE},
                   {"label_smoothing_factor", CLASSIFY | TOKENS, j->label_smoothing_factor != 0},
                   {"train_sampling_strategy: balanced", CLASSIFY, j->train_sampling_strategy == SAMPLING_BALANCED},
+                  {"shuffle_train_dataset", ~QUESTIONS, j->shuffle_train_dataset},
+                  {"validation_split_percentage", ~QUESTIONS, j->validation_split_percentage != 0},
+                  {"text_column_names", ~QUESTIONS, j->text_column_names.n > 0},
+                  {"doc_stride", QUESTIONS, j->doc_stride != 128},
+                  {"n_best_size", QUESTIONS, j->n_best_size != 20},
+                  {"max_answer_length", QUESTIONS, j->max_answer_length != 30},
+                  {"version_2_with_negative", QUESTIONS, j->version_2_with_negative != -1},
+                  {"null_score_diff_threshold", QUESTIONS, j->null_score_diff_threshold != 0},
                   {"mlm_probability", MASKS, j->mlm_probability != 0.15},
                   {"line_by_line", MASKS, j->line_by_line}};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
@@ -471,8 +479,6 @@ static hone_status check_problem(job *j, hone_err *err) {
 
 /* What fields say about each other. */
 static hone_status check_together(job *j, hone_err *err) {
-    HONE_TRY(check_task(j, err));
-    HONE_TRY(check_problem(j, err));
     if (j->pad_to_max_length)
         return hone_fail(err, HONE_EUSAGE,
                          "pad_to_max_length: true, expected false; hone computes no padding");
@@ -547,6 +553,8 @@ static hone_status load(job **out, const char *path, const str *given, const job
     if (path && !given) status = file_read(&content, a, path, JOB_MAX_BYTES, HONE_EUSAGE, err);
     if (path && !status) status = read_text(j, content, strict, err);
     if (!status) status = read_overrides(j, overrides, n_overrides, strict, err);
+    if (!status && path) status = job_check_task(j, err);
+    if (!status && path) status = check_problem(j, err);
     if (!status) status = check_together(j, err);
     if (status) {
         arena_free(a);

@@ -45,7 +45,7 @@ typedef struct {
     int n;
 } reals;
 
-typedef enum { TASK_CLASSIFY, TASK_FILL_MASK, TASK_TOKENS } task_kind; /* task */
+typedef enum { TASK_CLASSIFY, TASK_FILL_MASK, TASK_TOKENS, TASK_QUESTIONS } task_kind; /* task */
 typedef enum { PROBLEM_AUTO, PROBLEM_SINGLE, PROBLEM_MULTI, PROBLEM_REGRESSION } problem_kind; /* problem_type */
 typedef enum { STRATEGY_NO, STRATEGY_STEPS, STRATEGY_EPOCH, STRATEGY_BEST } strategy_kind;
 typedef enum { REDUCE_EXACT, REDUCE_FAST } reduce_kind; /* reduce */
@@ -82,6 +82,8 @@ typedef struct {
     texts label_column_names;
     const char *label_column_delimiter;
     double threshold;
+    int64_t doc_stride, n_best_size, max_answer_length, version_2_with_negative;
+    double null_score_diff_threshold;
     double mlm_probability;
     int do_regression, line_by_line, shuffle_train_dataset;
     int64_t header, quoting, shuffle_seed, max_seq_length, max_tokens_per_batch;
@@ -142,6 +144,8 @@ typedef struct {
  * strict 0: unknown keys are warnings. All failures are HONE_EUSAGE with file, line, column and field. */
 hone_status job_load(job **out, const char *path, const job_override *overrides, int n_overrides, int strict,
                      hone_err *err);
+/* Fields that say nothing about its task are refused (where there is no job file, the caller finds out what the task is). */
+hone_status job_check_task(const job *j, hone_err *err);
 /* A job from its text; name: of the file that it stands in, for messages. */
 hone_status job_parse(job **out, const char *name, str content, hone_err *err);
 void job_free(job *j);

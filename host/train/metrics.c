@@ -6,6 +6,7 @@
 #include "train/metrics.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "train/text_metrics.h"
 
 void metrics_init(metrics *m, arena *a, int n_classes, int64_t n) {
     memset(m, 0, sizeof *m);
@@ -32,12 +33,16 @@ void metrics_init_tags(metrics *m, arena *a, const labels *l, int64_t longest) {
     entities_init(m->entities, a, l);
 }
 
+void metrics_init_answers(metrics *m, arena *a, int negative, int64_t n) {
+    *m = (metrics){.negative = negative, .cap = n, .answer = ARENA_ARRAY(a, (size_t)n + 1, answer_score)};
+}
+
 void metrics_clear(metrics *m) {
     m->n = m->n_samples = m->n_top5 = m->n_words = m->n_right = 0;
     m->loss_sum = 0;
     if (m->entities) entities_clear(m->entities);
     if (m->mark) memset(m->mark, 0, sizeof *m->mark * (size_t)m->n_classes);
-    else memset(m->confusion, 0, sizeof *m->confusion * (size_t)m->n_classes * (size_t)m->n_classes);
+    else if (m->confusion) memset(m->confusion, 0, sizeof *m->confusion * (size_t)m->n_classes * (size_t)m->n_classes);
     memset(m->bin_n, 0, sizeof m->bin_n);
     memset(m->bin_right, 0, sizeof m->bin_right);
     memset(m->bin_confidence, 0, sizeof m->bin_confidence);
@@ -121,6 +126,32 @@ void metrics_add_words(metrics *m, int64_t words, int64_t right, double loss) {
     m->loss_sum += loss;
     m->n++;
     m->n_samples++;
+}
+
+void metrics_add_answer(metrics *m, const question *q, const answered *a) {
+    const str said = a->chosen < 0 ? STR("") : a->best[a->chosen].text;
+    answer_score x = {.has_answer = q->n_answers > 0, .predicted_none = !said.n, .difference = a->difference};
+    int counted = 0;
+    HONE_ASSERT(m->n_samples < m->cap);
+    for (int i = 0; i <= q->n_answers; i++) {
+        const int last = i == q->n_answers; /* 2.0: no answer is right where none is given that has a word */
+        const str given = last ? STR("") : q->answer[i].text;
+        text words = {0};
+        answer_normalize(given, &words);
+        const int counts = last ? m->negative && !counted : !m->negative || words.n;
+        text_free(&words);
+        if (!counts) continue;
+        const double exact = answer_exact(given, said), f1 = answer_f1(given, said, m->negative);
+        if (exact > x.exact) x.exact = exact;
+        if (f1 > x.f1) x.f1 = f1;
+        counted = 1;
+    }
+    m->answer[m->n_samples++] = x;
+}
+
+void metrics_add_window(metrics *m, double loss) {
+    m->loss_sum += loss;
+    m->n++;
 }
 
 static void class_counts(const metrics *m, int c, int64_t *right, int64_t *labelled, int64_t *predicted) {
@@ -279,6 +310,52 @@ static int entity_figures(const metrics *m, metric *out) {
     return (int)(sizeof found / sizeof *found);
 }
 
+static int by_difference(const void *a, const void *b) {
+    const answer_score *x = a, *y = b;
+    return (x->difference > y->difference) - (x->difference < y->difference);
+}
+
+/* The most that is right where questions whose difference lies above a threshold are said to have no answer: as the script
+ * moves the threshold up, a question more has its own score. */
+static double best_threshold(const answer_score *sorted, int64_t n, int exact) {
+    double now = 0, best;
+    for (int64_t i = 0; i < n; i++) now += !sorted[i].has_answer;
+    best = now;
+    for (int64_t i = 0; i < n; i++) {
+        const answer_score *x = &sorted[i];
+        now += x->has_answer ? (exact ? x->exact : x->f1) : x->predicted_none ? 0 : -1;
+        best = now > best ? now : best;
+    }
+    return best;
+}
+
+static int answer_figures(const metrics *m, metric *out) {
+    double exact[2] = {0}, f1[2] = {0}, n[2] = {0};
+    const int64_t all = m->n_samples;
+    for (int64_t i = 0; i < all; i++) {
+        const int has = m->answer[i].has_answer;
+        exact[has] += m->answer[i].exact;
+        f1[has] += m->answer[i].f1;
+        n[has]++;
+    }
+    const double e = 100 * ratio(exact[0] + exact[1], (double)all), f = 100 * ratio(f1[0] + f1[1], (double)all);
+    out[0] = (metric){m->negative ? "exact" : "exact_match", e};
+    out[1] = (metric){"f1", f};
+    if (!m->negative) return 2;
+    answer_score *sorted = mem_new((size_t)all * sizeof *sorted + 1, "answers");
+    if (all) memcpy(sorted, m->answer, (size_t)all * sizeof *sorted);
+    if (all) qsort(sorted, (size_t)all, sizeof *sorted, by_difference);
+    const metric more[] = {{"HasAns_exact", 100 * ratio(exact[1], n[1])},
+                           {"HasAns_f1", 100 * ratio(f1[1], n[1])},
+                           {"NoAns_exact", 100 * ratio(exact[0], n[0])},
+                           {"NoAns_f1", 100 * ratio(f1[0], n[0])},
+                           {"best_exact", 100 * ratio(best_threshold(sorted, all, 1), (double)all)},
+                           {"best_f1", 100 * ratio(best_threshold(sorted, all, 0), (double)all)}};
+    mem_free(sorted);
+    memcpy(out + 2, more, sizeof more);
+    return 2 + (int)(sizeof more / sizeof *more);
+}
+
 /* Means over words; perplexity: e to the loss, as run_mlm.py has it. */
 static int word_figures(const metrics *m, metric *out) {
     const double n = (double)m->n_words, loss = ratio(m->loss_sum, n);
@@ -289,8 +366,9 @@ static int word_figures(const metrics *m, metric *out) {
 }
 
 int metrics_figures(const metrics *m, metric out[METRICS_MAX]) {
-    if (!m->n_classes) return word_figures(m, out);
+    if (!m->n_classes && !m->answer) return word_figures(m, out);
     out[0] = (metric){"loss", ratio(m->loss_sum, (double)m->n)};
+    if (m->answer) return 1 + answer_figures(m, out + 1);
     if (m->mark) return 1 + mark_figures(m, out + 1);
     if (m->entities) return 1 + entity_figures(m, out + 1);
     return 1 + (m->n_classes > 1 ? class_figures(m, out + 1) : target_figures(m, out + 1));

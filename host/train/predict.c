@@ -32,6 +32,7 @@ typedef struct {
     float *p;   /* probabilities of the sample */
     int *order; /* classes by falling probability */
     text scores;
+    answer_rules rules;
 } row_writer;
 
 static void sort_classes(const float *p, int *order, int n, int k) {
@@ -159,12 +160,69 @@ static void write_row(void *arg, int64_t i, const float *logits, double loss) {
     if (w->out->n >= FLUSH_BYTES) w->flush(w->arg, w->out);
 }
 
+/* ---- answers ---- */
+
+static int64_t code_points(const char *p, int64_t n) {
+    int64_t points = 0;
+    for (int64_t i = 0; i < n; i++) points += ((uint8_t)p[i] & 0xc0) != 0x80;
+    return points;
+}
+
+static void add_answer(text *out, const question *q, const answer *a) {
+    text_str(out, "\"answer\":");
+    text_json(out, a->text.p, a->text.n);
+    text_str(out, ",\"score\":");
+    text_double(out, a->probability);
+    if (a->from >= 0)
+        text_printf(out, ",\"start\":%lld,\"end\":%lld", (long long)code_points(q->context.p, a->from),
+                    (long long)code_points(q->context.p, a->to));
+}
+
+/* Of a question: the answer (empty where there is none), its share, and where it stands in code points. */
+static void write_answer(void *arg, const answered *a) {
+    row_writer *w = arg;
+    const question *q = &w->d->windows->of->q[a->question];
+    int said = a->chosen;
+    for (int i = 0; said < 0 && i < a->n_best; i++)
+        if (!a->best[i].text.n) said = i;
+    text_printf(w->out, "{\"index\":%lld,\"id\":", (long long)a->question);
+    text_json(w->out, q->id.p, q->id.n);
+    text_str(w->out, ",");
+    add_answer(w->out, q, &a->best[said]);
+    if (w->rules.negative) {
+        text_str(w->out, ",\"null_odds\":");
+        text_double(w->out, a->difference);
+    }
+    if (w->o->top) text_str(w->out, ",\"top\":[");
+    for (int i = 0; i < w->o->top && i < a->n_best; i++) {
+        text_str(w->out, i ? ",{" : "{");
+        add_answer(w->out, q, &a->best[i]);
+        text_str(w->out, "}");
+    }
+    text_str(w->out, w->o->top ? "]}\n" : "}\n");
+    if (w->out->n >= FLUSH_BYTES) w->flush(w->arg, w->out);
+}
+
+static void pass_window(void *arg, int64_t i, const float *scores, double loss) {
+    (void)loss;
+    answers_add(arg, i, scores);
+}
+
+static hone_status predict_answers(row_writer *w, hone_err *err) {
+    w->rules = answer_rules_of(w->s->job, w->d);
+    answers *a = answers_new(w->d, &w->rules, write_answer, w);
+    const hone_status status = evaluate(w->s, w->d, eval_batches_of(w->s->job, w->d), pass_window, a, err);
+    answers_free(a);
+    return status;
+}
+
 hone_status predict_rows(session *s, const dataset *d, const predict_options *o, text *out,
                          void (*flush)(void *arg, text *out), void *arg, hone_err *err) {
     row_writer w = {.s = s, .d = d, .o = o, .out = out, .flush = flush, .arg = arg};
     w.p = mem_new(sizeof(float) * (size_t)s->n_labels, "probabilities");
     w.order = mem_new(sizeof(int) * (size_t)s->n_labels, "order of classes");
-    const hone_status status = evaluate(s, d, eval_batches_of(s->job, d), write_row, &w, err);
+    const hone_status status = s->head == HEAD_SPANS ? predict_answers(&w, err)
+                                                     : evaluate(s, d, eval_batches_of(s->job, d), write_row, &w, err);
     flush(arg, out);
     text_free(&w.scores);
     mem_free(w.p);

@@ -26,6 +26,7 @@ static int is_fixed(str name) {
                                         "label_column_names",
                                         "label_column_delimiter",
                                         "problem_type",
+                                        "doc_stride",
                                         "header",
                                         "quoting",
                                         "shuffle_train_dataset",

@@ -47,8 +47,8 @@ static hone_status open_masks(session *s, hone_err *err) {
 void session_set_head(session *s, head_kind head, labels l) {
     s->head = head;
     s->labels = l;
-    s->n_labels = head == HEAD_REGRESSION ? 1 : head == HEAD_WORDS ? 2 : l.n;
-    s->n_outputs = head == HEAD_TOKENS ? (int)session_longest(s) * s->n_labels : s->n_labels;
+    s->n_labels = head == HEAD_REGRESSION ? 1 : head == HEAD_WORDS || head == HEAD_SPANS ? 2 : l.n;
+    s->n_outputs = head == HEAD_TOKENS || head == HEAD_SPANS ? (int)session_longest(s) * s->n_labels : s->n_labels;
 }
 
 /* As the folder says; a job that trains says it again (inputs.c). */
@@ -56,13 +56,14 @@ static void take_labels(session *s) {
     const model_config *c = s->config;
     const char *type = c->problem_type ? c->problem_type : "";
     const head_kind head = s->job->task == TASK_TOKENS                   ? HEAD_TOKENS
+                           : s->job->task == TASK_QUESTIONS              ? HEAD_SPANS
                            : !strcmp(type, "regression")                 ? HEAD_REGRESSION
                            : !strcmp(type, "multi_label_classification") ? HEAD_MARKS
                                                                          : HEAD_CLASSES;
     labels l = {c->n_labels, ARENA_ARRAY(s->a, (size_t)c->n_labels + 1, str)};
     for (int i = 0; i < c->n_labels; i++)
         l.name[i] = c->label ? c->label[i] : str_of(arena_print(s->a, "LABEL_%d", i));
-    session_set_head(s, head, head == HEAD_REGRESSION ? (labels){0} : l);
+    session_set_head(s, head, head == HEAD_REGRESSION || head == HEAD_SPANS ? (labels){0} : l);
 }
 
 hone_status session_open(session **out, const job *j, const char *model_folder, const char *tokenizer_folder,
@@ -326,7 +327,8 @@ hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     s->loss = s->logits + (size_t)l->seqs_max * (size_t)s->n_outputs;
     s->word_loss = ARENA_ARRAY(s->a, (size_t)words + 1, float);
     s->word_best = ARENA_ARRAY(s->a, (size_t)words + 1, int32_t);
-    if (s->head == HEAD_TOKENS) s->word_logits = ARENA_ARRAY(s->a, (size_t)words * (size_t)s->n_labels + 1, float);
+    const int64_t n_rows = s->head == HEAD_SPANS ? l->tokens_max : s->head == HEAD_TOKENS ? words : 0;
+    s->row_logits = ARENA_ARRAY(s->a, (size_t)n_rows * (size_t)s->n_labels + 1, float);
     HONE_TRY(session_load_weights(s, s->folder, err));
     return l->training ? put_first_tick(s, err) : HONE_OK;
 }
@@ -408,6 +410,9 @@ static void fill_value(session *s, int v) {
         break;
     case HONE_FILL_LABEL:
         memcpy(to, b->label, seqs * sizeof *b->label);
+        break;
+    case HONE_FILL_SPAN:
+        memcpy(to, b->span, 2 * seqs * sizeof *b->span);
         break;
     case HONE_FILL_TARGET:
         memcpy(to, b->target, seqs * (size_t)b->n_targets * sizeof *b->target);

@@ -19,9 +19,9 @@ typedef struct {
     tokenizer *tok;
     labels labels; /* n 0: regression, or words under masks */
     head_kind head;
-    int n_labels;  /* numbers that the head gives for a row: of classes, 1 of a regression */
+    int n_labels;  /* numbers that the head gives for a row: of classes, 1 of a regression, 2 of answers (begin, end) */
     int n_outputs; /* numbers that an evaluation gives for a sample: n_labels; words under masks: 2, how many and how many
-                      right; tagged words: room for n_labels of each word of the longest text */
+                      right; tagged words and answers: room for n_labels of each word, or token, of the longest text */
     const mask_rule *masks; /* NULL: the task is another one */
     const hone_device_v1 *table;
     const char *device;
@@ -35,7 +35,7 @@ typedef struct {
     int64_t *rows, *played;   /* the batch's count by row space, and what is played */
     float *logits, *loss;     /* of the last evaluated batch: [seqs, n_outputs], [seqs] (words: the sum of theirs) */
     float *word_loss;         /* [words] */
-    float *word_logits;       /* [words, n_labels] of tagged words */
+    float *row_logits;        /* [words, or tokens; n_labels] of tagged words, of answers */
     int32_t *word_best;       /* [words] */
     int32_t *sorted, *counts; /* room for sorting rows by id */
 } session;
