@@ -90,6 +90,7 @@ static hone_status play_batch(session *s, const dataset *d, const int64_t *sampl
     if (s->head == HEAD_TOKENS) return read_tags(s, n, err);
     if (s->head == HEAD_SPANS) return read_spans(s, n, err);
     HONE_TRY(run_get_rows(s->run, p->eval_logits, n, s->logits, err));
+    if (s->head == HEAD_EMBED) return HONE_OK; /* there is no loss: s->loss stays 0 */
     return run_get_rows(s->run, p->eval_loss, n, s->loss, err);
 }
 

@@ -47,7 +47,10 @@ static hone_status open_masks(session *s, hone_err *err) {
 void session_set_head(session *s, head_kind head, labels l) {
     s->head = head;
     s->labels = l;
-    s->n_labels = head == HEAD_REGRESSION ? 1 : head == HEAD_WORDS || head == HEAD_SPANS ? 2 : l.n;
+    s->n_labels = head == HEAD_REGRESSION                        ? 1
+                  : head == HEAD_WORDS || head == HEAD_SPANS ? 2
+                  : head == HEAD_EMBED                       ? s->config->width
+                                                             : l.n;
     s->n_outputs = head == HEAD_TOKENS || head == HEAD_SPANS ? (int)session_longest(s) * s->n_labels : s->n_labels;
 }
 
@@ -189,6 +192,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
     const plan_options o = {.config = s->config,
                             .head = {.kind = s->head,
                                      .n_outputs = s->n_labels,
+                                     .pool_first = s->pool_first,
                                      .words_max = words_max(s, l),
                                      .smoothing = j->label_smoothing_factor,
                                      .class_weight = l->class_weight},

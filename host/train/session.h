@@ -19,9 +19,11 @@ typedef struct {
     tokenizer *tok;
     labels labels; /* n 0: regression, or words under masks */
     head_kind head;
-    int n_labels;  /* numbers that the head gives for a row: of classes, 1 of a regression, 2 of answers (begin, end) */
+    int n_labels;  /* numbers that the head gives for a row: of classes, 1 of a regression, 2 of answers (begin, end); of an embedding
+                      its width */
     int n_outputs; /* numbers that an evaluation gives for a sample: n_labels; words under masks: 2, how many and how many
                       right; tagged words and answers: room for n_labels of each word, or token, of the longest text */
+    int pool_first; /* EMBED: the first row, not the mean */
     const mask_rule *masks; /* NULL: the task is another one */
     const hone_device_v1 *table;
     const char *device;

@@ -29,7 +29,7 @@ static int lines_of(const said *s) {
 TEST(help_version_and_overview) {
     arena *a = command_begin();
     said s = command_expect(a, 0, "--help");
-    static const char *const commands[] = {"train",   "eval",   "predict", "tokenize", "vocab", "validate",
+    static const char *const commands[] = {"train",   "eval",   "predict", "embed", "tokenize", "vocab", "validate",
                                            "inspect", "export", "plan",    "bench",    "init"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         CHECK(strstr(s.out, arena_print(a, "\n  %-9s ", commands[i])));
