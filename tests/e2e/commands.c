@@ -408,6 +408,13 @@ TEST(init_writes_a_job_that_validates) {
     const json *tree;
     CHECK_OK(json_parse(&tree, a, "stdout", s.out, s.n_out, HONE_EDATA, err));
     command_refused(a, 2, "expected text-classification", "init generation");
+    static const char *const tasks[][2] = {{"token-classification", "tags-train.conll"}, {"fill-mask", "train.csv"}};
+    for (int i = 0; i < 2; i++) {
+        job = here(a, tasks[i][0]);
+        command_expect(a, 0, "init %s \"%s\" --model \"%s\" --train_file \"%s\"", tasks[i][0], job, model,
+                       test_fixture(arena_print(a, "e2e/%s", tasks[i][1])));
+        command_expect(a, 0, "plan \"%s\" --max_seq_length 16 --quiet", job);
+    }
     arena_free(a);
 }
 

@@ -5,7 +5,7 @@
 
 #define SMALL                                                                                                          \
     "--model_name_or_path '' --config_name configs/models/small-bert --max_train_samples 64 --max_eval_samples 24 "    \
-    "--max_predict_samples 24 --max_steps 4 --per_device_train_batch_size 8 --eval_strategy no --max_seq_length 64 --json --quiet"
+    "--max_predict_samples 8 --max_steps 4 --per_device_train_batch_size 8 --eval_strategy no --max_seq_length 64 --json --quiet"
 
 /* The summary of a job that needs these files of real data; more: further flags. */
 static const json *run_job(arena *a, const char *name, const char *tokenizer, const char *more) {
@@ -24,7 +24,7 @@ static const json *run_small(arena *a, const char *name, const char *more) { ret
 TEST(the_job_of_sentiment_runs) {
     test_data_or_skip("sst2/glue/train.tsv.gz");
     arena *a = command_begin();
-    CHECK_INT(number_of(run_small(a, "sentiment", ""), "test_samples"), 24);
+    CHECK_INT(number_of(run_small(a, "sentiment", ""), "test_samples"), 8);
     arena_free(a);
 }
 
@@ -59,7 +59,7 @@ TEST(the_job_of_molecules_runs) {
 TEST(the_job_of_intents_runs) {
     test_data_or_skip("banking77/train.csv");
     arena *a = command_begin();
-    CHECK_INT(number_of(run_small(a, "banking77", ""), "test_samples"), 24);
+    CHECK_INT(number_of(run_small(a, "banking77", ""), "test_samples"), 8);
     arena_free(a);
 }
 
@@ -67,7 +67,7 @@ TEST(the_job_of_entities_runs) {
     test_data_or_skip("wnut17/train.conll");
     arena *a = command_begin();
     const json *summary = run_small(a, "entities", "");
-    CHECK_INT(number_of(summary, "test_samples"), 24);
+    CHECK_INT(number_of(summary, "test_samples"), 8);
     CHECK(number_of(summary, "eval_accuracy") > 0 && number_of(summary, "eval_f1_macro") >= 0);
     arena_free(a);
 }
@@ -76,8 +76,8 @@ TEST(the_job_of_questions_runs) {
     test_data_or_skip("qa/squadshifts/new_wiki_v1.0.json.gz");
     arena *a = command_begin();
     const json *summary = run_small(a, "questions", "--doc_stride 8");
-    CHECK_INT(number_of(summary, "test_samples"), 24);
-    CHECK_INT(json_of_file(a, path_join(a, here(a, "questions"), "test_predictions.json"))->n, 24);
+    CHECK_INT(number_of(summary, "test_samples"), 8);
+    CHECK_INT(json_of_file(a, path_join(a, here(a, "questions"), "test_predictions.json"))->n, 8);
     arena_free(a);
 }
 
