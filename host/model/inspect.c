@@ -41,10 +41,11 @@ static hone_status take_tensors(inspection *x, int with_sha256, hone_err *err) {
     return HONE_OK;
 }
 
-/* A folder with labels is asked for all its head; a bare body for a classifier, which would be new. */
+/* A folder with labels, or scores of spans, is asked for all its head; another for a classifier, which would be new. */
 static void take_use(inspection *x, const char *folder) {
     const params_options options = {.quiet = 1};
-    const char *class = x->config->family->classes.architecture;
+    const char *own = x->config->architecture,
+               *class = architecture_is_of(own, HEAD_TOKENS) || architecture_is_of(own, HEAD_SPANS) ? own : x->config->family->classes.architecture;
     hone_err why = {0};
     params *p;
     int n;
