@@ -78,8 +78,10 @@ static hone_status run_step_bench(const args *a, arena *m, hone_err *err) {
     if (dtype) j->bf16 = !strcmp(dtype, "bf16"), j->fp16 = !strcmp(dtype, "fp16");
     if (dtype && !j->bf16 && !j->fp16 && strcmp(dtype, "fp32"))
         status = hone_fail(err, HONE_EUSAGE, "--dtype: \"%.32s\", expected fp32, bf16 or fp16", dtype);
-    if (!status && !j->model_name_or_path)
-        status = hone_fail(err, HONE_EUSAGE, "hone bench step: no model, expected --model DIR or --job FILE");
+    if (!status && !j->model_name_or_path && !(j->config_name && j->tokenizer_name))
+        status = hone_fail(err, HONE_EUSAGE,
+                           "hone bench step: no model, expected --model DIR, --job FILE, or config_name and "
+                           "tokenizer_name for random weights");
     pool *p = pool_new((int)j->threads);
     text json_out = {0}, people = {0};
     if (!status) status = bench_step(j, p, &o, &json_out, &people, err);

@@ -37,9 +37,13 @@ static hone_status take_task(job *j, const char *folder, hone_err *err) {
     model_config *c;
     if (j->given[field_find("task")]) return HONE_OK;
     HONE_TRY(config_load(&c, folder, err));
-    if (architecture_is_of(c->architecture, HEAD_WORDS)) j->task = TASK_FILL_MASK;
-    if (architecture_is_of(c->architecture, HEAD_TOKENS)) j->task = TASK_TOKENS;
-    if (architecture_is_of(c->architecture, HEAD_SPANS)) j->task = TASK_QUESTIONS;
+    static const struct {
+        head_kind head;
+        task_kind task;
+    } tasks[] = {{HEAD_WORDS, TASK_FILL_MASK}, {HEAD_PRETRAINING, TASK_PRETRAIN}, {HEAD_NEXT, TASK_CONTINUE},
+                 {HEAD_TOKENS, TASK_TOKENS},   {HEAD_SPANS, TASK_QUESTIONS}};
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++)
+        if (architecture_is_of(c->architecture, tasks[i].head)) j->task = tasks[i].task;
     config_free(c);
     return HONE_OK;
 }
@@ -51,11 +55,12 @@ static hone_status open_all(opened *o, const args *a, int labelled, int64_t max_
     o->pool = pool_new((int)o->job->threads);
     HONE_TRY(take_task(o->job, a->word[0], err));
     HONE_TRY(job_check_task(o->job, err));
-    if (o->job->task == TASK_FILL_MASK && !labelled) {
-        hone_fail(err, HONE_EUSAGE, "%s: its task is fill-mask, which predicts no labels", a->word[0]);
-        return hone_hint(err, "hone eval says how well it guesses words under masks");
-    }
     HONE_TRY(session_open(&o->s, o->job, a->word[0], NULL, o->pool, err));
+    if (o->s->words && !labelled) {
+        hone_fail(err, HONE_EUSAGE, "%s: its task is %s, which predicts no labels", a->word[0], job_task(o->job));
+        return hone_hint(err, "hone eval says how well it guesses %s",
+                         o->job->task == TASK_CONTINUE ? "the next words" : "words under masks");
+    }
     HONE_TRY(inputs_read(&o->d, o->s, a->word[1], max_samples_of(o->job), labelled ? 2 : 0, err));
     const eval_batches b = eval_batches_of(o->job, o->d);
     const session_limits limits = {.tokens_max = b.tokens, .seqs_max = b.samples};

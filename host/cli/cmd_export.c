@@ -9,6 +9,7 @@
 #include "base/host.h"
 #include "base/mem.h"
 #include "base/table.h"
+#include "model/architecture.h"
 #include "model/check.h"
 #include "model/export.h"
 #include "model/family.h"
@@ -96,11 +97,13 @@ static hone_status write_copy(const char *from, const char *to, hone_err *err) {
     if (!status) status = params_open(&p, x->config, from, want, n, &o, err);
     if (!status) {
         const card plain = {.title = path_name(to),
-                            .task = "text-classification",
+                            .task = architecture_task(x->class),
                             .model_type = x->config->family->model_type,
                             .label = x->config->label,
                             .n_labels = x->config->label ? x->config->n_labels : 0};
         const export_model m = {.card = &plain,
+                                .architecture = x->class,
+                                .end_id = -1,
                                 .config = x->config,
                                 .label = x->config->label,
                                 .n_labels = x->config->n_labels,

@@ -22,8 +22,7 @@ batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max, int64_t words_m
     b->word_row = ARENA_ARRAY(a, (size_t)words_max, int32_t);
     b->word = ARENA_ARRAY(a, (size_t)words_max, int32_t);
     b->words_at = ARENA_ARRAY(a, (size_t)seqs_max, hone_range);
-    b->place = ARENA_ARRAY(a, (size_t)tokens_max, int32_t);
-    b->was = ARENA_ARRAY(a, (size_t)tokens_max, int32_t);
+    b->room = ARENA_ARRAY(a, 4 * (size_t)tokens_max, int32_t);
     return b;
 }
 
@@ -47,11 +46,10 @@ void batch_fill(batch *b, const dataset *d, const int64_t *samples, int64_t n) {
     int64_t row = 0;
     for (int64_t s = 0; s < n; s++) {
         HONE_ASSERT(samples[s] >= 0 && samples[s] < d->n);
-        const int64_t from = d->at[samples[s]], length = d->at[samples[s] + 1] - from;
+        const int64_t length = d->at[samples[s] + 1] - d->at[samples[s]];
         HONE_ASSERT(row + length <= b->tokens_max);
+        dataset_tokens(d, samples[s], b->id + row, b->type + row);
         for (int64_t k = 0; k < length; k++) {
-            b->id[row + k] = d->id[from + k];
-            b->type[row + k] = d->type[from + k];
             b->position[row + k] = (int32_t)k;
             b->key[row + k] = (hone_key){(uint32_t)samples[s], (uint32_t)k};
         }
@@ -69,6 +67,12 @@ void batch_fill(batch *b, const dataset *d, const int64_t *samples, int64_t n) {
     fill_tail(b);
 }
 
+static void put_word(batch *b, int64_t row, int32_t word) {
+    HONE_ASSERT(b->n_words < b->words_max);
+    b->word_row[b->n_words] = (int32_t)row;
+    b->word[b->n_words++] = word;
+}
+
 static void fill_words_tail(batch *b) {
     for (int64_t k = b->n_words; k < b->words_max; k++) b->word_row[k] = b->word[k] = -1;
     for (int64_t s = b->n_seqs; s < b->seqs_max; s++) b->words_at[s] = (hone_range){(int32_t)b->n_words, 0};
@@ -77,16 +81,21 @@ static void fill_words_tail(batch *b) {
 void batch_find_words(batch *b, const dataset *d) {
     b->n_words = 0;
     for (int64_t s = 0; s < b->n_seqs; s++) {
-        const int64_t from = d->at[b->sample[s]];
-        const int32_t first = b->at[s].first;
-        b->words_at[s].first = (int32_t)b->n_words;
-        for (int32_t k = 0; k < b->at[s].n; k++) {
-            if (d->word[from + k] < 0) continue;
-            HONE_ASSERT(b->n_words < b->words_max);
-            b->word_row[b->n_words] = first + k;
-            b->word[b->n_words++] = d->tag[from + k];
-        }
-        b->words_at[s].n = (int32_t)b->n_words - b->words_at[s].first;
+        const int64_t from = d->at[b->sample[s]], before = b->n_words;
+        for (int32_t k = 0; k < b->at[s].n; k++)
+            if (d->word[from + k] >= 0) put_word(b, b->at[s].first + k, d->tag[from + k]);
+        b->words_at[s] = (hone_range){(int32_t)before, (int32_t)(b->n_words - before)};
+    }
+    fill_words_tail(b);
+}
+
+void batch_ask(batch *b, int32_t id) {
+    b->n_words = 0;
+    for (int64_t s = 0; s < b->n_seqs; s++) {
+        const int64_t from = b->at[s].first, end = from + b->at[s].n, before = b->n_words;
+        for (int64_t i = id < 0 && end > from ? end - 1 : from; i < end; i++)
+            if (id < 0 || b->id[i] == id) put_word(b, i, b->id[i]);
+        b->words_at[s] = (hone_range){(int32_t)before, (int32_t)(b->n_words - before)};
     }
     fill_words_tail(b);
 }
@@ -94,14 +103,19 @@ void batch_find_words(batch *b, const dataset *d) {
 void batch_hide(batch *b, const mask_rule *r, int64_t epoch) {
     b->n_words = 0;
     for (int64_t s = 0; s < b->n_seqs; s++) {
-        const int32_t first = b->at[s].first;
-        const int64_t n = masks_draw(r, epoch, b->sample[s], b->id + first, b->at[s].n, b->place, b->was);
-        HONE_ASSERT(b->n_words + n <= b->words_max);
+        const int32_t first = b->at[s].first, length = b->at[s].n;
+        const int64_t n = masks_draw(r, epoch, b->sample[s], b->id + first, length, b->room);
         b->words_at[s] = (hone_range){(int32_t)b->n_words, (int32_t)n};
-        for (int64_t k = 0; k < n; k++, b->n_words++) {
-            b->word_row[b->n_words] = first + b->place[k];
-            b->word[b->n_words] = b->was[k];
-        }
+        for (int64_t k = 0; k < n; k++) put_word(b, first + b->room[k], b->room[length + k]);
     }
     fill_words_tail(b);
+}
+
+void batch_look_ahead(batch *b) {
+    HONE_ASSERT(b->words_max == b->tokens_max);
+    b->n_words = b->n_tokens;
+    for (int64_t s = 0; s < b->seqs_max; s++) b->words_at[s] = b->at[s];
+    for (int64_t k = 0; k < b->words_max; k++) b->word_row[k] = k < b->n_tokens ? (int32_t)k : -1, b->word[k] = -1;
+    for (int64_t s = 0; s < b->n_seqs; s++)
+        for (int32_t k = b->at[s].first; k + 1 < b->at[s].first + b->at[s].n; k++) b->word[k] = b->id[k + 1];
 }

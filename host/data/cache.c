@@ -19,7 +19,8 @@ typedef struct {
     char key[72], source[72], tokenizer[72];
     uint8_t content[32];
     uint32_t has_words;
-    uint8_t reserved[148];
+    uint8_t format; /* rows_format */
+    uint8_t reserved[147];
     uint8_t self[32]; /* SHA-256 of the bytes before it */
 } cache_header;
 _Static_assert(sizeof(cache_header) == CACHE_HEADER, "the header has no gaps");
@@ -108,6 +109,7 @@ void cache_seal(const dataset *d, void *memory, const cache_layout *l, const cac
     h.n_cut_tokens = d->n_cut_tokens;
     h.n_unknown = d->n_unknown;
     h.n_empty = d->n_empty;
+    h.format = (uint8_t)d->format;
     snprintf(h.key, sizeof h.key, "%s", want->key);
     snprintf(h.source, sizeof h.source, "%s", want->source);
     snprintf(h.tokenizer, sizeof h.tokenizer, "%s", want->tokenizer);
@@ -146,7 +148,7 @@ static const char *check_header(const cache_header *h, size_t n_bytes, const cac
     if (memcmp(h->magic, CACHE_MAGIC, 8) || h->version != CACHE_VERSION) return "of another kind or version";
     hash_header(h, self);
     if (memcmp(self, h->self, 32)) return "damaged (hash of its header)";
-    if (h->n_targets > TARGETS_MAX || h->has_words > 1 ||
+    if (h->n_targets > TARGETS_MAX || h->has_words > 1 || h->format > ROWS_CONLL ||
         !cache_lay_out(l, h->n, h->n_tokens, (int)h->n_targets, (int)h->has_words) ||
         l->bytes != n_bytes || h->bytes != (int64_t)n_bytes || h->max_length < 0 || h->max_length > INT32_MAX)
         return "damaged (sizes)";
@@ -175,6 +177,7 @@ static const char *check_all(dataset *d, const file_view *v, const cache_want *w
     d->n_cut_tokens = h.n_cut_tokens;
     d->n_unknown = h.n_unknown;
     d->n_empty = h.n_empty;
+    d->format = (rows_format)h.format;
     memcpy(d->key, want->key, 65);
     memcpy(d->sha256, want->source, 65);
     d->from_cache = 1;

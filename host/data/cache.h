@@ -15,7 +15,7 @@
 #include "data/dataset.h"
 
 #define CACHE_HEADER 512
-#define CACHE_VERSION 2
+#define CACHE_VERSION 3
 
 /* Where the sections begin. 0: the counts overflow. */
 typedef struct {
@@ -51,7 +51,8 @@ void note_write(const char *path, str content);
 typedef struct {
     void *view;   /* a file_view that is mapped, or NULL */
     void *memory; /* from mem.h, or NULL */
-    void *blocks; /* the same: of dataset_regroup */
+    void *blocks; /* the same: of dataset_regroup, dataset_cut, dataset_pieces */
+    void *pairs;  /* of pairs.c, or NULL */
     arena *questions; /* of windows.h, or NULL */
 } dataset_owner;
 dataset *dataset_new(void);

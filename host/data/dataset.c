@@ -4,6 +4,7 @@
 #include "data/dataset.h"
 #include "data/cache.h"
 #include "data/columns.h"
+#include "data/pairs.h"
 #include "data/targets.h"
 #include "data/tokens.h"
 #include "base/file.h"
@@ -52,6 +53,7 @@ static void make_key(char out[65], const dataset_options *o, const char *source,
                 (long long)o->max_samples, o->join_texts, optional);
     text_str(&d, o->text_column_delimiter ? o->text_column_delimiter : " ");
     text_add(&d, "", 1);
+    if (o->ends) text_printf(&d, "ends %d id %d\n", (int)o->ends, o->end_id);
     for (int i = 0; names_classes(o) && i < known->n; i++) {
         text_add(&d, known->name[i].p, known->name[i].n);
         text_add(&d, "", 1);
@@ -90,6 +92,7 @@ void dataset_free(dataset *d) {
     mem_free(w->memory);
     mem_free(w->blocks);
     arena_free(w->questions);
+    pairs_free(w->pairs);
     mem_free(w);
     mem_free(d);
 }
@@ -100,6 +103,30 @@ static hone_status read_targets(const build *b, int32_t *label, double *target, 
     return targets_read(label, target, b->r, b->c.label, b->o->label, b->known, b->optional, b->n, err);
 }
 
+static int64_t put_run(const dataset *d, int64_t from, int64_t n, int32_t *id, int32_t *type, int32_t kind) {
+    memcpy(id, d->id + from, (size_t)n * sizeof *id);
+    for (int64_t i = 0; type && i < n; i++) type[i] = kind < 0 ? d->type[from + i] : kind;
+    return n;
+}
+
+static int64_t put_special(int32_t special, int32_t *id, int32_t *type, int32_t kind) {
+    *id = special;
+    if (type) *type = kind;
+    return 1;
+}
+
+int64_t dataset_tokens(const dataset *d, int64_t sample, int32_t *id, int32_t *type) {
+    const int64_t from = d->at[sample], n = d->at[sample + 1] - from;
+    if (!d->pair) return put_run(d, from, n, id, type, -1);
+    const token_pair *p = &d->pair[sample];
+    int64_t at = put_special(d->cls, id, type, 0);
+    for (int k = 0; k < (p->n[1] ? 2 : 1); k++) {
+        at += put_run(d, p->first[k], p->n[k], id + at, type ? type + at : NULL, k);
+        at += put_special(d->sep, id + at, type ? type + at : NULL, k);
+    }
+    return at;
+}
+
 /* Write everything into memory laid out by l, and point d at it. */
 static hone_status fill(dataset *d, void *memory, const cache_layout *l, const build *b, hone_err *err) {
     char *base = memory;
@@ -108,6 +135,7 @@ static hone_status fill(dataset *d, void *memory, const cache_layout *l, const b
     cache_point(d, memory, l);
     d->n = b->n;
     d->n_tokens = b->tokens.n_ids;
+    d->format = b->r->format;
     memcpy(d->key, b->key, 65);
     memcpy(d->sha256, b->r->sha256, 65);
     for (int64_t i = 0; i < b->tokens.n_blocks; i++) {

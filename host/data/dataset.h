@@ -17,6 +17,10 @@ typedef enum {
     LABEL_WORDS   /* a class of each word; with rows.words alone */
 } label_kind;
 
+/* What closes a text. EMPTY: the end stands for a text that has no tokens. TEXTS: it stands behind each text. FILE: the same,
+ * but the plain lines of a file are one text, with their line breaks. */
+typedef enum { ENDS_NOT, ENDS_EMPTY, ENDS_TEXTS, ENDS_FILE } text_ends;
+
 /* Names of classes in id order. */
 typedef struct {
     int n;
@@ -34,14 +38,22 @@ typedef struct {
      * column of the name of every class, those say 1 or 0 each, or nothing. */
     const char *label_delimiter;
     encode_options encode;
+    text_ends ends;
+    int32_t end_id;      /* the token that it is */
     int64_t max_samples; /* 0: all; the first ones, as HF does (after shuffling where asked) */
     rows_options rows;
     const char *cache_folder; /* NULL: keep in memory, no file */
     int rebuild;              /* overwrite_cache */
 } dataset_options;
 
+/* Two runs of tokens, between special ones: [CLS] first [SEP] second [SEP] (pairs.h), or one (n[1] 0): [CLS] first [SEP]. */
+typedef struct {
+    int64_t first[2], n[2];
+} token_pair;
+
 /* Offsets and ids are mapped: first row of sample i is at[i], its length at[i + 1] - at[i]. n_truncated
- * samples lost n_cut_tokens; n_unknown tokens are [UNK]; n_empty samples have no text but white space. */
+ * samples lost n_cut_tokens; n_unknown tokens are [UNK]; n_empty samples have no text but white space. A data set of pairs
+ * (pairs.h) has runs of rows instead, so that only the lengths are those of at: dataset_tokens tells the two apart. */
 typedef struct {
     int64_t n; /* samples */
     int64_t n_tokens;
@@ -53,7 +65,9 @@ typedef struct {
     const double *target; /* [n, n_targets] or NULL */
     /* Rows of words, else NULL: at a word's first token its number in the text, elsewhere -1; its class there, -1: none. */
     const int32_t *word, *tag; /* [n_tokens] */
-    const int32_t *line;  /* [n] line in the file */
+    const int32_t *line;  /* [n] line in the file; of pairs NULL */
+    const token_pair *pair; /* [n] or NULL */
+    int32_t cls, sep;       /* around the runs of a pair */
     const int32_t *span;           /* [n, 2] first and last token of an answer, from the sample's first; or NULL */
     const struct windows *windows; /* samples that are windows of texts that are asked about (windows.h), else NULL */
     int max_length;       /* longest sample */
@@ -61,6 +75,7 @@ typedef struct {
     char key[65];    /* of the cache: content, tokenizer, settings */
     char sha256[65]; /* of the file */
     int from_cache;  /* 1: mapped, not built */
+    rows_format format; /* of the file */
     void *owner;     /* private */
 } dataset;
 
@@ -87,7 +102,15 @@ dataset *dataset_pick(const dataset *base, const int64_t *index, int64_t n);
 /* d's tokens, all texts one behind the other, as samples of `length` tokens each, without labels; what is left at the end
  * belongs to none (a promise: there are that many). */
 void dataset_regroup(dataset *d, int64_t length);
+/* d's documents, read without special tokens, as samples of at most `length` (3 or more) with [CLS] and [SEP] around them, none
+ * with tokens of two: the lines of a plain file between empty ones, each text of a table. Without labels. */
+void dataset_pieces(dataset *d, int64_t length, int32_t cls, int32_t sep);
+/* d's tokens as samples of at most `length` (2 or more) that lie in one document each: what ends with end_id. A piece of one
+ * token is a document of one. */
+void dataset_cut(dataset *d, int32_t end_id, int64_t length);
 void dataset_free(dataset *d);
+/* Tokens of a sample into id and type (which may be NULL), with room for max_length; returns how many. */
+int64_t dataset_tokens(const dataset *d, int64_t sample, int32_t *id, int32_t *type);
 
 /* Stratified split: writes the samples of the validation part (fraction of each class, at least one where the
  * class has two or more) and the rest, both ascending. Seeded; LABEL_NONE splits without strata. */

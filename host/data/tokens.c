@@ -18,6 +18,11 @@ static void join_words(const rows *r, const columns *c, int64_t i, text *out) {
     list_free(&words);
 }
 
+/* Does the text go on in the next row? */
+static int is_line_of_a_text(const rows *r, const dataset_options *o) {
+    return o->ends == ENDS_FILE && r->format == ROWS_LINES;
+}
+
 void tokens_text(str *first, str *second, const rows *r, const columns *c, const dataset_options *o,
                  int64_t i, text *scratch) {
     const str *row = r->cell + i * r->n_columns;
@@ -27,6 +32,12 @@ void tokens_text(str *first, str *second, const rows *r, const columns *c, const
         join_words(r, c, i, scratch);
         *first = (str){scratch->p ? scratch->p : "", scratch->n};
         return;
+    }
+    if (c->n_text == 1 && is_line_of_a_text(r, o)) {
+        text_clear(scratch);
+        text_add(scratch, first->p, first->n);
+        text_str(scratch, "\n");
+        *first = (str){scratch->p, scratch->n};
     }
     if (c->n_text == 1) return;
     if (c->n_text == 2 && !o->join_texts) {
@@ -61,7 +72,7 @@ typedef struct {
 } encode_job;
 
 static void append(token_block *b, const encoding *e, int words) {
-    if (b->n_ids + e->n > b->cap) {
+    if (b->n_ids + e->n >= b->cap) { /* one more may close it */
         const int64_t cap = 2 * b->cap + e->n + 4096;
         const size_t old = (size_t)b->cap * sizeof(int32_t), new = (size_t)cap * sizeof(int32_t);
         if (words) b->word = mem_grow(b->word, old, new, "words"), b->tag = mem_grow(b->tag, old, new, "tags");
@@ -138,6 +149,19 @@ static void encode_block_of_words(const encode_job *job, token_block *b, encodin
     list_free(&tags);
 }
 
+static int is_closed(const encode_job *job, const encoding *e, int64_t row) {
+    switch (job->o->ends) {
+    case ENDS_EMPTY:
+        return !e->n;
+    case ENDS_TEXTS:
+        return 1;
+    case ENDS_FILE:
+        return !is_line_of_a_text(job->r, job->o) || row == job->out->n - 1;
+    default:
+        return 0;
+    }
+}
+
 static void encode_block(void *arg, int64_t i, int thread) {
     const encode_job *job = arg;
     token_block *b = &job->out->block[i];
@@ -156,6 +180,11 @@ static void encode_block(void *arg, int64_t i, int thread) {
         if (b->status != HONE_OK) return;
         append(b, e, 0);
         count_row(b, e, (int)k, is_blank(first) && is_blank(second));
+        if (is_closed(job, e, from + k)) {
+            b->id[b->n_ids] = job->o->end_id;
+            b->type[b->n_ids++] = 0;
+            b->length[k]++;
+        }
     }
 }
 

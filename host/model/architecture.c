@@ -12,7 +12,8 @@ static const struct {
     {"ForSequenceClassification", 2, 1, 0, 0, 0}, /* pooler 2: also where it is a layer of the head */
     {"ForTokenClassification", 0, 1, 0, 0, 0},    {"ForMaskedLM", 0, 0, 1, 0, 0},
     {"ForPreTraining", 1, 0, 1, 1, 0},            {"ForNextSentencePrediction", 1, 0, 0, 1, 0},
-    {"ForQuestionAnswering", 0, 0, 0, 0, 1},      {"Model", 1, 0, 0, 0, 0},
+    {"ForQuestionAnswering", 0, 0, 0, 0, 1},      {"LMHeadModel", 0, 0, 0, 0, 0},
+    {"Model", 1, 0, 0, 0, 0},
 };
 #define N_KINDS (sizeof kinds / sizeof *kinds)
 
@@ -21,23 +22,33 @@ static int ends_with(const char *name, const char *suffix) {
     return n >= m && !strcmp(name + n - m, suffix);
 }
 
-int architecture_is_bare(const char *architecture) { return ends_with(architecture, "Model"); }
-
 static const char *const suffix_of[N_HEADS] = {
     [HEAD_CLASSES] = "ForSequenceClassification", [HEAD_REGRESSION] = "ForSequenceClassification",
     [HEAD_MARKS] = "ForSequenceClassification",   [HEAD_WORDS] = "ForMaskedLM",
     [HEAD_TOKENS] = "ForTokenClassification",     [HEAD_SPANS] = "ForQuestionAnswering",
+    [HEAD_PRETRAINING] = "ForPreTraining",        [HEAD_NEXT] = "LMHeadModel",
     [HEAD_EMBED] = "Model",
 };
 
 int architecture_is_of(const char *architecture, head_kind head) {
+    if (head == HEAD_EMBED && architecture_is_of(architecture, HEAD_NEXT)) return 0;
     return architecture && ends_with(architecture, suffix_of[head]);
 }
+
+int architecture_is_bare(const char *architecture) { return architecture_is_of(architecture, HEAD_EMBED); }
 
 const char *architecture_of(const family *f, head_kind head) {
     for (int i = 0; f->architectures[i]; i++)
         if (architecture_is_of(f->architectures[i], head)) return f->architectures[i];
     return NULL;
+}
+
+const char *architecture_task(const char *architecture) {
+    return architecture_is_of(architecture, HEAD_WORDS) || architecture_is_of(architecture, HEAD_PRETRAINING) ? "fill-mask"
+           : architecture_is_of(architecture, HEAD_NEXT)                                                      ? "text-generation"
+           : architecture_is_of(architecture, HEAD_TOKENS) ? "token-classification"
+           : architecture_is_of(architecture, HEAD_SPANS)  ? "question-answering"
+                                                           : "text-classification";
 }
 
 int architecture_has_labels(const char *architecture) {
@@ -65,16 +76,20 @@ static void add(listing *l, role r, int layer, const char *leaf, int64_t rows, i
     l->want[l->n++] = (param_want){.name = name + (f->in_body[r] ? l->skip : 0),
                                    .n_dims = columns ? 2 : 1,
                                    .dim = {rows, columns},
+                                   .transposed = columns && family_transposes(f, r),
                                    .init = init,
-                                   .init_std = (float)l->c->init_range};
+                                   .init_std = config_init_std(l->c, r)};
 }
 
 static void add_linear(listing *l, role r, int layer, int64_t rows, int64_t columns) {
+    if (!l->c->family->module[r]) return;
     add(l, r, layer, "weight", rows, columns, HONE_INIT_NORMAL);
+    if (r == ROLE_CLASSIFIER && l->c->family->classes.no_bias) return;
     add(l, r, layer, "bias", rows, 0, HONE_INIT_ZERO);
 }
 
 static void add_norm(listing *l, role r, int layer) {
+    if (!l->c->family->module[r]) return;
     add(l, r, layer, "weight", l->c->width, 0, HONE_INIT_ONE);
     add(l, r, layer, "bias", l->c->width, 0, HONE_INIT_ZERO);
 }
@@ -90,12 +105,14 @@ static void add_body(listing *l) {
         add_linear(l, ROLE_Q, i, D, D);
         add_linear(l, ROLE_K, i, D, D);
         add_linear(l, ROLE_V, i, D, D);
+        add_linear(l, ROLE_QKV, i, 3 * D, D);
         add_linear(l, ROLE_O, i, D, D);
         add_norm(l, ROLE_NORM1, i);
         add_linear(l, ROLE_UP, i, c->inner, D);
         add_linear(l, ROLE_DOWN, i, D, c->inner);
         add_norm(l, ROLE_NORM2, i);
     }
+    add_norm(l, ROLE_FINAL_NORM, -1);
 }
 
 param_want *architecture_params(arena *a, const model_config *c, const char *architecture, int n_labels,

@@ -13,6 +13,8 @@ param_want *architecture_params(arena *a, const model_config *c, const char *arc
 const char *architecture_of(const family *f, head_kind head);
 /* Is it of that head (CLASSES stands for REGRESSION and MARKS too)? architecture may be NULL. */
 int architecture_is_of(const char *architecture, head_kind head);
+/* The hub's name of what it is for: "fill-mask", "text-generation", ..., else "text-classification". */
+const char *architecture_task(const char *architecture);
 /* Does its head have a row a label? */
 int architecture_has_labels(const char *architecture);
 /* The role whose rows those are; CLASSIFIER where it has none. architecture may be NULL. */

@@ -151,8 +151,8 @@ static void print_use(const card *c, text *out) {
         print_use_of_answers(out);
         return;
     }
-    const int words = !strcmp(task_of(c), "fill-mask");
-    const char *verb = words ? "fill" : "classify";
+    const int classes = !strcmp(task_of(c), "text-classification") || !strcmp(task_of(c), "token-classification");
+    const char *verb = !strcmp(task_of(c), "fill-mask") ? "fill" : classes ? "classify" : "generate";
     const char *example = c->example ? c->example : "a text of the kind it was trained on";
     size_t n = strlen(example);
     if (n > 160) /* a short part of it, ended where a character begins */
@@ -163,7 +163,7 @@ static void print_use(const card *c, text *out) {
                 verb, task_of(c), verb);
     card_yaml(out, example, n); /* a YAML string in double quotes is one of Python, too */
     text_str(out, "))\n```\n\n");
-    if (!words) text_str(out, "or, without Python, a text a line: `hone predict . texts.txt`\n\n");
+    if (classes) text_str(out, "or, without Python, a text a line: `hone predict . texts.txt`\n\n");
 }
 
 static void print_data(const card *c, text *out) {

@@ -60,10 +60,12 @@ static void judge_tensors(judging *j) {
         }
         const stored_tensor *t = j->w->tensor[at];
         int same = t->n_dims == want[i].n_dims;
-        for (int d = 0; same && d < t->n_dims; d++) same = t->dim[d] == want[i].dim[d];
+        int64_t dim[3];
+        for (int d = 0; d < want[i].n_dims; d++) dim[d] = param_stored_dim(&want[i], d);
+        for (int d = 0; same && d < t->n_dims; d++) same = t->dim[d] == dim[d];
         used[at] = 1;
         if (same || other++) continue;
-        const stored_tensor implied = {.type = t->type, .n_dims = want[i].n_dims, .dim = want[i].dim};
+        const stored_tensor implied = {.type = t->type, .n_dims = want[i].n_dims, .dim = dim};
         note(j, 1, 0, "\"%s\" is %s, config.json implies %s", want[i].name, stored_form(form, sizeof form, t),
              stored_form(should, sizeof should, &implied));
     }

@@ -106,7 +106,7 @@ int config_act_find(const char *name) {
 static hone_status read_act(const reading *r) {
     const json *value = get(r, r->c->family->key_act);
     if (!value) {
-        r->c->act = HONE_ACT_GELU;
+        r->c->act = r->c->family->act_preset;
         return HONE_OK;
     }
     const int act = value->kind == JSON_STRING ? config_act_find(value->string.p) : -1;
@@ -124,8 +124,8 @@ static hone_status read_sizes(const reading *r) {
     HONE_TRY(read_int(r, f->key_width, 1, 65536, -1, &c->width));
     HONE_TRY(read_int(r, f->key_layers, 1, 1024, -1, &c->layers));
     HONE_TRY(read_int(r, f->key_heads, 1, 65536, -1, &c->heads));
-    HONE_TRY(read_int(r, f->key_inner, 1, 1 << 20, -1, &c->inner));
-    HONE_TRY(read_int(r, "max_position_embeddings", 1, 1 << 20, -1, &c->positions));
+    HONE_TRY(read_int(r, f->key_inner, 1, 1 << 20, f->inner_preset ? f->inner_preset * c->width : -1, &c->inner));
+    HONE_TRY(read_int(r, f->key_positions, 1, 1 << 20, -1, &c->positions));
     if (f->key_types) HONE_TRY(read_int(r, f->key_types, 1, 65536, -1, &c->types));
     if (c->width % c->heads)
         return hone_fail(r->err, HONE_EUSAGE, "%s: %s %d is no multiple of %s %d", c->path, f->key_width,
@@ -139,6 +139,7 @@ static hone_status read_reals(const reading *r) {
     const family *f = c->family;
     HONE_TRY(read_real(r, f->key_p_hidden, 0, 1, 1, 0.1, &c->p_hidden));
     HONE_TRY(read_real(r, f->key_p_attention, 0, 1, 1, 0.1, &c->p_attention));
+    HONE_TRY(read_real(r, f->key_p_embed, 0, 1, 1, f->key_p_embed ? 0.1 : c->p_hidden, &c->p_embed));
     HONE_TRY(read_real(r, f->key_p_head, 0, 1, 1, f->p_head_preset < 0 ? c->p_hidden : f->p_head_preset,
                        &c->p_head));
     c->p_words = f->p_head_of_first ? c->p_hidden : c->p_head;
@@ -152,9 +153,9 @@ static hone_status read_reals(const reading *r) {
 static hone_status read_pad(const reading *r) {
     model_config *c = r->c;
     const family *f = c->family;
-    HONE_TRY(read_int(r, "pad_token_id", -1, c->vocab - 1, f->pad_preset, &c->pad_id));
     const json *pad = json_get(r->root, "pad_token_id");
-    if (pad && pad->kind == JSON_NULL) c->pad_id = -1;
+    c->pad_id = pad ? -1 : f->pad_preset;
+    if (get(r, "pad_token_id")) HONE_TRY(read_int(r, "pad_token_id", -1, c->vocab - 1, 0, &c->pad_id));
     if (f->positions_after_pad) {
         if (c->pad_id < 0)
             return refuse_value(r, pad, "pad_token_id", "an id: positions are counted from the one after it");
@@ -163,14 +164,15 @@ static hone_status read_pad(const reading *r) {
     c->longest = c->positions - c->first_position;
     if (c->longest < 1)
         return hone_fail(r->err, HONE_EUSAGE,
-                         "%s: max_position_embeddings is %d, expected more than %d (pad_token_id + 1)",
-                         c->path, c->positions, c->first_position);
+                         "%s: %s is %d, expected more than %d (pad_token_id + 1)",
+                         c->path, f->key_positions, c->positions, c->first_position);
     return HONE_OK;
 }
 
 /* Keys that would change what is computed in ways that no part of hone does. */
 static hone_status refuse_unsupported(const reading *r) {
-    static const char *const must_be_false[] = {"is_decoder", "add_cross_attention", "is_encoder_decoder"};
+    static const char *const must_be_false[] = {"is_decoder", "add_cross_attention", "is_encoder_decoder",
+                                                "scale_attn_by_inverse_layer_idx"};
     const json *value = get(r, "position_embedding_type");
     if (value && !(value->kind == JSON_STRING && str_is(value->string, "absolute")))
         return refuse_value(r, value, "position_embedding_type", "absolute");
@@ -179,6 +181,9 @@ static hone_status refuse_unsupported(const reading *r) {
         if (value && !(value->kind == JSON_BOOL && !value->boolean))
             return refuse_value(r, value, must_be_false[i], "false");
     }
+    value = get(r, "scale_attn_weights");
+    if (value && !(value->kind == JSON_BOOL && value->boolean))
+        return refuse_value(r, value, "scale_attn_weights", "true");
     value = get(r, "pruned_heads");
     if (value && value->n) return refuse_value(r, value, "pruned_heads", "none");
     value = get(r, "quantization_config");
@@ -239,6 +244,11 @@ static hone_status read_architecture(const reading *r) {
     return HONE_OK;
 }
 
+float config_init_std(const model_config *c, int r) {
+    const int scaled = c->family->scaled_init && (r == ROLE_O || r == ROLE_DOWN);
+    return (float)(scaled ? c->init_range / sqrt(2.0 * c->layers) : c->init_range);
+}
+
 int config_names_code(const char *key) {
     static const char *const names[] = {"auto_map",
                                         "custom_pipelines",
@@ -259,7 +269,9 @@ int config_key_is_real(const char *key) {
                                        "classifier_dropout",  "layer_norm_eps",
                                        "initializer_range",   "dropout",
                                        "attention_dropout",   "qa_dropout",
-                                       "seq_classif_dropout"};
+                                       "seq_classif_dropout", "resid_pdrop",
+                                       "embd_pdrop",          "attn_pdrop",
+                                       "layer_norm_epsilon",  "summary_first_dropout"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (!strcmp(key, keys[i])) return 1;
     return 0;
@@ -299,17 +311,17 @@ static hone_status read_family(const reading *r) {
     const json *type = get(r, "model_type");
     int n;
     const char *const *names = family_names(&n);
+    char list[200] = "";
+    for (int i = 0; i < n; i++)
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", names[i]);
     if (!type)
-        return hone_fail(r->err, HONE_EUSAGE,
-                         "%s: model_type is missing, expected one of: bert, distilbert, roberta", r->c->path);
+        return hone_fail(r->err, HONE_EUSAGE, "%s: model_type is missing, expected one of: %s", r->c->path, list);
     if (type->kind != JSON_STRING) return refuse_value(r, type, "model_type", "text");
     r->c->family = family_find(type->string.p);
     if (r->c->family) return HONE_OK;
     const char *near = nearest_word(type->string.p, names, n);
-    char shown[60], list[200] = "";
+    char shown[60];
     int line, column;
-    for (int i = 0; i < n; i++)
-        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", names[i]);
     json_place(r->text.p, r->text.n, type->offset, &line, &column);
     return hone_fail(r->err, HONE_EUSAGE,
                      "%s: line %d column %d (model_type): \"%s\" unknown;%s%s%s supported: %s", r->c->path,

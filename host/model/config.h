@@ -21,9 +21,10 @@ typedef struct {
     hone_act act;
     double eps, init_range;
     double p_hidden, p_attention; /* dropouts */
+    double p_embed;               /* of the embeddings: p_hidden, or a key of its own */
     double p_head;                /* classifier_dropout or what the family takes instead */
     double p_words, p_spans;      /* before the classes of words, and before spans */
-    int pad_id;
+    int pad_id; /* -1: none */
     int n_labels;             /* from id2label or num_labels; 2 where nothing is said, as transformers */
     str *label;               /* id2label; NULL: none given */
     const char *problem_type; /* or NULL */
@@ -50,6 +51,8 @@ hone_status config_parse(model_config **out, const char *name, const char *conte
 int config_names_code(const char *key);
 /* Is the key a float to transformers? Version 5 refuses an integer there: 0 must be written 0.0. */
 int config_key_is_real(const char *key);
+/* Deviation of a role's new weights. */
+float config_init_std(const model_config *c, int role);
 /* The activation of a name in config.json, -1: none of ours. */
 int config_act_find(const char *name);
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/vec.h"
 #include "model/architecture.h"
@@ -11,6 +12,7 @@
 #include "model/family.h"
 #include "model/json_print.h"
 #include "model/tokenizer_files.h"
+#include "model/weights.h"
 
 /* Where neither the config nor anybody says: the release whose config.json this one is like. */
 #define TRANSFORMERS_VERSION "4.57.1"
@@ -121,25 +123,30 @@ static void fill_in(writing *w) {
                  {f->key_heads, c->heads},
                  {f->key_inner, c->inner},
                  {f->key_types, c->types},
-                 {"max_position_embeddings", c->positions}};
+                 {f->key_positions, c->positions}};
     const struct {
         const char *key;
         double value;
     } reals[] = {{f->key_p_hidden, c->p_hidden},
                  {f->key_p_attention, c->p_attention},
+                 {f->key_p_embed, c->p_embed},
                  {f->key_eps, c->eps},
                  {"initializer_range", c->init_range}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (sizes[i].key && find_member(w, sizes[i].key) < 0) set_int(w, sizes[i].key, sizes[i].value);
     for (size_t i = 0; i < sizeof reals / sizeof *reals; i++)
         if (reals[i].key && find_member(w, reals[i].key) < 0) set_real(w, reals[i].key, reals[i].value);
-    if (find_member(w, f->key_p_head) < 0) {
+    if (f->key_p_head && find_member(w, f->key_p_head) < 0) {
         if (f->p_head_preset < 0 && c->p_head == c->p_hidden) set_plain(w, f->key_p_head, "null");
         else set_real(w, f->key_p_head, c->p_head);
     }
     if (find_member(w, f->key_act) < 0) set_text(w, f->key_act, act_name(c->act));
     if (find_member(w, "pad_token_id") < 0)
         c->pad_id < 0 ? set_plain(w, "pad_token_id", "null") : set_int(w, "pad_token_id", c->pad_id);
+    for (int i = 0; f->causal && w->m->end_id >= 0 && i < 2; i++) {
+        const char *key = i ? "eos_token_id" : "bos_token_id";
+        if (find_member(w, key) < 0) set_int(w, key, w->m->end_id);
+    }
     if (find_member(w, "transformers_version") < 0) set_text(w, "transformers_version", TRANSFORMERS_VERSION);
     if (find_member(w, "tie_word_embeddings") < 0) set_plain(w, "tie_word_embeddings", "true");
 }
@@ -213,25 +220,36 @@ static int compare_members(const void *a, const void *b) {
     return strcmp(((const member *)a)->key, ((const member *)b)->key);
 }
 
-hone_status export_config(const export_model *m, text *out, hone_err *err) {
+/* keys NULL: all members. */
+static void print_members(const writing *w, const char *const *keys, text *out) {
+    int n = 0;
+    text_str(out, "{");
+    for (size_t i = 0; i < w->member.n; i++) {
+        int wanted = !keys;
+        for (int k = 0; keys && keys[k]; k++) wanted |= !strcmp(keys[k], w->member.p[i].key);
+        if (!wanted) continue;
+        text_str(out, n++ ? ",\n  " : "\n  ");
+        text_json(out, w->member.p[i].key, strlen(w->member.p[i].key));
+        text_printf(out, ": %s", w->member.p[i].value);
+    }
+    text_str(out, "\n}\n");
+}
+
+static hone_status print_config(const export_model *m, const char *const *keys, text *out, hone_err *err) {
     writing w = {.a = arena_new("config.json"), .m = m, .err = err};
     take_source(&w);
     fill_in(&w);
     const hone_status status = set_own(&w);
     if (!status) {
         qsort(w.member.p, w.member.n, sizeof *w.member.p, compare_members);
-        text_str(out, "{");
-        for (size_t i = 0; i < w.member.n; i++) {
-            text_str(out, i ? ",\n  " : "\n  ");
-            text_json(out, w.member.p[i].key, strlen(w.member.p[i].key));
-            text_printf(out, ": %s", w.member.p[i].value);
-        }
-        text_str(out, "\n}\n");
+        print_members(&w, keys, out);
     }
     vec_free(&w.member);
     arena_free(w.a);
     return status;
 }
+
+hone_status export_config(const export_model *m, text *out, hone_err *err) { return print_config(m, NULL, out, err); }
 
 /* ---- weights
  * -------------------------------------------------------------------------------------------------*/
@@ -240,11 +258,15 @@ static hone_status stream_weights(safetensors_writer *w, const export_model *m, 
     hone_status status = HONE_OK;
     for (int i = 0; i < m->n_params; i++)
         if (param_elements(&m->param[i]) > largest) largest = param_elements(&m->param[i]);
-    float *values = mem_new((size_t)largest * sizeof *values, "a parameter being written");
+    float *values = mem_new(2 * (size_t)largest * sizeof *values, "a parameter being written"),
+          *turned = values + largest;
     for (int i; !status && (i = safetensors_next(w)) >= 0;) {
+        const param_want *p = &m->param[i];
         status = m->get(m->from, i, values, err);
+        if (p->transposed) param_transpose(turned, values, p->dim[0], p->dim[1]);
         if (!status)
-            status = safetensors_add(w, values, (size_t)param_elements(&m->param[i]) * sizeof *values, err);
+            status = safetensors_add(w, p->transposed ? turned : values,
+                                     (size_t)param_elements(p) * sizeof *values, err);
     }
     mem_free(values);
     return status;
@@ -255,14 +277,33 @@ static hone_status begin_weights(safetensors_writer **w, arena *a, const export_
     tensor_form *form = ARENA_ARRAY(a, (size_t)m->n_params, tensor_form);
     for (int i = 0; i < m->n_params; i++) {
         form[i] = (tensor_form){.name = m->param[i].name, .type = STORED_F32, .n_dims = m->param[i].n_dims};
-        for (int d = 0; d < m->param[i].n_dims; d++) form[i].dim[d] = m->param[i].dim[d];
+        for (int d = 0; d < m->param[i].n_dims; d++) form[i].dim[d] = param_stored_dim(&m->param[i], d);
     }
     return safetensors_begin(w, path_join(a, folder, "model.safetensors"), form, m->n_params, NULL, 0, err);
+}
+
+#define GENERATION "generation_config.json"
+
+static hone_status write_generation(arena *a, const export_model *m, const char *folder, hone_err *err) {
+    static const char *const keys[] = {"bos_token_id", "eos_token_id", "pad_token_id", "transformers_version", NULL};
+    const char *given = NULL, *to = path_join(a, folder, GENERATION);
+    str s;
+    if (m->tokenizer_folder) HONE_TRY(model_file(&given, a, m->tokenizer_folder, GENERATION, err));
+    if (given) {
+        HONE_TRY(file_read(&s, a, given, CONFIG_MAX_BYTES, HONE_EDAMAGED, err));
+        return file_write(to, s.p, s.n, err);
+    }
+    text made = {0};
+    hone_status status = print_config(m, keys, &made, err);
+    if (!status) status = file_write(to, made.p, made.n, err);
+    text_free(&made);
+    return status;
 }
 
 static hone_status write_small_files(arena *a, const export_model *m, const text *config, const char *folder,
                                      hone_err *err) {
     if (m->tokenizer_folder) HONE_TRY(tokenizer_files_write(m->config, m->tokenizer_folder, folder, err));
+    if (architecture_is_of(class_of(m), HEAD_NEXT)) HONE_TRY(write_generation(a, m, folder, err));
     if (m->card) {
         text readme = {0};
         card_print(m->card, &readme);

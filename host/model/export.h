@@ -1,5 +1,5 @@
 /* export.h - the folder handed back: config.json, weights, tokenizer, card, as transformers reads and writes
- * them.
+ * them. Of a class that continues texts generation_config.json too: that of tokenizer_folder, or the ids of config.json.
  *
  * Files appear whole (file.h). The weights are streamed to their temporary name first, the small files
  * follow, and the weights take their final name last: a folder with model.safetensors in it is complete. Into
@@ -27,6 +27,7 @@ typedef struct {
     params_get *get;
     void *from;
     const char *tokenizer_folder; /* NULL: no tokenizer files */
+    int end_id;                   /* causal families: the token that closes a text; -1: not known */
     const card *card;             /* NULL: no README.md */
 } export_model;
 

@@ -1,4 +1,5 @@
-/* family.c - the families. Names and shapes: transformers' modeling_bert.py, modeling_distilbert.py, modeling_roberta.py. */
+/* family.c - the families. Names and shapes: transformers' modeling_bert.py, modeling_distilbert.py,
+ * modeling_roberta.py, modeling_gpt2.py. */
 #include <string.h>
 
 #include "base/err.h"
@@ -52,6 +53,22 @@ static const char *const roberta_ignored[] = {"embeddings.position_ids",
                                               "pooler.",
                                               NULL};
 
+static const char *const gpt2_architectures[] = {"GPT2ForSequenceClassification",
+                                                 "GPT2Model",
+                                                 "GPT2LMHeadModel",
+                                                 "GPT2DoubleHeadsModel",
+                                                 "GPT2ForTokenClassification",
+                                                 "GPT2ForQuestionAnswering",
+                                                 NULL};
+static const char *const gpt2_ignored[] = {"h.{i}.attn.bias",
+                                           "h.{i}.attn.masked_bias",
+                                           "lm_head.",
+                                           "multiple_choice_head.",
+                                           "qa_outputs.",
+                                           "classifier.",
+                                           "score.",
+                                           NULL};
+
 static const family families[] = {
     {
         .model_type = "bert",
@@ -99,7 +116,9 @@ static const family families[] = {
         .key_layers = "num_hidden_layers",
         .key_heads = "num_attention_heads",
         .key_inner = "intermediate_size",
+        .key_positions = "max_position_embeddings",
         .key_act = "hidden_act",
+        .act_preset = HONE_ACT_GELU,
         .key_p_hidden = "hidden_dropout_prob",
         .key_p_attention = "attention_probs_dropout_prob",
         .key_p_head = "classifier_dropout",
@@ -153,7 +172,9 @@ static const family families[] = {
         .key_layers = "n_layers",
         .key_heads = "n_heads",
         .key_inner = "hidden_dim",
+        .key_positions = "max_position_embeddings",
         .key_act = "activation",
+        .act_preset = HONE_ACT_GELU,
         .key_p_hidden = "dropout",
         .key_p_attention = "attention_dropout",
         .key_p_head = "seq_classif_dropout",
@@ -213,7 +234,9 @@ static const family families[] = {
         .key_layers = "num_hidden_layers",
         .key_heads = "num_attention_heads",
         .key_inner = "intermediate_size",
+        .key_positions = "max_position_embeddings",
         .key_act = "hidden_act",
+        .act_preset = HONE_ACT_GELU,
         .key_p_hidden = "hidden_dropout_prob",
         .key_p_attention = "attention_probs_dropout_prob",
         .key_p_head = "classifier_dropout",
@@ -226,6 +249,56 @@ static const family families[] = {
         .ignored = roberta_ignored,
         .tokenizer_class = "RobertaTokenizer",
     },
+    {
+        .model_type = "gpt2",
+        .prefix = "transformer.",
+        .norm = NORM_BEFORE,
+        .positions = POSITIONS_LEARNED,
+        .causal = 1,
+        .transposed = 1,
+        .scaled_init = 1,
+        .module =
+            {
+                [ROLE_WORD] = "wte",
+                [ROLE_POSITION] = "wpe",
+                [ROLE_QKV] = "h.{i}.attn.c_attn",
+                [ROLE_O] = "h.{i}.attn.c_proj",
+                [ROLE_NORM1] = "h.{i}.ln_1",
+                [ROLE_UP] = "h.{i}.mlp.c_fc",
+                [ROLE_DOWN] = "h.{i}.mlp.c_proj",
+                [ROLE_NORM2] = "h.{i}.ln_2",
+                [ROLE_FINAL_NORM] = "ln_f",
+                [ROLE_CLASSIFIER] = "score",
+                [ROLE_TOKEN_CLASSIFIER] = "classifier",
+            },
+        .in_body = {[ROLE_WORD] = 1,
+                    [ROLE_POSITION] = 1,
+                    [ROLE_QKV] = 1,
+                    [ROLE_O] = 1,
+                    [ROLE_NORM1] = 1,
+                    [ROLE_UP] = 1,
+                    [ROLE_DOWN] = 1,
+                    [ROLE_NORM2] = 1,
+                    [ROLE_FINAL_NORM] = 1},
+        .classes = {.architecture = "GPT2ForSequenceClassification", .no_bias = 1},
+        .key_width = "n_embd",
+        .key_layers = "n_layer",
+        .key_heads = "n_head",
+        .key_inner = "n_inner",
+        .key_positions = "n_positions",
+        .key_act = "activation_function",
+        .act_preset = HONE_ACT_GELU_TANH,
+        .inner_preset = 4,
+        .key_p_hidden = "resid_pdrop",
+        .key_p_attention = "attn_pdrop",
+        .key_p_embed = "embd_pdrop",
+        .key_eps = "layer_norm_epsilon",
+        .architectures = gpt2_architectures,
+        .eps_preset = 1e-5,
+        .pad_preset = -1,
+        .ignored = gpt2_ignored,
+        .tokenizer_class = "GPT2Tokenizer",
+    },
 };
 #define N_FAMILIES ((int)(sizeof families / sizeof *families))
 
@@ -236,7 +309,7 @@ const family *family_find(const char *model_type) {
 }
 
 const char *const *family_names(int *n) {
-    static const char *const names[] = {"bert", "distilbert", "roberta"};
+    static const char *const names[] = {"bert", "distilbert", "roberta", "gpt2"};
     _Static_assert(sizeof names / sizeof *names == sizeof families / sizeof *families, "a name for each row");
     *n = N_FAMILIES;
     return names;
@@ -248,6 +321,10 @@ const char *family_tensor(arena *a, const family *f, role r, int layer, const ch
     const char *mark = strstr(module, "{i}");
     if (!mark) return arena_print(a, "%s%s.%s", prefix, module, leaf);
     return arena_print(a, "%s%.*s%d%s.%s", prefix, (int)(mark - module), module, layer, mark + 3, leaf);
+}
+
+int family_transposes(const family *f, role r) {
+    return f->transposed && (r == ROLE_QKV || r == ROLE_O || r == ROLE_UP || r == ROLE_DOWN);
 }
 
 int family_is_head(const family *f, const char *name) {

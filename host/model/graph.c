@@ -179,7 +179,8 @@ int graph_param(graph *g, role r, const char *leaf, int64_t n0, int64_t n1) {
                                            .init = !is_weight ? HONE_INIT_ZERO
                                                    : is_norm  ? HONE_INIT_ONE
                                                               : HONE_INIT_NORMAL,
-                                           .init_std = (float)g->config->init_range};
+                                           .init_std = config_init_std(g->config, (int)r),
+                                           .transposed = n1 && family_transposes(g->config->family, r)};
     g->value[v].param = g->n_params;
     return v;
 }
@@ -361,12 +362,16 @@ static int stat_value(graph *g, const char *name, const char *what, int space) {
 
 static int space_of(const graph *g, hone_v x) { return g->value[x].dim[0].space; }
 
+static int has_bias(const graph *g, role r) {
+    return r != ROLE_CLASSIFIER || !g->config->family->classes.no_bias;
+}
+
 hone_v g_linear(graph *g, hone_v x, role r, int64_t features, const char *name) {
     if (!x || g->status) return 0;
     hone_step s = {.op = HONE_OP_LINEAR_FWD};
     s.in[0] = x;
     s.in[1] = graph_param(g, r, "weight", features, graph_width(g, x));
-    s.in[2] = graph_param(g, r, "bias", features, 0);
+    if (has_bias(g, r)) s.in[2] = graph_param(g, r, "bias", features, 0);
     const int y = s.out[0] = act_value(g, name, space_of(g, x), features);
     graph_emit(g, &s);
     return y;
@@ -458,6 +463,17 @@ void g_word_loss(graph *g, hone_v x, role bias, hone_v scale, hone_v *loss, hone
         if (s.in[2]) s.out[4] = graph_gradient(g, s.in[2]);
     }
     graph_emit(g, &s);
+}
+
+hone_v g_word_logits(graph *g, hone_v x, role bias, const char *name) {
+    if (!x || g->status) return 0;
+    hone_step s = {.op = HONE_OP_LINEAR_FWD};
+    s.in[0] = x;
+    s.in[1] = graph_param(g, ROLE_WORD, "weight", g->config->vocab, graph_width(g, x));
+    if (bias != N_ROLES) s.in[2] = graph_param(g, bias, "bias", g->config->vocab, 0);
+    const int y = s.out[0] = act_value(g, name, space_of(g, x), g->config->vocab);
+    graph_emit(g, &s);
+    return y;
 }
 
 hone_v g_attend(graph *g, hone_v q, hone_v k, hone_v v, hone_mask mask, double p, const char *name) {

@@ -99,6 +99,8 @@ hone_v g_pool(graph *g, hone_v x, const char *name); /* the mean of the rows of 
 /* Cross-entropy of x [rows,D] against the words of its rows' labels; the logits are x word' (+ bias: role and leaf
  * "bias", N_ROLES: none). loss [rows]f, best [rows]i; in training the gradients too, made at once. */
 void g_word_loss(graph *g, hone_v x, role bias, hone_v scale, hone_v *loss, hone_v *best);
+/* The logits themselves, [rows,V]: for few rows. */
+hone_v g_word_logits(graph *g, hone_v x, role bias, const char *name);
 /* q, k, v [N,D] with H heads; keys are the rows of k's own sequences. */
 hone_v g_attend(graph *g, hone_v q, hone_v k, hone_v v, hone_mask mask, double p, const char *name);
 #endif

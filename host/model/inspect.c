@@ -41,15 +41,17 @@ static hone_status take_tensors(inspection *x, int with_sha256, hone_err *err) {
     return HONE_OK;
 }
 
-/* A folder with labels, or scores of spans, is asked for all its head; another for a classifier, which would be new. */
+/* A folder is asked for all its head; a bare body for a classifier, which would be new. */
 static void take_use(inspection *x, const char *folder) {
     const params_options options = {.quiet = 1};
-    const char *own = x->config->architecture,
-               *class = architecture_is_of(own, HEAD_TOKENS) || architecture_is_of(own, HEAD_SPANS) ? own : x->config->family->classes.architecture;
+    const char *own = x->config->architecture;
     hone_err why = {0};
     params *p;
     int n;
-    const param_want *want = architecture_params(x->a, x->config, class, x->config->n_labels, &n);
+    const param_want *want =
+        own && !architecture_is_bare(own) ? architecture_params(x->a, x->config, own, x->config->n_labels, &n) : NULL;
+    x->class = want ? own : x->config->family->classes.architecture;
+    if (!want) want = architecture_params(x->a, x->config, x->class, x->config->n_labels, &n);
     x->made_new = "";
     if (params_open(&p, x->config, folder, want, n, &options, &why)) {
         x->problem = arena_copy(x->a, why.text, strlen(why.text));

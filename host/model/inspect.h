@@ -29,7 +29,8 @@ typedef struct {
     int n_tokenizer;
     const char *tokenizer_kind; /* "WordPiece", "BPE", ... ; NULL: none */
     int64_t tokenizer_size;     /* ids; -1 unknown */
-    /* What training a classifier would do with the folder: */
+    const char *class;          /* its own, if it has a head that is known, else the family's classifier */
+    /* What training that class would do with the folder: */
     const char *made_new;       /* names, comma-separated; "" none */
     const char *const *ignored; /* tensors of other heads, buffers */
     int n_ignored;

@@ -33,13 +33,24 @@ int64_t param_elements(const param_want *w) {
     return n;
 }
 
+int64_t param_stored_dim(const param_want *w, int d) { return w->dim[w->transposed ? 1 - d : d]; }
+
+void param_transpose(float *to, const float *from, int64_t rows, int64_t columns) {
+    enum { TILE = 16 };
+    for (int64_t r = 0; r < rows; r += TILE)
+        for (int64_t c = 0; c < columns; c += TILE)
+            for (int64_t i = r; i < r + TILE && i < rows; i++)
+                for (int64_t k = c; k < c + TILE && k < columns; k++) to[k * rows + i] = from[i * columns + k];
+}
+
 param_want *params_of_plan(arena *a, const hone_plan *plan) {
     param_want *want = ARENA_ARRAY(a, (size_t)plan->n_params, param_want);
     for (int i = 0; i < plan->n_params; i++) {
         const hone_param *p = &plan->param[i + 1];
         const hone_value *v = &plan->value[p->value];
         want[i] =
-            (param_want){.name = p->name, .n_dims = v->n_dims, .init = p->init, .init_std = p->init_std};
+            (param_want){.name = p->name, .n_dims = v->n_dims, .transposed = p->transposed, .init = p->init,
+                         .init_std = p->init_std};
         for (int d = 0; d < v->n_dims; d++) want[i].dim[d] = v->dim[d].n;
     }
     return want;
@@ -79,10 +90,22 @@ static int find_tensor(const params *p, const char *name) {
     return at >= 0 || bare == name ? at : weights_find(p->w, bare_name(p->family, old));
 }
 
+/* Does name begin as the pattern says, in which {i} is a number? */
+static int begins_as(const char *name, const char *pattern) {
+    while (*pattern) {
+        if (!strncmp(pattern, "{i}", 3)) {
+            const size_t digits = strspn(name, "0123456789");
+            if (!digits) return 0;
+            name += digits, pattern += 3;
+        } else if (*name++ != *pattern++) return 0;
+    }
+    return 1;
+}
+
 static int is_ignored(const family *f, const char *name) {
     const char *bare = bare_name(f, name);
     for (int i = 0; f->ignored[i]; i++)
-        if (!strncmp(bare, f->ignored[i], strlen(f->ignored[i]))) return 1;
+        if (begins_as(bare, f->ignored[i])) return 1;
     return 0;
 }
 
@@ -91,7 +114,7 @@ static int is_ignored(const family *f, const char *name) {
 static int same_shape(const param_want *w, const stored_tensor *t) {
     if (w->n_dims != t->n_dims) return 0;
     for (int d = 0; d < w->n_dims; d++)
-        if (w->dim[d] != t->dim[d]) return 0;
+        if (param_stored_dim(w, d) != t->dim[d]) return 0;
     return 1;
 }
 
@@ -114,8 +137,10 @@ static int differs_in_rows(const param_want *w, const stored_tensor *t) {
 
 static hone_status refuse_shape(const params *p, const param_want *w, const stored_tensor *t, hone_err *err) {
     char shown[160], is[100], wants[100];
+    int64_t dim[3];
+    for (int d = 0; d < w->n_dims; d++) dim[d] = param_stored_dim(w, d);
     print_shape(is, t->n_dims, t->dim);
-    print_shape(wants, w->n_dims, w->dim);
+    print_shape(wants, w->n_dims, dim);
     text_escape(shown, sizeof shown, t->name, strlen(t->name));
     if (family_is_head(p->family, w->name) && differs_in_rows(w, t)) {
         hone_fail(err, HONE_EUSAGE, "%s: head has %lld labels, data has %lld (\"%s\" is %s)", p->folder,
@@ -241,7 +266,7 @@ hone_status params_open(params **out, const model_config *c, const char *folder,
     p->padded = -1;
     p->pad_id = c->pad_id;
     const char *word = family_tensor(a, c->family, ROLE_WORD, 0, "weight");
-    for (int i = 0; i < n && c->pad_id >= 0; i++)
+    for (int i = 0; i < n && c->pad_id >= 0 && !c->family->causal; i++) /* decoders have no row that means nothing */
         if (!strcmp(copy[i].name, word)) p->padded = i;
     const hone_status status = match_folder(p, err);
     if (status) {
@@ -304,7 +329,14 @@ static hone_status report_not_finite(const params *p, const not_finite *found, h
 
 hone_status params_read(const params *p, int i, int64_t first, int64_t n, float *to, hone_err *err) {
     const int at = p->source[i];
-    return safetensors_floats(p->w->of[at], p->w->tensor[at], first, n, to, err);
+    const param_want *w = &p->want[i];
+    if (!w->transposed) return safetensors_floats(p->w->of[at], p->w->tensor[at], first, n, to, err);
+    HONE_ASSERT(!first && n == param_elements(w));
+    float *stored = mem_new((size_t)n * sizeof *stored, "a parameter as it is stored");
+    const hone_status status = safetensors_floats(p->w->of[at], p->w->tensor[at], 0, n, stored, err);
+    if (!status) param_transpose(to, stored, w->dim[1], w->dim[0]);
+    mem_free(stored);
+    return status;
 }
 
 static void init_part(const params *p, int i, int64_t first, int64_t n, float *to) {
@@ -315,12 +347,15 @@ static void init_part(const params *p, int i, int64_t first, int64_t n, float *t
     for (int64_t k = row > first ? row : first; k < row + w->dim[1] && k < first + n; k++) to[k - first] = 0;
 }
 
+/* How many of the `left` numbers are read at once. */
+static int64_t part_of(const param_want *w, int64_t left) { return w->transposed || left < PART ? left : PART; }
+
 static hone_status fill_one(const params *p, int i, float *part, not_finite *found, params_put *put, void *to,
                             hone_err *err) {
     const param_want *w = &p->want[i];
     const int64_t all = param_elements(w);
     for (int64_t first = 0, n; first < all; first += n) {
-        n = all - first < PART ? all - first : PART;
+        n = part_of(w, all - first);
         if (p->source[i] < 0) init_part(p, i, first, n, part);
         else {
             HONE_TRY(params_read(p, i, first, n, part, err));
@@ -334,7 +369,12 @@ static hone_status fill_one(const params *p, int i, float *part, not_finite *fou
 hone_status params_fill(params *p, params_put *put, void *to, hone_err *err) {
     not_finite found = {0};
     hone_status status = HONE_OK;
-    float *part = mem_new(PART * sizeof *part, "a part of a parameter being loaded");
+    int64_t most = 1;
+    for (int i = 0; i < p->n; i++) {
+        const int64_t n = part_of(&p->want[i], param_elements(&p->want[i]));
+        most = n > most ? n : most;
+    }
+    float *part = mem_new((size_t)most * sizeof *part, "a part of a parameter being loaded");
     for (int i = 0; i < p->n && !status; i++) {
         if (p->source[i] >= 0) status = safetensors_unchanged(p->w->of[p->source[i]], err);
         if (!status) status = fill_one(p, i, part, &found, put, to, err);

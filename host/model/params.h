@@ -21,6 +21,7 @@ typedef struct {
     const char *name; /* "bert.encoder.layer.3.output.dense.weight" */
     int n_dims;
     int64_t dim[3];
+    int transposed; /* of two dimensions: the folder holds [dim[1], dim[0]] */
     hone_init init; /* if it is made new */
     float init_std;
 } param_want;
@@ -51,7 +52,7 @@ const char *const *params_unexpected(const params *p, int *n);
 /* Where want[i] comes from; NULL: new. */
 const stored_tensor *params_source(const params *p, int i);
 
-/* Numbers first .. first + n - 1 of want[i], which is not new, as fp32. */
+/* Numbers first .. first + n - 1 of want[i], which is not new, as fp32; of a transposed one all of them. */
 hone_status params_read(const params *p, int i, int64_t first, int64_t n, float *to, hone_err *err);
 
 /* Hand every parameter to put, in the order of want and part after part: its fp32 numbers first .. first + n
@@ -62,6 +63,9 @@ hone_status params_fill(params *p, params_put *put, void *to, hone_err *err);
 /* The wants of a plan: want[k] is plan->param[k + 1]. */
 param_want *params_of_plan(arena *a, const hone_plan *plan);
 int64_t param_elements(const param_want *w);
+int64_t param_stored_dim(const param_want *w, int d); /* as the folder has it */
+/* A matrix [rows, columns] as [columns, rows]. */
+void param_transpose(float *to, const float *from, int64_t rows, int64_t columns);
 
 /* init.c: new values first .. first + n - 1 of a parameter: normal with standard deviation init_std, 0 or 1.
  * The same for a seed, name and place, whatever else the model has. */

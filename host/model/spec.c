@@ -4,7 +4,7 @@
 #include "model/spec.h"
 #include "base/err.h"
 
-/* x[n] = word[id[n]] + position[pos[n]] + type[type[n]], then norm and dropout. */
+/* x[n] = word[id[n]] + position[pos[n]] + type[type[n]], then norm (where the family has one) and dropout. */
 static hone_v embed(graph *g, int tok) {
     const model_config *c = g->config;
     const int64_t dims[2] = {0, c->width};
@@ -20,7 +20,21 @@ static hone_v embed(graph *g, int tok) {
     }
     const hone_v e = s.out[0] = graph_value(g, "embed", HONE_ACTIVATION, g->dtype, 2, dims, 0, tok);
     graph_emit(g, &s);
-    return g_dropout(g, g_norm(g, e, ROLE_EMBED_NORM, "embed.norm"), c->p_hidden, "x");
+    const hone_v normed = c->family->module[ROLE_EMBED_NORM] ? g_norm(g, e, ROLE_EMBED_NORM, "embed.norm") : e;
+    return g_dropout(g, normed, c->p_embed, "x");
+}
+
+/* Queries, keys and values: three products, or columns of one. */
+static void attended(graph *g, hone_v h, hone_v of[3]) {
+    static const role roles[3] = {ROLE_Q, ROLE_K, ROLE_V};
+    static const char *const names[3] = {"q", "k", "v"};
+    const int64_t D = g->config->width;
+    const int packed = g->config->family->module[ROLE_QKV] != NULL;
+    const hone_v qkv = packed ? g_linear(g, h, ROLE_QKV, 3 * D, "qkv") : 0;
+    for (int i = 0; i < 3; i++)
+        of[i] = !packed ? g_linear(g, h, roles[i], D, names[i])
+                : qkv   ? graph_view(g, graph_name(g, names[i]), qkv, i * D, D, 0)
+                        : 0;
 }
 
 /* x = norm(x + attention(x)), x = norm(x + ffn(x)); norms before the branches where the family says so. */
@@ -28,9 +42,10 @@ static hone_v block(graph *g, hone_v x) {
     const model_config *c = g->config;
     const int before = c->family->norm == NORM_BEFORE;
     hone_v h = before ? g_norm(g, x, ROLE_NORM1, "norm1") : x;
-    const hone_v q = g_linear(g, h, ROLE_Q, c->width, "q"), k = g_linear(g, h, ROLE_K, c->width, "k"),
-                 v = g_linear(g, h, ROLE_V, c->width, "v");
-    const hone_v o = g_attend(g, q, k, v, HONE_MASK_FULL, c->p_attention, "attention");
+    hone_v qkv[3];
+    attended(g, h, qkv);
+    const hone_v o = g_attend(g, qkv[0], qkv[1], qkv[2], c->family->causal ? HONE_MASK_CAUSAL : HONE_MASK_FULL,
+                              c->p_attention, "attention");
     x = g_add(g, g_dropout(g, g_linear(g, o, ROLE_O, c->width, "o"), c->p_hidden, "o.drop"), x, "sum1");
     if (!before) x = g_norm(g, x, ROLE_NORM1, "norm1");
     h = before ? g_norm(g, x, ROLE_NORM2, "norm2") : x;
@@ -41,26 +56,47 @@ static hone_v block(graph *g, hone_v x) {
     return before ? x : g_norm(g, x, ROLE_NORM2, "norm2");
 }
 
-/* The first row of each sequence through a dense layer, dropout and the classifier. */
+/* Rows through a dense layer and the family's activation. */
+static hone_v pool(graph *g, hone_v rows) {
+    const model_config *c = g->config;
+    return g_act(g, g_linear(g, rows, ROLE_POOLER, c->width, "pooler"), 0, c->family->classes.act, "pooled");
+}
+
+/* The first row of each sequence (causal families: the last) through a dense layer, where there is one, dropout and the
+ * classifier. */
 static hone_v classify(graph *g, hone_v x, int seq, int n_outputs) {
     const model_config *c = g->config;
-    const class_head *f = &c->family->classes;
     g->layer = c->layers;
     hone_v h = g_gather(g, x, seq, "cls");
-    if (f->dropout_before_dense) h = g_dropout(g, h, c->p_head, "cls.drop");
-    h = g_act(g, g_linear(g, h, ROLE_POOLER, c->width, "pooler"), 0, f->act, "pooled");
+    if (c->family->classes.dropout_before_dense) h = g_dropout(g, h, c->p_head, "cls.drop");
+    if (c->family->module[ROLE_POOLER]) h = pool(g, h);
     return g_linear(g, g_dropout(g, h, c->p_head, "pooled.drop"), ROLE_CLASSIFIER, n_outputs, "logits");
 }
 
-/* The rows of masked words through a dense layer, activation and norm; what they are compared with is the table of
- * words itself (tied weights). */
-static void guess_words(graph *g, hone_v x, model_values *m) {
+/* Does the second text of each sequence follow the first? transformers' BertForPreTraining has no dropout here. */
+static hone_v follows(graph *g, hone_v x, int seq) {
+    g->layer = g->config->layers;
+    return g_linear(g, pool(g, g_gather(g, x, seq, "cls")), ROLE_NSP, 2, "logits");
+}
+
+/* The rows of masked words through a dense layer, activation and norm. */
+static hone_v transform_words(graph *g, hone_v x, int word) {
     const model_config *c = g->config;
     g->layer = c->layers;
-    hone_v h = g_gather(g, x, m->word, "words");
+    hone_v h = g_gather(g, x, word, "words");
     h = g_act(g, g_linear(g, h, ROLE_MLM_DENSE, c->width, "transform"), 0, c->act, "transform.act");
-    g_word_loss(g, g_norm(g, h, ROLE_MLM_NORM, "transform.norm"), ROLE_MLM_BIAS, m->scale, &m->row_loss,
-                &m->best);
+    return g_norm(g, h, ROLE_MLM_NORM, "transform.norm");
+}
+
+/* What words are compared with is the table of words itself (tied weights). */
+static void guess_words(graph *g, hone_v x, model_values *m) {
+    g_word_loss(g, transform_words(g, x, m->word), ROLE_MLM_BIAS, m->scale, &m->row_loss, &m->best);
+}
+
+static hone_v show_words(graph *g, const head_spec *h, hone_v x, int word) {
+    if (h->kind != HEAD_NEXT) return g_word_logits(g, transform_words(g, x, word), ROLE_MLM_BIAS, "logits");
+    g->layer = g->config->layers;
+    return g_word_logits(g, g_gather(g, x, word, "words"), N_ROLES, "logits");
 }
 
 /* CONST [C]f of the weights of the classes. */
@@ -85,22 +121,21 @@ typedef struct {
 } head_loss;
 
 /* The loss of every row of a space, and in training the gradient of the logits at once. */
-static void lose(graph *g, const head_spec *h, int space, model_values *m) {
-    static const head_loss of[N_HEADS] = {[HEAD_CLASSES] = {HONE_OP_XENT, HONE_FILL_LABEL, 2, 3, 2},
-                     [HEAD_TOKENS] = {HONE_OP_XENT, HONE_FILL_LABEL, 2, 3, 2},
-                     [HEAD_MARKS] = {HONE_OP_BCE, HONE_FILL_TARGET, 2, 3, 1},
-                     [HEAD_REGRESSION] = {HONE_OP_MSE, HONE_FILL_TARGET, 0, 2, 1}};
-    const int64_t rows[1] = {0}, wide[2] = {0, h->n_outputs};
-    const head_loss *k = &of[h->kind];
+static hone_v lose(graph *g, const head_spec *h, int space, model_values *m, hone_v scale, const char *name) {
+    static const head_loss classes = {HONE_OP_XENT, HONE_FILL_LABEL, 2, 3, 2}, marks = {HONE_OP_BCE, HONE_FILL_TARGET, 2, 3, 1},
+                           number = {HONE_OP_MSE, HONE_FILL_TARGET, 0, 2, 1};
+    const int64_t rows[1] = {0}, wide[2] = {0, graph_width(g, m->logits)};
+    const head_loss *k = h->kind == HEAD_MARKS ? &marks : h->kind == HEAD_REGRESSION ? &number : &classes;
     hone_step s = {.op = k->op, .attr.loss.smoothing = h->smoothing};
     s.in[0] = m->logits;
     s.in[1] = graph_companion(g, space, k->label, 0);
     if (k->weight && h->class_weight) s.in[k->weight] = class_weights(g, h);
-    s.in[k->scale] = m->scale;
-    m->row_loss = s.out[0] = graph_value(g, "row.loss", HONE_ACTIVATION, graph_float(g), 1, rows, 0, space);
+    s.in[k->scale] = scale;
+    s.out[0] = graph_value(g, name, HONE_ACTIVATION, graph_float(g), 1, rows, 0, space);
     if (g->training)
         m->gx = s.out[k->gx] = graph_value(g, "dlogits", HONE_ACTIVATION, g->dtype, 2, wide, 0, space);
     graph_emit(g, &s);
+    return s.out[0];
 }
 
 /* The first row of each word through dropout and its own classifier. */
@@ -108,7 +143,7 @@ static void label_words(graph *g, hone_v x, const head_spec *h, model_values *m)
     g->layer = g->config->layers;
     x = g_dropout(g, g_gather(g, x, m->word, "words"), g->config->p_words, "words.drop");
     m->logits = g_linear(g, x, ROLE_TOKEN_CLASSIFIER, h->n_outputs, "logits");
-    lose(g, h, m->word, m);
+    m->row_loss = lose(g, h, m->word, m, m->scale, "row.loss");
 }
 
 /* Two scores of every row: that an answer begins here, and that it ends here. */
@@ -138,13 +173,23 @@ static int find_space(const graph *g, const char *name) {
     return 0;
 }
 
-static hone_v scale_of(graph *g) {
+/* The weight of a row in the mean; space: that of the rows of a second loss, 0: of the first. */
+static hone_v scale_of(graph *g, const char *name, int space) {
     for (int v = 1; v <= g->n_values; v++)
-        if (g->value[v].fill == HONE_FILL_SCALE) return v;
+        if (g->value[v].fill == HONE_FILL_SCALE && g->value[v].fill_space == space) return v;
     const int64_t one = 1;
-    const hone_v v = graph_value(g, "scale", HONE_INPUT, graph_float(g), 1, &one, -1, 0);
+    const hone_v v = graph_value(g, name, HONE_INPUT, graph_float(g), 1, &one, -1, 0);
     g->value[v].fill = HONE_FILL_SCALE;
+    g->value[v].fill_space = space;
     return v;
+}
+
+static void pretrain(graph *g, const head_spec *h, hone_v x, model_values *m) {
+    guess_words(g, x, m);
+    m->logits = follows(g, x, m->seq);
+    if (!g->training || g->status) return; /* evaluation makes losses of logits as it makes figures of them */
+    m->sequence_scale = scale_of(g, "sequence.scale", m->seq);
+    m->sequence_loss = lose(g, h, m->seq, m, m->sequence_scale, "sequence.loss");
 }
 
 void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_max, model_values *out) {
@@ -155,17 +200,22 @@ void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_m
         out->seq = graph_space(g, "seq", seqs_max, 0, 0);
         out->tok = graph_space(g, "tok", tokens_max, out->seq, 0);
         g->space[out->seq].parent = out->tok;
-        if (h->kind == HEAD_WORDS || h->kind == HEAD_TOKENS)
+        if (h->kind == HEAD_WORDS || h->kind == HEAD_PRETRAINING || h->kind == HEAD_TOKENS || h->word_logits)
             graph_space(g, "word", h->words_max, out->seq, out->tok);
     }
     out->word = find_space(g, "word");
     hone_v x = embed(g, out->tok);
     for (g->layer = 0; g->layer < g->config->layers; g->layer++) x = block(g, x);
-    if (g->config->family->norm == NORM_BEFORE) {
-        g->layer = g->config->layers;
-        x = g_norm(g, x, ROLE_FINAL_NORM, "final");
+    if (g->config->family->norm == NORM_BEFORE) x = g_norm(g, x, ROLE_FINAL_NORM, "final");
+    out->scale = scale_of(g, "scale", 0);
+    if (h->word_logits) {
+        out->logits = show_words(g, h, x, out->word);
+        return;
     }
-    out->scale = scale_of(g);
+    if (h->kind == HEAD_NEXT) {
+        g_word_loss(g, x, N_ROLES, out->scale, &out->row_loss, &out->best);
+        return;
+    }
     g->targets = h->n_outputs;
     switch (h->kind) {
     case HEAD_WORDS:
@@ -180,8 +230,11 @@ void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_m
     case HEAD_EMBED:
         embed_sequences(g, x, h, out);
         break;
+    case HEAD_PRETRAINING:
+        pretrain(g, h, x, out);
+        break;
     default:
         out->logits = classify(g, x, out->seq, h->n_outputs);
-        lose(g, h, out->seq, out);
+        out->row_loss = lose(g, h, out->seq, out, out->scale, "row.loss");
     }
 }

@@ -107,6 +107,11 @@ static hone_status run_passes(hone_plan *p, graph *g, const plan_options *o, hon
     return HONE_OK;
 }
 
+static void sum_into(graph *g, int x, int into, int sum) {
+    const hone_step s = {.op = HONE_OP_SUM, .in = {x, into}, .out = {sum}};
+    graph_emit(g, &s);
+}
+
 static hone_status write_micro(hone_plan *p, graph *g, const plan_options *o, hone_err *err) {
     model_values m;
     const int64_t one = 1;
@@ -117,10 +122,14 @@ static hone_status write_micro(hone_plan *p, graph *g, const plan_options *o, ho
     unbind_frozen(g);
     p->loss = graph_value(g, "loss", HONE_GRAD, graph_float(g), 1, &one, -1, 0);
     p->scale = m.scale;
-    hone_step s = {.op = HONE_OP_SUM};
-    s.in[0] = m.row_loss;
-    s.out[0] = p->loss;
-    graph_emit(g, &s);
+    sum_into(g, m.row_loss, 0, p->loss);
+    if (m.sequence_loss) {
+        p->sequence_scale = m.sequence_scale;
+        p->sequence_loss = graph_value(g, "loss.sequence", HONE_GRAD, graph_float(g), 1, &one, -1, 0);
+        g->value[p->sequence_loss].offset = ALIGN * hone_dtype_bytes(graph_float(g)) / 4; /* in the row of the loss, which is added and sent as one */
+        sum_into(g, m.sequence_loss, 0, p->sequence_loss);
+        sum_into(g, m.sequence_loss, p->loss, p->loss);
+    }
     return run_passes(p, g, o, HONE_MICRO, err);
 }
 

@@ -67,7 +67,11 @@ static int climb(graph *g, int at) {
     if (maker < 0 || g->value[v].base || !is_row_wise(g->step[maker].op) || read_elsewhere(g, v, at))
         return 0;
     const hone_op_info *op = hone_op_find(g->step[maker].op);
-    const int attends = g->step[maker].op == HONE_OP_ATTENTION_FWD, from = g->value[v].dim[0].space;
+    const int attends = g->step[maker].op == HONE_OP_ATTENTION_FWD;
+    const hone_step *m = &g->step[maker];
+    if (attends && graph_width(g, graph_root(g, m->in[0])) != graph_width(g, m->in[0]))
+        return 0; /* queries that are columns beside keys and values: a gather would take those too */
+    const int from = g->value[v].dim[0].space;
     for (int k = 0; k < op->n_out; k++) { /* other results (statistics) must be unread too */
         const int o = g->step[maker].out[k];
         if (o && graph_root(g, o) != v && read_elsewhere(g, o, -1)) return 0;

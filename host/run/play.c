@@ -327,6 +327,9 @@ hone_status run_ask(run *r, int64_t step, hone_err *err) {
                {&to->ok, run_address(r, p->ok, 0), sizeof to->ok},
                {&to->tick, run_address(r, p->tick, 0), sizeof to->tick},
                {marks + 2 * WINDOW * sizeof(float), run_address(r, r->partials, 0), r->partial_bytes}};
+    if (p->sequence_loss)
+        HONE_TRY(failed(r, r->table->get(r->queue, &to->sequence_loss, run_address(r, p->sequence_loss, 0), sizeof(float)),
+                        "reading a result", err));
     for (size_t i = 0; i < sizeof get / sizeof *get; i++)
         HONE_TRY(failed(r, r->table->get(r->queue, get[i].to, get[i].from, get[i].bytes), "reading a result",
                         err));

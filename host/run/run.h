@@ -79,6 +79,7 @@ hone_status run_ranges(run *r, hone_err *err);
  * for first. Two may be under way, so that the host need not wait for the step that is being played. */
 typedef struct {
     float loss, norm;
+    float sequence_loss; /* the part of loss that is a second one's (plan.h); 0: there is none */
     int32_t ok;
     hone_tick tick; /* after the step */
     /* A hash of the step's bits: SQSUM's partial sums (one of each 8,192 elements of the gradient), and a window of 65,536

@@ -255,15 +255,18 @@ static int rank_of_loss(const hone_plan *p) {
     return k;
 }
 
-/* What rank k says: the loss, if it is its own, and its chunks' sums. */
-static size_t floats_of(const hone_plan *p, int k) { return 1 + (size_t)plan_own_chunks(p, k); }
+/* What rank k says: the losses, if they are its own, and its chunks' sums. */
+static size_t losses_of(const hone_plan *p) { return p->sequence_loss ? 2 : 1; }
+static size_t floats_of(const hone_plan *p, int k) { return losses_of(p) + (size_t)plan_own_chunks(p, k); }
 
 static hone_status read_own(sharing *x, hone_err *err) {
     run *r = x->r;
     const hone_plan *p = r->plan;
     const size_t n = (size_t)plan_own_chunks(p, p->rank) * sizeof(float);
     hone_status status = r->table->get(r->queue, x->said, run_address(r, p->loss, 0), sizeof(float));
-    if (!status && n) status = r->table->get(r->queue, x->said + 1, run_address(r, p->own_part, 0), n);
+    if (!status && p->sequence_loss)
+        status = r->table->get(r->queue, x->said + 1, run_address(r, p->sequence_loss, 0), sizeof(float));
+    if (!status && n) status = r->table->get(r->queue, x->said + losses_of(p), run_address(r, p->own_part, 0), n);
     return status ? failed(r, status, err) : run_settle(r, r->queue, err);
 }
 
@@ -271,14 +274,14 @@ static hone_status read_own(sharing *x, hone_err *err) {
 static void put_in_place(sharing *x, const float *const *of_rank) {
     const hone_plan *p = x->r->plan;
     for (int k = 0; k < p->n_ranks; k++) {
-        const float *from = of_rank[k] + 1;
+        const float *from = of_rank[k] + losses_of(p);
         for (int b = 0; b < p->n_buckets; b++) {
             const int64_t *chunk = p->bucket[b].chunk, n = chunk[k + 1] - chunk[k];
-            memcpy(x->said + 1 + chunk[k], from, (size_t)n * sizeof *from);
+            memcpy(x->said + losses_of(p) + chunk[k], from, (size_t)n * sizeof *from);
             from += n;
         }
     }
-    x->said[0] = of_rank[rank_of_loss(p)][0];
+    memcpy(x->said, of_rank[rank_of_loss(p)], losses_of(p) * sizeof(float));
 }
 
 hone_status share_sums(run *r, hone_err *err) {
@@ -297,8 +300,10 @@ hone_status share_sums(run *r, hone_err *err) {
     HONE_TRY(comm_exchange(tree_sum_comm(x->sum), to, from, err));
     put_in_place(x, of_rank);
     hone_status status = r->table->put(r->queue, run_address(r, p->loss, 0), x->said, sizeof(float));
+    if (!status && p->sequence_loss)
+        status = r->table->put(r->queue, run_address(r, p->sequence_loss, 0), x->said + 1, sizeof(float));
     if (!status)
-        status = r->table->put(r->queue, run_address(r, p->part, 0), x->said + 1,
+        status = r->table->put(r->queue, run_address(r, p->part, 0), x->said + losses_of(p),
                                (size_t)p->n_chunks * sizeof(float));
     return status ? failed(r, status, err) : run_settle(r, r->queue, err);
 }
@@ -343,7 +348,7 @@ hone_status run_share(run *r, tree_sum *t, int linked, hone_err *err) {
     sharing *x = ARENA_NEW(r->a, sharing);
     *x = (sharing){.r = r, .sum = t};
     x->said = ARENA_ARRAY(r->a, (size_t)p->n_chunks + 2, float);
-    x->heard = ARENA_ARRAY(r->a, (size_t)(p->n_chunks + p->n_ranks) + 1, float);
+    x->heard = ARENA_ARRAY(r->a, (size_t)p->n_chunks + losses_of(p) * (size_t)p->n_ranks + 1, float);
     pthread_mutex_init(&x->lock, NULL);
     pthread_cond_init(&x->news, NULL);
     if (pthread_create(&x->thread, NULL, work, x))

@@ -102,8 +102,9 @@ static hone_status encode_texts(hone_model *m, dataset *d, arena *a, const char 
         memcpy(id + at[i], e.id, sizeof *id * (size_t)e.n);
         memcpy(type + at[i], e.type, (size_t)e.n);
         at[i + 1] = at[i] + e.n;
+        if (!e.n && m->s->config->family->causal) id[at[i + 1]++] = m->s->end_id;
         label[i] = -1;
-        d->max_length = e.n > d->max_length ? e.n : d->max_length;
+        d->max_length = (int)(at[i + 1] - at[i]) > d->max_length ? (int)(at[i + 1] - at[i]) : d->max_length;
     }
     encoding_free(&e);
     d->n = n;

@@ -31,7 +31,7 @@ static dataset *random_tokens(arena *a, const session *s, const bench_step_optio
         id[i] = (int32_t)rng_below(1, RNG_BENCH, (uint64_t)i, 0, (uint64_t)s->config->vocab);
     for (int64_t i = 0; i < n; i++)
         label[i] =
-            (int32_t)rng_below(1, RNG_BENCH, (uint64_t)i, 1, (uint64_t)(s->n_labels > 1 ? s->n_labels : 2));
+            (int32_t)rng_below(1, RNG_BENCH, (uint64_t)i, 1, (uint64_t)(s->n_labels > 1 && !s->pairs ? s->n_labels : 2));
     *d = (dataset){.n = n,
                    .n_tokens = at[n],
                    .at = at,
@@ -57,6 +57,7 @@ static hone_status one_step(session *s, const dataset *d, const int64_t *samples
                             hone_err *err) {
     run_result r;
     const uint64_t from = clock_ns();
+    s->sequence_scale = 1 / (float)d->n;
     HONE_TRY(session_feed(s, d, samples, d->n, 0, 1 / (float)d->n, err));
     set_rates(s);
     t->feed_s += (double)(clock_ns() - from) * 1e-9;
@@ -134,7 +135,7 @@ static void print_times(const session *s, const bench_step_options *o, const dat
 
 static void take_head(session *s, const bench_step_options *o) {
     labels l = {o->n_labels, ARENA_ARRAY(s->a, (size_t)o->n_labels + 1, str)};
-    if (!o->n_labels || s->masks || s->labels.n == o->n_labels) return;
+    if (!o->n_labels || s->words || s->labels.n == o->n_labels) return;
     for (int i = 0; i < o->n_labels; i++) l.name[i] = str_of(arena_print(s->a, "LABEL_%d", i));
     session_set_head(s, s->head == HEAD_REGRESSION ? HEAD_CLASSES : s->head, l);
 }

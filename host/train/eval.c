@@ -34,21 +34,26 @@ static int64_t cut_batch(const dataset *d, eval_batches b, int64_t from, int64_t
     return n;
 }
 
-/* Of each sample: how many words, how many of them right, and the sum of their losses. */
+/* Of each sample: how many words, how many of them right, and the sum of their losses; and of next sentences the logits. */
 static hone_status read_words(session *s, int64_t n, hone_err *err) {
     const batch *b = s->batch;
+    const int wide = s->n_outputs;
+    if (s->pairs) HONE_TRY(run_get_rows(s->run, s->plan->eval_logits, n, s->follows, err));
     HONE_TRY(run_get_rows(s->run, s->plan->eval_loss, b->n_words, s->word_loss, err));
     HONE_TRY(run_get_rows(s->run, s->plan->eval_best, b->n_words, s->word_best, err));
     for (int64_t i = 0; i < n; i++) {
         const hone_range at = b->words_at[i];
         double loss = 0;
-        int32_t right = 0;
+        int32_t words = 0, right = 0;
         for (int32_t k = at.first; k < at.first + at.n; k++) {
+            if (b->word[k] < 0) continue;
+            words++;
             loss += (double)s->word_loss[k];
             right += s->word_best[k] == b->word[k];
         }
-        s->logits[2 * i] = (float)at.n;
-        s->logits[2 * i + 1] = (float)right;
+        s->logits[wide * i] = (float)words;
+        s->logits[wide * i + 1] = (float)right;
+        if (s->pairs) memcpy(&s->logits[wide * i + 2], &s->follows[2 * i], 2 * sizeof(float));
         s->loss[i] = (float)loss;
     }
     return HONE_OK;
@@ -86,7 +91,7 @@ static hone_status play_batch(session *s, const dataset *d, const int64_t *sampl
     HONE_TRY(session_feed(s, d, sample, n, MASKS_EVALUATION, 1, err));
     run_prepare(s->run, HONE_EVAL, 0, s->rows);
     HONE_TRY(run_play(s->run, HONE_EVAL, 0, s->rows, err));
-    if (s->masks) return read_words(s, n, err);
+    if (s->words) return read_words(s, n, err);
     if (s->head == HEAD_TOKENS) return read_tags(s, n, err);
     if (s->head == HEAD_SPANS) return read_spans(s, n, err);
     HONE_TRY(run_get_rows(s->run, p->eval_logits, n, s->logits, err));
@@ -168,7 +173,7 @@ void metrics_begin(metrics *m, arena *a, const session *s, const dataset *d) {
     }
     if (s->head == HEAD_MARKS) metrics_init_marks(m, a, s->n_labels, s->job->threshold);
     else if (s->head == HEAD_TOKENS) metrics_init_tags(m, a, &s->labels, session_longest(s));
-    else metrics_init(m, a, s->masks ? 0 : s->n_labels, n);
+    else metrics_init(m, a, s->pairs ? METRICS_PRETRAINING : s->words ? METRICS_WORDS : s->n_labels, n);
 }
 
 typedef struct {
@@ -198,7 +203,12 @@ static void add_tags(const into_metrics *x, int64_t i, const float *logits, doub
 static void add_sample(void *arg, int64_t i, const float *logits, double loss) {
     const into_metrics *x = arg;
     switch (x->s->head) {
+    case HEAD_PRETRAINING:
+        metrics_add_sequence(x->m, logits + 2, x->d->label[i]);
+        metrics_add_words(x->m, (int64_t)logits[0], (int64_t)logits[1], loss);
+        break;
     case HEAD_WORDS:
+    case HEAD_NEXT:
         metrics_add_words(x->m, (int64_t)logits[0], (int64_t)logits[1], loss);
         break;
     case HEAD_TOKENS:

@@ -5,8 +5,9 @@
 #include "train/metrics.h"
 #include "train/session.h"
 
-/* Called for every sample in order. logits [n_outputs] (words under masks: how many are hidden, how many of them right; tagged
- * words: [words, n_labels]; answers: [tokens, 2]); loss of this sample (0 without a label; words: the sum of theirs). */
+/* Called for every sample in order. logits [n_outputs] (words: how many are to be guessed, how many of them right, then the
+ * logits of next sentences; tagged words: [words, n_labels]; answers: [tokens, 2]); loss of this sample (0 without a label;
+ * words: the sum of theirs). */
 typedef void (*eval_each)(void *arg, int64_t sample, const float *logits, double loss);
 
 /* How samples are cut into batches: at most so many samples and tokens, in order. */

@@ -51,7 +51,7 @@ static hone_status probe_shards(training *t, int64_t n_shards, double weight, ho
         run_culprit culprit;
         const int64_t *sample = steps_batch(&t->steps, t->step, m, &n);
         const int64_t epoch = steps_epoch_of(&t->steps, t->step);
-        HONE_TRY(session_feed(t->s, t->in->train, sample, n, epoch, (float)(1 / weight), err));
+        HONE_TRY(session_feed(t->s, t->in->train, sample, n, epoch, row_scale(weight), err));
         HONE_TRY(run_play_probing(t->s->run, HONE_MICRO, 0, t->s->rows, &culprit, err));
         if (culprit.step >= 0) return report(t, &culprit, err);
     }
@@ -89,6 +89,6 @@ hone_status explain_not_finite(training *t, const hone_tick *before, hone_err *e
     HONE_TRY(run_put(t->s->run, p->tick, before, err));
     int64_t n_shards = 0;
     for (; (sample = steps_batch(&t->steps, t->step, n_shards, &n)); n_shards++)
-        weight += weight_of_rows(t, sample, n);
+        weight += weight_of_rows(t, sample, n, steps_epoch_of(&t->steps, t->step));
     return agree_on_culprit(t, probe_shards(t, n_shards, weight, err), err);
 }

@@ -34,7 +34,7 @@ static labels labels_of_columns(arena *a, const texts *t) {
 
 hone_status inputs_labels(session *s, hone_err *err) {
     const job *j = s->job;
-    if (s->masks || s->head == HEAD_SPANS) return HONE_OK;
+    if (s->words || s->head == HEAD_SPANS) return HONE_OK;
     if (j->do_regression) {
         session_set_head(s, HEAD_REGRESSION, (labels){0});
         return HONE_OK;
@@ -81,7 +81,7 @@ static void balance_marks(double *weight, const dataset *d) {
 static hone_status make_class_weights(inputs *in, const session *s, hone_err *err) {
     const job *j = s->job;
     const int n = s->n_labels;
-    if (j->class_weights == WEIGHTS_NONE || s->head == HEAD_REGRESSION) return HONE_OK;
+    if (j->class_weights == WEIGHTS_NONE || s->head == HEAD_REGRESSION || s->words) return HONE_OK;
     in->class_weight = ARENA_ARRAY(in->a, (size_t)n, double);
     if (j->class_weights == WEIGHTS_LIST) {
         if (j->class_weight_list.n != n)
@@ -102,32 +102,43 @@ static hone_status make_class_weights(inputs *in, const session *s, hone_err *er
     return HONE_OK;
 }
 
-/* A sample without a word to hide teaches nothing, and a mean over no words is none. */
+/* A sample without a word to guess teaches nothing, and a mean over no words is none. */
 static hone_status keep_samples(dataset **d, const session *s, const char *path, int64_t max_samples, hone_err *err) {
     const int64_t most = max_samples ? max_samples : (*d)->n;
     int64_t *index = mem_new((size_t)(*d)->n * sizeof *index + 1, "samples"), n = 0, empty = 0;
     for (int64_t i = 0; i < (*d)->n && n < most; i++)
-        if (session_words(s, *d, &i, 1)) index[n++] = i;
+        if (session_words(s, *d, &i, 1, MASKS_EVALUATION)) index[n++] = i;
         else empty++;
-    if (empty) log_note("%s: %lld samples without a word to hide are left out", path, (long long)empty);
+    if (empty) log_note("%s: %lld samples without a word to %s are left out", path, (long long)empty, s->masks ? "hide" : "guess");
     if (n < (*d)->n && n) {
         dataset *kept = dataset_pick(*d, index, n);
         dataset_free(*d);
         *d = kept;
     }
     mem_free(index);
-    return n ? HONE_OK : hone_fail(err, HONE_EDATA, "%s: no text has a word to hide, expected at least one", path);
+    return n ? HONE_OK
+             : hone_fail(err, HONE_EDATA, "%s: no text has a word to %s, expected at least one", path,
+                         s->masks ? "hide" : "guess");
 }
 
 hone_status inputs_samples(dataset **d, const session *s, const char *path, int64_t max_samples, hone_err *err) {
     const int64_t block = session_longest(s);
-    if (!s->masks) return HONE_OK;
-    if (!s->job->line_by_line && (*d)->n_tokens < block) {
+    const int documents = s->words == WORDS_NEXT && !s->job->cross_documents,
+              pieces = s->masks && !s->pairs && !s->job->cross_documents && !s->job->line_by_line;
+    const int blocks = s->job->cross_documents;
+    if (!s->words) return HONE_OK;
+    if (s->pairs) return pairs_begin(*d, s->pairs, max_samples, MASKS_EVALUATION, path, err);
+    if (blocks && (*d)->n_tokens < block) {
         hone_fail(err, HONE_EDATA, "%s: %lld tokens in all, expected at least a block of max_seq_length, %lld", path,
                   (long long)(*d)->n_tokens, (long long)block);
-        return hone_hint(err, "line_by_line: true makes each text a sample");
+        return hone_hint(err, "cross_documents: false makes shorter samples as well");
     }
-    if (!s->job->line_by_line) dataset_regroup(*d, block);
+    if (blocks) dataset_regroup(*d, block);
+    if (documents) dataset_cut(*d, s->end_id, block);
+    if (pieces) {
+        const tokenizer_roles r = tokenizer_special(s->tok);
+        dataset_pieces(*d, block, r.cls, r.sep);
+    }
     return keep_samples(d, s, path, max_samples, err);
 }
 

@@ -421,10 +421,22 @@ static hone_status read_overrides(job *j, const job_override *o, int n_o, int st
     return HONE_OK;
 }
 
+static const char *const task_names[] = {
+    [TASK_CLASSIFY] = "text-classification", [TASK_FILL_MASK] = "fill-mask", [TASK_CONTINUE] = "text-generation",
+    [TASK_CONTINUE_ALIAS] = "causal-lm",     [TASK_PRETRAIN] = "pretrain",   [TASK_TOKENS] = "token-classification",
+    [TASK_QUESTIONS] = "question-answering"};
+
+const char *job_task(const job *j) { return task_names[j->task]; }
+
 hone_status job_check_task(const job *j, hone_err *err) {
-    enum { CLASSIFY = 1 << TASK_CLASSIFY, MASKS = 1 << TASK_FILL_MASK, TOKENS = 1 << TASK_TOKENS,
-           QUESTIONS = 1 << TASK_QUESTIONS };
-    static const char *const names[] = {"text-classification", "fill-mask", "token-classification", "question-answering"};
+    enum {
+        CLASSIFY = 1 << TASK_CLASSIFY,
+        FILL_MASK = 1 << TASK_FILL_MASK,
+        CONTINUE = 1 << TASK_CONTINUE,
+        PRETRAIN = 1 << TASK_PRETRAIN,
+        TOKENS = 1 << TASK_TOKENS,
+        QUESTIONS = 1 << TASK_QUESTIONS
+    };
     const struct {
         const char *name;
         int tasks, is_set; /* to something else than its default */
@@ -439,23 +451,33 @@ hone_status job_check_task(const job *j, hone_err *err) {
                   {"class_weights", CLASSIFY, j->class_weights != WEIGHTS_NONE},
                   {"label_smoothing_factor", CLASSIFY | TOKENS, j->label_smoothing_factor != 0},
                   {"train_sampling_strategy: balanced", CLASSIFY, j->train_sampling_strategy == SAMPLING_BALANCED},
-                  {"shuffle_train_dataset", ~QUESTIONS, j->shuffle_train_dataset},
-                  {"validation_split_percentage", ~QUESTIONS, j->validation_split_percentage != 0},
+                  {"shuffle_train_dataset", ~(PRETRAIN | QUESTIONS), j->shuffle_train_dataset},
+                  {"validation_split_percentage", ~(PRETRAIN | QUESTIONS), j->validation_split_percentage > 0},
                   {"text_column_names", ~QUESTIONS, j->text_column_names.n > 0},
                   {"doc_stride", QUESTIONS, j->doc_stride != 128},
                   {"n_best_size", QUESTIONS, j->n_best_size != 20},
                   {"max_answer_length", QUESTIONS, j->max_answer_length != 30},
                   {"version_2_with_negative", QUESTIONS, j->version_2_with_negative != -1},
                   {"null_score_diff_threshold", QUESTIONS, j->null_score_diff_threshold != 0},
-                  {"mlm_probability", MASKS, j->mlm_probability != 0.15},
-                  {"line_by_line", MASKS, j->line_by_line}};
+                  {"mlm_probability", FILL_MASK | PRETRAIN, j->mlm_probability != 0.15},
+                  {"whole_word_mask", FILL_MASK | PRETRAIN, j->whole_word_mask},
+                  {"line_by_line", FILL_MASK | CONTINUE, j->line_by_line},
+                  {"cross_documents", FILL_MASK | CONTINUE, j->cross_documents},
+                  {"nsp_probability", PRETRAIN, j->nsp_probability != 0.5},
+                  {"short_seq_prob", PRETRAIN, j->short_seq_prob != 0.1},
+                  {"split_sentences", PRETRAIN, j->split_sentences}};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        int first = 0;
-        while (!(fields[i].tasks & 1 << first)) first++;
-        if (fields[i].is_set && !(fields[i].tasks & 1 << j->task))
-            return hone_fail(err, HONE_EUSAGE, "%s: not for task %s, expected task %s", fields[i].name, names[j->task],
-                             names[first]);
+        if (!fields[i].is_set || fields[i].tasks >> j->task & 1) continue;
+        int of = 0;
+        while (!(fields[i].tasks >> of & 1)) of++;
+        return hone_fail(err, HONE_EUSAGE, "%s: not for task %s, expected task %s", fields[i].name, job_task(j),
+                         task_names[of]);
     }
+    if (j->task == TASK_FILL_MASK && j->line_by_line && j->cross_documents)
+        return hone_fail(err, HONE_EUSAGE, "line_by_line: true and cross_documents: true, expected one of them");
+    if (j->task == TASK_CONTINUE && j->max_seq_length < 2)
+        return hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld, expected at least 2: of a single token none is the next",
+                         (long long)j->max_seq_length);
     return HONE_OK;
 }
 
@@ -553,6 +575,7 @@ static hone_status load(job **out, const char *path, const str *given, const job
     if (path && !given) status = file_read(&content, a, path, JOB_MAX_BYTES, HONE_EUSAGE, err);
     if (path && !status) status = read_text(j, content, strict, err);
     if (!status) status = read_overrides(j, overrides, n_overrides, strict, err);
+    if (j->task == TASK_CONTINUE_ALIAS) j->task = TASK_CONTINUE;
     if (!status && path) status = job_check_task(j, err);
     if (!status && path) status = check_problem(j, err);
     if (!status) status = check_together(j, err);

@@ -45,7 +45,16 @@ typedef struct {
     int n;
 } reals;
 
-typedef enum { TASK_CLASSIFY, TASK_FILL_MASK, TASK_TOKENS, TASK_QUESTIONS } task_kind; /* task */
+typedef enum {
+    TASK_CLASSIFY,
+    TASK_FILL_MASK,
+    TASK_CONTINUE,
+    TASK_CONTINUE_ALIAS,
+    TASK_PRETRAIN,
+    TASK_TOKENS,
+    TASK_QUESTIONS,
+    N_TASKS
+} task_kind; /* task */
 typedef enum { PROBLEM_AUTO, PROBLEM_SINGLE, PROBLEM_MULTI, PROBLEM_REGRESSION } problem_kind; /* problem_type */
 typedef enum { STRATEGY_NO, STRATEGY_STEPS, STRATEGY_EPOCH, STRATEGY_BEST } strategy_kind;
 typedef enum { REDUCE_EXACT, REDUCE_FAST } reduce_kind; /* reduce */
@@ -84,8 +93,8 @@ typedef struct {
     double threshold;
     int64_t doc_stride, n_best_size, max_answer_length, version_2_with_negative;
     double null_score_diff_threshold;
-    double mlm_probability;
-    int do_regression, line_by_line, shuffle_train_dataset;
+    double mlm_probability, nsp_probability, short_seq_prob;
+    int do_regression, line_by_line, cross_documents, whole_word_mask, split_sentences, shuffle_train_dataset;
     int64_t header, quoting, shuffle_seed, max_seq_length, max_tokens_per_batch;
     int64_t max_train_samples, max_eval_samples, max_predict_samples, preprocessing_num_workers;
     int overwrite_cache, pad_to_max_length;
@@ -149,6 +158,7 @@ hone_status job_check_task(const job *j, hone_err *err);
 /* A job from its text; name: of the file that it stands in, for messages. */
 hone_status job_parse(job **out, const char *name, str content, hone_err *err);
 void job_free(job *j);
+const char *job_task(const job *j); /* its name */
 /* Every field with its value, as one JSON object. */
 void job_print_json(const job *j, text *out);
 void fields_print_help(text *out);      /* --help */

@@ -10,10 +10,10 @@
 
 #define COMPARE_STEPS 100 /* between two comparisons of the ranks' weights */
 
-double weight_of_rows(const training *t, const int64_t *sample, int64_t n) {
+double weight_of_rows(const training *t, const int64_t *sample, int64_t n, int64_t epoch) {
     const double *w = t->in->class_weight;
     double sum = 0;
-    if (!w || t->s->head != HEAD_CLASSES) return (double)session_losses(t->s, t->in->train, sample, n);
+    if (!w || t->s->head != HEAD_CLASSES) return (double)session_losses(t->s, t->in->train, sample, n, epoch);
     for (int64_t i = 0; i < n; i++) sum += w[t->in->train->label[sample[i]]];
     return sum;
 }
@@ -54,20 +54,23 @@ static double count_step(training *t, int n_shards, given_step *g) {
     for (int m = 0; m < n_shards; m++) {
         int64_t n;
         const int64_t *sample = steps_batch(&t->steps, t->given, m, &n), *at = t->in->train->at;
-        const double here = weight_of_rows(t, sample, n);
+        const double here = weight_of_rows(t, sample, n, steps_epoch_of(&t->steps, t->given));
         weight += here;
         g->n_samples += n;
-        g->n_losses += session_losses(t->s, t->in->train, sample, n);
+        g->n_losses += session_losses(t->s, t->in->train, sample, n, steps_epoch_of(&t->steps, t->given));
         for (int64_t i = 0; i < n; i++) g->tokens += at[sample[i] + 1] - at[sample[i]];
     }
     return weight;
 }
 
+float row_scale(double weight) { return weight > 0 ? (float)(1 / weight) : 0; }
+
 static hone_status feed_shard(training *t, given_step *g, int m, double weight, hone_err *err) {
     int64_t n;
     const int64_t *sample = steps_batch(&t->steps, t->given, m, &n);
     const int64_t epoch = steps_epoch_of(&t->steps, t->given);
-    HONE_TRY(session_feed(t->s, t->in->train, sample, n, epoch, (float)(1 / weight), err));
+    t->s->sequence_scale = (float)(1 / (double)g->n_samples);
+    HONE_TRY(session_feed(t->s, t->in->train, sample, n, epoch, row_scale(weight), err));
     set_rates(t, g->rate);
     return HONE_OK;
 }
@@ -129,7 +132,7 @@ static void prepare_step(training *t) {
     for (int m = first; m < end; m++) {
         int64_t n;
         const int64_t *sample = steps_batch(&t->steps, t->given, m, &n);
-        session_count(t->s, t->in->train, sample, n);
+        session_count(t->s, t->in->train, sample, n, steps_epoch_of(&t->steps, t->given));
         run_prepare(t->s->run, HONE_MICRO, top, t->s->rows);
         push_shard(t, held, &top, m, n_shards);
     }
@@ -233,13 +236,36 @@ static int is_delayed(const training *t) {
 /* --- the loop
  * ------------------------------------------------------------------------------------------------------*/
 
+static void add_loss(training *t, const run_result *r, const given_step *g) {
+    const double loss = (double)r->loss - (double)r->sequence_loss;
+    if (!isfinite(loss)) return; /* a step of fp16 that was skipped */
+    t->loss_sum += loss * (double)g->n_losses;
+    t->loss_samples += g->n_losses;
+    t->total_loss += loss * (double)g->n_losses;
+    t->total_samples += g->n_losses;
+    t->sequence_sum += (double)r->sequence_loss * (double)g->n_samples;
+    t->sequence_samples += g->n_samples;
+    t->total_sequence_loss += (double)r->sequence_loss * (double)g->n_samples;
+    t->total_sequences += g->n_samples;
+}
+
+static double mean_or(double sum, int64_t n, double none) { return n ? sum / (double)n : none; }
+
+/* The sum of both means; the second is 0 of tasks with one loss. */
+static double mean_loss(const training *t, double none) {
+    return mean_or(t->loss_sum, t->loss_samples, none) + mean_or(t->sequence_sum, t->sequence_samples, 0);
+}
+
 static void log_step(training *t, const run_result *r, double rate, double speed) {
     const int64_t every = interval(t->job->logging_steps, t->steps.total);
     const int last = t->step == t->steps.total || t->stop;
     if (!(every && t->step % every == 0) && !(t->step == 1 && t->job->logging_first_step) && !last) return;
     const record_train row = {.step = t->step,
                               .epoch = steps_epoch(&t->steps, t->step),
-                              .loss = t->loss_samples ? t->loss_sum / (double)t->loss_samples : (double)NAN,
+                              .loss = mean_loss(t, (double)NAN),
+                              .mlm_loss = mean_or(t->loss_sum, t->loss_samples, (double)NAN),
+                              .nsp_loss = mean_or(t->sequence_sum, t->sequence_samples, (double)NAN),
+                              .has_parts = t->s->pairs != NULL,
                               .grad_norm = (double)r->norm,
                               .rate = rate,
                               .tokens = t->tokens,
@@ -254,8 +280,8 @@ static void log_step(training *t, const run_result *r, double rate, double speed
         log_note("step %lld/%lld  epoch %.2f  loss %.4f  %s  rate %.3g  %.0f tokens/s", (long long)t->step,
                  (long long)t->steps.total, row.epoch, row.loss, norm, row.rate, speed);
     }
-    t->loss_sum = 0;
-    t->loss_samples = 0;
+    t->loss_sum = t->sequence_sum = 0;
+    t->loss_samples = t->sequence_samples = 0;
 }
 
 /* Every so many steps: have all ranks the same bits in their weights? */
@@ -315,14 +341,6 @@ hone_status obey_signal(training *t, hone_status status, hone_err *err) {
     return tell_stopped(t, (double)(clock_ns() - from) * 1e-9, err);
 }
 
-static void add_loss(training *t, double loss, int64_t n) {
-    if (!isfinite(loss)) return; /* a step of fp16 that was skipped */
-    t->loss_sum += loss * (double)n;
-    t->loss_samples += n;
-    t->total_loss += loss * (double)n;
-    t->total_samples += n;
-}
-
 /* The oldest step that was given: its result into the sums, the log, and what is due after it. */
 static hone_status hear_step(training *t, hone_err *err) {
     const given_step *g = &t->given_step[t->step % 2];
@@ -339,10 +357,10 @@ static hone_status hear_step(training *t, hone_err *err) {
     t->samples_now += g->n_samples;
     if (t->first_step_s == 0) t->first_step_s = clock_process_seconds();
     t->smooth_speed = t->smooth_speed > 0 ? 0.9 * t->smooth_speed + 0.1 * speed : speed;
-    add_loss(t, (double)r.loss, g->n_losses);
+    add_loss(t, &r, g);
     const double per_step = (clock_process_seconds() - t->start_s) / (double)(t->step - t->start_step);
     record_progress(t->record, t->step, t->steps.total,
-                    t->loss_samples ? t->loss_sum / (double)t->loss_samples : (double)r.loss, g->rate,
+                    mean_loss(t, (double)r.loss), g->rate,
                     t->smooth_speed, per_step * (double)(t->steps.total - t->step));
     run_end(t->s->run); /* the log, evaluations and checkpoints may allocate; playing may not */
     t->chain = chain_next(t->chain, &r);

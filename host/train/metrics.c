@@ -8,11 +8,13 @@
 #include "base/mem.h"
 #include "train/text_metrics.h"
 
+static size_t cells_of(const metrics *m) { return m->n_classes > 0 ? (size_t)m->n_classes * (size_t)m->n_classes : 0; }
+
 void metrics_init(metrics *m, arena *a, int n_classes, int64_t n) {
     memset(m, 0, sizeof *m);
     m->n_classes = n_classes;
     m->cap = n;
-    m->confusion = arena_array(a, (size_t)n_classes * (size_t)n_classes, sizeof *m->confusion);
+    m->confusion = arena_array(a, cells_of(m), sizeof *m->confusion);
     if (n_classes != 1) return;
     m->target = ARENA_ARRAY(a, (size_t)n + 1, double);
     m->guess = ARENA_ARRAY(a, (size_t)n + 1, double);
@@ -38,11 +40,11 @@ void metrics_init_answers(metrics *m, arena *a, int negative, int64_t n) {
 }
 
 void metrics_clear(metrics *m) {
-    m->n = m->n_samples = m->n_top5 = m->n_words = m->n_right = 0;
-    m->loss_sum = 0;
+    m->n = m->n_samples = m->n_top5 = m->n_words = m->n_right = m->n_sequences_right = 0;
+    m->loss_sum = m->sequence_loss_sum = 0;
     if (m->entities) entities_clear(m->entities);
     if (m->mark) memset(m->mark, 0, sizeof *m->mark * (size_t)m->n_classes);
-    else if (m->confusion) memset(m->confusion, 0, sizeof *m->confusion * (size_t)m->n_classes * (size_t)m->n_classes);
+    else if (m->confusion) memset(m->confusion, 0, sizeof *m->confusion * cells_of(m));
     memset(m->bin_n, 0, sizeof m->bin_n);
     memset(m->bin_right, 0, sizeof m->bin_right);
     memset(m->bin_confidence, 0, sizeof m->bin_confidence);
@@ -152,6 +154,12 @@ void metrics_add_answer(metrics *m, const question *q, const answered *a) {
 void metrics_add_window(metrics *m, double loss) {
     m->loss_sum += loss;
     m->n++;
+}
+
+void metrics_add_sequence(metrics *m, const float *x, int32_t label) {
+    const double d = (double)x[1 - label] - (double)x[label]; /* -log softmax: log(1 + e^d), without overflow */
+    m->sequence_loss_sum += d > 0 ? d + log1p(exp(-d)) : log1p(exp(d));
+    m->n_sequences_right += label ? x[1] > x[0] : x[0] >= x[1];
 }
 
 static void class_counts(const metrics *m, int c, int64_t *right, int64_t *labelled, int64_t *predicted) {
@@ -356,17 +364,23 @@ static int answer_figures(const metrics *m, metric *out) {
     return 2 + (int)(sizeof more / sizeof *more);
 }
 
-/* Means over words; perplexity: e to the loss, as run_mlm.py has it. */
+/* Means over words; perplexity: e to their loss, as run_mlm.py has it. With next sentences, loss is the sum of both. */
 static int word_figures(const metrics *m, metric *out) {
     const double n = (double)m->n_words, loss = ratio(m->loss_sum, n);
     out[0] = (metric){"loss", loss};
     out[1] = (metric){"accuracy", ratio((double)m->n_right, n)};
     out[2] = (metric){"perplexity", exp(loss)};
-    return 3;
+    if (m->n_classes == METRICS_WORDS) return 3;
+    const double sequence = ratio(m->sequence_loss_sum, (double)m->n);
+    out[0].value += sequence;
+    out[3] = (metric){"mlm_loss", loss};
+    out[4] = (metric){"nsp_loss", sequence};
+    out[5] = (metric){"nsp_accuracy", ratio((double)m->n_sequences_right, (double)m->n)};
+    return 6;
 }
 
 int metrics_figures(const metrics *m, metric out[METRICS_MAX]) {
-    if (!m->n_classes && !m->answer) return word_figures(m, out);
+    if (m->n_classes <= 0 && !m->answer) return word_figures(m, out);
     out[0] = (metric){"loss", ratio(m->loss_sum, (double)m->n)};
     if (m->answer) return 1 + answer_figures(m, out + 1);
     if (m->mark) return 1 + mark_figures(m, out + 1);
@@ -375,6 +389,6 @@ int metrics_figures(const metrics *m, metric out[METRICS_MAX]) {
 }
 
 int metric_larger_is_better(const char *name) {
-    return strcmp(name, "loss") && strcmp(name, "perplexity") && strcmp(name, "ece") && strcmp(name, "mse") &&
+    return strcmp(name, "loss") && strcmp(name, "mlm_loss") && strcmp(name, "nsp_loss") && strcmp(name, "perplexity") && strcmp(name, "ece") && strcmp(name, "mse") &&
            strcmp(name, "mae");
 }

@@ -26,7 +26,7 @@ typedef struct {
 } answer_score;
 
 typedef struct {
-    int n_classes;      /* 1: regression; 0: words under masks */
+    int n_classes;      /* 1: regression; METRICS_WORDS, METRICS_PRETRAINING: words under masks, with next sentences */
     int64_t n;          /* counted by class (label -1 is not): samples, of tagged texts words */
     int64_t n_samples;
     int64_t *confusion; /* [label * n_classes + predicted] */
@@ -44,6 +44,8 @@ typedef struct {
     int negative;         /* SQuAD 2.0 */
     int tags;           /* of words */
     int32_t *tag;       /* [2, longest]: private */
+    int64_t n_sequences_right; /* next sentences, of n */
+    double sequence_loss_sum;
     double *target, *guess; /* regression: every pair, for the rank correlation */
     int64_t cap;
 } metrics;
@@ -54,6 +56,7 @@ typedef struct {
     double value;
 } metric;
 #define METRICS_MAX 20
+enum { METRICS_WORDS = 0, METRICS_PRETRAINING = -1 }; /* in the place of a number of classes */
 
 /* Room for n samples is taken from a; adding allocates nothing. */
 void metrics_init(metrics *m, arena *a, int n_classes, int64_t n);
@@ -76,6 +79,8 @@ void metrics_add_window(metrics *m, double loss);
 void metrics_add_tags(metrics *m, const float *logits, const int32_t *tag, int64_t n, double loss);
 /* loss: the sum over the words. */
 void metrics_add_words(metrics *m, int64_t words, int64_t right, double loss);
+/* The same sample's next sentence, beside metrics_add_words: two logits. */
+void metrics_add_sequence(metrics *m, const float *logits, int32_t label);
 /* All figures, in the order of outputs.md; returns how many. */
 int metrics_figures(const metrics *m, metric out[METRICS_MAX]);
 int metric_larger_is_better(const char *name); /* without eval_ */

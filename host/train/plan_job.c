@@ -25,13 +25,13 @@ static hone_status plan_levels(session *s, session_limits l, beside *b, hone_err
     return HONE_OK;
 }
 
-static void walk_epoch(session *s, const steps *st, const dataset *d, beside *b) {
-    order *o = order_new(&st->order, 0);
+static void walk_epoch(session *s, steps *st, const dataset *d, beside *b) {
+    order *o = steps_order(st, 0);
     int64_t tokens = 0, seqs = 0;
     for (int64_t i = 0; i < order_batches(o); i++) {
         int64_t n;
         const int64_t *sample = order_batch(o, i, &n);
-        session_count(s, d, sample, n);
+        session_count(s, d, sample, n, 0);
         for (int64_t k = 0; k < n; k++) tokens += d->at[sample[k] + 1] - d->at[sample[k]];
         seqs += n;
         b->batches[plan_rung(s->plan, s->rows, s->played)]++;

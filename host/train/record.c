@@ -125,11 +125,19 @@ void record_chain(record *r, int64_t step, uint64_t chain) {
     r->n_chained++;
 }
 
+static void add_losses(text *to, const record_train *x) {
+    if (!isfinite(x->loss)) return;
+    add_number(to, "loss", x->loss);
+    if (!x->has_parts) return;
+    add_number(to, "mlm_loss", x->mlm_loss);
+    add_number(to, "nsp_loss", x->nsp_loss);
+}
+
 void record_step(record *r, const record_train *x) {
     text_clear(&r->row);
     text_printf(&r->row, "{\"step\":%lld,\"epoch\":", (long long)x->step);
     text_double(&r->row, x->epoch);
-    if (isfinite(x->loss)) add_number(&r->row, "loss", x->loss);
+    add_losses(&r->row, x);
     if (x->skipped) text_printf(&r->row, ",\"skipped\":%lld", (long long)x->skipped);
     else add_number(&r->row, "grad_norm", x->grad_norm);
     add_number(&r->row, "learning_rate", x->rate);
@@ -140,7 +148,7 @@ void record_step(record *r, const record_train *x) {
     text_str(&r->row, "}\n");
     add_line(r, r->jsonl, &r->row);
     add_history(r, x->step, x->epoch);
-    if (isfinite(x->loss)) add_number(&r->history, "loss", x->loss);
+    add_losses(&r->history, x);
     if (!x->skipped) add_number(&r->history, "grad_norm", x->grad_norm);
     add_number(&r->history, "learning_rate", x->rate);
     text_str(&r->history, "}");
@@ -158,6 +166,10 @@ void record_step(record *r, const record_train *x) {
         const double now = clock_wall_seconds();
         text_clear(&r->event);
         if (isfinite(x->loss)) tensorboard_scalar(&r->event, now, x->step, "train/loss", x->loss);
+        if (isfinite(x->loss) && x->has_parts) {
+            tensorboard_scalar(&r->event, now, x->step, "train/mlm_loss", x->mlm_loss);
+            tensorboard_scalar(&r->event, now, x->step, "train/nsp_loss", x->nsp_loss);
+        }
         if (!x->skipped) tensorboard_scalar(&r->event, now, x->step, "train/grad_norm", x->grad_norm);
         tensorboard_scalar(&r->event, now, x->step, "train/learning_rate", x->rate);
         tensorboard_scalar(&r->event, now, x->step, "train/epoch", x->epoch);

@@ -19,6 +19,8 @@ typedef struct {
     int64_t step;
     double epoch, loss, grad_norm, rate, seconds, tokens_per_second;
     int64_t tokens;
+    int has_parts; /* loss is the sum of these two (task pretrain) */
+    double mlm_loss, nsp_loss;
     int64_t skipped; /* fp16: steps skipped so far where this one was, else 0; then there is no grad_norm */
 } record_train;
 void record_run(record *r, const char *line); /* the first row: the whole resolved job, versions, hashes */

@@ -18,6 +18,11 @@ static int is_fixed(str name) {
                                         "task",
                                         "mlm_probability",
                                         "line_by_line",
+                                        "whole_word_mask",
+                                        "nsp_probability",
+                                        "short_seq_prob",
+                                        "split_sentences",
+                                        "cross_documents",
                                         "do_regression",
                                         "labels_file",
                                         "text_column_names",
@@ -217,6 +222,12 @@ hone_status resume_training(training *t, const checkpoint *from, hone_err *err) 
         t->total_loss = read_hex(state, "total_loss");
         t->best_metric = read_hex(state, "best_metric");
         t->chain = read_bits(state, "chain");
+        if (t->s->pairs) {
+            t->sequence_samples = read_integer(state, "sequence_samples");
+            t->total_sequences = read_integer(state, "total_sequences");
+            t->sequence_sum = read_hex(state, "sequence_sum");
+            t->total_sequence_loss = read_hex(state, "total_sequence_loss");
+        }
         t->saved_step = t->step;
         t->tokenizer_is_saved = !strcmp(t->s->tokenizer_folder, from->path);
         t->stop =

@@ -53,7 +53,7 @@ static void fill_card(const training *t, arena *a, card *c, int final) {
                               {"tokenizer SHA-256", tokenizer_sha256(t->s->tok)}};
     card_data *data = ARENA_ARRAY(a, 3, card_data);
     c->data = data;
-    data[c->n_data++] = (card_data){"train", j->train_file, t->in->train->n};
+    data[c->n_data++] = (card_data){"train", j->train_file, t->steps.n_samples};
     if (t->in->validation)
         data[c->n_data++] = (card_data){
             "validation", j->validation_file ? j->validation_file : "held out of the training file",
@@ -65,7 +65,8 @@ static void fill_card(const training *t, arena *a, card *c, int final) {
     c->n_facts = (int)(sizeof facts / sizeof *facts);
     c->title = j->run_name ? j->run_name : path_name(t->folder);
     c->base_model = j->model_name_or_path ? path_name(j->model_name_or_path) : NULL;
-    c->task = t->s->masks ? "fill-mask" : t->s->head == HEAD_TOKENS ? "token-classification" : t->s->head == HEAD_SPANS ? "question-answering" : "text-classification";
+    c->task = architecture_task(architecture_of(t->s->config->family, t->s->head));
+    if (t->s->words == WORDS_NEXT) c->example = "the beginning of a text";
     if (t->s->masks) {
         const str mask = tokenizer_token(t->s->tok, t->s->masks->mask_id);
         c->example = arena_print(a, "a text in which a word is %.*s", (int)mask.n, mask.p);
@@ -82,6 +83,7 @@ static void fill_card(const training *t, arena *a, card *c, int final) {
     c->metric_file = j->validation_file ? j->validation_file : j->train_file;
 }
 
+/* NULL: the classifier of the family. */
 static hone_status write_model(const training *t, const card *c, const char *words, const char *folder,
                                params_get *get, void *from, hone_err *err) {
     arena *a = arena_new("export");
@@ -97,6 +99,7 @@ static hone_status write_model(const training *t, const card *c, const char *wor
                             .get = get,
                             .from = from,
                             .tokenizer_folder = words,
+                            .end_id = t->s->end_id,
                             .card = c};
     const hone_status status = export_write(&m, folder, NULL, err);
     arena_free(a);
@@ -150,6 +153,12 @@ static void print_run_state(training *t, text *out) {
     print_hex(out, "loss_sum", t->loss_sum);
     print_hex(out, "total_loss", t->total_loss);
     print_hex(out, "best_metric", t->best_metric);
+    if (t->s->pairs) {
+        text_printf(out, ",\n  \"sequence_samples\": %lld,\n  \"total_sequences\": %lld", (long long)t->sequence_samples,
+                    (long long)t->total_sequences);
+        print_hex(out, "sequence_sum", t->sequence_sum);
+        print_hex(out, "total_sequence_loss", t->total_sequence_loss);
+    }
     text_printf(out, ",\n  \"chain\": \"%016llx\"", (unsigned long long)t->chain);
     text_str(out, "\n}\n");
 }
@@ -160,7 +169,7 @@ void print_facts(const training *t, text *out) {
     text_printf(out,
                 "{\"data_sha256\": \"%s\", \"tokenizer_sha256\": \"%s\", \"samples\": %lld, \"labels\": %d, "
                 "\"reduce_shards\": %lld, \"shard_samples\": %lld, \"data_seed\": %lld, \"job\": ",
-                t->in->train->sha256, tokenizer_sha256(t->s->tok), (long long)t->in->train->n,
+                t->in->train->sha256, tokenizer_sha256(t->s->tok), (long long)t->steps.n_samples,
                 t->s->n_labels, (long long)t->shards.n, (long long)t->shards.samples,
                 (long long)(j->data_seed < 0 ? j->seed : j->data_seed));
     job_print_json(j, out);

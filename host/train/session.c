@@ -16,46 +16,150 @@
 #include "plan/rung.h"
 #include "run/tree_device.h"
 
+#define SPACE_BYTES "\u0120" /* of byte-level BPE */
+#define SPACE_PIECE "\u2581" /* of SentencePiece */
+
 #ifndef RED_ZONE_BYTES
 #define RED_ZONE_BYTES 0
 #endif
 
 /* ---- opening ---- */
 
-/* Words of the tokenizer that are never hidden, and what hides the others. */
-static hone_status open_masks(session *s, hone_err *err) {
-    const int mask = tokenizer_special(s->tok).mask, vocab = tokenizer_size(s->tok);
+/* The table of words is what guesses are compared with. */
+static hone_status open_words(session *s, words_kind kind, const char *architecture, hone_err *err) {
     const family *f = s->config->family;
     const json *tree = s->config->tree, *tie = tree ? json_get(tree, "tie_word_embeddings") : NULL;
-    if (!architecture_of(f, HEAD_WORDS))
-        return hone_fail(err, HONE_EUSAGE, "%s: family %s has no head for task fill-mask", s->config->path, f->model_type);
+    const char *task = kind == WORDS_HIDDEN ? "fill-mask" : "text-generation";
+    if (!architecture)
+        return hone_fail(err, HONE_EUSAGE, "%s: family %s has no head for task %s", s->config->path, f->model_type, task);
+    if (tie && tie->kind == JSON_BOOL && !tie->boolean)
+        return hone_fail(err, HONE_EUSAGE, "%s: tie_word_embeddings: false, expected true for task %s", s->config->path,
+                         task);
+    s->words = kind;
+    session_set_head(s, kind == WORDS_HIDDEN ? HEAD_WORDS : HEAD_NEXT, (labels){0});
+    return HONE_OK;
+}
+
+/* Words of the tokenizer that are never hidden, and what hides the others. */
+static int begins_with(str s, const char *with) { return s.n >= strlen(with) && !memcmp(s.p, with, strlen(with)); }
+
+/* [vocab] of the tokens that go on the word before them: "##" of WordPiece; what does not begin with the space, of models that
+ * write it into the token. */
+static const uint8_t *inside_words(const session *s) {
+    const int pieces = !strcmp(tokenizer_kind(s->tok), "WordPiece");
+    uint8_t *inside = ARENA_ARRAY(s->a, (size_t)s->config->vocab, uint8_t);
+    for (int i = 0; i < tokenizer_size(s->tok); i++) {
+        const str t = tokenizer_token(s->tok, i);
+        inside[i] = (uint8_t)(pieces ? begins_with(t, "##") : !begins_with(t, SPACE_BYTES) && !begins_with(t, SPACE_PIECE));
+    }
+    return inside;
+}
+
+/* [vocab] what tokens are to sentences. */
+static const uint8_t *ends_of_sentences(const session *s) {
+    static const char *const ends[] = {".", "!", "?"}, *const closes[] = {"\"", "'", ")", "]", "\u2019", "\u201d", "\u00bb"};
+    uint8_t *kind = ARENA_ARRAY(s->a, (size_t)s->config->vocab, uint8_t);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        const int id = tokenizer_id(s->tok, str_of(ends[i]));
+        if (id >= 0) kind[id] = PAIRS_END;
+    }
+    for (size_t i = 0; i < sizeof closes / sizeof *closes; i++) {
+        const int id = tokenizer_id(s->tok, str_of(closes[i]));
+        if (id >= 0) kind[id] = PAIRS_CLOSES;
+    }
+    return kind;
+}
+
+static hone_status open_pairs(session *s, hone_err *err) {
+    const job *j = s->job;
+    const tokenizer_roles special = tokenizer_special(s->tok);
+    const int64_t length = session_longest(s);
+    if (!architecture_of(s->config->family, HEAD_PRETRAINING))
+        return hone_fail(err, HONE_EUSAGE, "%s: family %s has no head for task pretrain, expected bert", s->config->path,
+                         s->config->family->model_type);
+    if (s->config->types < 2)
+        return hone_fail(err, HONE_EUSAGE, "%s: type_vocab_size: %d, expected at least 2 for task pretrain", s->config->path,
+                         s->config->types);
+    if (length < PAIRS_LENGTH_MIN)
+        return hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld, expected at least %d for task pretrain", (long long)length,
+                         PAIRS_LENGTH_MIN);
+    pair_rule *r = ARENA_NEW(s->a, pair_rule);
+    *r = (pair_rule){.seed = (uint64_t)j->seed,
+                     .length = (int)length,
+                     .p_random = j->nsp_probability,
+                     .p_short = j->short_seq_prob,
+                     .cls = special.cls,
+                     .sep = special.sep,
+                     .ends = j->split_sentences ? ends_of_sentences(s) : NULL};
+    s->pairs = r;
+    session_set_head(s, HEAD_PRETRAINING, (labels){0});
+    return HONE_OK;
+}
+
+/* Special tokens come later, around what is made of the texts. */
+static int is_bare(const session *s) {
+    return s->words == WORDS_NEXT || (s->masks && !s->job->line_by_line && !s->job->cross_documents);
+}
+
+/* What stands around pieces of documents, and a word between. */
+static hone_status check_frame(const session *s, hone_err *err) {
+    const tokenizer_roles special = tokenizer_special(s->tok);
+    if (session_longest(s) < 3)
+        return hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld, expected at least 3", (long long)session_longest(s));
+    if (special.cls >= 0 && special.sep >= 0) return HONE_OK;
+    return hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has no [CLS] or [SEP], expected both for task %s",
+                     s->tokenizer_folder, job_task(s->job));
+}
+
+static hone_status open_masks(session *s, hone_err *err) {
+    const int mask = tokenizer_special(s->tok).mask, vocab = tokenizer_size(s->tok);
+    HONE_TRY(open_words(s, WORDS_HIDDEN, architecture_of(s->config->family, HEAD_WORDS), err));
     if (mask < 0) {
         hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has no mask token", s->tokenizer_folder);
         return hone_hint(err, "task: fill-mask hides words behind it; hone vocab makes vocabularies that have one");
     }
-    if (tie && tie->kind == JSON_BOOL && !tie->boolean)
-        return hone_fail(err, HONE_EUSAGE, "%s: tie_word_embeddings: false, expected true for task fill-mask", s->config->path);
     uint8_t *special = ARENA_ARRAY(s->a, (size_t)s->config->vocab, uint8_t);
     for (int i = 0; i < vocab; i++) special[i] = (uint8_t)(tokenizer_is_special(s->tok, i) != 0);
     mask_rule *r = ARENA_NEW(s->a, mask_rule);
-    *r = (mask_rule){(uint64_t)s->job->seed, s->job->mlm_probability, mask, vocab, s->config->pad_id, special};
+    *r = (mask_rule){.seed = (uint64_t)s->job->seed,
+                     .p = s->job->mlm_probability,
+                     .mask_id = mask,
+                     .vocab = vocab,
+                     .pad_id = s->config->pad_id,
+                     .special = special,
+                     .inside = s->job->whole_word_mask ? inside_words(s) : NULL};
     s->masks = r;
-    session_set_head(s, HEAD_WORDS, (labels){0});
-    return HONE_OK;
+    s->room = ARENA_ARRAY(s->a, 5 * (size_t)s->config->longest, int32_t);
+    if (is_bare(s)) HONE_TRY(check_frame(s, err));
+    return s->job->task == TASK_PRETRAIN ? open_pairs(s, err) : HONE_OK;
+}
+
+static hone_status open_texts(session *s, hone_err *err) {
+    HONE_TRY(open_words(s, WORDS_NEXT, architecture_of(s->config->family, HEAD_NEXT), err));
+    if (tokenizer_special(s->tok).eos >= 0) return HONE_OK;
+    hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has no token that ends a text (eos_token)", s->tokenizer_folder);
+    return hone_hint(err, "task: text-generation puts it behind each document; hone vocab --type bpe makes one");
+}
+
+/* What ends a text: of a tokenizer without such a token whatever stands for nothing. */
+static int32_t end_of_texts(const tokenizer *t) {
+    const tokenizer_roles r = tokenizer_special(t);
+    return r.eos >= 0 ? r.eos : r.bos >= 0 ? r.bos : r.unk >= 0 ? r.unk : 0;
 }
 
 void session_set_head(session *s, head_kind head, labels l) {
     s->head = head;
     s->labels = l;
     s->n_labels = head == HEAD_REGRESSION                        ? 1
-                  : head == HEAD_WORDS || head == HEAD_SPANS ? 2
+                  : head == HEAD_WORDS || head == HEAD_NEXT || head == HEAD_SPANS ? 2
+                  : head == HEAD_PRETRAINING                 ? 4
                   : head == HEAD_EMBED                       ? s->config->width
                                                              : l.n;
     s->n_outputs = head == HEAD_TOKENS || head == HEAD_SPANS ? (int)session_longest(s) * s->n_labels : s->n_labels;
 }
 
 /* As the folder says; a job that trains says it again (inputs.c). */
-static void take_labels(session *s) {
+static hone_status take_labels(session *s, hone_err *err) {
     const model_config *c = s->config;
     const char *type = c->problem_type ? c->problem_type : "";
     const head_kind head = s->job->task == TASK_TOKENS                   ? HEAD_TOKENS
@@ -66,7 +170,10 @@ static void take_labels(session *s) {
     labels l = {c->n_labels, ARENA_ARRAY(s->a, (size_t)c->n_labels + 1, str)};
     for (int i = 0; i < c->n_labels; i++)
         l.name[i] = c->label ? c->label[i] : str_of(arena_print(s->a, "LABEL_%d", i));
+    if (!architecture_of(c->family, head))
+        return hone_fail(err, HONE_EUSAGE, "%s: family %s has no head for task %s", c->path, c->family->model_type, job_task(s->job));
     session_set_head(s, head, head == HEAD_REGRESSION || head == HEAD_SPANS ? (labels){0} : l);
+    return HONE_OK;
 }
 
 hone_status session_open(session **out, const job *j, const char *model_folder, const char *tokenizer_folder,
@@ -89,14 +196,16 @@ hone_status session_open(session **out, const job *j, const char *model_folder, 
     if (!status && j->max_seq_length > s->config->longest && j->given[field_find("max_seq_length")])
         status = hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld > %d, the model's position rows",
                            (long long)j->max_seq_length, s->config->longest);
-    if (!status && j->task == TASK_FILL_MASK) status = open_masks(s, err);
+    if (!status) s->end_id = end_of_texts(s->tok);
+    if (!status && (j->task == TASK_FILL_MASK || j->task == TASK_PRETRAIN)) status = open_masks(s, err);
+    if (!status && j->task == TASK_CONTINUE) status = open_texts(s, err);
+    if (!status && !s->words) status = take_labels(s, err);
     if (status) {
         session_close(s);
         return status;
     }
     const model_config *c = s->config;
     for (int i = 0; i < c->n_notes; i++) log_note("%s: %s", c->path ? c->path : "config.json", c->note[i]);
-    if (!s->masks) take_labels(s);
     *out = s;
     return HONE_OK;
 }
@@ -115,6 +224,17 @@ int64_t session_longest(const session *s) {
     return s->job->max_seq_length < s->config->longest ? s->job->max_seq_length : s->config->longest;
 }
 
+static text_ends ends_of_texts(const session *s) {
+    if (s->words == WORDS_NEXT) return s->job->line_by_line ? ENDS_TEXTS : ENDS_FILE;
+    return s->config->family->causal ? ENDS_EMPTY : ENDS_NOT; /* others put tokens around each text */
+}
+
+/* Texts that are put behind each other are not cut before. */
+static int64_t longest_text(const session *s) {
+    const int blocks = s->words == WORDS_NEXT || (s->words && !s->job->line_by_line);
+    return blocks ? 0 : session_longest(s);
+}
+
 dataset_options session_dataset_options(const session *s, int64_t max_samples) {
     static const label_kind label[N_HEADS] = {[HEAD_CLASSES] = LABEL_CLASS,
                                               [HEAD_REGRESSION] = LABEL_TARGET,
@@ -127,9 +247,12 @@ dataset_options session_dataset_options(const session *s, int64_t max_samples) {
                              .label_column = j->label_column_name,
                              .label = label[s->head],
                              .label_delimiter = s->head == HEAD_MARKS ? j->label_column_delimiter : NULL,
-                             .encode = {.max_length = s->masks && !j->line_by_line ? 0 : (int)session_longest(s),
-                                        .strategy = (truncation)j->truncation},
-                             .max_samples = s->masks ? 0 : max_samples,
+                             .encode = {.max_length = (int)longest_text(s),
+                                        .strategy = (truncation)j->truncation,
+                                        .no_special = is_bare(s)},
+                             .ends = ends_of_texts(s),
+                             .end_id = s->end_id,
+                             .max_samples = s->words ? 0 : max_samples,
                              .rows = {.header = (int)j->header, .quoting = (int)j->quoting, .words = s->head == HEAD_TOKENS},
                              .cache_folder = j->cache_dir ? j->cache_dir : env_cache_folder(),
                              .rebuild = j->overwrite_cache};
@@ -180,8 +303,10 @@ static hone_status check_attention(const session *s, hone_err *err) {
 }
 
 static int64_t words_max(const session *s, const session_limits *l) {
-    if (s->head == HEAD_TOKENS) return l->tokens_max;
-    return s->masks ? masks_bound(s->masks, l->tokens_max, l->seqs_max) : 0;
+    if (l->asks) return l->asks;
+    return s->words == WORDS_NEXT || s->head == HEAD_TOKENS ? l->tokens_max
+           : s->masks                                       ? masks_bound(s->masks, l->tokens_max, l->seqs_max)
+                                                            : 0;
 }
 
 static hone_status make_plan(session *s, const session_limits *l, hone_err *err) {
@@ -194,6 +319,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                                      .n_outputs = s->n_labels,
                                      .pool_first = s->pool_first,
                                      .words_max = words_max(s, l),
+                                     .word_logits = l->asks > 0,
                                      .smoothing = j->label_smoothing_factor,
                                      .class_weight = l->class_weight},
                             .dtype = dtype,
@@ -220,6 +346,7 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
                             .zone_bytes = l->zone_bytes ? l->zone_bytes : RED_ZONE_BYTES,
                             .device = s->table};
     s->longest = o.longest;
+    s->asks = l->asks;
     const hone_status status = plan_build(&s->plan, &o, err);
     if (status && o.attention == HONE_ENGINE_CUDNN && strstr(err->text, "cuDNN"))
         return hone_hint(err, "attention: auto takes cuDNN where it can; dropout inside attention is the model's "
@@ -333,6 +460,7 @@ hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     s->word_best = ARENA_ARRAY(s->a, (size_t)words + 1, int32_t);
     const int64_t n_rows = s->head == HEAD_SPANS ? l->tokens_max : s->head == HEAD_TOKENS ? words : 0;
     s->row_logits = ARENA_ARRAY(s->a, (size_t)n_rows * (size_t)s->n_labels + 1, float);
+    if (s->pairs) s->follows = ARENA_ARRAY(s->a, 2 * (size_t)l->seqs_max, float);
     HONE_TRY(session_load_weights(s, s->folder, err));
     return l->training ? put_first_tick(s, err) : HONE_OK;
 }
@@ -374,7 +502,18 @@ static void fill_words(const session *s, hone_fill fill, void *to) {
     }
 }
 
-/* A companion of the space of tokens, or of the space of sequences whose rows are the first ones of each. */
+/* The row that a head of sequence i looks at: the first, of causal families the last that is no padding; -1: none. */
+static int32_t picked_row(const session *s, int64_t i) {
+    const batch *b = s->batch;
+    if (i >= b->n_seqs || !b->at[i].n) return -1;
+    int32_t row = b->at[i].first;
+    if (!s->config->family->causal) return row;
+    row += b->at[i].n - 1;
+    while (row > b->at[i].first && b->id[row] == s->config->pad_id) row--;
+    return row;
+}
+
+/* A companion of the space of tokens, or of the space of sequences, of each of which one row is picked. */
 static void fill_value(session *s, int v) {
     const hone_value *x = &s->plan->value[v];
     const hone_space *space = x->fill_space ? &s->plan->space[x->fill_space] : NULL;
@@ -397,12 +536,17 @@ static void fill_value(session *s, int v) {
     case HONE_FILL_POS:
         if (!picked && s->config->first_position) count_positions(s->config, b, to);
         else if (!picked) memcpy(to, b->position, tokens * sizeof *b->position);
-        for (size_t i = 0; picked && i < seqs; i++) ((int32_t *)to)[i] = (int64_t)i < b->n_seqs ? 0 : -1;
+        for (size_t i = 0; picked && i < seqs; i++) {
+            const int32_t row = picked_row(s, (int64_t)i);
+            ((int32_t *)to)[i] = row < 0 ? -1 : b->position[row];
+        }
         break;
     case HONE_FILL_KEY:
         if (!picked) memcpy(to, b->key, tokens * sizeof *b->key);
-        for (size_t i = 0; picked && i < seqs; i++)
-            ((hone_key *)to)[i] = (int64_t)i < b->n_seqs ? b->key[b->at[i].first] : (hone_key){0, 0};
+        for (size_t i = 0; picked && i < seqs; i++) {
+            const int32_t row = picked_row(s, (int64_t)i);
+            ((hone_key *)to)[i] = row < 0 ? (hone_key){0, 0} : b->key[row];
+        }
         break;
     case HONE_FILL_AT:
         if (!picked) memcpy(to, b->at, seqs * sizeof *b->at);
@@ -410,10 +554,11 @@ static void fill_value(session *s, int v) {
             ((hone_range *)to)[i] = (hone_range){(int32_t)i, (int64_t)i < b->n_seqs};
         break;
     case HONE_FILL_INDEX:
-        for (size_t i = 0; i < seqs; i++) ((int32_t *)to)[i] = (int64_t)i < b->n_seqs ? b->at[i].first : -1;
+        for (size_t i = 0; i < seqs; i++) ((int32_t *)to)[i] = picked_row(s, (int64_t)i);
         break;
     case HONE_FILL_LABEL:
-        memcpy(to, b->label, seqs * sizeof *b->label);
+        if (picked) memcpy(to, b->label, seqs * sizeof *b->label);
+        else memcpy(to, b->word, tokens * sizeof *b->word);
         break;
     case HONE_FILL_SPAN:
         memcpy(to, b->span, 2 * seqs * sizeof *b->span);
@@ -432,31 +577,45 @@ static void fill_list(session *s, const hone_list *l) {
                         l->key ? run_input(s->run, l->key) : NULL, played, run_input(s->run, l->value));
 }
 
-int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n) {
+static int64_t hidden_words(const session *s, const dataset *d, int64_t sample, int64_t epoch) {
+    HONE_ASSERT(d->at[sample + 1] - d->at[sample] <= s->config->longest);
+    const int64_t length = dataset_tokens(d, sample, s->room, NULL);
+    if (!s->asks) return masks_count(s->masks, epoch, sample, s->room, length, s->room + length);
+    int64_t n = 0;
+    for (int64_t i = 0; i < length; i++) n += s->room[i] == s->masks->mask_id;
+    return n;
+}
+
+/* The last token of a sequence is asked what follows, and all but the first are what is to be guessed. */
+static int64_t next_words(const session *s, int64_t length) { return s->asks ? length > 0 : length > 1 ? length - 1 : 0; }
+
+int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch) {
     int64_t words = 0;
-    for (int64_t i = 0; s->masks && i < n; i++)
-        words += masks_count(s->masks, d->id + d->at[samples[i]], d->at[samples[i] + 1] - d->at[samples[i]]);
+    for (int64_t i = 0; s->words && i < n; i++) {
+        const int64_t length = d->at[samples[i] + 1] - d->at[samples[i]];
+        words += s->masks ? hidden_words(s, d, samples[i], epoch) : next_words(s, length);
+    }
     for (int64_t i = 0; s->head == HEAD_TOKENS && i < n; i++)
         for (int64_t k = d->at[samples[i]]; k < d->at[samples[i] + 1]; k++) words += d->word[k] >= 0;
     return words;
 }
 
-int64_t session_losses(const session *s, const dataset *d, const int64_t *samples, int64_t n) {
+int64_t session_losses(const session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch) {
     int64_t tags = 0;
-    if (s->head != HEAD_TOKENS) return session_has_words(s) ? session_words(s, d, samples, n) : n;
+    if (s->head != HEAD_TOKENS) return s->words ? session_words(s, d, samples, n, epoch) : n;
     for (int64_t i = 0; i < n; i++)
         for (int64_t k = d->at[samples[i]]; k < d->at[samples[i] + 1]; k++) tags += d->tag[k] >= 0;
     return tags;
 }
 
-void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n) {
+void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch) {
     int64_t tokens = 0;
     for (int64_t i = 0; i < n; i++) {
         const int64_t length = d->at[samples[i] + 1] - d->at[samples[i]];
         HONE_ASSERT(length <= s->longest);
         tokens += length;
     }
-    const int64_t words = session_words(s, d, samples, n);
+    const int64_t words = session_words(s, d, samples, n, epoch);
     for (int i = 1; i <= s->plan->n_spaces; i++) {
         const hone_space *x = &s->plan->space[i];
         s->rows[i] = hone_space_is_tokens(x) ? tokens : x->seqs ? words : n;
@@ -469,9 +628,11 @@ hone_status session_feed(session *s, const dataset *d, const int64_t *samples, i
     const hone_plan *p = s->plan;
     HONE_TRY(run_feed(s->run, err));
     batch_fill(s->batch, d, samples, n);
-    if (s->masks) batch_hide(s->batch, s->masks, epoch);
-    if (s->head == HEAD_TOKENS) batch_find_words(s->batch, d);
-    session_count(s, d, samples, n);
+    if (s->asks) batch_ask(s->batch, s->masks ? s->masks->mask_id : -1);
+    else if (s->masks) batch_hide(s->batch, s->masks, epoch);
+    else if (s->words == WORDS_NEXT) batch_look_ahead(s->batch);
+    else if (s->head == HEAD_TOKENS) batch_find_words(s->batch, d);
+    session_count(s, d, samples, n, epoch);
     for (int v = 1; v <= p->n_values; v++)
         if (p->value[v].fill && p->value[v].cls == HONE_INPUT && p->value[v].fill != HONE_FILL_ORDER)
             fill_value(s, v);
@@ -481,6 +642,7 @@ hone_status session_feed(session *s, const dataset *d, const int64_t *samples, i
                       run_input(s->run, v));
     for (int i = 0; i < p->n_lists; i++) fill_list(s, &p->list[i]);
     *(float *)run_input(s->run, p->scale) = scale;
+    if (p->sequence_scale) *(float *)run_input(s->run, p->sequence_scale) = s->sequence_scale;
     return HONE_OK;
 }
 

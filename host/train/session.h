@@ -3,11 +3,15 @@
 #ifndef TRAIN_SESSION_H
 #define TRAIN_SESSION_H
 #include "data/batch.h"
+#include "data/pairs.h"
 #include "model/config.h"
 #include "plan/build.h"
 #include "run/comm.h"
 #include "run/run.h"
 #include "train/job.h"
+
+/* Losses of words instead of samples: of hidden ones, or of each token's next one. */
+typedef enum { WORDS_NONE, WORDS_HIDDEN, WORDS_NEXT } words_kind;
 
 typedef struct {
     arena *a;
@@ -17,14 +21,20 @@ typedef struct {
     const char *tokenizer_folder;
     model_config *config; /* labels are those of this session */
     tokenizer *tok;
-    labels labels; /* n 0: regression, or words under masks */
+    labels labels; /* n 0: regression, or words */
     head_kind head;
     int n_labels;  /* numbers that the head gives for a row: of classes, 1 of a regression, 2 of answers (begin, end); of an embedding
                       its width */
-    int n_outputs; /* numbers that an evaluation gives for a sample: n_labels; words under masks: 2, how many and how many
-                      right; tagged words and answers: room for n_labels of each word, or token, of the longest text */
+    int n_outputs; /* numbers that an evaluation gives for a sample: n_labels; words: 2, how many and how many right; 4: also the
+                      logits of next sentences; tagged words and answers: room for n_labels of each word, or token, of the longest
+                      text */
     int pool_first; /* EMBED: the first row, not the mean */
-    const mask_rule *masks; /* NULL: the task is another one */
+    words_kind words;
+    int64_t asks;           /* 0, or: evaluations give logits of at most so many rows over the vocabulary (words.h) */
+    const mask_rule *masks; /* WORDS_HIDDEN */
+    const pair_rule *pairs; /* of these, task pretrain: next sentences too; else NULL */
+    float sequence_scale;   /* weight of a sequence in the mean of their losses, beside that of a row (session_feed) */
+    int32_t end_id;         /* causal families: the token that ends a text */
     const hone_device_v1 *table;
     const char *device;
     hone_plan *plan;
@@ -38,8 +48,10 @@ typedef struct {
     float *logits, *loss;     /* of the last evaluated batch: [seqs, n_outputs], [seqs] (words: the sum of theirs) */
     float *word_loss;         /* [words] */
     float *row_logits;        /* [words, or tokens; n_labels] of tagged words, of answers */
+    float *follows;           /* [seqs, 2], of next sentences */
     int32_t *word_best;       /* [words] */
     int32_t *sorted, *counts; /* room for sorting rows by id */
+    int32_t *room;            /* for the tokens of a sample and a drawing of its masks: 5 * longest */
 } session;
 
 /* Folder of the model of a job or a command (a run folder is a model folder too), config and tokenizer;
@@ -50,7 +62,7 @@ void session_close(session *s); /* NULL is fine */
 /* head, labels, and what follows from them. */
 void session_set_head(session *s, head_kind head, labels l);
 /* Has its plan rows of words, a space of its own? */
-static inline int session_has_words(const session *s) { return s->head == HEAD_WORDS || s->head == HEAD_TOKENS; }
+static inline int session_has_words(const session *s) { return s->words || s->head == HEAD_TOKENS; }
 
 /* Make the plan for batches up to these sizes and open the run on the job's device; weights are loaded from
  * s->folder. training 0: evaluation only. */
@@ -64,6 +76,7 @@ typedef struct {
     int n_shards;               /* most of a step, of all ranks */
     int recompute;              /* 0: the job's gradient_checkpointing, else 1 + level */
     int longest;                /* tokens of a sequence; 0: what the job cuts texts at */
+    int64_t asks;               /* words, evaluation only: s->asks */
 } session_limits;
 /* s->plan (instead of an earlier one); no device is needed. */
 hone_status session_plan_only(session *s, const session_limits *limits, hone_err *err);
@@ -78,16 +91,16 @@ hone_status session_device(session *s, hone_err *err);
 /* Replace the weights by those of a model folder (of the same shapes). */
 hone_status session_load_weights(session *s, const char *folder, hone_err *err);
 
-/* s->rows and s->played of a batch of these samples. */
-void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n);
+/* s->rows and s->played of a batch of these samples in an epoch. */
+void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch);
 /* Fill the batch with samples, and an INPUT image of it; epoch: whose masks hide words; scale: weight of a row in the mean.
- * Counts too. */
+ * Counts too. Of next sentences s->sequence_scale, too. */
 hone_status session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch, float scale,
                          hone_err *err);
-/* How many words of these samples are hidden, in any epoch, or tagged. */
-int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n);
-/* How many losses these samples have, that a mean is over: words that are hidden or labelled, else the samples. */
-int64_t session_losses(const session *s, const dataset *d, const int64_t *samples, int64_t n);
+/* How many words of these samples are to be guessed in an epoch, asked for, or tagged. */
+int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch);
+/* How many losses these samples have, that a mean is over: words that are to be guessed or labelled, else the samples. */
+int64_t session_losses(const session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch);
 
 /* SHA-256 over the parameters' fp32 bytes in name order. */
 hone_status session_params_sha256(session *s, char hex[65], hone_err *err);

@@ -5,7 +5,7 @@
 #include "train/steps.h"
 #include "base/err.h"
 
-#define EPOCHS_WALKED 200 /* beyond, capacities are bounded by the longest samples instead */
+#define EPOCHS_WALKED 200 /* beyond, capacities are bounded by the longest samples instead, where these are always the same */
 
 static int64_t steps_of(const steps *s, int64_t n_batches) {
     return (n_batches + s->accumulation - 1) / s->accumulation;
@@ -37,17 +37,23 @@ hone_status steps_shards(step_shards *out, const job *j, int n_ranks, int64_t ke
     return HONE_OK;
 }
 
-void steps_init(steps *s, arena *a, const job *j, step_shards shards, const dataset *d) {
+order *steps_order(steps *s, int64_t epoch) {
+    dataset_epoch(s->data, epoch);
+    s->order.length_at = s->data->at;
+    s->order.label = s->data->label;
+    s->order.n = s->data->n;
+    return order_new(&s->order, epoch);
+}
+
+void steps_init(steps *s, arena *a, const job *j, step_shards shards, dataset *d) {
     memset(s, 0, sizeof *s);
+    s->data = d;
     s->order = (order_options){.kind = (sampling)j->train_sampling_strategy,
                                .seed = (uint64_t)(j->data_seed < 0 ? j->seed : j->data_seed),
                                .samples_per_batch = shards.samples,
                                .max_tokens = j->max_tokens_per_batch,
                                .deal = shards.n,
-                               .drop_last = j->dataloader_drop_last,
-                               .length_at = d->at,
-                               .label = d->label,
-                               .n = d->n};
+                               .drop_last = j->dataloader_drop_last};
     s->accumulation = shards.n;
     s->epoch_number = -1;
     const double wanted = j->num_train_epochs;
@@ -63,24 +69,25 @@ void steps_init(steps *s, arena *a, const job *j, step_shards shards, const data
             cap *= 2;
         }
         first[s->n_epochs] = done;
-        if (walked < EPOCHS_WALKED) {
+        if (walked < EPOCHS_WALKED || d->pair) {
             int64_t tokens, samples;
-            order *o = order_new(&s->order, s->n_epochs);
+            order *o = steps_order(s, s->n_epochs);
             order_largest(o, &tokens, &samples);
             if (tokens > s->tokens_max) s->tokens_max = tokens;
             if (samples > s->samples_max) s->samples_max = samples;
             last = steps_of(s, order_batches(o));
+            if (!walked) s->n_samples = d->n;
             order_free(o);
             walked++;
         } else if (s->order.max_tokens) { /* batches by tokens: their number differs from epoch to epoch */
-            order *o = order_new(&s->order, s->n_epochs);
+            order *o = steps_order(s, s->n_epochs);
             last = steps_of(s, order_batches(o));
             order_free(o);
         }
         if (last <= 0) break;
         done += last;
     }
-    if (s->n_epochs > EPOCHS_WALKED) order_bound(&s->order, &s->tokens_max, &s->samples_max);
+    if (s->n_epochs > walked) order_bound(&s->order, &s->tokens_max, &s->samples_max);
     first[s->n_epochs] = done;
     s->first = first;
     const double part = wanted - floor(wanted);
@@ -106,7 +113,7 @@ const int64_t *steps_batch(steps *s, int64_t step, int64_t m, int64_t *n) {
     const int e = epoch_of(s, step);
     if (e != s->epoch_number) {
         order_free(s->epoch);
-        s->epoch = order_new(&s->order, e);
+        s->epoch = steps_order(s, e);
         s->epoch_number = e;
     }
     const int64_t b = (step - s->first[e]) * s->accumulation + m;

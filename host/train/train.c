@@ -270,7 +270,7 @@ session_limits training_limits(const job *j, const inputs *in, const steps *st, 
 static hone_status check_schedule(const training *t, hone_err *err) {
     if (t->steps.total < 1)
         return hone_fail(err, HONE_EUSAGE, "num_train_epochs: no step comes of %lld samples",
-                         (long long)t->in->train->n);
+                         (long long)t->steps.n_samples);
     if (t->rate.warmup > t->steps.total)
         return hone_fail(err, HONE_EUSAGE,
                          "warmup_steps: %lld of %lld steps in all, expected no more than there are",
@@ -289,7 +289,7 @@ static hone_status write_job(training *t, hone_err *err) {
                 ",\"seed\":%lld,\"train_sha256\":\"%s\",\"tokenizer_sha256\":\"%s\",\"train_samples\":%lld,"
                 "\"steps\":%lld,\"planned_device_bytes\":%zu,\"start_step\":%lld,\"job\":%s}",
                 (long long)t->job->seed, t->in->train->sha256, tokenizer_sha256(t->s->tok),
-                (long long)t->in->train->n, (long long)t->steps.total, hone_plan_device_bytes(t->s->plan),
+                (long long)t->steps.n_samples, (long long)t->steps.total, hone_plan_device_bytes(t->s->plan),
                 (long long)t->step, job_json.p);
     record_run(t->record, row.p);
     text_str(&job_json, "\n");
@@ -353,8 +353,10 @@ hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
     t->saver = saver_new(t, saves_at_all(t));
     t->start_step = t->step;
     t->start_s = clock_process_seconds();
-    log_note("%lld samples, %d labels, %lld steps; device %s, %d threads; plan %.1f MiB",
-             (long long)t->in->train->n, t->s->n_labels, (long long)t->steps.total, t->s->device,
+    char classes[40] = "";
+    if (!t->s->words) snprintf(classes, sizeof classes, " %d labels,", t->s->n_labels);
+    log_note("%lld samples,%s %lld steps; device %s, %d threads; plan %.1f MiB",
+             (long long)t->steps.n_samples, classes, (long long)t->steps.total, t->s->device,
              pool_threads(t->s->pool), (double)hone_plan_device_bytes(t->s->plan) / (1 << 20));
     if (saves_at_all(t) && t->job->save_in_background)
         log_note("%.1f MiB hold a copy of each checkpoint while it is written",
@@ -456,9 +458,10 @@ static void add_training(training *t, text *out, double runtime) {
                 hone_dtype_name(p->dtype), t->s->comm->n, pool_threads(t->s->pool), (long long)t->step);
     text_double(out, steps_epoch(&t->steps, t->step));
     text_printf(out,
-                ",\"train_samples\":%lld,\"train_tokens\":%lld,\"train_loss\":", (long long)t->in->train->n,
+                ",\"train_samples\":%lld,\"train_tokens\":%lld,\"train_loss\":", (long long)t->steps.n_samples,
                 (long long)t->tokens);
-    text_double(out, t->total_samples ? t->total_loss / (double)t->total_samples : 0);
+    text_double(out, (t->total_samples ? t->total_loss / (double)t->total_samples : 0) +
+                         (t->total_sequences ? t->total_sequence_loss / (double)t->total_sequences : 0));
     text_str(out, ",\"train_runtime\":");
     text_double(out, runtime);
     text_str(out, ",\"train_samples_per_second\":");

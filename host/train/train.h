@@ -46,6 +46,8 @@ struct training {
     int64_t loss_samples;
     double total_loss; /* over the whole run */
     int64_t total_samples;
+    double sequence_sum, total_sequence_loss; /* pretrain: the same of next sentences; loss_sum is that of words */
+    int64_t sequence_samples, total_sequences;
     int64_t start_step; /* where this process began (a resumed run: not 0) */
     double start_s, first_step_s;
 
@@ -146,7 +148,8 @@ uint64_t chain_next(uint64_t chain, const run_result *r);
 
 /* loop.c: sum of the weights of n samples of a step (words under masks: how many they hold), by whose sum over the step the
  * mean is divided. */
-double weight_of_rows(const training *t, const int64_t *sample, int64_t n);
+double weight_of_rows(const training *t, const int64_t *sample, int64_t n, int64_t epoch);
+float row_scale(double weight); /* of a row in the mean; 0: the step has none */
 
 /* guard.c: after a step that was not finite: plays its micro-batches again and fills err with step, layer and
  * samples. */

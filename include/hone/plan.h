@@ -102,6 +102,7 @@ typedef struct {
     int master;       /* fp32 master (fp32 plan: = value); 0: it is divided among ranks */
     int moment[2];    /* STATE; 0 if not trained, or divided among ranks */
     uint8_t wants_grad, decays, is_new; /* is_new: not in the folder, made from the seed */
+    uint8_t transposed;                 /* the folder holds it [I,O] */
     int16_t group;    /* row of the rates: 0 .. n_groups - 1 */
     int16_t layer;    /* -1 embeddings, 0 .. L-1 body, L head */
     hone_init init;
@@ -189,9 +190,10 @@ typedef struct hone_plan {
     int n_groups;
     /* Values that the host knows by meaning; 0: this plan has none. */
     int loss, norm, ok, factor, tick;      /* loss [1]f in GRAD; norm [1]f, ok [1]i RESULT; tick [16]i STATE */
+    int sequence_loss, sequence_scale;     /* of a second loss, of sequences: its part of loss, which lies in the row of loss; INPUT */
     int chunk, rate, clip, scale;          /* CONST [Q,3]i (divided: this rank's); INPUT */
     int part, own_part;                    /* divided: [Q]f sums over chunks, STATE, of all; RESULT, of this rank's */
-    int eval_logits, eval_loss;            /* RESULT; logits 0: of a vocabulary, never kept; loss 0: nothing to be predicted */
+    int eval_logits, eval_loss;            /* RESULT; logits 0: of a vocabulary, kept only of rows asked for; loss 0: nothing to be predicted */
     int eval_best;                         /* RESULT [rows of eval_loss]i: the likeliest word; 0: this plan has none */
     void *owner;                           /* the arena that holds all this */
 } hone_plan;

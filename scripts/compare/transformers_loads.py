@@ -1,4 +1,4 @@
-"""Load an exported folder with transformers, failing on any warning; compare logits. Started by transformers_loads."""
+"""Load an exported folder with transformers, failing on any warning; compare logits (of what goes on with a text: losses). Started by transformers_loads."""
 import argparse
 import json
 import logging
@@ -22,6 +22,11 @@ class Collector(logging.Handler):
     def emit(self, record): self.said.append(re.sub(r"\x1b\[[0-9;]*m", "", f"{record.name}: {record.getMessage()}"))
 
 
+def goes_on(folder):
+    with open(os.path.join(folder, "config.json"), encoding="utf-8") as f:
+        return json.load(f)["architectures"][0].endswith("LMHeadModel")
+
+
 def load(folder, said):
     transformers.logging.set_verbosity_warning()
     transformers.logging.disable_progress_bar()
@@ -29,8 +34,8 @@ def load(folder, said):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-        model, info = transformers.AutoModelForSequenceClassification.from_pretrained(
-            folder, output_loading_info=True, attn_implementation="eager")
+        kind = transformers.AutoModelForCausalLM if goes_on(folder) else transformers.AutoModelForSequenceClassification
+        model, info = kind.from_pretrained(folder, output_loading_info=True, attn_implementation="eager")
     # Deprecations inside the libraries themselves say nothing about the folder.
     said.said += [f"{w.category.__name__}: {w.message}" for w in caught
                   if not issubclass(w.category, (DeprecationWarning, PendingDeprecationWarning, FutureWarning))]
@@ -43,6 +48,21 @@ def hone_rows(hone, folder, texts, n):
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode: sys.exit(f"error: {' '.join(words)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def compare_losses(a, tokenizer, model, texts):
+    """Of the words of all texts, each a document that the end of one closes."""
+    words = [a.hone, "eval", a.folder, a.texts, "--task", "text-generation", "--line_by_line", "--max_seq_length", str(a.max_seq_length), "--json"]
+    done = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True)
+    total, n = 0.0, 0
+    with torch.no_grad():
+        for text in texts:
+            ids = tokenizer(text)["input_ids"][:a.max_seq_length - 1] + [tokenizer.eos_token_id]
+            if len(ids) < 2: continue
+            logits = model(input_ids=torch.tensor([ids])).logits[0, :-1]
+            total += torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]), reduction="sum").item()
+            n += len(ids) - 1
+    return abs(json.loads(done.stdout)["eval_loss"] - total / n)
 
 
 def main():
@@ -62,6 +82,12 @@ def main():
     with open(a.texts, encoding="utf-8", newline="\n") as f:
         texts = [t.removesuffix("\r") for t in f.read().removesuffix("\n").split("\n")]
     texts = texts[:a.max or None]
+    if goes_on(a.folder):
+        worst = compare_losses(a, tokenizer, model, texts)
+        print(f"{len(texts)} texts: losses differ by {worst:.3g} (bound {a.bound:g})")
+        failed = bool(said.said) or not worst <= a.bound
+        print("FAIL" if failed else "ok")
+        sys.exit(failed)
     rows = hone_rows(a.hone, a.folder, a.texts, a.max)
     if len(rows) != len(texts): sys.exit(f"error: hone predicted {len(rows)} rows, {os.path.basename(a.texts)} has {len(texts)}")
     worst, unlike = 0.0, 0

@@ -30,7 +30,7 @@ N_SPREAD, N_MOVED, N_PROBE = 24, 8, 32
 
 
 def is_plain(name):
-    return name.endswith(".bias") or re.search("LayerNorm|layer_norm", name) is not None
+    return name.endswith(".bias") or re.search(r"LayerNorm|layer_norm|\.ln_", name) is not None
 
 
 def make_optimizer(model):

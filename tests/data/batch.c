@@ -77,3 +77,24 @@ TEST(batch_hides_words_and_keeps_what_stood_there) {
     CHECK(b->n_words == 1 && b->word_row[1] == -1 && b->words_at[1].first == 1 && b->words_at[1].n == 0);
     arena_free(a);
 }
+
+/* Where a token stands, or the last rows; nothing is hidden. */
+TEST(batch_asks_for_rows) {
+    static const int64_t at[] = {0, 4, 4, 8};
+    static const int32_t id[] = {2, 4, 11, 3, 2, 4, 4, 3}, label[] = {-1, -1, -1};
+    static const uint8_t type[8];
+    const dataset d = {.n = 3, .n_tokens = 8, .at = at, .id = id, .type = type, .label = label, .max_length = 4};
+    const int64_t all[] = {2, 1, 0};
+    arena *a = arena_new("test");
+    batch *b = batch_new(a, 10, 4, 5, 0);
+    batch_fill(b, &d, all, 3);
+    batch_ask(b, 4);
+    CHECK(b->n_words == 3 && b->word_row[0] == 1 && b->word_row[1] == 2 && b->word_row[2] == 5 && b->word_row[3] == -1);
+    CHECK(b->words_at[0].n == 2 && b->words_at[1].n == 0 && b->words_at[2].first == 2 && b->words_at[2].n == 1);
+    CHECK(b->words_at[3].first == 3 && b->words_at[3].n == 0);
+    batch_ask(b, -1);
+    CHECK(b->n_words == 2 && b->word_row[0] == 3 && b->word_row[1] == 7 && b->word[0] == 3 && b->word[2] == -1);
+    CHECK(b->words_at[0].n == 1 && b->words_at[1].n == 0 && b->words_at[2].n == 1);
+    for (int row = 0; row < 8; row++) CHECK_INT(b->id[row], id[(row + 4) % 8]);
+    arena_free(a);
+}

@@ -208,6 +208,69 @@ TEST(dataset_regroup_cuts_all_texts_into_blocks) {
     dataset_free(d);
 }
 
+static dataset *open_documents(const char *name, const char *content, text_ends ends) {
+    const dataset_options o = {
+        .encode = {.no_special = 1}, .ends = ends, .end_id = 4, .rows = {.header = -1, .quoting = -1}};
+    return open_text(name, content, &o, NULL, 0);
+}
+
+static void check_lengths(const dataset *d, int n, const int *length) {
+    CHECK_INT(d->n, n);
+    for (int i = 0; i < n; i++) CHECK_INT(d->at[i + 1] - d->at[i], length[i]);
+}
+
+/* Of lines those between empty ones, of a table each text; samples have special tokens, and picked ones too. */
+TEST(dataset_pieces_lie_in_one_document) {
+    dataset *d = open_documents("b.txt", "my card\nmy\n\n\nmy card my card\nmy\n", ENDS_NOT);
+    int32_t id[5], type[5];
+    CHECK_INT(d->n, 6);
+    dataset_pieces(d, 5, 2, 3);
+    check_lengths(d, 3, (const int[]){5, 5, 4});
+    CHECK(d->max_length == 5 && d->n_tokens == 14);
+    CHECK(d->line[0] == 1 && d->line[1] == 5 && d->line[2] == 5);
+    CHECK_INT(dataset_tokens(d, 2, id, type), 4);
+    CHECK(id[0] == 2 && id[1] == d->id[6] && id[2] == d->id[7] && id[3] == 3 && !type[3]);
+    const int64_t index[] = {2, 0};
+    dataset *p = dataset_pick(d, index, 2);
+    check_lengths(p, 2, (const int[]){4, 5});
+    CHECK(!memcmp(p->id, id, 4 * sizeof *id) && p->id[4] == 2 && p->id[8] == 3 && p->line[0] == 5);
+    dataset_free(p);
+    dataset_free(d);
+    d = open_documents("b.csv", "text\nmy card\nmy\nmy card my card\n", ENDS_NOT);
+    dataset_pieces(d, 5, 2, 3);
+    check_lengths(d, 4, (const int[]){4, 3, 5, 3});
+    dataset_free(d);
+}
+
+TEST(dataset_ends_texts_or_files_or_what_is_empty) {
+    static const char lines[] = "my card\n\nmy\n", table[] = "text\nmy card\n\"\"\nmy\n";
+    dataset *d = open_documents("a.txt", lines, ENDS_TEXTS);
+    check_lengths(d, 3, (const int[]){3, 1, 2});
+    CHECK(d->id[2] == 4 && d->id[3] == 4 && d->id[5] == 4);
+    dataset_free(d);
+    d = open_documents("a.txt", lines, ENDS_FILE);
+    check_lengths(d, 3, (const int[]){2, 0, 2});
+    CHECK(d->id[1] != 4 && d->id[3] == 4);
+    dataset_free(d);
+    d = open_documents("a.csv", table, ENDS_FILE);
+    check_lengths(d, 3, (const int[]){3, 1, 2});
+    dataset_free(d);
+    d = open_documents("a.csv", table, ENDS_EMPTY);
+    check_lengths(d, 3, (const int[]){2, 1, 1});
+    CHECK_INT(d->id[2], 4);
+    dataset_free(d);
+}
+
+TEST(dataset_cut_makes_pieces_of_documents_none_of_a_single_token) {
+    dataset *d = open_documents("a.txt", "my my my my\nmy my my my my my\nmy\nmy my my my my my my my\n\n", ENDS_TEXTS);
+    CHECK_INT(d->n_tokens, 5 + 7 + 2 + 9 + 1);
+    dataset_cut(d, 4, 4);
+    check_lengths(d, 9, (const int[]){3, 2, 4, 3, 2, 4, 3, 2, 1});
+    CHECK_INT(d->max_length, 4);
+    CHECK(d->line[0] == 1 && d->line[1] == 1 && d->line[2] == 2 && d->line[4] == 3 && d->line[7] == 4 && d->line[8] == 5);
+    dataset_free(d);
+}
+
 TEST(dataset_split_takes_its_share_of_every_class) {
     static char content[60000];
     size_t n = (size_t)snprintf(content, sizeof content, "text,label\n");

@@ -17,7 +17,8 @@ static float formula(uint64_t i, uint64_t k, int one) {
 }
 
 static int is_norm(const char *name) {
-    return strstr(name, "LayerNorm.weight") || strstr(name, "layer_norm.weight");
+    const char *ln = strstr(name, "ln_");
+    return strstr(name, "LayerNorm.weight") || strstr(name, "layer_norm.weight") || (ln && strstr(ln, ".weight"));
 }
 
 static void write_weights(arena *a, const char *folder, param_want *want, int n) {
@@ -25,7 +26,10 @@ static void write_weights(arena *a, const char *folder, param_want *want, int n)
     safetensors_writer *w;
     qsort(want, (size_t)n, sizeof *want, by_name);
     for (int k = 0; k < n; k++)
-        form[k] = (tensor_form){want[k].name, STORED_F32, want[k].n_dims, {want[k].dim[0], want[k].dim[1]}};
+        form[k] = (tensor_form){want[k].name,
+                                STORED_F32,
+                                want[k].n_dims,
+                                {param_stored_dim(&want[k], 0), param_stored_dim(&want[k], 1)}};
     CHECK_OK(safetensors_begin(&w, path_join(a, folder, "model.safetensors"), form, n, NULL, 0, err));
     for (int k; (k = safetensors_next(w)) >= 0;) {
         const int64_t elements = param_elements(&want[k]);
@@ -35,6 +39,15 @@ static void write_weights(arena *a, const char *folder, param_want *want, int n)
         CHECK_OK(safetensors_add(w, x, (size_t)elements * sizeof *x, err));
     }
     CHECK_OK(safetensors_end(w, NULL, err));
+}
+
+void formula_weights(arena *a, const char *folder, const char *architecture, int n_labels) {
+    model_config *c;
+    int n;
+    CHECK_OK(config_load(&c, folder, err));
+    param_want *want = architecture_params(a, c, architecture, n_labels, &n);
+    write_weights(a, folder, want, n);
+    config_free(c);
 }
 
 static const char *replace(arena *a, const char *in, const char *old, const char *by) {
@@ -59,10 +72,8 @@ const char *formula_model(arena *a, const char *name, const formula_kind *k, con
              arena_print(a, "%.*s, \"seq_classif_dropout\": 0.0, \"qa_dropout\": 0.0%s}\n", (int)(strrchr(config, '}') - config),
                          config, more));
     model_config *c;
-    int n;
     CHECK_OK(config_load(&c, folder, err));
-    param_want *want = architecture_params(a, c, k->architecture, c->n_labels, &n);
-    write_weights(a, folder, want, n);
+    formula_weights(a, folder, k->architecture, c->n_labels);
     config_free(c);
     return folder;
 }

@@ -1,4 +1,4 @@
-/* formula_model.h - the tiny models of scripts/golden/regression.py and mlm.py: the fixture's vocabulary and config.json
+/* formula_model.h - the tiny models of scripts/golden/regression.py, mlm.py and gpt2.py: the fixture's vocabulary and config.json
  * without dropout, weights by a formula. */
 #ifndef FORMULA_MODEL_H
 #define FORMULA_MODEL_H
@@ -13,4 +13,6 @@ typedef struct {
 
 /* The folder `name` in the test's folder; more: members of config.json (", \"x\": 1"). */
 const char *formula_model(arena *a, const char *name, const formula_kind *k, const char *more);
+/* Weights by the formula for a folder with a config.json. */
+void formula_weights(arena *a, const char *folder, const char *architecture, int n_labels);
 #endif

@@ -35,7 +35,7 @@ static void ten_steps(const formula_kind *k, const char *flags) {
 /* Blocks over all texts, into a second epoch. */
 TEST(ten_steps_of_masked_words_equal_torch) {
     ten_steps(&(formula_kind){"bert", "BertForMaskedLM", "mlm-bert.json", 40, {{NULL, NULL}}},
-              "--max_seq_length 32");
+              "--max_seq_length 32 --cross_documents");
 }
 
 TEST(ten_steps_of_masked_words_of_roberta_equal_torch) {
@@ -194,6 +194,28 @@ TEST(masked_words_are_planned_and_timed) {
     arena_free(a);
 }
 
+/* Rows are packed: documents stand side by side in a batch, and what is learned of one does not depend on its neighbours; of
+ * blocks over all of them it does. */
+TEST(masked_words_of_a_document_do_not_see_the_next_one) {
+    static const char *const files[] = {"my parcel has not come yet\n\nwhy is my bill so high\n",
+                                        "my parcel has not come yet\n\nmy card was charged twice now\n"};
+    arena *a = command_begin();
+    train(a, "out", "", "");
+    for (int cross = 0; cross < 2; cross++) {
+        double loss[2];
+        for (int k = 0; k < 2; k++) {
+            const char *file = put_file(a, arena_print(a, "%d.txt", k), files[k]);
+            const json *e = command_json(a,
+                                         "eval \"%s\" \"%s\" --task fill-mask --max_eval_samples 1 --max_seq_length 12 --seed 7 "
+                                         "--cross_documents %s --json",
+                                         here(a, "out"), file, cross ? "true" : "false");
+            loss[k] = number_of(e, "eval_loss");
+        }
+        CHECK_INT(loss[0] == loss[1], !cross);
+    }
+    arena_free(a);
+}
+
 /* configs/jobs/masked-words.json, the beginning of it. */
 TEST(the_job_of_masked_words_runs) {
     arena *a = command_begin();
@@ -216,6 +238,7 @@ TEST(what_masked_words_cannot_do_is_refused) {
         {",\"label_smoothing_factor\": 0.1", "label_smoothing_factor: not for"},
         {",\"do_predict\": true", "do_predict: not for task fill-mask"},
         {",\"train_sampling_strategy\": \"balanced\"", "balanced: not for task"},
+        {",\"line_by_line\": true,\"cross_documents\": true", "expected one of them"},
         {",\"mlm_probability\": 0", "mlm_probability"}};
     arena *a = command_begin();
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
@@ -225,7 +248,8 @@ TEST(what_masked_words_cannot_do_is_refused) {
                     tiny_job(a, "job.json", "out", ",\"mlm_probability\": 0.2"));
     const char *few = put_file(a, "few.txt", "the card\n");
     command_refused(a, 3, "expected at least a block of max_seq_length, 48", "train \"%s\"",
-                    tiny_job(a, "job.json", "out", arena_print(a, WORDS ",\"train_file\": \"%s\"", few)));
+                    tiny_job(a, "job.json", "out",
+                             arena_print(a, WORDS ",\"cross_documents\": true,\"train_file\": \"%s\"", few)));
     const char *none = put_file(a, "none.txt", "\n \n");
     command_refused(a, 3, "no text has a word to hide", "train \"%s\"",
                     tiny_job(a, "job.json", "out",

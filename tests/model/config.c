@@ -98,8 +98,8 @@ TEST(config_of_what_hone_does_not_compute_is_refused) {
         ADD("\"position_embedding_type\": \"absolute\", \"is_decoder\": false, \"pruned_heads\": {}"), err));
     REFUSE("\"bert\"", "\"brt\"",
            "config.json: line 1 column 16 (model_type): \"brt\" unknown; nearest: \"bert\"; supported: bert, "
-           "distilbert, roberta");
-    REFUSE("\"bert\"", "\"t5\"", "(model_type): \"t5\" unknown; supported: bert, distilbert, roberta");
+           "distilbert, roberta, gpt2");
+    REFUSE("\"bert\"", "\"t5\"", "(model_type): \"t5\" unknown; supported: bert, distilbert, roberta, gpt2");
     REFUSE("\"bert\"", "7", "(model_type): 7, expected text");
 }
 
@@ -162,7 +162,7 @@ TEST(config_files_that_are_missing_empty_or_something_else_are_refused_by_name) 
     CHECK_REFUSED(config_load(&c, folder, err), HONE_EUSAGE, "/config.json: a list, expected an object");
     make_text(folder, "config.json", "{}");
     CHECK_REFUSED(config_load(&c, folder, err), HONE_EUSAGE,
-                  "/config.json: model_type is missing, expected one of: bert, distilbert, roberta");
+                  "/config.json: model_type is missing, expected one of: bert, distilbert, roberta, gpt2");
     FILE *f = fopen(make_path(folder, "config.json"), "wb");
     CHECK(f && !fseek(f, (16 << 20) + 1, SEEK_SET) && fputc('x', f) == 'x' && !fclose(f));
     CHECK_REFUSED(config_load(&c, folder, err), HONE_EUSAGE,

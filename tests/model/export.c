@@ -105,6 +105,41 @@ TEST(export_of_every_family_loads_again_bit_by_bit_and_passes_the_check) {
     check_round_trip(tiny_roberta, "roberta-masked", "RobertaForMaskedLM", 0);
     check_round_trip(tiny_roberta, "roberta-tokens", "RobertaForTokenClassification", 3);
     check_round_trip(tiny_bert, "bert-pretraining", "BertForPreTraining", 0);
+    check_round_trip(tiny_gpt2, "gpt2-texts", "GPT2LMHeadModel", 0);
+    check_round_trip(tiny_gpt2, "gpt2-classes", "GPT2ForSequenceClassification", 3);
+    check_round_trip(tiny_gpt2, "gpt2-bare", "GPT2Model", 0);
+}
+
+/* Read and written again: the same bytes, in which a product of GPT-2 is stored [in, out]. */
+TEST(export_turns_the_products_of_gpt2_as_the_folder_has_them) {
+    arena *a = arena_new("test");
+    const char *folder = make_export(tiny_gpt2, "first", "GPT2LMHeadModel", NULL, 0);
+    const str config = slurp(a, folder, "generation_config.json");
+    CHECK(strstr(config.p, "\"eos_token_id\": 3,") && !strstr(config.p, "n_embd"));
+    CHECK(strstr(slurp(a, folder, "config.json").p, "\"summary_first_dropout\": 0.0,"));
+    model_config *c;
+    weights *w;
+    int n, turned = 0;
+    CHECK_OK(config_load(&c, folder, err));
+    CHECK_OK(weights_open(&w, folder, err));
+    param_want *want = architecture_params(c->a, c, "GPT2LMHeadModel", 0, &n);
+    for (int i = 0; i < n; i++) {
+        float values[1000], stored[1000];
+        const int at = weights_find(w, want[i].name);
+        const int64_t I = want[i].dim[1], O = want[i].dim[0];
+        CHECK(at >= 0);
+        if (!want[i].transposed) continue;
+        turned++;
+        CHECK(w->tensor[at]->dim[0] == I && w->tensor[at]->dim[1] == O);
+        CHECK_OK(safetensors_floats(w->of[at], w->tensor[at], 0, I * O, stored, err));
+        make_values(values, I * O, i);
+        for (int64_t o = 0; o < O; o++)
+            for (int64_t k = 0; k < I; k++) CHECK(stored[k * O + o] == values[o * I + k]);
+    }
+    CHECK_INT(turned, 4 * 2);
+    weights_close(w);
+    config_free(c);
+    arena_free(a);
 }
 
 TEST(export_of_a_value_says_regression) {

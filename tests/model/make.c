@@ -71,6 +71,13 @@ const char tiny_roberta[] =
     " \"attention_probs_dropout_prob\": 0.1, \"max_position_embeddings\": 12, \"type_vocab_size\": 1,\n"
     " \"initializer_range\": 0.02, \"layer_norm_eps\": 1e-5, \"pad_token_id\": 0}\n";
 
+const char tiny_gpt2[] =
+    "{\"model_type\": \"gpt2\", \"vocab_size\": 20, \"n_embd\": 8, \"n_layer\": 2, \"n_head\": 2, \"n_inner\": null,\n"
+    " \"n_positions\": 12, \"n_ctx\": 12, \"activation_function\": \"gelu_new\", \"resid_pdrop\": 0.1, \"embd_pdrop\": 0.2,\n"
+    " \"attn_pdrop\": 0.3, \"layer_norm_epsilon\": 1e-05, \"initializer_range\": 0.02, \"bos_token_id\": 3, "
+    "\"eos_token_id\": 3,\n"
+    " \"summary_first_dropout\": 0, \"task_specific_params\": {\"text-generation\": {\"max_length\": 50}}}\n";
+
 model_config *make_config(const char *content) {
     model_config *c;
     CHECK_OK(config_parse(&c, "config.json", content, strlen(content), err));
@@ -150,6 +157,7 @@ void make_weights(const char *folder, const param_want *want, int n, stored_type
                                         .type = type,
                                         .n_dims = want[i].n_dims,
                                         .dim = {want[i].dim[0], want[i].dim[1], want[i].dim[2]}};
+        for (int d = 0; d < want[i].n_dims; d++) form[n_forms - 1].dim[d] = param_stored_dim(&want[i], d);
     }
     CHECK_OK(safetensors_begin(&w, make_path(folder, "model.safetensors"), form, n_forms, NULL, 0, err));
     for (int k; (k = safetensors_next(w)) >= 0;) {

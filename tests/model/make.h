@@ -26,13 +26,13 @@ void check_refused(const char *file, int line, hone_status status, hone_status w
     } while (0)
 
 /* A tiny model of a family: D 8, L 2, H 2, F 16, V 20, S 12, and what a classifier of n_labels wants. */
-extern const char tiny_bert[], tiny_distilbert[], tiny_roberta[];
+extern const char tiny_bert[], tiny_distilbert[], tiny_roberta[], tiny_gpt2[];
 model_config *make_config(const char *content);
 param_want *make_wants(arena *a, const model_config *c, int n_labels, int *n);
 /* Values of parameter i, made by a formula. */
 void make_values(float *to, int64_t n, int i);
 /* Write these parameters to FOLDER/model.safetensors, each name turned by rename (NULL: left out; itself
- * NULL: none). */
+ * NULL: none). A transposed one's values are in the order of the file. */
 typedef const char *renamer(const char *name);
 void make_weights(const char *folder, const param_want *want, int n, stored_type type, renamer *rename);
 #endif

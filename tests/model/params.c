@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "make.h"
+#include "model/architecture.h"
 
 typedef struct {
     arena *a;
@@ -101,6 +102,61 @@ TEST(params_load_from_every_floating_type) {
 TEST(params_of_distilbert_load) {
     load_and_check(tiny_distilbert, STORED_F32, NULL);
     load_and_check(tiny_distilbert, STORED_BF16, NULL);
+}
+
+static const char *without_prefix(const char *name) {
+    return strncmp(name, "transformer.", 12) ? name : name + 12;
+}
+
+/* The hub's own file: no prefix, and buffers of every layer. */
+TEST(params_of_gpt2_load_from_old_files_and_are_turned) {
+    const char *folder = test_folder();
+    model_config *c = make_config(tiny_gpt2);
+    taken t = {0};
+    params *p;
+    int n_ignored, n_unexpected;
+    param_want *want = architecture_params(c->a, c, "GPT2LMHeadModel", 0, &t.n),
+               *all = ARENA_ARRAY(c->a, (size_t)t.n + 4, param_want);
+    static const char *const buffers[] = {"h.0.attn.bias", "h.1.attn.bias", "h.1.attn.masked_bias", "h.x.attn.bias"};
+    memcpy(all, want, sizeof *all * (size_t)t.n);
+    for (int i = 0; i < 4; i++) all[t.n + i] = (param_want){.name = buffers[i], .n_dims = 1, .dim = {4}};
+    make_weights(folder, all, t.n + 4, STORED_F32, without_prefix);
+    t.want = want;
+    CHECK_OK(params_open(&p, c, folder, want, t.n, &plain, err));
+    CHECK_INT(params_n_new(p), 0);
+    params_ignored(p, &n_ignored);
+    CHECK_INT(n_ignored, 3);
+    CHECK_STR(params_unexpected(p, &n_unexpected)[0], "h.x.attn.bias");
+    CHECK_INT(n_unexpected, 1);
+    CHECK_OK(params_fill(p, take, &t, err));
+    for (int i = 0; i < t.n; i++) {
+        float stored[1000];
+        const int64_t rows = want[i].dim[0], columns = want[i].n_dims > 1 ? want[i].dim[1] : 1;
+        make_values(stored, rows * columns, i);
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t k = 0; k < columns; k++)
+                CHECK(t.values[i][r * columns + k] == stored[want[i].transposed ? k * rows + r : r * columns + k]);
+    }
+    params_close(p);
+    arena_free(t.a);
+    config_free(c);
+}
+
+/* Radford et al. 2019, section 2.3: what is added to the residual stream begins smaller by sqrt(2 layers); no bias of score. */
+TEST(params_of_gpt2_that_are_new_begin_as_transformers_makes_them) {
+    model_config *c = make_config(tiny_gpt2);
+    int n;
+    const param_want *want = architecture_params(c->a, c, "GPT2ForSequenceClassification", 3, &n);
+    CHECK_STR(want[n - 1].name, "score.weight");
+    CHECK_INT(c->inner, 32);
+    CHECK_INT(c->pad_id, -1);
+    CHECK(c->p_hidden == 0.1 && c->p_embed == 0.2 && c->p_attention == 0.3 && c->act == HONE_ACT_GELU_TANH);
+    for (int i = 0; i < n; i++) {
+        const int small = strstr(want[i].name, "c_proj.weight") != NULL;
+        CHECK_INT(want[i].transposed, strstr(want[i].name, ".c_") && strstr(want[i].name, ".weight"));
+        if (want[i].init == HONE_INIT_NORMAL) CHECK_NEAR(want[i].init_std, small ? 0.01 : 0.02, 1e-9);
+    }
+    config_free(c);
 }
 
 TEST(params_a_missing_head_and_pooler_are_made_new_from_the_seed) {

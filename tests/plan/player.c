@@ -187,7 +187,7 @@ void batch_make(batch *b, int n, int longest, int vocab, int classes, unsigned f
 }
 
 batch batch_part(const batch *b, int from, int n) {
-    batch part = {.n = n, .scale = b->scale};
+    batch part = {.n = n, .scale = b->scale, .looks_at_last = b->looks_at_last};
     for (int i = 0; i < n; i++) {
         const int k = from + i;
         part.length[i] = b->length[k];
@@ -225,7 +225,8 @@ static void feed_words(const player *p, int v, const batch *b) {
     }
 }
 
-/* What row `row` of a space reads: of tok, token t of sequence b; of seq, that sequence's first token. */
+/* What row `row` of a space reads: of tok, token t of sequence b, whose label is the next one; of seq, that sequence's
+ * first or last token. */
 static void feed_row(const player *p, int v, int64_t row, const batch *b, int i, int t, int64_t first,
                      int is_tok) {
     const hone_fill fill = p->plan->value[v].fill;
@@ -234,8 +235,8 @@ static void feed_row(const player *p, int v, int64_t row, const batch *b, int i,
     if (fill == HONE_FILL_TYPE) to[row] = b->type[i][t];
     if (fill == HONE_FILL_POS) to[row] = t;
     if (fill == HONE_FILL_KEY) ((hone_key *)to)[row] = (hone_key){b->sample[i], (uint32_t)t};
-    if (fill == HONE_FILL_INDEX) to[row] = (int32_t)first;
-    if (fill == HONE_FILL_LABEL) to[row] = b->label[i];
+    if (fill == HONE_FILL_INDEX) to[row] = (int32_t)first + t;
+    if (fill == HONE_FILL_LABEL) to[row] = !is_tok ? b->label[i] : t + 1 < b->length[i] ? b->id[i][t + 1] : -1;
     const int64_t width = p->plan->value[v].n_dims > 1 ? p->plan->value[v].dim[1].n : 1;
     for (int64_t k = 0; fill == HONE_FILL_TARGET && k < width; k++)
         put_real(p, v, row * width + k, b->target[i] + 0.1 * (double)k);
@@ -281,8 +282,8 @@ static void feed_value(const player *p, int v, const batch *b, int64_t *rows) {
     }
     int64_t first = 0;
     for (int i = 0; i < b->n; i++) {
-        for (int t = 0; t < (is_tok ? b->length[i] : 1); t++)
-            feed_row(p, v, is_tok ? first + t : i, b, i, t, first, is_tok);
+        for (int t = 0; is_tok && t < b->length[i]; t++) feed_row(p, v, first + t, b, i, t, first, 1);
+        if (!is_tok) feed_row(p, v, i, b, i, b->looks_at_last ? b->length[i] - 1 : 0, first, 0);
         first += b->length[i];
     }
     rows[x->fill_space] = is_tok ? first : b->n;

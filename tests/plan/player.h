@@ -40,6 +40,7 @@ typedef struct {
     int32_t id[BATCH_MAX][LENGTH_MAX], type[BATCH_MAX][LENGTH_MAX], label[BATCH_MAX];
     double target[BATCH_MAX], scale;
     uint32_t sample[BATCH_MAX];
+    int looks_at_last; /* a head of sequences reads the last row of each instead of the first */
 } batch;
 
 /* n sequences of 1 .. longest rows; samples are numbered from first. */

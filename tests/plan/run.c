@@ -83,6 +83,11 @@ TEST(gradients_are_finite_differences_of_answers) {
     check_differences(&(sample){.p = 0.1, .kind = HEAD_SPANS});
     check_differences(&(sample){.family = "distilbert", .p = 0.1, .kind = HEAD_SPANS, .recompute = 2});
 }
+TEST(gradients_are_finite_differences_of_a_gpt2) {
+    check_differences(&(sample){.family = "gpt2", .p = 0.1});
+    check_differences(&(sample){.family = "gpt2", .p = 0.1, .kind = HEAD_NEXT, .chunk_rows = 7});
+    check_differences(&(sample){.family = "gpt2", .p = 0.1, .kind = HEAD_NEXT, .recompute = 2});
+}
 TEST(gradients_are_finite_differences_with_norms_before) {
     check_differences(&(sample){.family = "before", .p = 0.1});
 }

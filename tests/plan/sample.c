@@ -11,7 +11,8 @@ static const double class_weight[] = {0.5, 1.5, 1, 2, 0.25, 1, 1, 3};
 
 model_config *sample_config(const sample *s) {
     char file[2000];
-    const int is_bert = !s->family || strcmp(s->family, "distilbert");
+    const int is_gpt = s->family && !strcmp(s->family, "gpt2"),
+              is_bert = !is_gpt && (!s->family || strcmp(s->family, "distilbert"));
     const char *bert =
         "{\"model_type\": \"bert\", \"vocab_size\": %d, \"hidden_size\": %d, \"num_hidden_layers\": %d, "
         "\"num_attention_heads\": %d, \"intermediate_size\": %d, \"hidden_act\": \"gelu\", "
@@ -23,7 +24,10 @@ model_config *sample_config(const sample *s) {
         "\"n_heads\": %d, \"hidden_dim\": %d, \"activation\": \"gelu\", "
         "\"max_position_embeddings\": %d, \"dropout\": %g, \"attention_dropout\": %g, "
         "\"seq_classif_dropout\": %g, \"initializer_range\": 0.02, \"pad_token_id\": 0}";
-    snprintf(file, sizeof file, is_bert ? bert : distilbert, or_else(s->vocab, 23), or_else(s->width, 8),
+    const char *gpt =
+        "{\"model_type\": \"gpt2\", \"vocab_size\": %d, \"n_embd\": %d, \"n_layer\": %d, \"n_head\": %d, "
+        "\"n_inner\": %d, \"n_positions\": %d, \"resid_pdrop\": %g, \"attn_pdrop\": %g, \"embd_pdrop\": %g}";
+    snprintf(file, sizeof file, is_gpt ? gpt : is_bert ? bert : distilbert, or_else(s->vocab, 23), or_else(s->width, 8),
              or_else(s->layers, 2), or_else(s->heads, 2), or_else(s->inner, 12),
              or_else(s->positions, LENGTH_MAX), s->p, s->p, s->p);
     model_config *c = NULL;
@@ -97,5 +101,6 @@ player *sample_player(const hone_plan *plan, int own) {
 batch sample_batch(const sample *s, int n, int longest) {
     batch b;
     batch_make(&b, n, longest, or_else(s->vocab, 23), or_else(s->outputs, 5), 100, 1.0 / n);
+    b.looks_at_last = s->family && !strcmp(s->family, "gpt2");
     return b;
 }

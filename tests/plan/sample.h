@@ -5,7 +5,7 @@
 #include "player.h"
 
 typedef struct {
-    const char *family; /* bert, distilbert; NULL: bert. before, gated: no family that is read yet, but bert
+    const char *family; /* bert, distilbert, gpt2; NULL: bert. before, gated: no family that is read yet, but bert
                          * with norms before the branches, and with a gated feed-forward */
     int layers, width, heads, inner, vocab, positions, outputs; /* 0: a small number */
     double p;                                                   /* every dropout */

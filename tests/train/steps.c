@@ -5,7 +5,7 @@
 enum { N = 23 };
 static int64_t at[N + 1];
 static int32_t label[N];
-static const dataset data = {.n = N, .at = at, .label = label};
+static dataset data = {.n = N, .at = at, .label = label};
 
 static job *job_of(const job_override *o, int n) {
     job *j;

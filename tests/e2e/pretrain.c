@@ -1,0 +1,224 @@
+/* pretrain.c - task pretrain: beside torch (scripts/golden/pretrain.py), the same bits however it was cut, and the folder handed
+ * back. */
+#include <math.h>
+
+#include "command.h"
+#include "formula_model.h"
+#include "golden.h"
+#include "parity_check.h"
+#include "train/eval.h"
+#include "train/inputs.h"
+
+static const formula_kind bert = {"bert", "BertForPreTraining", "pretrain-bert.json", 44, {{NULL, NULL}}};
+
+static const char *sha_of(const json *summary) { return text_of(summary, "params_sha256"); }
+
+static void check_parts(arena *a, const char *out, const json *golden) {
+    str log;
+    const json *row, *want = member(golden, "steps")->child;
+    CHECK_OK(file_read(&log, a, path_join(a, out, "log.jsonl"), (size_t)1 << 26, HONE_EDATA, err));
+    while (parity_next_row(a, &log, &row)) {
+        if (!json_get(row, "loss")) continue;
+        CHECK_NEAR(number_of(row, "mlm_loss") / number_of(want, "mlm_loss"), 1, 1e-5);
+        CHECK_NEAR(number_of(row, "nsp_loss") / number_of(want, "nsp_loss"), 1, 1e-5);
+        want = want->next;
+    }
+    CHECK(!want);
+}
+
+typedef struct {
+    const json *row;
+    double worst;
+} beside;
+
+static void compare_sample(void *arg, int64_t i, const float *x, double loss) {
+    beside *b = arg;
+    (void)i;
+    CHECK_INT((int)x[0], number_of(b->row, "words"));
+    const json *logit = member(b->row, "logits")->child;
+    const double differs[] = {loss - number_of(b->row, "word_loss"), (double)x[2] - logit->number,
+                              (double)x[3] - logit->next->number};
+    for (int k = 0; k < 3; k++) b->worst = fmax(b->worst, fabs(differs[k]));
+    b->row = b->row->next;
+}
+
+/* Logits of next sentences and losses of words of the trained model, pair by pair. */
+static void compare_pairs(arena *a, const char *model, const json *pairs) {
+    job *j;
+    session *s;
+    dataset *d;
+    pool *p = pool_new(1);
+    const char *file = test_fixture("e2e/documents-validation.txt");
+    const job_override given[] = {{"task", "pretrain"}, {"max_seq_length", "24"}, {"device", "ref"}};
+    CHECK_OK(job_load(&j, NULL, given, 3, 1, err));
+    CHECK_OK(session_open(&s, j, model, NULL, p, err));
+    const dataset_options o = session_dataset_options(s, 0);
+    CHECK_OK(dataset_open(&d, file, &o, s->tok, &s->labels, 1, p, err));
+    CHECK_OK(inputs_samples(&d, s, file, 0, err));
+    CHECK_INT(d->n, (int64_t)pairs->n);
+    const eval_batches b = eval_batches_of(j, d);
+    CHECK_OK(session_start(s, &(session_limits){.tokens_max = b.tokens, .seqs_max = b.samples}, err));
+    beside x = {pairs->child, 0};
+    CHECK_OK(evaluate(s, d, b, compare_sample, &x, err));
+    CHECK(!x.row);
+    printf("largest difference of a logit or a pair's loss from torch: %.3g\n", x.worst);
+    CHECK(x.worst < 1e-5);
+    dataset_free(d);
+    session_close(s);
+    pool_free(p);
+    job_free(j);
+    (void)a;
+}
+
+TEST(twenty_steps_of_pretraining_equal_torch) {
+    arena *a = command_begin();
+    const json *golden = golden_open(a, bert.golden), *want = member(golden, "eval");
+    const char *model = formula_model(a, "model", &bert, ""), *out = here(a, "out");
+    const json *summary =
+        command_json(a,
+                     "train --task pretrain --model_name_or_path \"%s\" --train_file \"%s\" "
+                     "--validation_file \"%s\" --output_dir \"%s\" "
+                     "--max_steps 20 --seed 42 --max_seq_length 24 --per_device_train_batch_size 8 "
+                     "--train_sampling_strategy sequential "
+                     "--learning_rate 1e-3 --warmup_ratio 0.1 --weight_decay 0.01 --save_strategy no "
+                     "--logging_steps 1 --json --quiet \"%s\"",
+                     model, test_fixture("e2e/documents.txt"), test_fixture("e2e/documents-validation.txt"),
+                     out, put_file(a, "job.json", "{}"));
+    CHECK_INT(number_of(summary, "global_step"), 20);
+    parity_steps(a, out, golden);
+    check_parts(a, out, golden);
+    CHECK_INT(parity_weights(a, model, out, golden), bert.n_weights);
+    CHECK_NEAR(number_of(summary, "eval_mlm_loss") / number_of(want, "mlm_loss"), 1, 1e-6);
+    CHECK_NEAR(number_of(summary, "eval_nsp_loss") / number_of(want, "nsp_loss"), 1, 1e-6);
+    CHECK_NEAR(number_of(summary, "eval_accuracy"), number_of(want, "accuracy"), 1e-9);
+    CHECK_NEAR(number_of(summary, "eval_nsp_accuracy"), number_of(want, "nsp_accuracy"), 1e-9);
+    CHECK_NEAR(number_of(summary, "eval_perplexity"), exp(number_of(summary, "eval_mlm_loss")), 1e-4);
+    CHECK_NEAR(number_of(summary, "eval_loss"), number_of(want, "mlm_loss") + number_of(want, "nsp_loss"),
+               1e-5);
+    compare_pairs(a, out, member(want, "pairs"));
+    arena_free(a);
+}
+
+/* The tiny job on documents; validated on another file of them, or (own 1) on the same. */
+static const json *train_on(arena *a, int own, const char *name, const char *launch, const char *more) {
+    const char *documents = test_fixture("e2e/documents.txt"),
+               *task = arena_print(a,
+                                   ",\"task\": \"pretrain\",\"max_seq_length\": 24,\"train_file\": "
+                                   "\"%s\",\"validation_file\": \"%s\"%s",
+                                   documents, own ? documents : test_fixture("e2e/documents-validation.txt"),
+                                   more);
+    return command_json(a, "%s train \"%s\" --json --quiet", launch,
+                        tiny_job(a, arena_print(a, "%s.json", name), name, task));
+}
+
+static const json *train(arena *a, const char *name, const char *launch, const char *more) {
+    return train_on(a, 0, name, launch, arena_print(a, ",\"max_steps\": 12,\"reduce_shards\": 4%s", more));
+}
+
+static void check_same(const json *x, const json *y) {
+    CHECK_STR(sha_of(x), sha_of(y));
+    CHECK(number_of(x, "train_loss") == number_of(y, "train_loss"));
+    CHECK(number_of(x, "eval_loss") == number_of(y, "eval_loss"));
+    CHECK(number_of(x, "eval_nsp_accuracy") == number_of(y, "eval_nsp_accuracy"));
+}
+
+TEST(pretraining_ends_in_the_same_bits_on_several_ranks_and_threads) {
+    arena *a = command_begin();
+    const json *one = train(a, "one", "", "");
+    check_same(train(a, "two", "launch -n 2", ",\"per_device_train_batch_size\": 4"), one);
+    check_same(train(a, "four", "launch -n 4", ",\"per_device_train_batch_size\": 2,\"zero_stage\": 1"), one);
+    check_same(train(a, "thread", "", ",\"threads\": 1"), one);
+    CHECK(strcmp(sha_of(train(a, "other", "", ",\"nsp_probability\": 0.3")), sha_of(one)));
+    CHECK(strcmp(sha_of(train(a, "short", "", ",\"short_seq_prob\": 0.9")), sha_of(one)));
+    arena_free(a);
+}
+
+/* Pieces of words; and masks whose number is another one in every epoch. */
+TEST(pretraining_hides_whole_words_on_several_ranks) {
+    arena *a = command_begin();
+    const char *whole = ",\"whole_word_mask\": true";
+    const json *one = train(a, "one", "", whole);
+    check_same(train(a, "two", "launch -n 2", arena_print(a, "%s,\"per_device_train_batch_size\": 4", whole)),
+               one);
+    arena_free(a);
+}
+
+/* Inside the third epoch: the pairs are those of that epoch, and the sums of both losses go on. */
+TEST(pretraining_resumes_to_the_same_bits) {
+    arena *a = command_begin();
+    const char *saves = ",\"save_strategy\": \"steps\",\"save_steps\": 10", *more = ",\"logging_steps\": 7";
+    const json *whole = train(a, "whole", "", more);
+    train(a, "out", "", arena_print(a, "%s%s", more, saves));
+    check_same(train(a, "out", "", arena_print(a, "%s%s,\"resume_from_checkpoint\": \"true\"", more, saves)),
+               whole);
+    arena_free(a);
+}
+
+TEST(pretraining_is_replayed_from_its_log) {
+    arena *a = command_begin();
+    train(a, "out", "", ",\"save_strategy\": \"steps\",\"save_steps\": 4");
+    const json *again = command_json(a, "verify \"%s\" --replay 4 --json --quiet --from 8", here(a, "out"));
+    CHECK_INT(number_of(again, "replayed"), 4);
+    arena_free(a);
+}
+
+TEST(pretraining_on_a_device_of_fixed_rows_is_the_same) {
+    arena *a = command_begin();
+    const said there = command_run(a, "plan \"%s\" --device emu --quiet", tiny_job(a, "job.json", "out", ""));
+    if (there.code == 2 && strstr(there.err, "there is no libhone_emu.so")) test_skip("%s", there.err);
+    const json *ref = train(a, "ref", "", ",\"device\": \"ref\""),
+               *emu = train(a, "emu", "", ",\"device\": \"emu\"");
+    CHECK_NEAR(number_of(emu, "train_loss"), number_of(ref, "train_loss"), 1e-5);
+    CHECK_NEAR(number_of(emu, "eval_loss"), number_of(ref, "eval_loss"), 1e-5);
+    arena_free(a);
+}
+
+/* The folder is one to go on from: as what it was, as words alone, as a classifier. */
+TEST(pretraining_is_learned_and_handed_on) {
+    arena *a = command_begin();
+    const json *first = train_on(a, 1, "first", "", ",\"num_train_epochs\": 400");
+    CHECK(number_of(first, "eval_accuracy") > 0.2);     /* the commonest word: 0.11 */
+    CHECK(number_of(first, "eval_nsp_accuracy") > 0.7); /* always the commoner answer: about 0.6 */
+    command_expect(a, 0, "export --check \"%s\"", here(a, "first"));
+    const char *from = arena_print(
+        a, ",\"config_name\": \"\",\"model_name_or_path\": \"%s\",\"max_steps\": 1", here(a, "first"));
+    const json *again = command_json(a, "eval \"%s\" \"%s\" --max_seq_length 24 --seed 7 --json",
+                                     here(a, "first"), test_fixture("e2e/documents.txt"));
+    CHECK(number_of(again, "eval_loss") == number_of(first, "eval_loss"));
+    const json *second = train_on(a, 1, "second", "", arena_print(a, "%s,\"learning_rate\": 1e-9", from));
+    CHECK_NEAR(number_of(second, "eval_loss"), number_of(first, "eval_loss"), 1e-3);
+    command_expect(a, 0, "train \"%s\" --quiet",
+                   tiny_job(a, "words.json", "words", arena_print(a, ",\"task\": \"fill-mask\"%s", from)));
+    command_expect(a, 0, "train \"%s\" --quiet", tiny_job(a, "classes.json", "classes", from));
+    command_expect(a, 0, "bench step --model \"%s\" --task pretrain --seq 16 --batch 4 --steps 2",
+                   here(a, "first"));
+    arena_free(a);
+}
+
+TEST(what_pretraining_cannot_do_is_refused) {
+    static const char *const refused[][2] = {
+        {",\"line_by_line\": true", "line_by_line: not for task pretrain, expected task fill-mask"},
+        {",\"do_predict\": true", "do_predict: not for task pretrain"},
+        {",\"validation_split_percentage\": 20", "validation_split_percentage: not for task pretrain"},
+        {",\"max_seq_length\": 4", "max_seq_length: 4, expected at least 5"},
+        {",\"nsp_probability\": 1.5", "nsp_probability"}};
+    arena *a = command_begin();
+    const char *task = ",\"task\": \"pretrain\"",
+               *file = arena_print(a, "%s,\"train_file\": \"%s\"", task, test_fixture("e2e/documents.txt"));
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        command_refused(a, 2, refused[i][1], "train \"%s\"",
+                        tiny_job(a, "job.json", "out", arena_print(a, "%s%s", file, refused[i][0])));
+    command_refused(a, 2, "nsp_probability: not for task fill-mask, expected task pretrain", "train \"%s\"",
+                    tiny_job(a, "job.json", "out", ",\"task\": \"fill-mask\",\"nsp_probability\": 0.2"));
+    command_refused(a, 3, "1 documents, expected at least 2", "train \"%s\"",
+                    tiny_job(a, "job.json", "out",
+                             arena_print(a, "%s,\"train_file\": \"%s\"", task,
+                                         put_file(a, "one.txt", "the card\nmy bill\n"))));
+    static const formula_kind roberta = {
+        "roberta", "RobertaForMaskedLM", NULL, 0, {{"_embeddings\": 48", "_embeddings\": 50"}}};
+    command_refused(a, 2, "family roberta has no head for task pretrain", "train \"%s\"",
+                    tiny_job(a, "job.json", "out",
+                             arena_print(a, "%s,\"config_name\": \"\",\"model_name_or_path\": \"%s\"", file,
+                                         formula_model(a, "roberta", &roberta, ""))));
+    arena_free(a);
+}
