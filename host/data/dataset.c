@@ -127,6 +127,10 @@ int64_t dataset_tokens(const dataset *d, int64_t sample, int32_t *id, int32_t *t
     return at;
 }
 
+static token_source source_of(const build *b) {
+    return (token_source){b->r, &b->c, b->o, b->t, b->known, b->n, b->p};
+}
+
 /* Write everything into memory laid out by l, and point d at it. */
 static hone_status fill(dataset *d, void *memory, const cache_layout *l, const build *b, hone_err *err) {
     char *base = memory;
@@ -140,14 +144,6 @@ static hone_status fill(dataset *d, void *memory, const cache_layout *l, const b
     memcpy(d->sha256, b->r->sha256, 65);
     for (int64_t i = 0; i < b->tokens.n_blocks; i++) {
         const token_block *k = &b->tokens.block[i];
-        if (k->n_ids) {
-            memcpy(base + l->id + (size_t)next * sizeof(int32_t), k->id, (size_t)k->n_ids * sizeof(int32_t));
-            memcpy(base + l->type + (size_t)next, k->type, (size_t)k->n_ids);
-        }
-        if (k->n_ids && l->has_words) {
-            memcpy(base + l->word + (size_t)next * sizeof(int32_t), k->word, (size_t)k->n_ids * sizeof(int32_t));
-            memcpy(base + l->tag + (size_t)next * sizeof(int32_t), k->tag, (size_t)k->n_ids * sizeof(int32_t));
-        }
         for (int64_t j = 0; j < TOKENS_BLOCK && i * TOKENS_BLOCK + j < b->n; j++) {
             at[i * TOKENS_BLOCK + j] = next;
             next += k->length[j];
@@ -159,6 +155,10 @@ static hone_status fill(dataset *d, void *memory, const cache_layout *l, const b
         d->n_empty += k->n_empty;
     }
     at[b->n] = next;
+    const token_source from = source_of(b);
+    const token_sink to = {(int32_t *)(base + l->id), l->has_words ? (int32_t *)(base + l->word) : NULL,
+                           l->has_words ? (int32_t *)(base + l->tag) : NULL, (uint8_t *)(base + l->type)};
+    HONE_TRY(tokens_write(&b->tokens, &from, &to, err));
     for (int64_t i = 0; i < b->n; i++) line[i] = b->r->line[i], label[i] = -1;
     HONE_TRY(read_targets(b, label, (double *)(base + l->target), err));
     cache_seal(d, memory, l, &b->want, b->p);
@@ -223,7 +223,8 @@ static hone_status build_from_rows(dataset **out, build *b, const char *cache_pa
     mem_free(target);
     if (status != HONE_OK) return status;
 
-    status = tokens_encode(&b->tokens, b->r, &b->c, b->o, b->t, b->known, b->n, b->p, err);
+    const token_source from = source_of(b);
+    status = tokens_encode(&b->tokens, &from, !b->r->is_mapped, err);
     cache_layout l;
     if (status == HONE_OK && !cache_lay_out(&l, b->n, b->tokens.n_ids, b->want.n_targets, b->want.has_words))
         status = hone_fail(err, HONE_EDATA, "%s: too many rows or tokens for one data set", b->r->name);

@@ -2,6 +2,7 @@
  * host/data. */
 #ifndef DATA_READER_H
 #define DATA_READER_H
+#include "base/file.h"
 #include "base/vec.h"
 #include "data/rows.h"
 
@@ -11,6 +12,7 @@ typedef struct {
     VEC(int32_t) line;
     VEC(uint8_t) number;
     void *unpacked; /* bytes of a .gz file */
+    file_view view; /* of a mapped one */
 } rows_store;
 
 typedef struct {
@@ -36,6 +38,8 @@ hone_status reader_check_row(const reader *in, size_t n, int64_t line, hone_err 
  * freed, or NULL. */
 hone_status source_read(str *out, void **unpacked, char sha256[65], arena *a, const char *path,
                         const char *name, size_t bound, hone_err *err);
+/* The same of a mapped file, which is not packed. */
+hone_status source_check(str *bytes, char sha256[65], const char *name, hone_err *err);
 /* SHA-256 of bytes that may be many: a signal ends it. */
 hone_status source_hash_bytes(char hex[65], str bytes, hone_err *err);
 #endif

@@ -100,14 +100,32 @@ hone_status reader_check_row(const reader *in, size_t n, int64_t line, hone_err 
     return sig_check(err);
 }
 
+static rows_format format_of(const rows_options *o, const char *path, str bytes) {
+    return o && o->format != ROWS_AUTO ? o->format : guess_format(str_of(path), bytes.p, bytes.p + bytes.n, o && o->words);
+}
+
+/* A large file of plain lines stays where it is; of other formats the readers want a NUL behind it. */
+static hone_status map_lines(rows *r, rows_store *store, const char *path, const rows_options *o, str *bytes, hone_err *err) {
+    const size_t least = o && o->mapped_bytes ? o->mapped_bytes : ROWS_MAPPED_BYTES;
+    if (!file_is_regular(path) || file_bytes(path) < (int64_t)least) return HONE_OK;
+    HONE_TRY(file_map(&store->view, path, HONE_EDATA, err));
+    *bytes = (str){store->view.p, store->view.n};
+    const int is_packed = bytes->n >= 2 && !memcmp(bytes->p, "\x1f\x8b", 2);
+    r->is_mapped = bytes->n && !is_packed && format_of(o, path, *bytes) == ROWS_LINES;
+    if (r->is_mapped) return source_check(bytes, r->sha256, r->name, err);
+    file_unmap(&store->view);
+    store->view = (file_view){0};
+    return HONE_OK;
+}
+
 static hone_status read_into(rows *r, rows_store *store, const char *path, const rows_options *o,
                              hone_err *err) {
-    str bytes;
+    str bytes = {0};
     const size_t bound = o && o->max_unpacked_bytes ? o->max_unpacked_bytes : ROWS_UNPACKED_BYTES;
-    HONE_TRY(source_read(&bytes, &store->unpacked, r->sha256, r->a, path, r->name, bound, err));
+    HONE_TRY(map_lines(r, store, path, o, &bytes, err));
+    if (!r->is_mapped) HONE_TRY(source_read(&bytes, &store->unpacked, r->sha256, r->a, path, r->name, bound, err));
     const char *end = bytes.p + bytes.n;
-    rows_format format = o ? o->format : ROWS_AUTO;
-    if (format == ROWS_AUTO) format = guess_format(str_of(path), bytes.p, end, o && o->words);
+    const rows_format format = format_of(o, path, bytes);
     r->format = format;
     r->words = o && o->words;
     reader in = {.r = r, .store = store, .o = resolve(o, format), .p = bytes.p, .end = end};
@@ -147,6 +165,7 @@ void rows_free(rows *r) {
     vec_free(&store->line);
     vec_free(&store->number);
     mem_free(store->unpacked);
+    file_unmap(&store->view);
     arena_free(r->a);
 }
 

@@ -20,11 +20,13 @@ typedef struct {
     size_t max_field_bytes;    /* 0: ROWS_FIELD_BYTES */
     size_t max_row_bytes;      /* 0: ROWS_ROW_BYTES */
     size_t max_unpacked_bytes; /* of a .gz file; 0: ROWS_UNPACKED_BYTES */
+    size_t mapped_bytes;       /* plain lines of a regular file from this size on are not read but mapped; 0: ROWS_MAPPED_BYTES */
 } rows_options;
 
 #define ROWS_FIELD_BYTES ((size_t)16 << 20)
 #define ROWS_ROW_BYTES ((size_t)64 << 20)
 #define ROWS_UNPACKED_BYTES ((size_t)32 << 30)
+#define ROWS_MAPPED_BYTES ((size_t)256 << 20)
 #define ROWS_COLUMNS 4096
 
 typedef struct {
@@ -39,6 +41,7 @@ typedef struct {
     char sha256[65]; /* of the file's bytes */
     rows_format format;
     int words;   /* as the options said */
+    int is_mapped; /* 1: cells are the file itself, which is too large to be held */
     void *owner; /* private */
 } rows;
 

@@ -141,6 +141,10 @@ static hone_status check_text(str s, const char *name, hone_err *err) {
     return HONE_EDATA;
 }
 
+static str without_mark(str s) {
+    return s.n >= 3 && !memcmp(s.p, "\xef\xbb\xbf", 3) ? (str){s.p + 3, s.n - 3} : s;
+}
+
 hone_status source_read(str *out, void **unpacked, char sha256_text[65], arena *a, const char *path,
                         const char *name, size_t bound, hone_err *err) {
     *unpacked = NULL;
@@ -156,7 +160,13 @@ hone_status source_read(str *out, void **unpacked, char sha256_text[65], arena *
         *unpacked = NULL;
         return status;
     }
-    if (bytes.n >= 3 && !memcmp(bytes.p, "\xef\xbb\xbf", 3)) bytes = (str){bytes.p + 3, bytes.n - 3};
-    *out = bytes;
+    *out = without_mark(bytes);
+    return HONE_OK;
+}
+
+hone_status source_check(str *bytes, char sha256_text[65], const char *name, hone_err *err) {
+    HONE_TRY(source_hash_bytes(sha256_text, *bytes, err));
+    HONE_TRY(check_text(*bytes, name, err));
+    *bytes = without_mark(*bytes);
     return HONE_OK;
 }

@@ -60,13 +60,11 @@ static int is_blank(str s) {
 }
 
 typedef struct {
-    token_blocks *out;
-    const rows *r;
-    const columns *c;
-    const dataset_options *o;
-    const tokenizer *t;
-    const labels *known;
-    str_index tags; /* names of known by number */
+    const token_source *from;
+    token_block *block;
+    int keep;
+    const token_sink *to; /* written to, or NULL: blocks are made */
+    str_index tags;       /* names of from->known by number */
     encoding *of_thread;
     text *text_of_thread;
 } encode_job;
@@ -98,14 +96,14 @@ static void number_words(token_block *b, const encoding *e, const int32_t *tag) 
 }
 
 static hone_status read_tags(int32_t *tag, list *items, const encode_job *job, int64_t row, int n, hone_err *err) {
-    const rows *r = job->r;
-    HONE_TRY(list_read(items, r, row, job->c->label, NULL, err));
+    const rows *r = job->from->r;
+    HONE_TRY(list_read(items, r, row, job->from->c->label, NULL, err));
     if (items->n != n)
         return hone_fail(err, HONE_EDATA, "%s: line %d: %d tags of %d words; expected one of each", r->name, (int)r->line[row],
                          items->n, n);
     for (int k = 0; k < n; k++) {
         tag[k] = (int32_t)str_index_find(&job->tags, items->item[k]);
-        if (tag[k] < 0) return targets_refuse_label(r, row, items->item[k], job->known, err);
+        if (tag[k] < 0) return targets_refuse_label(r, row, items->item[k], job->from->known, err);
     }
     return HONE_OK;
 }
@@ -113,10 +111,10 @@ static hone_status read_tags(int32_t *tag, list *items, const encode_job *job, i
 static hone_status encode_words(const encode_job *job, token_block *b, encoding *e, list *words, list *tags, int64_t row,
                                 hone_err *err) {
     int32_t *tag = NULL;
-    HONE_TRY(list_read(words, job->r, row, job->c->text[0], NULL, err));
-    HONE_TRY(tokenizer_encode_words(job->t, words->item, words->n, &job->o->encode, e, err));
+    HONE_TRY(list_read(words, job->from->r, row, job->from->c->text[0], NULL, err));
+    HONE_TRY(tokenizer_encode_words(job->from->t, words->item, words->n, &job->from->o->encode, e, err));
     hone_status status = HONE_OK;
-    if (job->c->label >= 0) {
+    if (job->from->c->label >= 0) {
         tag = mem_new((size_t)words->n * sizeof *tag + 1, "tags");
         status = read_tags(tag, tags, job, row, words->n, err);
     }
@@ -140,7 +138,7 @@ static void count_row(token_block *b, const encoding *e, int k, int empty) {
 
 static void encode_block_of_words(const encode_job *job, token_block *b, encoding *e, int64_t from) {
     list words = {0}, tags = {0};
-    for (int64_t k = 0; k < TOKENS_BLOCK && from + k < job->out->n && !b->status; k++) {
+    for (int64_t k = 0; k < TOKENS_BLOCK && from + k < job->from->n && !b->status; k++) {
         b->status = sig_check(&b->err);
         if (!b->status) b->status = encode_words(job, b, e, &words, &tags, from + k, &b->err);
         if (!b->status) count_row(b, e, (int)k, !words.n);
@@ -149,80 +147,121 @@ static void encode_block_of_words(const encode_job *job, token_block *b, encodin
     list_free(&tags);
 }
 
-static int is_closed(const encode_job *job, const encoding *e, int64_t row) {
-    switch (job->o->ends) {
+static int is_closed(const token_source *from, const encoding *e, int64_t row) {
+    switch (from->o->ends) {
     case ENDS_EMPTY:
         return !e->n;
     case ENDS_TEXTS:
         return 1;
     case ENDS_FILE:
-        return !is_line_of_a_text(job->r, job->o) || row == job->out->n - 1;
+        return !is_line_of_a_text(from->r, from->o) || row == from->n - 1;
     default:
         return 0;
     }
 }
 
-static void encode_block(void *arg, int64_t i, int thread) {
-    const encode_job *job = arg;
-    token_block *b = &job->out->block[i];
-    encoding *e = &job->of_thread[thread];
-    const int64_t from = i * TOKENS_BLOCK;
-    if (job->r->words) {
-        encode_block_of_words(job, b, e, from);
-        return;
-    }
-    for (int64_t k = 0; k < TOKENS_BLOCK && from + k < job->out->n; k++) {
+static void encode_rows(const token_source *from, token_block *b, int64_t i, encoding *e, text *scratch) {
+    for (int64_t k = 0, row; k < TOKENS_BLOCK && (row = i * TOKENS_BLOCK + k) < from->n; k++) {
         str first, second;
         b->status = sig_check(&b->err);
         if (b->status != HONE_OK) return;
-        tokens_text(&first, &second, job->r, job->c, job->o, from + k, &job->text_of_thread[thread]);
-        b->status = tokenizer_encode(job->t, first, second, &job->o->encode, e, &b->err);
+        tokens_text(&first, &second, from->r, from->c, from->o, row, scratch);
+        b->status = tokenizer_encode(from->t, first, second, &from->o->encode, e, &b->err);
         if (b->status != HONE_OK) return;
         append(b, e, 0);
         count_row(b, e, (int)k, is_blank(first) && is_blank(second));
-        if (is_closed(job, e, from + k)) {
-            b->id[b->n_ids] = job->o->end_id;
+        if (is_closed(from, e, row)) {
+            b->id[b->n_ids] = from->o->end_id;
             b->type[b->n_ids++] = 0;
             b->length[k]++;
         }
     }
 }
 
-hone_status tokens_encode(token_blocks *out, const rows *r, const columns *c, const dataset_options *o,
-                          const tokenizer *t, const labels *known, int64_t n, pool *p, hone_err *err) {
-    const int n_threads = p ? pool_threads(p) : 1;
-    *out = (token_blocks){.n = n, .n_blocks = (n + TOKENS_BLOCK - 1) / TOKENS_BLOCK};
-    out->block = mem_new((size_t)out->n_blocks * sizeof *out->block, "token blocks");
-    encode_job job = {.out = out, .r = r, .c = c, .o = o, .t = t, .known = known};
-    for (int i = 0; r->words && i < known->n; i++) str_index_add(&job.tags, known->name[i], NULL);
-    job.of_thread = mem_new((size_t)n_threads * sizeof *job.of_thread, "encodings");
-    job.text_of_thread = mem_new((size_t)n_threads * sizeof *job.text_of_thread, "joined texts");
-    if (p) pool_run(p, out->n_blocks, encode_block, &job);
-    else
-        for (int64_t i = 0; i < out->n_blocks; i++) encode_block(&job, i, 0);
-    for (int i = 0; i < n_threads; i++) {
-        encoding_free(&job.of_thread[i]);
-        text_free(&job.text_of_thread[i]);
+static void forget(token_block *b) {
+    mem_free(b->id);
+    mem_free(b->type);
+    mem_free(b->word);
+    mem_free(b->tag);
+    b->id = b->word = b->tag = NULL, b->type = NULL, b->cap = 0;
+}
+
+/* Rows of a block, of texts or of words. */
+static void encode_any(const encode_job *job, token_block *b, int64_t i, int thread) {
+    encoding *e = &job->of_thread[thread];
+    if (job->from->r->words) encode_block_of_words(job, b, e, i * TOKENS_BLOCK);
+    else encode_rows(job->from, b, i, e, &job->text_of_thread[thread]);
+}
+
+static void encode_block(void *arg, int64_t i, int thread) {
+    const encode_job *job = arg;
+    encode_any(job, &job->block[i], i, thread);
+    if (!job->keep) forget(&job->block[i]);
+}
+
+static void write_block(void *arg, int64_t i, int thread) {
+    const encode_job *job = arg;
+    token_block *b = &job->block[i], again = {.n_ids = 0};
+    const token_block *from = b;
+    if (!b->id && b->n_ids) {
+        encode_any(job, &again, i, thread);
+        b->status = again.status, b->err = again.err;
+        from = &again;
     }
-    str_index_free(&job.tags);
-    mem_free(job.of_thread);
-    mem_free(job.text_of_thread);
-    for (int64_t i = 0; i < out->n_blocks; i++) {
-        out->n_ids += out->block[i].n_ids;
-        if (out->block[i].status == HONE_OK) continue;
-        if (err) *err = out->block[i].err;
-        return out->block[i].status;
+    if (b->status == HONE_OK && b->n_ids) {
+        HONE_ASSERT(from->n_ids == b->n_ids);
+        const size_t bytes = (size_t)b->n_ids * sizeof *from->id;
+        memcpy(job->to->id + b->at, from->id, bytes);
+        memcpy(job->to->type + b->at, from->type, (size_t)b->n_ids);
+        if (job->to->word) memcpy(job->to->word + b->at, from->word, bytes), memcpy(job->to->tag + b->at, from->tag, bytes);
+    }
+    forget(&again);
+}
+
+static hone_status run_blocks(const token_blocks *b, encode_job *job, void (*each)(void *arg, int64_t i, int thread),
+                              hone_err *err) {
+    pool *p = job->from->p;
+    const int n_threads = p ? pool_threads(p) : 1;
+    for (int i = 0; job->from->r->words && i < job->from->known->n; i++) str_index_add(&job->tags, job->from->known->name[i], NULL);
+    job->of_thread = mem_new((size_t)n_threads * sizeof *job->of_thread, "encodings");
+    job->text_of_thread = mem_new((size_t)n_threads * sizeof *job->text_of_thread, "joined texts");
+    if (p) pool_run(p, b->n_blocks, each, job);
+    else
+        for (int64_t i = 0; i < b->n_blocks; i++) each(job, i, 0);
+    for (int i = 0; i < n_threads; i++) {
+        encoding_free(&job->of_thread[i]);
+        text_free(&job->text_of_thread[i]);
+    }
+    str_index_free(&job->tags);
+    mem_free(job->of_thread);
+    mem_free(job->text_of_thread);
+    for (int64_t i = 0; i < b->n_blocks; i++) {
+        if (b->block[i].status == HONE_OK) continue;
+        if (err) *err = b->block[i].err;
+        return b->block[i].status;
     }
     return HONE_OK;
 }
 
-void tokens_free(token_blocks *b) {
-    for (int64_t i = 0; i < b->n_blocks; i++) {
-        mem_free(b->block[i].id);
-        mem_free(b->block[i].type);
-        mem_free(b->block[i].word);
-        mem_free(b->block[i].tag);
+hone_status tokens_encode(token_blocks *out, const token_source *from, int keep, hone_err *err) {
+    *out = (token_blocks){.n = from->n, .n_blocks = (from->n + TOKENS_BLOCK - 1) / TOKENS_BLOCK};
+    out->block = mem_new((size_t)out->n_blocks * sizeof *out->block, "token blocks");
+    encode_job job = {.from = from, .block = out->block, .keep = keep};
+    HONE_TRY(run_blocks(out, &job, encode_block, err));
+    for (int64_t i = 0; i < out->n_blocks; i++) {
+        out->block[i].at = out->n_ids;
+        out->n_ids += out->block[i].n_ids;
     }
+    return HONE_OK;
+}
+
+hone_status tokens_write(const token_blocks *b, const token_source *from, const token_sink *to, hone_err *err) {
+    encode_job job = {.from = from, .block = b->block, .to = to};
+    return run_blocks(b, &job, write_block, err);
+}
+
+void tokens_free(token_blocks *b) {
+    for (int64_t i = 0; i < b->n_blocks; i++) forget(&b->block[i]);
     mem_free(b->block);
     *b = (token_blocks){0};
 }

@@ -2,6 +2,7 @@
 
 #include "../test.h"
 #include "data_util.h"
+#include "base/file.h"
 
 static const str yes_no[] = {{"no", 2}, {"yes", 3}};
 static const labels known = {2, (str *)(uintptr_t)yes_no};
@@ -305,4 +306,53 @@ TEST(dataset_split_takes_its_share_of_every_class) {
     CHECK_INT(n_validation, 1); /* one of the class of two; the class of one stays in training */
     CHECK_INT(d->label[validation[0]], 0);
     dataset_free(d);
+}
+
+/* A large file of lines is neither read nor held as tokens: it is mapped, counted, and encoded into its place. */
+TEST(dataset_of_a_mapped_file_is_the_same) {
+    static const text_ends ends[] = {ENDS_NOT, ENDS_EMPTY, ENDS_FILE};
+    static const char *const words[] = {"my card", "", "where is it?", "one two three", "my"};
+    text lines = {0};
+    tokenizer *t = small_tokenizer();
+    pool *p = pool_new(3);
+    text_str(&lines, "\xef\xbb\xbf");
+    for (int i = 0; i < 1000; i++) text_printf(&lines, "%s%s", words[i * 7 % 5], i < 999 ? "\n" : "");
+    arena *a = arena_new("test");
+    const char *path = make_text("large.txt", lines.p), *cache = path_join(a, test_folder(), "cache");
+    for (int k = 0; k < 3; k++) {
+        dataset_options o = {.ends = ends[k], .end_id = 4, .rows = {.header = -1, .quoting = -1}};
+        dataset *read, *mapped, *kept;
+        CHECK_OK(dataset_open(&read, path, &o, t, NULL, 0, NULL, err));
+        o.rows.mapped_bytes = 1;
+        CHECK_OK(dataset_open(&mapped, path, &o, t, NULL, 0, p, err));
+        o.cache_folder = cache;
+        CHECK_OK(dataset_open(&kept, path, &o, t, NULL, 0, p, err));
+        CHECK(mapped->n == read->n && mapped->n_tokens == read->n_tokens && mapped->n_empty == read->n_empty);
+        CHECK(!memcmp(mapped->at, read->at, sizeof *read->at * (size_t)(read->n + 1)));
+        CHECK(!memcmp(mapped->id, read->id, sizeof *read->id * (size_t)read->n_tokens));
+        CHECK(!memcmp(mapped->type, read->type, (size_t)read->n_tokens));
+        CHECK(!memcmp(kept->id, read->id, sizeof *read->id * (size_t)read->n_tokens));
+        CHECK_STR(mapped->sha256, read->sha256);
+        dataset_free(read), dataset_free(mapped), dataset_free(kept);
+    }
+    text_free(&lines);
+    pool_free(p);
+    tokenizer_free(t);
+    arena_free(a);
+}
+
+/* What is no plain line is read as ever; what is no text is refused as ever. */
+TEST(rows_are_mapped_only_where_they_are_lines) {
+    const rows_options o = {.header = -1, .quoting = -1, .mapped_bytes = 1};
+    static const struct {
+        const char *name, *content;
+        int is_mapped;
+    } files[] = {{"a.txt", "one\ntwo\n", 1}, {"a.csv", "text\none\n", 0}, {"a", "{\"text\": \"one\"}\n", 0}, {"b.txt", "a\tb\nc\td\n", 0}};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        rows *r = read_text(files[i].name, files[i].content, &o);
+        CHECK_INT(r->is_mapped, files[i].is_mapped);
+        rows_free(r);
+    }
+    CHECK_STR(refusal("c.txt", "one\ntw\xff\n", 8, &o, NULL, HONE_EDATA),
+              "c.txt: line 2 byte 3: invalid UTF-8 byte 0xff; expected UTF-8");
 }

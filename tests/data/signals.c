@@ -28,10 +28,11 @@ TEST(tokenising_ends_at_a_signal) {
     columns c;
     hone_err err = {0};
     CHECK_OK(columns_choose(&c, r, NULL, 0, NULL, LABEL_NEEDED, err));
-    CHECK_OK(tokens_encode(&b, r, &c, &classes, t, &none, r->n_rows, NULL, err));
+    const token_source from = {r, &c, &classes, t, &none, r->n_rows, NULL};
+    CHECK_OK(tokens_encode(&b, &from, 1, err));
     tokens_free(&b);
     come(SIGTERM);
-    CHECK_INT(tokens_encode(&b, r, &c, &classes, t, &none, r->n_rows, NULL, &err), HONE_EPREEMPTED);
+    CHECK_INT(tokens_encode(&b, &from, 1, &err), HONE_EPREEMPTED);
     CHECK_STR(err.text, "preempted: there was nothing new to save, rerun the same command to continue");
     tokens_free(&b);
     tokenizer_free(t);

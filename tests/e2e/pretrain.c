@@ -195,6 +195,33 @@ TEST(pretraining_is_learned_and_handed_on) {
     arena_free(a);
 }
 
+/* configs/jobs/pretrain.json and pretrain-tuning.json, on the fixture's model and texts instead of books. */
+TEST(the_jobs_of_pretraining_run) {
+    arena *a = command_begin();
+    const char *documents = test_fixture("e2e/documents.txt"), *table = test_fixture("e2e/train.csv");
+    const said s = command_shell(
+        a,
+        "cd \"%s\" && \"%s\" train configs/jobs/pretrain.json --config_name \"%s\" --tokenizer_name \"%s\" "
+        "--train_file \"%s\" --validation_file \"%s\" --max_steps 6 --eval_steps 3 --max_seq_length 32 "
+        "--output_dir \"%s\" --json --quiet",
+        HONE_SOURCE_FOLDER, command_program(), test_fixture("e2e/model"), test_fixture("e2e/model"),
+        documents, documents, here(a, "out"));
+    const json *summary;
+    CHECK_INT(s.code, 0);
+    CHECK_OK(json_parse(&summary, a, "summary", s.out, s.n_out, HONE_EDATA, err));
+    CHECK(number_of(summary, "eval_nsp_accuracy") >= 0);
+    const said t = command_shell(
+        a,
+        "cd \"%s\" && \"%s\" train configs/jobs/pretrain-tuning.json --model_name_or_path \"%s\" "
+        "--train_file \"%s\" --validation_file \"%s\" --max_seq_length 32 --learning_rate 5e-3 --output_dir "
+        "\"%s\" --json --quiet",
+        HONE_SOURCE_FOLDER, command_program(), here(a, "out"), table, table, here(a, "tuned"));
+    if (t.code) test_fail(__FILE__, __LINE__, "%s", t.err);
+    CHECK_OK(json_parse(&summary, a, "summary", t.out, t.n_out, HONE_EDATA, err));
+    CHECK(number_of(summary, "eval_accuracy") > 0.5); /* of 4 kinds by chance: 0.25 */
+    arena_free(a);
+}
+
 TEST(what_pretraining_cannot_do_is_refused) {
     static const char *const refused[][2] = {
         {",\"line_by_line\": true", "line_by_line: not for task pretrain, expected task fill-mask"},

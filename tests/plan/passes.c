@@ -96,6 +96,9 @@ static const sample samples[] = {
     {.p = 0.1, .kind = HEAD_MARKS, .weighted = 1},
     {.p = 0.1, .kind = HEAD_SPANS},
     {.family = "distilbert", .p = 0.1, .kind = HEAD_SPANS, .freeze = "distilbert.*"},
+    {.p = 0.1, .kind = HEAD_PRETRAINING, .outputs = 2},
+    {.p = 0.1, .kind = HEAD_PRETRAINING, .outputs = 2, .chunk_rows = 3, .freeze = "*pooler*"},
+    {.p = 0.1, .kind = HEAD_PRETRAINING, .outputs = 2, .chunk_rows = 3, .freeze = "*word_embeddings*"},
     {.family = "gpt2", .p = 0.1},
     {.family = "gpt2", .layers = 3, .kind = HEAD_REGRESSION},
     {.family = "gpt2", .p = 0.1, .kind = HEAD_NEXT},
@@ -130,7 +133,7 @@ TEST(narrowing_changes_no_bit_of_the_loss) {
 TEST(chunks_of_a_vocabulary_change_no_bit_of_the_loss) {
     for (int i = 0; i < N_SAMPLES; i++) {
         sample s = samples[i];
-        if (s.kind != HEAD_WORDS && s.kind != HEAD_NEXT) continue;
+        if (s.kind != HEAD_WORDS && s.kind != HEAD_NEXT && s.kind != HEAD_PRETRAINING) continue;
         s.chunk_rows = 1000;
         compare(play(&s, 0, AT_COUNT), play(&samples[i], 0, AT_COUNT), 1e-14, named(i, "expand"));
         compare(play(&samples[i], 1, AT_COUNT), play(&samples[i], 0, AT_COUNT), 0, named(i, "expand, each its own"));

@@ -83,6 +83,10 @@ TEST(gradients_are_finite_differences_of_answers) {
     check_differences(&(sample){.p = 0.1, .kind = HEAD_SPANS});
     check_differences(&(sample){.family = "distilbert", .p = 0.1, .kind = HEAD_SPANS, .recompute = 2});
 }
+TEST(gradients_are_finite_differences_of_words_and_next_sentences) {
+    check_differences(&(sample){.p = 0.1, .kind = HEAD_PRETRAINING, .outputs = 2, .chunk_rows = 3});
+    check_differences(&(sample){.p = 0.1, .kind = HEAD_PRETRAINING, .outputs = 2, .recompute = 2});
+}
 TEST(gradients_are_finite_differences_of_a_gpt2) {
     check_differences(&(sample){.family = "gpt2", .p = 0.1});
     check_differences(&(sample){.family = "gpt2", .p = 0.1, .kind = HEAD_NEXT, .chunk_rows = 7});
