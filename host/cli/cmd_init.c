@@ -3,6 +3,7 @@
 
 #include "cli/cmd.h"
 #include "base/file.h"
+#include "train/job.h"
 
 const option init_flags[] = {
     {"model", 0, "FOLDER: the model to start from."},
@@ -27,18 +28,21 @@ static const starter starters[] = {
     {"token-classification", "train.conll", HELD_OUT "  \"max_seq_length\": 128,\n", "eval_f1"},
     {"question-answering", "train.json", "  \"validation_file\": \"dev.json\",\n  \"max_seq_length\": 384,\n  \"doc_stride\": 128,\n", "eval_f1"},
     {"fill-mask", "train.txt", HELD_OUT "  \"max_seq_length\": 128,\n", "eval_loss"},
+    {"text-generation", "train.txt", HELD_OUT "  \"max_seq_length\": 128,\n", "eval_loss"},
+    {"causal-lm", "train.txt", HELD_OUT "  \"max_seq_length\": 128,\n", "eval_loss"},
+    {"pretrain", "train.txt", "  \"validation_file\": \"validation.txt\",\n  \"max_seq_length\": 128,\n", "eval_loss"},
 };
 
 hone_status cmd_init(const args *a, hone_err *err) {
     HONE_TRY(args_words(a, 0, 2, "hone init [TASK] [FILE]", err));
     const char *task = a->n_words ? a->word[0] : "text-classification",
                *to = a->n_words > 1 ? a->word[1] : NULL;
+    int n;
     const starter *k = NULL;
     for (size_t i = 0; i < sizeof starters / sizeof *starters; i++)
         if (!strcmp(task, starters[i].task)) k = &starters[i];
     if (!k)
-        return hone_fail(err, HONE_EUSAGE,
-                         "task: \"%.64s\", expected text-classification, token-classification, question-answering or fill-mask", task);
+        return hone_fail(err, HONE_EUSAGE, "task: \"%.64s\", expected one of: %s", task, job_fields(&n)[field_find("task")].choices);
     const char *model = args_value(a, "model"), *train = args_value(a, "train_file");
     text t = {0};
     text_str(&t, "{\n");

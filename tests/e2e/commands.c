@@ -407,7 +407,8 @@ TEST(init_writes_a_job_that_validates) {
     const said s = command_expect(a, 0, "init");
     const json *tree;
     CHECK_OK(json_parse(&tree, a, "stdout", s.out, s.n_out, HONE_EDATA, err));
-    command_refused(a, 2, "expected text-classification", "init generation");
+    command_refused(a, 2, "expected one of: text-classification", "init generation");
+    CHECK(strstr(command_expect(a, 0, "init text-generation").out, "\"metric_for_best_model\": \"eval_loss\""));
     static const char *const tasks[][2] = {{"token-classification", "tags-train.conll"}, {"fill-mask", "train.csv"}};
     for (int i = 0; i < 2; i++) {
         job = here(a, tasks[i][0]);
