@@ -37,31 +37,31 @@ static hone_status take_task(job *j, const char *folder, hone_err *err) {
     model_config *c;
     if (j->given[field_find("task")]) return HONE_OK;
     HONE_TRY(config_load(&c, folder, err));
-    if (architecture_is_of_words(c->architecture)) j->task = TASK_FILL_MASK;
-    if (architecture_is_of_pairs(c->architecture)) j->task = TASK_PRETRAIN;
-    if (architecture_is_of_texts(c->architecture)) j->task = TASK_CONTINUE;
+    static const struct {
+        head_kind head;
+        task_kind task;
+    } tasks[] = {{HEAD_WORDS, TASK_FILL_MASK}, {HEAD_PRETRAINING, TASK_PRETRAIN}, {HEAD_NEXT, TASK_CONTINUE},
+                 {HEAD_TOKENS, TASK_TOKENS},   {HEAD_SPANS, TASK_QUESTIONS}};
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++)
+        if (architecture_is_of(c->architecture, tasks[i].head)) j->task = tasks[i].task;
     config_free(c);
     return HONE_OK;
 }
 
 /* The model, the file as a data set, and a run for its batches. */
-static hone_status open_all(opened *o, const args *a, label_kind label, int64_t max_samples_of(const job *),
+static hone_status open_all(opened *o, const args *a, int labelled, int64_t max_samples_of(const job *),
                             hone_err *err) {
     HONE_TRY(job_of_args(&o->job, a, NULL, err));
     o->pool = pool_new((int)o->job->threads);
     HONE_TRY(take_task(o->job, a->word[0], err));
-    if (o->job->task != TASK_CLASSIFY && label == LABEL_NONE) {
+    HONE_TRY(job_check_task(o->job, err));
+    HONE_TRY(session_open(&o->s, o->job, a->word[0], NULL, o->pool, err));
+    if (o->s->words && !labelled) {
         hone_fail(err, HONE_EUSAGE, "%s: its task is %s, which predicts no labels", a->word[0], job_task(o->job));
         return hone_hint(err, "hone eval says how well it guesses %s",
                          o->job->task == TASK_CONTINUE ? "the next words" : "words under masks");
     }
-    HONE_TRY(session_open(&o->s, o->job, a->word[0], NULL, o->pool, err));
-    dataset_options d = session_dataset_options(o->s, max_samples_of(o->job));
-    if (!o->s->words) d.label = label == LABEL_NONE || o->s->n_outputs > 1 ? label : LABEL_TARGET;
-    if (!strcmp(a->word[1], "-")) d.cache_folder = NULL;
-    HONE_TRY(
-        dataset_open(&o->d, a->word[1], &d, o->s->tok, &o->s->labels, label == LABEL_NONE, o->pool, err));
-    HONE_TRY(inputs_samples(&o->d, o->s, a->word[1], max_samples_of(o->job), err));
+    HONE_TRY(inputs_read(&o->d, o->s, a->word[1], max_samples_of(o->job), labelled ? 2 : 0, err));
     const eval_batches b = eval_batches_of(o->job, o->d);
     const session_limits limits = {.tokens_max = b.tokens, .seqs_max = b.samples};
     return session_start(o->s, &limits, err);
@@ -75,7 +75,7 @@ static hone_status print_eval(opened *o, const args *a, hone_err *err) {
     double seconds;
     text out = {0};
     arena *memory = arena_new("metrics");
-    metrics_init(&m, memory, metrics_classes(o->s), o->d->n);
+    metrics_begin(&m, memory, o->s, o->d);
     const hone_status status = evaluate_metrics(o->s, o->d, eval_batches_of(o->job, o->d), &m, &seconds, err);
     if (!status && a->json) {
         eval_summary_json(&m, seconds, &out);
@@ -90,7 +90,7 @@ static hone_status print_eval(opened *o, const args *a, hone_err *err) {
 hone_status cmd_eval(const args *a, hone_err *err) {
     opened o = {0};
     HONE_TRY(args_words(a, 2, 2, "hone eval MODEL FILE", err));
-    hone_status status = open_all(&o, a, LABEL_CLASS, eval_samples, err);
+    hone_status status = open_all(&o, a, 1, eval_samples, err);
     if (!status) status = print_eval(&o, a, err);
     close_all(&o);
     return status;
@@ -113,6 +113,8 @@ static hone_status print_predictions(opened *o, const args *a, hone_err *err) {
     int64_t top;
     HONE_TRY(args_integer(a, "top", 0, 1 << 20, 0, &top, err));
     const char *path = args_value(a, "output");
+    if (o->s->head == HEAD_SPANS && args_value(a, "logits"))
+        return hone_fail(err, HONE_EUSAGE, "--logits: not for task question-answering, expected --top K");
     const predict_options how = {.logits = args_value(a, "logits") != NULL, .top = (int)top};
     sink to = {.err = err};
     text out = {0};
@@ -128,7 +130,7 @@ static hone_status print_predictions(opened *o, const args *a, hone_err *err) {
 hone_status cmd_predict(const args *a, hone_err *err) {
     opened o = {0};
     HONE_TRY(args_words(a, 2, 2, "hone predict MODEL FILE|-", err));
-    hone_status status = open_all(&o, a, LABEL_NONE, predict_samples, err);
+    hone_status status = open_all(&o, a, 0, predict_samples, err);
     if (!status) status = print_predictions(&o, a, err);
     close_all(&o);
     return status;

@@ -61,6 +61,8 @@ hone_status cmd_validate(const args *a, hone_err *err) {
                          {"validation", j->validation_file, j->max_eval_samples, 0, NULL},
                          {"test", j->test_file, j->max_predict_samples, 1, NULL}};
     hone_status status = session_open(&s, j, j->model_name_or_path, j->tokenizer_name, p, err);
+    if (!status && s->head == HEAD_SPANS)
+        status = hone_fail(err, HONE_EUSAGE, "task: question-answering, expected a task of texts and labels; hone train checks questions as it reads them");
     if (!status) status = inputs_labels(s, err);
     if (!status) status = audit_all(s, files, 3, err);
     if (!status) print_all(files, 3, a->json, &out);

@@ -28,6 +28,8 @@ static const command commands[] = {
      cmd_generate, generate_flags, &n_generate_flags, 1},
     {"fill-mask", "hone fill-mask MODEL [FILE|-] [--prompt TEXT] [--top K]",
      "Guess the words behind masks, one JSON row a text.", cmd_fill, fill_flags, &n_fill_flags, 1},
+    {"embed", "hone embed MODEL FILE|- [--output F] [--pooling mean|cls] [--normalize]",
+     "Texts to vectors, one JSON row an input, or a .npy file.", cmd_embed, embed_flags, &n_embed_flags, 1},
     {"tokenize", "hone tokenize MODEL [FILE|-]", "Text to ids and back, one JSON row a line.", cmd_tokenize,
      tokenize_flags, &n_tokenize_flags, 0},
     {"vocab", "hone vocab --type NAME --size N --output FOLDER FILE...",

@@ -88,6 +88,16 @@ static void compare_rows(look *l) {
     arena_free(texts);
 }
 
+/* Several labels a row: of words, or marks. */
+static void count_many(look *l) {
+    audit *out = l->out;
+    const dataset *d = l->d;
+    for (int64_t i = 0; i < d->n_tokens && d->tag; i++)
+        if (d->tag[i] >= 0) out->count[d->tag[i]]++;
+    for (int64_t i = 0; i < d->n * d->n_targets; i++)
+        if (d->target[i] == 1) out->count[i % d->n_targets]++;
+}
+
 static void count_labels(look *l) {
     audit *out = l->out;
     const dataset *d = l->d;
@@ -96,6 +106,10 @@ static void count_labels(look *l) {
     out->count = ARENA_ARRAY(l->a, (size_t)(out->classes ? out->classes->n : 0) + 1, int64_t);
     out->target_min = DBL_MAX;
     out->target_max = -DBL_MAX;
+    if (d->tag || l->o->label == LABEL_MARKS) {
+        count_many(l);
+        return;
+    }
     for (int64_t i = 0; i < d->n; i++) {
         if (d->target && !isnan(d->target[i])) {
             sum += d->target[i];
@@ -244,7 +258,7 @@ hone_status audit_file(audit **out, arena *a, const char *path, const dataset_op
         u->name = arena_copy(a, r->name, strlen(r->name));
         u->n_rows = d->n;
         u->kind = o->label;
-        u->classes = o->label == LABEL_CLASS ? known : NULL;
+        u->classes = o->label != LABEL_NONE && o->label != LABEL_TARGET ? known : NULL;
         u->n_tokens = d->n_tokens;
         u->n_cut_tokens = d->n_cut_tokens;
         u->n_unknown = d->n_unknown;

@@ -3,7 +3,7 @@
 #include "data/batch.h"
 #include "base/err.h"
 
-batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max, int64_t words_max) {
+batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max, int64_t words_max, int n_targets) {
     batch *b = ARENA_NEW(a, batch);
     b->tokens_max = tokens_max;
     b->seqs_max = seqs_max;
@@ -13,7 +13,9 @@ batch *batch_new(arena *a, int64_t tokens_max, int64_t seqs_max, int64_t words_m
     b->key = ARENA_ARRAY(a, (size_t)tokens_max, hone_key);
     b->at = ARENA_ARRAY(a, (size_t)seqs_max, hone_range);
     b->label = ARENA_ARRAY(a, (size_t)seqs_max, int32_t);
-    b->target = ARENA_ARRAY(a, (size_t)seqs_max, float);
+    b->n_targets = n_targets;
+    b->target = ARENA_ARRAY(a, (size_t)seqs_max * (size_t)n_targets + 1, float);
+    b->span = ARENA_ARRAY(a, 2 * (size_t)seqs_max, int32_t);
     b->sample = ARENA_ARRAY(a, (size_t)seqs_max, int64_t);
     if (!words_max) return b;
     b->words_max = words_max;
@@ -33,7 +35,8 @@ static void fill_tail(batch *b) {
     for (int64_t i = b->n_seqs; i < b->seqs_max; i++) {
         b->at[i] = (hone_range){(int32_t)b->n_tokens, 0};
         b->label[i] = -1;
-        b->target[i] = NAN;
+        for (int k = 0; k < b->n_targets; k++) b->target[i * b->n_targets + k] = NAN;
+        b->span[2 * i] = b->span[2 * i + 1] = -1;
         b->sample[i] = -1;
     }
 }
@@ -52,10 +55,13 @@ void batch_fill(batch *b, const dataset *d, const int64_t *samples, int64_t n) {
         }
         b->at[s] = (hone_range){(int32_t)row, (int32_t)length};
         b->label[s] = d->label[samples[s]];
-        b->target[s] = d->target ? (float)d->target[samples[s]] : NAN;
+        for (int k = 0; k < b->n_targets; k++)
+            b->target[s * b->n_targets + k] = d->target ? (float)d->target[samples[s] * b->n_targets + k] : NAN;
+        for (int k = 0; k < 2; k++) b->span[2 * s + k] = d->span ? d->span[2 * samples[s] + k] : -1;
         b->sample[s] = samples[s];
         row += length;
     }
+    HONE_ASSERT(!d->target || !b->n_targets || d->n_targets == b->n_targets);
     b->n_tokens = row;
     b->n_seqs = n;
     fill_tail(b);
@@ -70,6 +76,17 @@ static void put_word(batch *b, int64_t row, int32_t word) {
 static void fill_words_tail(batch *b) {
     for (int64_t k = b->n_words; k < b->words_max; k++) b->word_row[k] = b->word[k] = -1;
     for (int64_t s = b->n_seqs; s < b->seqs_max; s++) b->words_at[s] = (hone_range){(int32_t)b->n_words, 0};
+}
+
+void batch_find_words(batch *b, const dataset *d) {
+    b->n_words = 0;
+    for (int64_t s = 0; s < b->n_seqs; s++) {
+        const int64_t from = d->at[b->sample[s]], before = b->n_words;
+        for (int32_t k = 0; k < b->at[s].n; k++)
+            if (d->word[from + k] >= 0) put_word(b, b->at[s].first + k, d->tag[from + k]);
+        b->words_at[s] = (hone_range){(int32_t)before, (int32_t)(b->n_words - before)};
+    }
+    fill_words_tail(b);
 }
 
 void batch_ask(batch *b, int32_t id) {

@@ -9,16 +9,18 @@
 
 #define CACHE_MAGIC "HONETOK\n"
 #define PIECE ((size_t)256 << 10)
+#define TARGETS_MAX 65536 /* as many as a model may have labels */
 
 typedef struct {
     char magic[8];
-    uint32_t version, has_target;
+    uint32_t version, n_targets;
     int64_t bytes, n, n_tokens, max_length;
     int64_t n_truncated, n_cut_tokens, n_unknown, n_empty;
     char key[72], source[72], tokenizer[72];
     uint8_t content[32];
+    uint32_t has_words;
     uint8_t format; /* rows_format */
-    uint8_t reserved[151];
+    uint8_t reserved[147];
     uint8_t self[32]; /* SHA-256 of the bytes before it */
 } cache_header;
 _Static_assert(sizeof(cache_header) == CACHE_HEADER, "the header has no gaps");
@@ -30,23 +32,30 @@ static int add_section(size_t *end, size_t *at, int64_t n, size_t item) {
     return size_add(*end, bytes & ~(size_t)63, end);
 }
 
-int cache_lay_out(cache_layout *out, int64_t n, int64_t n_tokens, int has_target) {
+int cache_lay_out(cache_layout *out, int64_t n, int64_t n_tokens, int n_targets, int has_words) {
     size_t end = CACHE_HEADER;
-    if (n < 0 || n >= INT32_MAX) return 0;
+    if (n < 0 || n >= INT32_MAX || n_targets < 0 || n_targets > TARGETS_MAX) return 0;
+    out->n_targets = n_targets;
+    out->has_words = has_words;
     const int fits = add_section(&end, &out->at, n + 1, sizeof(int64_t)) &&
-                     add_section(&end, &out->target, has_target ? n : 0, sizeof(double)) &&
+                     add_section(&end, &out->target, n * n_targets, sizeof(double)) &&
                      add_section(&end, &out->id, n_tokens, sizeof(int32_t)) &&
                      add_section(&end, &out->label, n, sizeof(int32_t)) &&
                      add_section(&end, &out->line, n, sizeof(int32_t)) &&
+                     add_section(&end, &out->word, has_words ? n_tokens : 0, sizeof(int32_t)) &&
+                     add_section(&end, &out->tag, has_words ? n_tokens : 0, sizeof(int32_t)) &&
                      add_section(&end, &out->type, n_tokens, 1);
     out->bytes = end;
     return fits;
 }
 
-void cache_point(dataset *d, void *memory, const cache_layout *l, int has_target) {
+void cache_point(dataset *d, void *memory, const cache_layout *l) {
     char *base = memory;
     d->at = (const int64_t *)(base + l->at);
-    d->target = has_target ? (const double *)(base + l->target) : NULL;
+    d->n_targets = l->n_targets;
+    d->target = l->n_targets ? (const double *)(base + l->target) : NULL;
+    d->word = l->has_words ? (const int32_t *)(base + l->word) : NULL;
+    d->tag = l->has_words ? (const int32_t *)(base + l->tag) : NULL;
     d->id = (const int32_t *)(base + l->id);
     d->label = (const int32_t *)(base + l->label);
     d->line = (const int32_t *)(base + l->line);
@@ -90,7 +99,7 @@ static void hash_header(const cache_header *h, uint8_t out[32]) {
 }
 
 void cache_seal(const dataset *d, void *memory, const cache_layout *l, const cache_want *want, pool *p) {
-    cache_header h = {.version = CACHE_VERSION, .has_target = (uint32_t)want->has_target};
+    cache_header h = {.version = CACHE_VERSION, .n_targets = (uint32_t)want->n_targets, .has_words = (uint32_t)want->has_words};
     memcpy(h.magic, CACHE_MAGIC, 8);
     h.bytes = (int64_t)l->bytes;
     h.n = d->n;
@@ -120,12 +129,15 @@ static const char *check_numbers(const dataset *d, const cache_want *want) {
         if (length > longest) longest = length;
         if (d->label[i] < -1 || (d->label[i] >= want->n_labels)) return "damaged (a label is out of range)";
         if (d->line[i] < 1) return "damaged (a line number is out of range)";
-        if (d->target && isinf(d->target[i])) return "damaged (a target is not finite)";
+        for (int k = 0; k < d->n_targets; k++)
+            if (isinf(d->target[i * d->n_targets + k])) return "damaged (a target is not finite)";
     }
     if (longest != d->max_length) return "damaged (its longest sample is not what it says)";
     uint32_t bad = 0;
     for (int64_t i = 0; i < d->n_tokens; i++)
         bad |= (uint32_t)((uint32_t)d->id[i] >= (uint32_t)want->n_ids) | (uint32_t)(d->type[i] > 1);
+    for (int64_t i = 0; d->word && i < d->n_tokens; i++)
+        bad |= (uint32_t)(d->word[i] < -1) | (uint32_t)(d->tag[i] < -1) | (uint32_t)(d->tag[i] >= want->n_labels);
     return bad ? "damaged (a token id or type is out of range)" : NULL;
 }
 
@@ -136,12 +148,13 @@ static const char *check_header(const cache_header *h, size_t n_bytes, const cac
     if (memcmp(h->magic, CACHE_MAGIC, 8) || h->version != CACHE_VERSION) return "of another kind or version";
     hash_header(h, self);
     if (memcmp(self, h->self, 32)) return "damaged (hash of its header)";
-    if (h->has_target > 1 || h->format > ROWS_LINES || !cache_lay_out(l, h->n, h->n_tokens, (int)h->has_target) ||
+    if (h->n_targets > TARGETS_MAX || h->has_words > 1 || h->format > ROWS_CONLL ||
+        !cache_lay_out(l, h->n, h->n_tokens, (int)h->n_targets, (int)h->has_words) ||
         l->bytes != n_bytes || h->bytes != (int64_t)n_bytes || h->max_length < 0 || h->max_length > INT32_MAX)
         return "damaged (sizes)";
     if (memcmp(h->tokenizer, want->tokenizer, 65)) return "made by another tokenizer";
     if (memcmp(h->source, want->source, 65) || memcmp(h->key, want->key, 65) ||
-        (int)h->has_target != want->has_target)
+        (int)h->n_targets != want->n_targets || (int)h->has_words != want->has_words)
         return "stale (made from other data or settings)";
     return NULL;
 }
@@ -156,7 +169,7 @@ static const char *check_all(dataset *d, const file_view *v, const cache_want *w
     if (why) return why;
     hash_content(content, v->p + CACHE_HEADER, v->n - CACHE_HEADER, p);
     if (memcmp(content, h.content, 32)) return "damaged (hash of its content)";
-    cache_point(d, (void *)(uintptr_t)v->p, &l, (int)h.has_target);
+    cache_point(d, (void *)(uintptr_t)v->p, &l);
     d->n = h.n;
     d->n_tokens = h.n_tokens;
     d->max_length = (int)h.max_length;

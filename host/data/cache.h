@@ -1,8 +1,8 @@
 /* cache.h - the token cache: its file, and what is remembered of source files. Internal to host/data.
  *
  * One file a data set, "<key>.tokens": a header of CACHE_HEADER bytes, then the sections of a data set, each
- * from a multiple of 64 bytes on: at [n + 1] int64, target [n] double (or none), id [n_tokens] int32, label
- * [n] int32, line [n] int32, type [n_tokens] uint8. Numbers are little-endian. The header holds SHA-256 of
+ * from a multiple of 64 bytes on: at [n + 1] int64, target [n, n_targets] double, id [n_tokens] int32, label [n] int32,
+ * line [n] int32, word and tag [n_tokens] int32 (of rows of words), type [n_tokens] uint8. Numbers are little-endian. The header holds SHA-256 of
  * all that follows it (of the SHA-256 of each piece of 256 KiB, so that threads can share the work) and of
  * itself. Every byte is covered, and every number is checked against its range before use: a cache is never
  * trusted because it has the right name.
@@ -15,23 +15,24 @@
 #include "data/dataset.h"
 
 #define CACHE_HEADER 512
-#define CACHE_VERSION 2
+#define CACHE_VERSION 3
 
 /* Where the sections begin. 0: the counts overflow. */
 typedef struct {
-    size_t at, target, id, label, line, type, bytes;
+    size_t at, target, id, label, line, word, tag, type, bytes;
+    int n_targets, has_words; /* sections that not all have */
 } cache_layout;
-int cache_lay_out(cache_layout *out, int64_t n, int64_t n_tokens, int has_target);
+int cache_lay_out(cache_layout *out, int64_t n, int64_t n_tokens, int n_targets, int has_words);
 
 /* What a cache must agree with. */
 typedef struct {
     const char *key, *source, *tokenizer; /* SHA-256 in hex */
     int n_ids, n_labels;                  /* ids and labels are below these */
-    int has_target;
+    int n_targets, has_words;
 } cache_want;
 
 /* Point d's arrays into memory and write counts and hashes of a filled data set into its header. */
-void cache_point(dataset *d, void *memory, const cache_layout *l, int has_target);
+void cache_point(dataset *d, void *memory, const cache_layout *l);
 void cache_seal(const dataset *d, void *memory, const cache_layout *l, const cache_want *want, pool *p);
 /* Map a cache. NULL, and *why (a phrase, or NULL where there is no such file), if it cannot be used. */
 dataset *cache_open(const char *path, const cache_want *want, pool *p, const char **why);
@@ -52,6 +53,7 @@ typedef struct {
     void *memory; /* from mem.h, or NULL */
     void *blocks; /* the same: of dataset_regroup, dataset_cut, dataset_pieces */
     void *pairs;  /* of pairs.c, or NULL */
+    arena *questions; /* of windows.h, or NULL */
 } dataset_owner;
 dataset *dataset_new(void);
 #endif

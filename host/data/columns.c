@@ -96,9 +96,33 @@ static int only_other(const columns *c, const rows *r) {
     return found;
 }
 
+static int first_of(const rows *r, const char *const *names, int n, int otherwise) {
+    for (int i = 0; i < n; i++)
+        for (int c = 0; c < r->n_columns; c++)
+            if (str_is(r->column[c], names[i])) return c;
+    return otherwise;
+}
+
+static hone_status choose_words(columns *out, const rows *r, const char *const *text_names, int n_text, const char *label,
+                                label_wish wish, hone_err *err) {
+    static const char *const words[] = {"tokens", "words", "form", "text"}, *const tags[] = {"ner_tags", "tags", "upos", "label", "labels"};
+    if (n_text > 1)
+        return hone_fail(err, HONE_EUSAGE, "%d text columns, expected one of words", n_text);
+    out->text[0] = n_text ? rows_column(r, str_of(text_names[0])) : first_of(r, words, N_OF(words), 0);
+    if (out->text[0] < 0) return refuse_column(r, text_names[0], "text_column_names", err);
+    out->n_text = 1;
+    out->guessed = !n_text;
+    if (wish == LABEL_NOT_WANTED) return HONE_OK;
+    out->label = label ? rows_column(r, str_of(label)) : first_of(r, tags, N_OF(tags), r->n_columns - 1);
+    if (out->label == out->text[0]) out->label = -1;
+    if (out->label < 0 && wish == LABEL_NEEDED) return refuse_column(r, label ? label : "tags", "label_column_name", err);
+    return HONE_OK;
+}
+
 hone_status columns_choose(columns *out, const rows *r, const char *const *text_names, int n_text,
                            const char *label, label_wish wish, hone_err *err) {
     *out = (columns){.label = -1};
+    if (r->words) return choose_words(out, r, text_names, n_text, label, wish, err);
     if (n_text > COLUMNS_TEXT_MAX)
         return hone_fail(err, HONE_EUSAGE, "%d text columns; at most %d", n_text, COLUMNS_TEXT_MAX);
     for (int i = 0; i < n_text; i++) {

@@ -3,7 +3,9 @@
  * Named by the job (text_column_names, label_column_name), else guessed as transformers' example scripts do:
  * the label is "label", else the only column that is no text; the text is a known pair (sentence1 and
  * sentence2, premise and hypothesis, question1 and question2, question and sentence, ...), else "sentence" or
- * "text", else the columns that are not just numbers, if those are one or two. */
+ * "text", else the columns that are not just numbers, if those are one or two. Of rows of words (as run_ner.py): the words are
+ * "tokens", "words" or "form", else the first column; their tags "ner_tags", "tags" or "upos", else "label" or the last
+ * one. */
 #ifndef DATA_COLUMNS_H
 #define DATA_COLUMNS_H
 #include "data/rows.h"

@@ -17,11 +17,13 @@
 /* What decides which columns are read; every field is closed by a NUL byte, so that no two settings write the
  * same. */
 static void describe_columns(text *out, const dataset_options *o, const char *source) {
-    text_printf(out, "version %d\nfile %s\nformat %d header %d quoting %d delimiter %d\n", CACHE_VERSION,
-                source, (int)o->rows.format, o->rows.header, o->rows.quoting, (int)o->rows.delimiter);
+    text_printf(out, "version %d\nfile %s\nformat %d header %d quoting %d delimiter %d words %d\n", CACHE_VERSION,
+                source, (int)o->rows.format, o->rows.header, o->rows.quoting, (int)o->rows.delimiter, o->rows.words);
     text_printf(out, "bounds %zu %zu\nlabel %d ", o->rows.max_field_bytes, o->rows.max_row_bytes,
                 (int)o->label);
     text_str(out, o->label_column ? o->label_column : "\n");
+    text_add(out, "", 1);
+    text_str(out, o->label_delimiter ? o->label_delimiter : "\n");
     text_add(out, "", 1);
     for (int i = 0; i < o->n_text_columns; i++) {
         text_str(out, o->text_columns[i]);
@@ -39,6 +41,8 @@ static void close_key(text *description, char out[65]) {
     text_free(description);
 }
 
+static int names_classes(const dataset_options *o) { return o->label != LABEL_NONE && o->label != LABEL_TARGET; }
+
 static void make_key(char out[65], const dataset_options *o, const char *source, const tokenizer *t,
                      const labels *known, int optional) {
     text d = {0};
@@ -50,7 +54,7 @@ static void make_key(char out[65], const dataset_options *o, const char *source,
     text_str(&d, o->text_column_delimiter ? o->text_column_delimiter : " ");
     text_add(&d, "", 1);
     if (o->ends) text_printf(&d, "ends %d id %d\n", (int)o->ends, o->end_id);
-    for (int i = 0; o->label == LABEL_CLASS && i < known->n; i++) {
+    for (int i = 0; names_classes(o) && i < known->n; i++) {
         text_add(&d, known->name[i].p, known->name[i].n);
         text_add(&d, "", 1);
     }
@@ -87,9 +91,16 @@ void dataset_free(dataset *d) {
     mem_free(w->view);
     mem_free(w->memory);
     mem_free(w->blocks);
+    arena_free(w->questions);
     pairs_free(w->pairs);
     mem_free(w);
     mem_free(d);
+}
+
+static hone_status read_targets(const build *b, int32_t *label, double *target, hone_err *err) {
+    if (b->o->label == LABEL_MARKS)
+        return targets_read_marks(target, b->r, b->c.label, b->o->label_delimiter, b->known, b->optional, b->n, err);
+    return targets_read(label, target, b->r, b->c.label, b->o->label, b->known, b->optional, b->n, err);
 }
 
 static int64_t put_run(const dataset *d, int64_t from, int64_t n, int32_t *id, int32_t *type, int32_t kind) {
@@ -117,7 +128,7 @@ int64_t dataset_tokens(const dataset *d, int64_t sample, int32_t *id, int32_t *t
 }
 
 static token_source source_of(const build *b) {
-    return (token_source){b->r, &b->c, b->o, b->t, b->n, b->p};
+    return (token_source){b->r, &b->c, b->o, b->t, b->known, b->n, b->p};
 }
 
 /* Write everything into memory laid out by l, and point d at it. */
@@ -125,7 +136,7 @@ static hone_status fill(dataset *d, void *memory, const cache_layout *l, const b
     char *base = memory;
     int64_t *at = (int64_t *)(base + l->at), next = 0;
     int32_t *line = (int32_t *)(base + l->line), *label = (int32_t *)(base + l->label);
-    cache_point(d, memory, l, b->want.has_target);
+    cache_point(d, memory, l);
     d->n = b->n;
     d->n_tokens = b->tokens.n_ids;
     d->format = b->r->format;
@@ -145,10 +156,11 @@ static hone_status fill(dataset *d, void *memory, const cache_layout *l, const b
     }
     at[b->n] = next;
     const token_source from = source_of(b);
-    HONE_TRY(tokens_write(&b->tokens, &from, (int32_t *)(base + l->id), (uint8_t *)(base + l->type), err));
+    const token_sink to = {(int32_t *)(base + l->id), l->has_words ? (int32_t *)(base + l->word) : NULL,
+                           l->has_words ? (int32_t *)(base + l->tag) : NULL, (uint8_t *)(base + l->type)};
+    HONE_TRY(tokens_write(&b->tokens, &from, &to, err));
     for (int64_t i = 0; i < b->n; i++) line[i] = b->r->line[i], label[i] = -1;
-    HONE_TRY(targets_read(label, (double *)(base + l->target), b->r, b->c.label, b->o->label, b->known,
-                          b->optional, b->n, err));
+    HONE_TRY(read_targets(b, label, (double *)(base + l->target), err));
     cache_seal(d, memory, l, &b->want, b->p);
     return HONE_OK;
 }
@@ -194,19 +206,19 @@ static hone_status build_in_file(dataset **out, const build *b, const cache_layo
 }
 
 static hone_status build_from_rows(dataset **out, build *b, const char *cache_path, hone_err *err) {
-    const label_wish wish = b->o->label == LABEL_NONE ? LABEL_NOT_WANTED
-                            : b->optional             ? LABEL_IF_THERE
-                                                      : LABEL_NEEDED;
+    const int by_column = b->o->label == LABEL_MARKS && !b->o->label_column && targets_are_columns(b->r, b->known);
+    const label_wish wish = b->o->label == LABEL_NONE || by_column ? LABEL_NOT_WANTED
+                            : b->optional                          ? LABEL_IF_THERE
+                                                                   : LABEL_NEEDED;
     HONE_TRY(
         columns_choose(&b->c, b->r, b->o->text_columns, b->o->n_text_columns, b->o->label_column, wish, err));
     b->n = b->o->max_samples > 0 && b->o->max_samples < b->r->n_rows ? b->o->max_samples : b->r->n_rows;
-    HONE_TRY(targets_check_texts(b->r, &b->c, b->n, err));
+    if (!b->r->words) HONE_TRY(targets_check_texts(b->r, &b->c, b->n, err));
 
     /* Labels are read once before the long work, so that a wrong one is told at once. */
     int32_t *label = mem_new((size_t)b->n * sizeof *label, "labels");
-    double *target = mem_new((size_t)b->n * sizeof *target, "targets");
-    hone_status status =
-        targets_read(label, target, b->r, b->c.label, b->o->label, b->known, b->optional, b->n, err);
+    double *target = mem_new((size_t)b->n * (size_t)(b->want.n_targets + 1) * sizeof *target, "targets");
+    hone_status status = read_targets(b, label, target, err);
     mem_free(label);
     mem_free(target);
     if (status != HONE_OK) return status;
@@ -214,7 +226,7 @@ static hone_status build_from_rows(dataset **out, build *b, const char *cache_pa
     const token_source from = source_of(b);
     status = tokens_encode(&b->tokens, &from, !b->r->is_mapped, err);
     cache_layout l;
-    if (status == HONE_OK && !cache_lay_out(&l, b->n, b->tokens.n_ids, b->want.has_target))
+    if (status == HONE_OK && !cache_lay_out(&l, b->n, b->tokens.n_ids, b->want.n_targets, b->want.has_words))
         status = hone_fail(err, HONE_EDATA, "%s: too many rows or tokens for one data set", b->r->name);
     if (status == HONE_OK && cache_path) status = build_in_file(out, b, &l, cache_path, err);
     if (status == HONE_OK && !*out) status = build_in_memory(out, b, &l, err);
@@ -280,9 +292,11 @@ hone_status dataset_open(dataset **out, const char *path, const dataset_options 
                          const labels *known, int label_optional, pool *p, hone_err *err) {
     static const labels none;
     build b = {.o = o, .t = t, .known = known ? known : &none, .optional = label_optional, .p = p};
-    b.want = (cache_want){
-        .tokenizer = tokenizer_sha256(t), .n_ids = tokenizer_size(t), .has_target = o->label == LABEL_TARGET};
-    b.want.n_labels = o->label == LABEL_CLASS ? b.known->n : 0;
+    b.want = (cache_want){.tokenizer = tokenizer_sha256(t),
+                          .n_ids = tokenizer_size(t),
+                          .n_targets = o->label == LABEL_TARGET ? 1 : o->label == LABEL_MARKS ? b.known->n : 0,
+                          .has_words = o->rows.words};
+    b.want.n_labels = names_classes(o) ? b.known->n : 0;
     *out = NULL;
     if (!o->cache_folder || !strcmp(path, "-")) return read_and_build(out, &b, NULL, path, err);
     cache_place c = {.lock = NULL};
@@ -320,7 +334,9 @@ static hone_status collect(labels *out, arena *a, const char *path, const datase
     HONE_TRY(rows_read(&r, path, &o->rows, err));
     hone_status status =
         columns_choose(&c, r, o->text_columns, o->n_text_columns, o->label_column, LABEL_NEEDED, err);
-    if (status == HONE_OK) status = labels_collect(out, a, r, c.label, err);
+    if (status == HONE_OK && (o->label == LABEL_WORDS || o->label == LABEL_MARKS))
+        status = labels_collect_lists(out, a, r, c.label, o->label_delimiter, err);
+    else if (status == HONE_OK) status = labels_collect(out, a, r, c.label, err);
     rows_free(r);
     return status;
 }

@@ -11,9 +11,11 @@
 
 typedef enum {
     LABEL_NONE,
-    LABEL_CLASS,
-    LABEL_TARGET
-} label_kind; /* int32 class; double target (regression) */
+    LABEL_CLASS,  /* int32 class */
+    LABEL_TARGET, /* double target (regression) */
+    LABEL_MARKS,  /* any number of the classes: a double 0 or 1 of each, NaN where nothing is said */
+    LABEL_WORDS   /* a class of each word; with rows.words alone */
+} label_kind;
 
 /* What closes a text. EMPTY: the end stands for a text that has no tokens. TEXTS: it stands behind each text. FILE: the same,
  * but the plain lines of a file are one text, with their line breaks. */
@@ -32,6 +34,9 @@ typedef struct {
     int join_texts;           /* 1: two columns are joined as well, as run_classification does, not a pair */
     const char *label_column; /* name or number; NULL: "label" if there, else the only other column */
     label_kind label;
+    /* MARKS, where a cell is a list that is text: what items are cut at (lists.h). Without a label_column, in a file that has a
+     * column of the name of every class, those say 1 or 0 each, or nothing. */
+    const char *label_delimiter;
     encode_options encode;
     text_ends ends;
     int32_t end_id;      /* the token that it is */
@@ -56,10 +61,15 @@ typedef struct {
     const int32_t *id;    /* [n_tokens] */
     const uint8_t *type;  /* [n_tokens] */
     const int32_t *label; /* [n]; -1: none */
-    const double *target; /* [n] or NULL */
+    int n_targets;
+    const double *target; /* [n, n_targets] or NULL */
+    /* Rows of words, else NULL: at a word's first token its number in the text, elsewhere -1; its class there, -1: none. */
+    const int32_t *word, *tag; /* [n_tokens] */
     const int32_t *line;  /* [n] line in the file; of pairs NULL */
     const token_pair *pair; /* [n] or NULL */
     int32_t cls, sep;       /* around the runs of a pair */
+    const int32_t *span;           /* [n, 2] first and last token of an answer, from the sample's first; or NULL */
+    const struct windows *windows; /* samples that are windows of texts that are asked about (windows.h), else NULL */
     int max_length;       /* longest sample */
     int64_t n_truncated, n_cut_tokens, n_unknown, n_empty;
     char key[65];    /* of the cache: content, tokenizer, settings */
@@ -72,6 +82,8 @@ typedef struct {
 /* Class names of a column as run_classification sorts them: the distinct values, sorted as text
  * (numbers too: "10" stands before "2"). */
 hone_status labels_collect(labels *out, arena *a, const rows *r, int column, hone_err *err);
+/* The same of a column whose cells are lists (lists.h). */
+hone_status labels_collect_lists(labels *out, arena *a, const rows *r, int column, const char *delimiter, hone_err *err);
 hone_status labels_read(labels *out, arena *a, const char *path, hone_err *err); /* one name a line */
 int labels_find(const labels *l, str name);                                      /* -1 */
 

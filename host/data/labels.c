@@ -3,11 +3,26 @@
 
 #include "data/dataset.h"
 #include "data/index.h"
+#include "data/lists.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
 
 static int by_text(const void *a, const void *b) { return str_compare(*(const str *)a, *(const str *)b); }
+
+static hone_status refuse_many(const rows *r, int64_t row, hone_err *err) {
+    return hone_fail(err, HONE_EDATA, "%s: line %d: more than 1000000 different labels; is this the label column?", r->name,
+                     (int)r->line[row]);
+}
+
+/* The distinct names, sorted; `seen` borrows them. */
+static void keep_names(labels *out, arena *a, const str_index *seen) {
+    out->n = (int)seen->n;
+    out->name = ARENA_ARRAY(a, (size_t)seen->n + 1, str);
+    for (int64_t i = 0; i < seen->n; i++)
+        out->name[i] = (str){arena_copy(a, seen->key[i].p, seen->key[i].n), seen->key[i].n};
+    qsort(out->name, (size_t)out->n, sizeof *out->name, by_text);
+}
 
 hone_status labels_collect(labels *out, arena *a, const rows *r, int column, hone_err *err) {
     str_index seen = {0};
@@ -21,19 +36,30 @@ hone_status labels_collect(labels *out, arena *a, const rows *r, int column, hon
                                "%s: line %d: label is an array or object; expected text or a number", r->name,
                                (int)r->line[i]);
         else if (cell.n) str_index_add(&seen, cell, NULL);
-        if (seen.n > 1000000)
-            status = hone_fail(err, HONE_EDATA,
-                               "%s: line %d: more than 1000000 different labels; is this the label column?",
-                               r->name, (int)r->line[i]);
+        if (seen.n > 1000000) status = refuse_many(r, i, err);
     }
-    if (status == HONE_OK) {
-        out->n = (int)seen.n;
-        out->name = ARENA_ARRAY(a, (size_t)seen.n + 1, str);
-        for (int64_t i = 0; i < seen.n; i++)
-            out->name[i] = (str){arena_copy(a, seen.key[i].p, seen.key[i].n), seen.key[i].n};
-        qsort(out->name, (size_t)out->n, sizeof *out->name, by_text);
-    }
+    if (status == HONE_OK) keep_names(out, a, &seen);
     str_index_free(&seen);
+    return status;
+}
+
+hone_status labels_collect_lists(labels *out, arena *a, const rows *r, int column, const char *delimiter, hone_err *err) {
+    str_index seen = {0};
+    list items = {0};
+    arena *names = arena_new("labels");
+    hone_status status = HONE_OK;
+    for (int64_t i = 0; i < r->n_rows && status == HONE_OK; i++) {
+        status = sig_check(err);
+        if (status == HONE_OK) status = list_read(&items, r, i, column, delimiter, err);
+        for (int k = 0; k < items.n && status == HONE_OK; k++)
+            if (str_index_find(&seen, items.item[k]) < 0)
+                str_index_add(&seen, (str){arena_copy(names, items.item[k].p, items.item[k].n), items.item[k].n}, NULL);
+        if (seen.n > 1000000) status = refuse_many(r, i, err);
+    }
+    if (status == HONE_OK) keep_names(out, a, &seen);
+    list_free(&items);
+    str_index_free(&seen);
+    arena_free(names);
     return status;
 }
 

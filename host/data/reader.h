@@ -25,6 +25,8 @@ typedef struct {
 hone_status csv_read(reader *in, hone_err *err);   /* CSV and TSV */
 hone_status jsonl_read(reader *in, hone_err *err); /* JSON and JSONL */
 hone_status lines_read(reader *in, hone_err *err);
+hone_status conll_read(reader *in, hone_err *err);
+int conll_looks_so(const char *p, const char *end); /* columns of words, by the first lines */
 
 /* D7: a field or row beyond its bound, with the name of the option. Every row is checked; that is where a
  * signal ends the reading. */

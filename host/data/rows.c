@@ -45,8 +45,20 @@ static int looks_like_tsv(const char *p, const char *end) {
     return n > 0;
 }
 
-static rows_format guess_format(str name, const char *p, const char *end) {
+/* By name, or where some line is blank and the others all have as many columns, and not one. */
+static int is_conll(str name, const char *p, const char *end) {
+    static const char *const endings[] = {".conll", ".conllu", ".conllup", ".iob", ".iob2", ".bio"},
+                             *const others[] = {".csv", ".json", ".jsonl", ".ndjson"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (ends_with(name, endings[i])) return 1;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (ends_with(name, others[i])) return 0;
+    return conll_looks_so(p, end);
+}
+
+static rows_format guess_format(str name, const char *p, const char *end, int words) {
     if (ends_with(name, ".gz")) name.n -= 3;
+    if (words && is_conll(name, p, end)) return ROWS_CONLL;
     if (ends_with(name, ".csv")) return ROWS_CSV;
     if (ends_with(name, ".tsv")) return ROWS_TSV;
     if (ends_with(name, ".jsonl") || ends_with(name, ".ndjson")) return ROWS_JSONL;
@@ -89,7 +101,7 @@ hone_status reader_check_row(const reader *in, size_t n, int64_t line, hone_err 
 }
 
 static rows_format format_of(const rows_options *o, const char *path, str bytes) {
-    return o && o->format != ROWS_AUTO ? o->format : guess_format(str_of(path), bytes.p, bytes.p + bytes.n);
+    return o && o->format != ROWS_AUTO ? o->format : guess_format(str_of(path), bytes.p, bytes.p + bytes.n, o && o->words);
 }
 
 /* A large file of plain lines stays where it is; of other formats the readers want a NUL behind it. */
@@ -115,9 +127,11 @@ static hone_status read_into(rows *r, rows_store *store, const char *path, const
     const char *end = bytes.p + bytes.n;
     const rows_format format = format_of(o, path, bytes);
     r->format = format;
+    r->words = o && o->words;
     reader in = {.r = r, .store = store, .o = resolve(o, format), .p = bytes.p, .end = end};
     if (format == ROWS_CSV || format == ROWS_TSV) HONE_TRY(csv_read(&in, err));
     else if (format == ROWS_LINES) HONE_TRY(lines_read(&in, err));
+    else if (format == ROWS_CONLL) HONE_TRY(conll_read(&in, err));
     else HONE_TRY(jsonl_read(&in, err));
     if (!r->n_rows) return hone_fail(err, HONE_EDATA, "%s: no rows", r->name);
     r->cell = store->cell.p;

@@ -1,20 +1,22 @@
 /* rows.h - a data file as rows of named fields: the one shape that every reader (csv, jsonl, lines) gives.
  *
  * Formats, by content and name: CSV and TSV (RFC 4180: quoted newlines, doubled quotes, CRLF, BOM; TSV
- * without quoting by default), JSON array of objects, JSONL, plain lines (one field named "text"). ".gz" is
+ * without quoting by default), JSON array of objects, JSONL, plain lines (one field named "text"), and where words are
+ * asked for CoNLL's columns (a line a word; a row is a sentence, its cells are lists). ".gz" is
  * read through zlib with a bound on its expansion. Rows borrow from the table's arena. */
 #ifndef DATA_ROWS_H
 #define DATA_ROWS_H
 #include "base/arena.h"
 #include "base/str.h"
 
-typedef enum { ROWS_AUTO, ROWS_CSV, ROWS_TSV, ROWS_JSON, ROWS_JSONL, ROWS_LINES } rows_format;
+typedef enum { ROWS_AUTO, ROWS_CSV, ROWS_TSV, ROWS_JSON, ROWS_JSONL, ROWS_LINES, ROWS_CONLL } rows_format;
 
 typedef struct {
     rows_format format;
     int header;     /* 1 has one, 0 none (columns are then named "0", "1", ...), -1: CSV and TSV have one */
     int quoting;    /* 1 quotes mean something, 0 they are text, -1: CSV yes, TSV no */
     char delimiter; /* 0: ',' or tab by format */
+    int words;      /* 1: rows of words are wanted, so files may be CoNLL's */
     size_t max_field_bytes;    /* 0: ROWS_FIELD_BYTES */
     size_t max_row_bytes;      /* 0: ROWS_ROW_BYTES */
     size_t max_unpacked_bytes; /* of a .gz file; 0: ROWS_UNPACKED_BYTES */
@@ -38,6 +40,7 @@ typedef struct {
     uint8_t *number; /* JSON: a cell_kind for each cell; NULL for text formats */
     char sha256[65]; /* of the file's bytes */
     rows_format format;
+    int words;   /* as the options said */
     int is_mapped; /* 1: cells are the file itself, which is too large to be held */
     void *owner; /* private */
 } rows;
@@ -50,7 +53,11 @@ typedef enum { CELL_TEXT, CELL_NUMBER, CELL_NESTED } cell_kind;
  *   CSV, TSV   A row ends with LF or CRLF; a lone CR is text, except in a file without any LF, where it ends
  * a row. Blank lines are skipped. A column without a name is "Unnamed: 3" (its number from 0), as pandas has
  * it. JSON       Every element or line is an object with flat values; a key that a row lacks is an absent
- * cell. lines      Every line is a row, empty ones too, so that answers can be matched with questions. AUTO
+ * cell. lines      Every line is a row, empty ones too, so that answers can be matched with questions. CoNLL
+ * Blank lines end a sentence, and so do lines of -DOCSTART-; columns stand apart by tabs, in a file without tabs by blanks.
+ * A line that begins with # and has not the file's number of columns is a comment. Columns are called "0", "1", ...; ten of
+ * them as CoNLL-U calls them (id, form, lemma, upos, ...), whose words of several tokens ("3-4") and empty ones ("3.1") are
+ * left out; "# global.columns = ..." names them otherwise. A cell is a JSON array of text. AUTO
  * by name (.csv .tsv .json .jsonl .ndjson, a ".gz" after it ignored), where .json is an array or JSONL by its
  * first byte. Other names, and "-", by content: JSONL and JSON arrays of objects by their first bytes, TSV
  * where the first lines all have the same number of tabs (not 0), else lines.

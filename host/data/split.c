@@ -10,11 +10,12 @@ dataset *dataset_pick(const dataset *base, const int64_t *index, int64_t n) {
     int64_t n_tokens = 0;
     for (int64_t i = 0; i < n; i++) n_tokens += base->at[index[i] + 1] - base->at[index[i]];
     cache_layout l;
-    HONE_ASSERT(cache_lay_out(&l, n, n_tokens, base->target != NULL));
+    HONE_ASSERT(cache_lay_out(&l, n, n_tokens, base->n_targets, base->word != NULL));
     dataset *d = dataset_new();
     char *memory = mem_new(l.bytes, "picked samples");
     ((dataset_owner *)d->owner)->memory = memory;
-    cache_point(d, memory, &l, base->target != NULL);
+    cache_point(d, memory, &l);
+    const size_t targets = (size_t)base->n_targets * sizeof(double);
     int64_t *at = (int64_t *)(memory + l.at);
     int32_t *type = mem_new(((size_t)base->max_length + 1) * sizeof *type, "types of a sample");
     for (int64_t i = 0; i < n; i++) {
@@ -23,7 +24,11 @@ dataset *dataset_pick(const dataset *base, const int64_t *index, int64_t n) {
         for (int64_t k = 0; k < length; k++) memory[l.type + (size_t)(at[i] + k)] = (char)type[k];
         ((int32_t *)(memory + l.label))[i] = base->label[index[i]];
         ((int32_t *)(memory + l.line))[i] = base->line[index[i]];
-        if (base->target) ((double *)(memory + l.target))[i] = base->target[index[i]];
+        if (targets) memcpy(memory + l.target + (size_t)i * targets, base->target + index[i] * base->n_targets, targets);
+        if (base->word) {
+            memcpy(memory + l.word + (size_t)at[i] * sizeof(int32_t), base->word + base->at[index[i]], (size_t)length * sizeof(int32_t));
+            memcpy(memory + l.tag + (size_t)at[i] * sizeof(int32_t), base->tag + base->at[index[i]], (size_t)length * sizeof(int32_t));
+        }
         at[i + 1] = at[i] + length;
         if (length > d->max_length) d->max_length = (int)length;
     }
@@ -71,7 +76,8 @@ void dataset_regroup(dataset *d, int64_t length) {
         line[i] = d->line[from]; /* of the text that it begins in */
     }
     at[n] = n * length;
-    d->at = at, d->label = label, d->line = line, d->target = NULL;
+    d->at = at, d->label = label, d->line = line, d->target = NULL, d->word = d->tag = NULL;
+    d->n_targets = 0;
     d->n = n, d->n_tokens = at[n], d->max_length = (int)length;
 }
 

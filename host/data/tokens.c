@@ -1,8 +1,22 @@
 #include <string.h>
 
 #include "data/tokens.h"
+#include "data/index.h"
+#include "data/lists.h"
+#include "data/targets.h"
 #include "base/err.h"
 #include "base/mem.h"
+
+static void join_words(const rows *r, const columns *c, int64_t i, text *out) {
+    list words = {0};
+    text_clear(out);
+    list_read(&words, r, i, c->text[0], NULL, NULL); /* read before: encoding found no fault in it */
+    for (int k = 0; k < words.n; k++) {
+        if (k) text_str(out, " ");
+        text_add(out, words.item[k].p, words.item[k].n);
+    }
+    list_free(&words);
+}
 
 /* Does the text go on in the next row? */
 static int is_line_of_a_text(const rows *r, const dataset_options *o) {
@@ -14,6 +28,11 @@ void tokens_text(str *first, str *second, const rows *r, const columns *c, const
     const str *row = r->cell + i * r->n_columns;
     *first = row[c->text[0]];
     *second = (str){0};
+    if (r->words) {
+        join_words(r, c, i, scratch);
+        *first = (str){scratch->p ? scratch->p : "", scratch->n};
+        return;
+    }
     if (c->n_text == 1 && is_line_of_a_text(r, o)) {
         text_clear(scratch);
         text_add(scratch, first->p, first->n);
@@ -44,15 +63,17 @@ typedef struct {
     const token_source *from;
     token_block *block;
     int keep;
-    int32_t *id; /* written to, or NULL: blocks are made */
-    uint8_t *type;
+    const token_sink *to; /* written to, or NULL: blocks are made */
+    str_index tags;       /* names of from->known by number */
     encoding *of_thread;
     text *text_of_thread;
 } encode_job;
 
-static void append(token_block *b, const encoding *e) {
+static void append(token_block *b, const encoding *e, int words) {
     if (b->n_ids + e->n >= b->cap) { /* one more may close it */
         const int64_t cap = 2 * b->cap + e->n + 4096;
+        const size_t old = (size_t)b->cap * sizeof(int32_t), new = (size_t)cap * sizeof(int32_t);
+        if (words) b->word = mem_grow(b->word, old, new, "words"), b->tag = mem_grow(b->tag, old, new, "tags");
         b->id = mem_grow(b->id, (size_t)b->cap * sizeof *b->id, (size_t)cap * sizeof *b->id, "token ids");
         b->type = mem_grow(b->type, (size_t)b->cap, (size_t)cap, "token types");
         b->cap = cap;
@@ -60,6 +81,70 @@ static void append(token_block *b, const encoding *e) {
     memcpy(b->id + b->n_ids, e->id, (size_t)e->n * sizeof *b->id);
     memcpy(b->type + b->n_ids, e->type, (size_t)e->n);
     b->n_ids += e->n;
+}
+
+/* The first token of each word has its number and its tag, the others none. */
+static void number_words(token_block *b, const encoding *e, const int32_t *tag) {
+    int32_t *word = b->word + b->n_ids, *tags = b->tag + b->n_ids;
+    int last = -1;
+    for (int i = 0; i < e->n; i++) {
+        word[i] = tags[i] = -1;
+        if (e->special[i] || e->from[i] == last) continue;
+        word[i] = last = e->from[i];
+        if (tag) tags[i] = tag[last];
+    }
+}
+
+static hone_status read_tags(int32_t *tag, list *items, const encode_job *job, int64_t row, int n, hone_err *err) {
+    const rows *r = job->from->r;
+    HONE_TRY(list_read(items, r, row, job->from->c->label, NULL, err));
+    if (items->n != n)
+        return hone_fail(err, HONE_EDATA, "%s: line %d: %d tags of %d words; expected one of each", r->name, (int)r->line[row],
+                         items->n, n);
+    for (int k = 0; k < n; k++) {
+        tag[k] = (int32_t)str_index_find(&job->tags, items->item[k]);
+        if (tag[k] < 0) return targets_refuse_label(r, row, items->item[k], job->from->known, err);
+    }
+    return HONE_OK;
+}
+
+static hone_status encode_words(const encode_job *job, token_block *b, encoding *e, list *words, list *tags, int64_t row,
+                                hone_err *err) {
+    int32_t *tag = NULL;
+    HONE_TRY(list_read(words, job->from->r, row, job->from->c->text[0], NULL, err));
+    HONE_TRY(tokenizer_encode_words(job->from->t, words->item, words->n, &job->from->o->encode, e, err));
+    hone_status status = HONE_OK;
+    if (job->from->c->label >= 0) {
+        tag = mem_new((size_t)words->n * sizeof *tag + 1, "tags");
+        status = read_tags(tag, tags, job, row, words->n, err);
+    }
+    if (!status) {
+        append(b, e, 1);
+        b->n_ids -= e->n;
+        number_words(b, e, tag);
+        b->n_ids += e->n;
+    }
+    mem_free(tag);
+    return status;
+}
+
+static void count_row(token_block *b, const encoding *e, int k, int empty) {
+    b->length[k] = e->n;
+    b->n_truncated += e->n_cut > 0;
+    b->n_cut += e->n_cut;
+    b->n_unknown += e->n_unknown;
+    b->n_empty += empty;
+}
+
+static void encode_block_of_words(const encode_job *job, token_block *b, encoding *e, int64_t from) {
+    list words = {0}, tags = {0};
+    for (int64_t k = 0; k < TOKENS_BLOCK && from + k < job->from->n && !b->status; k++) {
+        b->status = sig_check(&b->err);
+        if (!b->status) b->status = encode_words(job, b, e, &words, &tags, from + k, &b->err);
+        if (!b->status) count_row(b, e, (int)k, !words.n);
+    }
+    list_free(&words);
+    list_free(&tags);
 }
 
 static int is_closed(const token_source *from, const encoding *e, int64_t row) {
@@ -83,29 +168,34 @@ static void encode_rows(const token_source *from, token_block *b, int64_t i, enc
         tokens_text(&first, &second, from->r, from->c, from->o, row, scratch);
         b->status = tokenizer_encode(from->t, first, second, &from->o->encode, e, &b->err);
         if (b->status != HONE_OK) return;
-        append(b, e);
-        b->length[k] = e->n;
+        append(b, e, 0);
+        count_row(b, e, (int)k, is_blank(first) && is_blank(second));
         if (is_closed(from, e, row)) {
             b->id[b->n_ids] = from->o->end_id;
             b->type[b->n_ids++] = 0;
             b->length[k]++;
         }
-        b->n_truncated += e->n_cut > 0;
-        b->n_cut += e->n_cut;
-        b->n_unknown += e->n_unknown;
-        b->n_empty += is_blank(first) && is_blank(second);
     }
 }
 
 static void forget(token_block *b) {
     mem_free(b->id);
     mem_free(b->type);
-    b->id = NULL, b->type = NULL, b->cap = 0;
+    mem_free(b->word);
+    mem_free(b->tag);
+    b->id = b->word = b->tag = NULL, b->type = NULL, b->cap = 0;
+}
+
+/* Rows of a block, of texts or of words. */
+static void encode_any(const encode_job *job, token_block *b, int64_t i, int thread) {
+    encoding *e = &job->of_thread[thread];
+    if (job->from->r->words) encode_block_of_words(job, b, e, i * TOKENS_BLOCK);
+    else encode_rows(job->from, b, i, e, &job->text_of_thread[thread]);
 }
 
 static void encode_block(void *arg, int64_t i, int thread) {
     const encode_job *job = arg;
-    encode_rows(job->from, &job->block[i], i, &job->of_thread[thread], &job->text_of_thread[thread]);
+    encode_any(job, &job->block[i], i, thread);
     if (!job->keep) forget(&job->block[i]);
 }
 
@@ -114,14 +204,16 @@ static void write_block(void *arg, int64_t i, int thread) {
     token_block *b = &job->block[i], again = {.n_ids = 0};
     const token_block *from = b;
     if (!b->id && b->n_ids) {
-        encode_rows(job->from, &again, i, &job->of_thread[thread], &job->text_of_thread[thread]);
+        encode_any(job, &again, i, thread);
         b->status = again.status, b->err = again.err;
         from = &again;
     }
     if (b->status == HONE_OK && b->n_ids) {
         HONE_ASSERT(from->n_ids == b->n_ids);
-        memcpy(job->id + b->at, from->id, (size_t)b->n_ids * sizeof *from->id);
-        memcpy(job->type + b->at, from->type, (size_t)b->n_ids);
+        const size_t bytes = (size_t)b->n_ids * sizeof *from->id;
+        memcpy(job->to->id + b->at, from->id, bytes);
+        memcpy(job->to->type + b->at, from->type, (size_t)b->n_ids);
+        if (job->to->word) memcpy(job->to->word + b->at, from->word, bytes), memcpy(job->to->tag + b->at, from->tag, bytes);
     }
     forget(&again);
 }
@@ -130,6 +222,7 @@ static hone_status run_blocks(const token_blocks *b, encode_job *job, void (*eac
                               hone_err *err) {
     pool *p = job->from->p;
     const int n_threads = p ? pool_threads(p) : 1;
+    for (int i = 0; job->from->r->words && i < job->from->known->n; i++) str_index_add(&job->tags, job->from->known->name[i], NULL);
     job->of_thread = mem_new((size_t)n_threads * sizeof *job->of_thread, "encodings");
     job->text_of_thread = mem_new((size_t)n_threads * sizeof *job->text_of_thread, "joined texts");
     if (p) pool_run(p, b->n_blocks, each, job);
@@ -139,6 +232,7 @@ static hone_status run_blocks(const token_blocks *b, encode_job *job, void (*eac
         encoding_free(&job->of_thread[i]);
         text_free(&job->text_of_thread[i]);
     }
+    str_index_free(&job->tags);
     mem_free(job->of_thread);
     mem_free(job->text_of_thread);
     for (int64_t i = 0; i < b->n_blocks; i++) {
@@ -161,16 +255,13 @@ hone_status tokens_encode(token_blocks *out, const token_source *from, int keep,
     return HONE_OK;
 }
 
-hone_status tokens_write(const token_blocks *b, const token_source *from, int32_t *id, uint8_t *type, hone_err *err) {
-    encode_job job = {.from = from, .block = b->block, .id = id, .type = type};
+hone_status tokens_write(const token_blocks *b, const token_source *from, const token_sink *to, hone_err *err) {
+    encode_job job = {.from = from, .block = b->block, .to = to};
     return run_blocks(b, &job, write_block, err);
 }
 
 void tokens_free(token_blocks *b) {
-    for (int64_t i = 0; i < b->n_blocks; i++) {
-        mem_free(b->block[i].id);
-        mem_free(b->block[i].type);
-    }
+    for (int64_t i = 0; i < b->n_blocks; i++) forget(&b->block[i]);
     mem_free(b->block);
     *b = (token_blocks){0};
 }

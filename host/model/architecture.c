@@ -7,11 +7,13 @@
 /* What a class has besides the body. */
 static const struct {
     const char *suffix;
-    int pooler, classifier, mlm, nsp;
+    int pooler, classifier, mlm, nsp, spans;
 } kinds[] = {
-    {"ForSequenceClassification", 2, 1, 0, 0}, /* pooler 2: also where it is a layer of the head */
-    {"ForTokenClassification", 0, 1, 0, 0},    {"ForMaskedLM", 0, 0, 1, 0}, {"ForPreTraining", 1, 0, 1, 1},
-    {"ForNextSentencePrediction", 1, 0, 0, 1}, {"LMHeadModel", 0, 0, 0, 0}, {"Model", 1, 0, 0, 0},
+    {"ForSequenceClassification", 2, 1, 0, 0, 0}, /* pooler 2: also where it is a layer of the head */
+    {"ForTokenClassification", 0, 1, 0, 0, 0},    {"ForMaskedLM", 0, 0, 1, 0, 0},
+    {"ForPreTraining", 1, 0, 1, 1, 0},            {"ForNextSentencePrediction", 1, 0, 0, 1, 0},
+    {"ForQuestionAnswering", 0, 0, 0, 0, 1},      {"LMHeadModel", 0, 0, 0, 0, 0},
+    {"Model", 1, 0, 0, 0, 0},
 };
 #define N_KINDS (sizeof kinds / sizeof *kinds)
 
@@ -20,38 +22,33 @@ static int ends_with(const char *name, const char *suffix) {
     return n >= m && !strcmp(name + n - m, suffix);
 }
 
-int architecture_is_bare(const char *architecture) {
-    return ends_with(architecture, "Model") && !architecture_is_of_texts(architecture);
+static const char *const suffix_of[N_HEADS] = {
+    [HEAD_CLASSES] = "ForSequenceClassification", [HEAD_REGRESSION] = "ForSequenceClassification",
+    [HEAD_MARKS] = "ForSequenceClassification",   [HEAD_WORDS] = "ForMaskedLM",
+    [HEAD_TOKENS] = "ForTokenClassification",     [HEAD_SPANS] = "ForQuestionAnswering",
+    [HEAD_PRETRAINING] = "ForPreTraining",        [HEAD_NEXT] = "LMHeadModel",
+    [HEAD_EMBED] = "Model",
+};
+
+int architecture_is_of(const char *architecture, head_kind head) {
+    if (head == HEAD_EMBED && architecture_is_of(architecture, HEAD_NEXT)) return 0;
+    return architecture && ends_with(architecture, suffix_of[head]);
 }
 
-static const char *find_ending(const family *f, const char *suffix) {
+int architecture_is_bare(const char *architecture) { return architecture_is_of(architecture, HEAD_EMBED); }
+
+const char *architecture_of(const family *f, head_kind head) {
     for (int i = 0; f->architectures[i]; i++)
-        if (ends_with(f->architectures[i], suffix)) return f->architectures[i];
+        if (architecture_is_of(f->architectures[i], head)) return f->architectures[i];
     return NULL;
 }
 
-int architecture_is_of_words(const char *architecture) {
-    return architecture && ends_with(architecture, "ForMaskedLM");
-}
-
-const char *architecture_of_words(const family *f) { return find_ending(f, "ForMaskedLM"); }
-
-int architecture_is_of_pairs(const char *architecture) {
-    return architecture && ends_with(architecture, "ForPreTraining");
-}
-
-const char *architecture_of_pairs(const family *f) { return find_ending(f, "ForPreTraining"); }
-
-int architecture_is_of_texts(const char *architecture) {
-    return architecture && ends_with(architecture, "LMHeadModel");
-}
-
-const char *architecture_of_texts(const family *f) { return find_ending(f, "LMHeadModel"); }
-
 const char *architecture_task(const char *architecture) {
-    return architecture_is_of_words(architecture)   ? "fill-mask"
-           : architecture_is_of_texts(architecture) ? "text-generation"
-                                                    : "text-classification";
+    return architecture_is_of(architecture, HEAD_WORDS) || architecture_is_of(architecture, HEAD_PRETRAINING) ? "fill-mask"
+           : architecture_is_of(architecture, HEAD_NEXT)                                                      ? "text-generation"
+           : architecture_is_of(architecture, HEAD_TOKENS) ? "token-classification"
+           : architecture_is_of(architecture, HEAD_SPANS)  ? "question-answering"
+                                                           : "text-classification";
 }
 
 int architecture_has_labels(const char *architecture) {
@@ -61,7 +58,7 @@ int architecture_has_labels(const char *architecture) {
 }
 
 role architecture_classifier(const char *architecture) {
-    return architecture && ends_with(architecture, "ForTokenClassification") ? ROLE_TOKEN_CLASSIFIER : ROLE_CLASSIFIER;
+    return architecture_is_of(architecture, HEAD_TOKENS) ? ROLE_TOKEN_CLASSIFIER : ROLE_CLASSIFIER;
 }
 
 typedef struct {
@@ -138,6 +135,7 @@ param_want *architecture_params(arena *a, const model_config *c, const char *arc
         add(&l, ROLE_MLM_BIAS, -1, "bias", c->vocab, 0, HONE_INIT_ZERO);
     }
     if (kinds[k].nsp) add_linear(&l, ROLE_NSP, -1, 2, c->width);
+    if (kinds[k].spans) add_linear(&l, ROLE_SPANS, -1, 2, c->width);
     *n = l.n;
     return l.want;
 }

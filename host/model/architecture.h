@@ -9,16 +9,11 @@
  * n_labels: rows of the classifier, where there is one. */
 param_want *architecture_params(arena *a, const model_config *c, const char *architecture, int n_labels,
                                 int *n);
-/* The family's class that guesses words under masks; NULL: it has none. */
-const char *architecture_of_words(const family *f);
-int architecture_is_of_words(const char *architecture); /* which may be NULL */
-/* The same of words and next sentences together. */
-const char *architecture_of_pairs(const family *f);
-int architecture_is_of_pairs(const char *architecture);
-/* The same of the class that continues texts. */
-const char *architecture_of_texts(const family *f);
-int architecture_is_of_texts(const char *architecture);
-/* The hub's name of what it is for: "fill-mask", "text-generation", else "text-classification". */
+/* The family's class with a head; NULL: it has none. Bare models are EMBED's. */
+const char *architecture_of(const family *f, head_kind head);
+/* Is it of that head (CLASSES stands for REGRESSION and MARKS too)? architecture may be NULL. */
+int architecture_is_of(const char *architecture, head_kind head);
+/* The hub's name of what it is for: "fill-mask", "text-generation", ..., else "text-classification". */
 const char *architecture_task(const char *architecture);
 /* Does its head have a row a label? */
 int architecture_has_labels(const char *architecture);

@@ -136,8 +136,22 @@ static void print_rows(text *out, const char *left, const char *right, const car
     text_str(out, "\n");
 }
 
+/* Version 5 has no pipeline for it. */
+static void print_use_of_answers(text *out) {
+    text_str(out, "## How to use it\n\n```python\nimport torch\nfrom transformers import AutoModelForQuestionAnswering, AutoTokenizer\n\n"
+                  "model, words = AutoModelForQuestionAnswering.from_pretrained(\".\"), AutoTokenizer.from_pretrained(\".\")\n"
+                  "x = words(\"a question\", \"a text that holds the answer\", return_tensors=\"pt\")\n"
+                  "with torch.no_grad(): y = model(**x)\n"
+                  "print(words.decode(x[\"input_ids\"][0][y.start_logits.argmax():y.end_logits.argmax() + 1]))\n```\n\n"
+                  "or, without Python, rows with columns question and context: `hone predict . questions.jsonl`\n\n");
+}
+
 static void print_use(const card *c, text *out) {
-    const int classes = !strcmp(task_of(c), "text-classification");
+    if (!strcmp(task_of(c), "question-answering")) {
+        print_use_of_answers(out);
+        return;
+    }
+    const int classes = !strcmp(task_of(c), "text-classification") || !strcmp(task_of(c), "token-classification");
     const char *verb = !strcmp(task_of(c), "fill-mask") ? "fill" : classes ? "classify" : "generate";
     const char *example = c->example ? c->example : "a text of the kind it was trained on";
     size_t n = strlen(example);

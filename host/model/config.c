@@ -142,6 +142,8 @@ static hone_status read_reals(const reading *r) {
     HONE_TRY(read_real(r, f->key_p_embed, 0, 1, 1, f->key_p_embed ? 0.1 : c->p_hidden, &c->p_embed));
     HONE_TRY(read_real(r, f->key_p_head, 0, 1, 1, f->p_head_preset < 0 ? c->p_hidden : f->p_head_preset,
                        &c->p_head));
+    c->p_words = f->p_head_of_first ? c->p_hidden : c->p_head;
+    if (f->key_p_spans) HONE_TRY(read_real(r, f->key_p_spans, 0, 1, 1, f->p_spans_preset, &c->p_spans));
     HONE_TRY(read_real(r, "initializer_range", 0, 100, 0, 0.02, &c->init_range));
     HONE_TRY(read_real(r, f->key_eps, 0, 1, 0, f->key_eps ? f->eps_preset : f->fixed_eps, &c->eps));
     return HONE_OK;

@@ -23,6 +23,7 @@ typedef struct {
     double p_hidden, p_attention; /* dropouts */
     double p_embed;               /* of the embeddings: p_hidden, or a key of its own */
     double p_head;                /* classifier_dropout or what the family takes instead */
+    double p_words, p_spans;      /* before the classes of words, and before spans */
     int pad_id; /* -1: none */
     int n_labels;             /* from id2label or num_labels; 2 where nothing is said, as transformers */
     str *label;               /* id2label; NULL: none given */

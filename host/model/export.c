@@ -69,7 +69,7 @@ static void set_real(writing *w, const char *key, double value) {
     set(w, key, &t);
 }
 
-static const char *architecture_of(const export_model *m) {
+static const char *class_of(const export_model *m) {
     return m->architecture ? m->architecture : m->config->family->classes.architecture;
 }
 
@@ -81,7 +81,7 @@ static int is_dropped(const export_model *m, const char *key) {
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (!strcmp(key, keys[i])) return 1;
     for (size_t i = 0; i < sizeof of_labels / sizeof *of_labels; i++)
-        if (!strcmp(key, of_labels[i])) return !architecture_has_labels(architecture_of(m));
+        if (!strcmp(key, of_labels[i])) return !architecture_has_labels(class_of(m));
     return config_names_code(key);
 }
 
@@ -204,7 +204,7 @@ static hone_status set_classes(writing *w) {
 }
 
 static hone_status set_own(writing *w) {
-    const char *architecture = architecture_of(w->m);
+    const char *architecture = class_of(w->m);
     text list = {0};
     text_str(&list, "[\n    ");
     text_json(&list, architecture, strlen(architecture));
@@ -303,7 +303,7 @@ static hone_status write_generation(arena *a, const export_model *m, const char 
 static hone_status write_small_files(arena *a, const export_model *m, const text *config, const char *folder,
                                      hone_err *err) {
     if (m->tokenizer_folder) HONE_TRY(tokenizer_files_write(m->config, m->tokenizer_folder, folder, err));
-    if (architecture_is_of_texts(architecture_of(m))) HONE_TRY(write_generation(a, m, folder, err));
+    if (architecture_is_of(class_of(m), HEAD_NEXT)) HONE_TRY(write_generation(a, m, folder, err));
     if (m->card) {
         text readme = {0};
         card_print(m->card, &readme);

@@ -92,6 +92,7 @@ static const family families[] = {
                 [ROLE_POOLER] = "pooler.dense",
                 [ROLE_CLASSIFIER] = "classifier",
                 [ROLE_TOKEN_CLASSIFIER] = "classifier",
+                [ROLE_SPANS] = "qa_outputs",
                 [ROLE_MLM_DENSE] = "cls.predictions.transform.dense",
                 [ROLE_MLM_NORM] = "cls.predictions.transform.LayerNorm",
                 [ROLE_MLM_BIAS] = "cls.predictions",
@@ -150,6 +151,7 @@ static const family families[] = {
                 [ROLE_POOLER] = "pre_classifier",
                 [ROLE_CLASSIFIER] = "classifier",
                 [ROLE_TOKEN_CLASSIFIER] = "classifier",
+                [ROLE_SPANS] = "qa_outputs",
                 [ROLE_MLM_DENSE] = "vocab_transform",
                 [ROLE_MLM_NORM] = "vocab_layer_norm",
                 [ROLE_MLM_BIAS] = "vocab_projector",
@@ -176,9 +178,12 @@ static const family families[] = {
         .key_p_hidden = "dropout",
         .key_p_attention = "attention_dropout",
         .key_p_head = "seq_classif_dropout",
+        .key_p_spans = "qa_dropout",
         .fixed_eps = 1e-12,
         .architectures = distilbert_architectures,
         .p_head_preset = 0.2,
+        .p_head_of_first = 1,
+        .p_spans_preset = 0.1,
         .ignored = distilbert_ignored,
         .tokenizer_class = "DistilBertTokenizer",
     },
@@ -205,6 +210,7 @@ static const family families[] = {
                 [ROLE_POOLER] = "classifier.dense",
                 [ROLE_CLASSIFIER] = "classifier.out_proj",
                 [ROLE_TOKEN_CLASSIFIER] = "classifier",
+                [ROLE_SPANS] = "qa_outputs",
                 [ROLE_MLM_DENSE] = "lm_head.dense",
                 [ROLE_MLM_NORM] = "lm_head.layer_norm",
                 [ROLE_MLM_BIAS] = "lm_head",
@@ -323,7 +329,7 @@ int family_transposes(const family *f, role r) {
 
 int family_is_head(const family *f, const char *name) {
     static const role heads[] = {ROLE_POOLER,   ROLE_CLASSIFIER, ROLE_MLM_DENSE,       ROLE_MLM_NORM,
-                                 ROLE_MLM_BIAS, ROLE_NSP,        ROLE_TOKEN_CLASSIFIER};
+                                 ROLE_MLM_BIAS, ROLE_NSP,        ROLE_TOKEN_CLASSIFIER, ROLE_SPANS};
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
         const char *module = f->module[heads[i]], *at = name;
         if (!module) continue;

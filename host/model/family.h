@@ -17,7 +17,7 @@ typedef enum { POSITIONS_LEARNED, POSITIONS_ROTARY, POSITIONS_RELATIVE } positio
     XX(ROLE_UP, "up") XX(ROLE_GATE, "gate") XX(ROLE_DOWN, "down") XX(ROLE_NORM2, "norm2")                    \
     XX(ROLE_FINAL_NORM, "final_norm") XX(ROLE_POOLER, "pooler") XX(ROLE_CLASSIFIER, "classifier")            \
     XX(ROLE_MLM_DENSE, "mlm_dense") XX(ROLE_MLM_NORM, "mlm_norm") XX(ROLE_MLM_BIAS, "mlm_bias")              \
-    XX(ROLE_NSP, "nsp") XX(ROLE_TOKEN_CLASSIFIER, "token_classifier")
+    XX(ROLE_NSP, "nsp") XX(ROLE_TOKEN_CLASSIFIER, "token_classifier") XX(ROLE_SPANS, "spans")
 /* clang-format on */
 typedef enum {
 #define XX(name, text) name,
@@ -26,8 +26,26 @@ typedef enum {
         N_ROLES
 } role;
 
+/* What stands behind the body. CLASSES, REGRESSION, MARKS (any number of the classes): of the first row (causal families: the
+ * last); WORDS: guesses words under masks; PRETRAINING: these, and whether the second of two texts follows the first; NEXT: each
+ * token's next one; TOKENS: a class of each word, at its first row; SPANS: where an answer begins and ends, of all rows; EMBED:
+ * the mean of the rows, or the first, as it is. */
+typedef enum {
+    HEAD_CLASSES,
+    HEAD_REGRESSION,
+    HEAD_MARKS,
+    HEAD_WORDS,
+    HEAD_PRETRAINING,
+    HEAD_NEXT,
+    HEAD_TOKENS,
+    HEAD_SPANS,
+    HEAD_EMBED,
+    N_HEADS
+} head_kind;
+
 /* A classification head: gather the first row (causal families: the last), [dropout], dense (role POOLER, where there is
- * one), act, dropout, linear (role CLASSIFIER). That of every token is role TOKEN_CLASSIFIER alone. */
+ * one), act, dropout, linear (role CLASSIFIER). That of every token is dropout and role TOKEN_CLASSIFIER alone, that of answers
+ * role SPANS. */
 typedef struct {
     const char *architecture; /* BertForSequenceClassification */
     hone_act act;             /* tanh; relu for DistilBERT */
@@ -53,10 +71,12 @@ struct family {
     class_head classes;
     /* Keys of config.json by meaning: hone's word -> the family's key; see config.c. */
     const char *key_width, *key_layers, *key_heads, *key_inner, *key_positions, *key_act, *key_p_hidden,
-        *key_p_attention, *key_p_embed, *key_p_head, *key_eps, *key_types;
+        *key_p_attention, *key_p_embed, *key_p_head, *key_p_spans, *key_eps, *key_types;
     double fixed_eps;                 /* DistilBERT: 1e-12, no key */
     const char *const *architectures; /* that load as this family; ends with NULL */
     double p_head_preset;             /* where key_p_head is absent or null; -1: the hidden dropout */
+    int p_head_of_first;              /* key_p_head is of the first row's head alone; that of words has the hidden dropout */
+    double p_spans_preset;            /* where key_p_spans is absent; families without that key drop nothing there */
     hone_act act_preset;              /* where key_act is absent */
     int inner_preset;                 /* where key_inner is absent or null: so many widths; 0: it must be there */
     double eps_preset;                /* where key_eps is absent */

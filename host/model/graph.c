@@ -144,11 +144,12 @@ int graph_companion(graph *g, int space, hone_fill fill, int of) {
                             : fill == HONE_FILL_AT     ? HONE_RANGE
                             : fill == HONE_FILL_TARGET ? graph_float(g)
                                                        : HONE_I32;
-    const int64_t dims[2] = {0, 1};
+    const int64_t dims[2] = {0, fill == HONE_FILL_TARGET ? g->targets : 2};
     const char *name = of ? arena_print(g->a, "%s.order", g->value[of].name)
                           : arena_print(g->a, "%s.%s", s->name, fill_name[fill]);
     const int rows = fill == HONE_FILL_AT && s->seqs ? s->seqs : space;
-    const int v = graph_value(g, name, HONE_INPUT, type, fill == HONE_FILL_TARGET ? 2 : 1, dims, 0, rows);
+    const int v = graph_value(g, name, HONE_INPUT, type,
+                              fill == HONE_FILL_TARGET || fill == HONE_FILL_SPAN ? 2 : 1, dims, 0, rows);
     g->value[v].fill = fill;
     g->value[v].fill_space = space;
     g->value[v].fill_of = of;
@@ -430,6 +431,17 @@ hone_v g_gather(graph *g, hone_v x, int space, const char *name) {
     s.in[0] = x;
     s.in[1] = graph_companion(g, space, HONE_FILL_INDEX, 0);
     const int y = s.out[0] = act_value(g, name, space, graph_width(g, x));
+    graph_emit(g, &s);
+    return y;
+}
+
+hone_v g_pool(graph *g, hone_v x, const char *name) {
+    if (!x || g->status) return 0;
+    const int tok = space_of(g, x);
+    hone_step s = {.op = HONE_OP_POOL_FWD};
+    s.in[0] = x;
+    s.in[1] = graph_companion(g, tok, HONE_FILL_AT, 0);
+    const int y = s.out[0] = act_value(g, name, g->space[tok].seqs, graph_width(g, x));
     graph_emit(g, &s);
     return y;
 }

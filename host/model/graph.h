@@ -34,6 +34,7 @@ typedef struct graph {
     int n_sites;  /* dropout sites so far */
     int cache;    /* row space of the caches that keys and values are kept in; 0: none are */
     int training; /* 0: no dropout, losses without gradients */
+    int targets;  /* numbers a row of HONE_FILL_TARGET has */
     struct {
         hone_engine engine;
         int32_t longest;
@@ -96,6 +97,7 @@ hone_v g_dropout(graph *g, hone_v x, double p, const char *name);
 hone_v g_act(graph *g, hone_v x, hone_v gate, hone_act act, const char *name);
 hone_v g_add(graph *g, hone_v a, hone_v b, const char *name);
 hone_v g_gather(graph *g, hone_v x, int space, const char *name);
+hone_v g_pool(graph *g, hone_v x, const char *name); /* the mean of the rows of each sequence */
 /* Cross-entropy of x [rows,D] against the words of its rows' labels; the logits are x word' (+ bias: role and leaf
  * "bias", N_ROLES: none). loss [rows]f, best [rows]i; in training the gradients too, made at once. */
 void g_word_loss(graph *g, hone_v x, role bias, hone_v scale, hone_v *loss, hone_v *best);

@@ -115,21 +115,57 @@ static hone_v class_weights(graph *g, const head_spec *h) {
     return v;
 }
 
-/* The loss of every sequence, and in training the gradient of the logits at once. */
-static hone_v lose(graph *g, const head_spec *h, model_values *m, hone_v scale, const char *name) {
+typedef struct {
+    hone_op op;
+    hone_fill label;
+    int weight, scale, gx; /* operands; weight 0: none */
+} head_loss;
+
+/* The loss of every row of a space, and in training the gradient of the logits at once. */
+static hone_v lose(graph *g, const head_spec *h, int space, model_values *m, hone_v scale, const char *name) {
+    static const head_loss classes = {HONE_OP_XENT, HONE_FILL_LABEL, 2, 3, 2}, marks = {HONE_OP_BCE, HONE_FILL_TARGET, 2, 3, 1},
+                           number = {HONE_OP_MSE, HONE_FILL_TARGET, 0, 2, 1};
     const int64_t rows[1] = {0}, wide[2] = {0, graph_width(g, m->logits)};
-    const int of_classes = h->kind != HEAD_REGRESSION;
-    hone_step s = {.op = of_classes ? HONE_OP_XENT : HONE_OP_MSE, .attr.loss.smoothing = h->smoothing};
-    const int gx = of_classes ? 2 : 1;
+    const head_loss *k = h->kind == HEAD_MARKS ? &marks : h->kind == HEAD_REGRESSION ? &number : &classes;
+    hone_step s = {.op = k->op, .attr.loss.smoothing = h->smoothing};
     s.in[0] = m->logits;
-    s.in[1] = graph_companion(g, m->seq, of_classes ? HONE_FILL_LABEL : HONE_FILL_TARGET, 0);
-    if (of_classes && h->class_weight) s.in[2] = class_weights(g, h);
-    s.in[of_classes ? 3 : 2] = scale;
-    s.out[0] = graph_value(g, name, HONE_ACTIVATION, graph_float(g), 1, rows, 0, m->seq);
+    s.in[1] = graph_companion(g, space, k->label, 0);
+    if (k->weight && h->class_weight) s.in[k->weight] = class_weights(g, h);
+    s.in[k->scale] = scale;
+    s.out[0] = graph_value(g, name, HONE_ACTIVATION, graph_float(g), 1, rows, 0, space);
     if (g->training)
-        m->gx = s.out[gx] = graph_value(g, "dlogits", HONE_ACTIVATION, g->dtype, 2, wide, 0, m->seq);
+        m->gx = s.out[k->gx] = graph_value(g, "dlogits", HONE_ACTIVATION, g->dtype, 2, wide, 0, space);
     graph_emit(g, &s);
     return s.out[0];
+}
+
+/* The first row of each word through dropout and its own classifier. */
+static void label_words(graph *g, hone_v x, const head_spec *h, model_values *m) {
+    g->layer = g->config->layers;
+    x = g_dropout(g, g_gather(g, x, m->word, "words"), g->config->p_words, "words.drop");
+    m->logits = g_linear(g, x, ROLE_TOKEN_CLASSIFIER, h->n_outputs, "logits");
+    m->row_loss = lose(g, h, m->word, m, m->scale, "row.loss");
+}
+
+/* Two scores of every row: that an answer begins here, and that it ends here. */
+static void find_answers(graph *g, hone_v x, model_values *m) {
+    const int64_t rows[1] = {0}, two[2] = {0, 2};
+    g->layer = g->config->layers;
+    m->logits = g_linear(g, g_dropout(g, x, g->config->p_spans, "spans.drop"), ROLE_SPANS, 2, "logits");
+    hone_step s = {.op = HONE_OP_SPAN_XENT};
+    s.in[0] = m->logits;
+    s.in[1] = graph_companion(g, m->tok, HONE_FILL_AT, 0);
+    s.in[2] = graph_companion(g, m->seq, HONE_FILL_SPAN, 0);
+    s.in[3] = m->scale;
+    m->row_loss = s.out[0] = graph_value(g, "row.loss", HONE_ACTIVATION, graph_float(g), 1, rows, 0, m->seq);
+    if (g->training) m->gx = s.out[2] = graph_value(g, "dlogits", HONE_ACTIVATION, g->dtype, 2, two, 0, m->tok);
+    graph_emit(g, &s);
+}
+
+/* A vector a sequence, and nothing to be lost. */
+static void embed_sequences(graph *g, hone_v x, const head_spec *h, model_values *m) {
+    g->layer = g->config->layers;
+    m->logits = h->pool_first ? g_gather(g, x, m->seq, "first") : g_pool(g, x, "mean");
 }
 
 static int find_space(const graph *g, const char *name) {
@@ -154,7 +190,7 @@ static void pretrain(graph *g, const head_spec *h, hone_v x, model_values *m) {
     m->logits = follows(g, x, m->seq);
     if (!g->training || g->status) return; /* evaluation makes losses of logits as it makes figures of them */
     m->sequence_scale = scale_of(g, "sequence.scale", m->seq);
-    m->sequence_loss = lose(g, h, m, m->sequence_scale, "sequence.loss");
+    m->sequence_loss = lose(g, h, m->seq, m, m->sequence_scale, "sequence.loss");
 }
 
 static hone_v body(graph *g, int tok) {
@@ -171,7 +207,7 @@ void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_m
         out->seq = graph_space(g, "seq", seqs_max, 0, 0);
         out->tok = graph_space(g, "tok", tokens_max, out->seq, 0);
         g->space[out->seq].parent = out->tok;
-        if (h->kind == HEAD_WORDS || h->kind == HEAD_PRETRAINING || h->word_logits)
+        if (h->kind == HEAD_WORDS || h->kind == HEAD_PRETRAINING || h->kind == HEAD_TOKENS || h->word_logits)
             graph_space(g, "word", h->words_max, out->seq, out->tok);
     }
     out->word = find_space(g, "word");
@@ -185,16 +221,27 @@ void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_m
         g_word_loss(g, x, N_ROLES, out->scale, &out->row_loss, &out->best);
         return;
     }
-    if (h->kind == HEAD_WORDS) {
+    g->targets = h->n_outputs;
+    switch (h->kind) {
+    case HEAD_WORDS:
         guess_words(g, x, out);
-        return;
-    }
-    if (h->kind == HEAD_PRETRAINING) {
+        break;
+    case HEAD_TOKENS:
+        label_words(g, x, h, out);
+        break;
+    case HEAD_SPANS:
+        find_answers(g, x, out);
+        break;
+    case HEAD_EMBED:
+        embed_sequences(g, x, h, out);
+        break;
+    case HEAD_PRETRAINING:
         pretrain(g, h, x, out);
-        return;
+        break;
+    default:
+        out->logits = classify(g, x, out->seq, h->n_outputs);
+        out->row_loss = lose(g, h, out->seq, out, out->scale, "row.loss");
     }
-    out->logits = classify(g, x, out->seq, h->n_outputs);
-    out->row_loss = lose(g, h, out, out->scale, "row.loss");
 }
 
 hone_v spec_write_decoder(graph *g, int64_t tokens_max, int64_t seqs_max, int64_t cached) {

@@ -243,22 +243,23 @@ static void append(encoding *e, const encoding *x, int type) {
     e->n += x->n;
 }
 
-hone_status tokenizer_encode(const tokenizer *t, str first, str pair, const encode_options *o, encoding *e,
-                             hone_err *err) {
-    if (!e->scratch) {
-        scratch *made = mem_new(sizeof *made, "encoding");
-        made->cache = word_cache_new();
-        e->scratch = made;
-    }
-    if (first.n > INT32_MAX / 4 || pair.n > INT32_MAX / 4)
-        return hone_fail(err, HONE_EDATA, "a text of %zu bytes, expected at most %d",
-                         first.n > pair.n ? first.n : pair.n, INT32_MAX / 4);
-    scratch *s = e->scratch;
-    const template_form *form = pair.p ? &t->pair : &t->single;
+static scratch *scratch_of(encoding *e) {
+    if (e->scratch) return e->scratch;
+    scratch *made = mem_new(sizeof *made, "encoding");
+    made->cache = word_cache_new();
+    return e->scratch = made;
+}
+
+static hone_status check_size(size_t n, hone_err *err) {
+    if (n <= INT32_MAX / 4) return HONE_OK;
+    return hone_fail(err, HONE_EDATA, "a text of %zu bytes, expected at most %d", n, INT32_MAX / 4);
+}
+
+/* What s->first (and second) hold, cut and put into the template. */
+static hone_status assemble(const tokenizer *t, scratch *s, encoding *second, const encode_options *o, encoding *e,
+                            hone_err *err) {
+    const template_form *form = second ? &t->pair : &t->single;
     const int n_special = o->no_special ? 0 : form->n_special;
-    encoding *second = pair.p ? &s->second : NULL;
-    encode_text(t, s, first, &s->first);
-    if (second) encode_text(t, s, pair, second);
     e->n = e->n_cut = 0;
     e->n_unknown = s->first.n_unknown + (second ? second->n_unknown : 0);
     if (o->max_length)
@@ -275,4 +276,44 @@ hone_status tokenizer_encode(const tokenizer *t, str first, str pair, const enco
         for (int i = 0; i < e->n; i++) e->n_unknown += e->id[i] == t->unk && !e->special[i];
     }
     return HONE_OK;
+}
+
+hone_status tokenizer_encode(const tokenizer *t, str first, str pair, const encode_options *o, encoding *e,
+                             hone_err *err) {
+    HONE_TRY(check_size(first.n > pair.n ? first.n : pair.n, err));
+    scratch *s = scratch_of(e);
+    encoding *second = pair.p ? &s->second : NULL;
+    encode_text(t, s, first, &s->first);
+    if (second) encode_text(t, s, pair, second);
+    return assemble(t, s, second, o, e, err);
+}
+
+static int wants_space(const tokenizer *t, str word) {
+    return t->pretokenizer.bytes && !t->pretokenizer.prefix_space && word.n && word.p[0] != ' ';
+}
+
+/* A word behind a space, in the scratch's own memory. */
+static str behind_space(text *room, str word) {
+    text_clear(room);
+    text_str(room, " ");
+    text_add(room, word.p, word.n);
+    return (str){room->p, room->n};
+}
+
+hone_status tokenizer_encode_words(const tokenizer *t, const str *word, int n, const encode_options *o, encoding *e,
+                                   hone_err *err) {
+    scratch *s = scratch_of(e);
+    encoding *all = &s->first, *one = &s->second;
+    text room = {0};
+    hone_status status = HONE_OK;
+    all->n = all->n_unknown = 0;
+    for (int i = 0; i < n && !status; i++) {
+        status = check_size(word[i].n, err);
+        if (status) break;
+        encode_untrimmed(t, s, wants_space(t, word[i]) ? behind_space(&room, word[i]) : word[i], one);
+        for (int k = 0; k < one->n; k++) encoding_put(all, one->id[k], 0, i, i + 1, 0);
+        all->n_unknown += one->n_unknown;
+    }
+    text_free(&room);
+    return status ? status : assemble(t, s, NULL, o, e, err);
 }

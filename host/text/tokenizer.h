@@ -61,6 +61,12 @@ void encoding_free(encoding *e); /* of a zeroed one: fine */
 hone_status tokenizer_encode(const tokenizer *t, str first, str pair, const encode_options *o, encoding *e,
                              hone_err *err);
 
+/* The same of a text that comes cut into words (transformers' is_split_into_words): each word is encoded by itself, as if
+ * a space stood before it where the vocabulary tells words by their spaces (byte level). from is the number of the word that
+ * a token is of, to one more. */
+hone_status tokenizer_encode_words(const tokenizer *t, const str *word, int n, const encode_options *o, encoding *e,
+                                   hone_err *err);
+
 /* Ids to text as the file's decoder says (WordPiece: "##" joined, clean-up of spaces before punctuation; ByteLevel: bytes
  * that are no UTF-8 become U+FFFD); skip_special leaves out special tokens. */
 void tokenizer_decode(const tokenizer *t, const int32_t *ids, int n, int skip_special, text *out);

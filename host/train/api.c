@@ -90,7 +90,6 @@ static hone_status encode_texts(hone_model *m, dataset *d, arena *a, const char 
     int32_t *id = ARENA_ARRAY(a, (size_t)n * (size_t)o.max_length + 1, int32_t),
             *label = ARENA_ARRAY(a, (size_t)n + 1, int32_t);
     uint8_t *type = ARENA_ARRAY(a, (size_t)n * (size_t)o.max_length + 1, uint8_t);
-    double *target = ARENA_ARRAY(a, (size_t)n + 1, double);
     encoding e = {0};
     hone_status status = HONE_OK;
     for (int i = 0; i < n && !status; i++) {
@@ -110,27 +109,28 @@ static hone_status encode_texts(hone_model *m, dataset *d, arena *a, const char 
     encoding_free(&e);
     d->n = n;
     d->n_tokens = at[n];
-    d->at = at, d->id = id, d->type = type, d->label = label, d->target = target;
+    d->at = at, d->id = id, d->type = type, d->label = label;
     return status;
 }
 
 typedef struct {
     float *to;
-    int n;
+    int n, marks;
 } score_sink;
 
 static void keep_scores(void *arg, int64_t i, const float *logits, double loss) {
     const score_sink *s = arg;
     (void)loss;
     memcpy(s->to + i * s->n, logits, sizeof *logits * (size_t)s->n);
-    if (s->n > 1) probabilities(s->to + i * s->n, s->n);
+    if (s->marks) chances(s->to + i * s->n, s->n);
+    else if (s->n > 1) probabilities(s->to + i * s->n, s->n);
 }
 
 hone_status hone_model_predict(hone_model *m, const char *const *first, const char *const *second, int n,
                                float *scores, hone_err *err) {
     arena *a = arena_new("predict");
     dataset d = {0};
-    score_sink to = {scores, m->s->n_outputs};
+    score_sink to = {scores, m->s->n_outputs, m->s->head == HEAD_MARKS};
     hone_status status = encode_texts(m, &d, a, first, second, n, err);
     const eval_batches b = {.samples = m->s->batch->seqs_max, .tokens = m->s->batch->tokens_max};
     if (!status) status = evaluate(m->s, &d, b, keep_scores, &to, err);

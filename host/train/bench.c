@@ -26,19 +26,25 @@ static dataset *random_tokens(arena *a, const session *s, const bench_step_optio
     int32_t *id = ARENA_ARRAY(a, (size_t)at[n] + 1, int32_t), *label = ARENA_ARRAY(a, (size_t)n, int32_t),
             *line = ARENA_ARRAY(a, (size_t)n, int32_t);
     uint8_t *type = ARENA_ARRAY(a, (size_t)at[n] + 1, uint8_t);
-    double *target = ARENA_ARRAY(a, (size_t)n, double);
+    const int marks = s->n_labels > 0 ? s->n_labels : 1;
+    double *target = ARENA_ARRAY(a, (size_t)n * (size_t)marks, double);
+    int32_t *word = ARENA_ARRAY(a, (size_t)at[n] + 1, int32_t), *tag = ARENA_ARRAY(a, (size_t)at[n] + 1, int32_t);
+    for (int64_t i = 0; i < at[n]; i++) word[i] = (int32_t)i, tag[i] = (int32_t)(i % marks);
     for (int64_t i = 0; i < at[n]; i++)
         id[i] = (int32_t)rng_below(1, RNG_BENCH, (uint64_t)i, 0, (uint64_t)s->config->vocab);
     for (int64_t i = 0; i < n; i++)
         label[i] =
-            (int32_t)rng_below(1, RNG_BENCH, (uint64_t)i, 1, (uint64_t)(s->n_outputs > 1 && !s->pairs ? s->n_outputs : 2));
+            (int32_t)rng_below(1, RNG_BENCH, (uint64_t)i, 1, (uint64_t)(s->n_labels > 1 && !s->pairs ? s->n_labels : 2));
     *d = (dataset){.n = n,
                    .n_tokens = at[n],
                    .at = at,
                    .id = id,
                    .type = type,
                    .label = label,
+                   .n_targets = marks,
                    .target = target,
+                   .word = word,
+                   .tag = tag,
                    .line = line};
     return d;
 }
@@ -162,10 +168,10 @@ static hone_status print_profile(const session *s, const bench_step_options *o, 
 }
 
 static void take_head(session *s, const bench_step_options *o) {
+    labels l = {o->n_labels, ARENA_ARRAY(s->a, (size_t)o->n_labels + 1, str)};
     if (!o->n_labels || s->words || s->labels.n == o->n_labels) return;
-    s->labels.n = s->n_outputs = o->n_labels;
-    s->labels.name = ARENA_ARRAY(s->a, (size_t)o->n_labels, str);
-    for (int i = 0; i < o->n_labels; i++) s->labels.name[i] = str_of(arena_print(s->a, "LABEL_%d", i));
+    for (int i = 0; i < o->n_labels; i++) l.name[i] = str_of(arena_print(s->a, "LABEL_%d", i));
+    session_set_head(s, s->head == HEAD_REGRESSION ? HEAD_CLASSES : s->head, l);
 }
 
 hone_status bench_step(const job *j, pool *p, const bench_step_options *o, text *json_out, text *people,

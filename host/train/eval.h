@@ -6,8 +6,8 @@
 #include "train/session.h"
 
 /* Called for every sample in order. logits [n_outputs] (words: how many are to be guessed, how many of them right, then the
- * logits of next sentences); loss of this
- * sample (0 without a label; words: the sum of theirs). */
+ * logits of next sentences; tagged words: [words, n_labels]; answers: [tokens, 2]); loss of this sample (0 without a label;
+ * words: the sum of theirs). */
 typedef void (*eval_each)(void *arg, int64_t sample, const float *logits, double loss);
 
 /* How samples are cut into batches: at most so many samples and tokens, in order. */
@@ -19,8 +19,12 @@ eval_batches eval_batches_of(const job *j, const dataset *d);
 /* A signal ends it between two batches (sig_check): whoever has something to save does so then. */
 hone_status evaluate(session *s, const dataset *d, eval_batches b, eval_each each, void *arg, hone_err *err);
 
-int metrics_classes(const session *s); /* for metrics_init */
+void metrics_begin(metrics *m, arena *a, const session *s, const dataset *d); /* those of the session's head */
+answer_rules answer_rules_of(const job *j, const dataset *d);
 /* The same, into metrics; *seconds it took. */
 hone_status evaluate_metrics(session *s, const dataset *d, eval_batches b, metrics *m, double *seconds,
                              hone_err *err);
+/* The same; each (or NULL) hears of every question. HONE_EDATA: some have no answer, but the job says that all have one. */
+hone_status evaluate_answers(session *s, const dataset *d, eval_batches b, metrics *m, double *seconds, answers_each *each,
+                             void *arg, hone_err *err);
 #endif

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "data/windows.h"
 
 /* 1 if every label that occurs in found is a name of known. */
 static int names_all(const labels *known, const labels *found) {
@@ -25,12 +26,22 @@ static hone_status labels_of_train_file(labels *out, session *s, hone_err *err) 
     return dataset_labels(out, s->a, s->job->train_file, &o, err);
 }
 
+static labels labels_of_columns(arena *a, const texts *t) {
+    labels l = {t->n, ARENA_ARRAY(a, (size_t)t->n + 1, str)};
+    for (int i = 0; i < t->n; i++) l.name[i] = str_of(t->p[i]);
+    return l;
+}
+
 hone_status inputs_labels(session *s, hone_err *err) {
     const job *j = s->job;
-    if (s->words) return HONE_OK;
+    if (s->words || s->head == HEAD_SPANS) return HONE_OK;
     if (j->do_regression) {
-        s->n_outputs = 1;
-        s->labels = (labels){0};
+        session_set_head(s, HEAD_REGRESSION, (labels){0});
+        return HONE_OK;
+    }
+    if (s->head != HEAD_TOKENS) s->head = j->problem_type == PROBLEM_MULTI ? HEAD_MARKS : HEAD_CLASSES;
+    if (j->label_column_names.n) {
+        session_set_head(s, HEAD_MARKS, labels_of_columns(s->a, &j->label_column_names));
         return HONE_OK;
     }
     const labels own = {.n = s->config->label ? s->config->n_labels : 0, .name = s->config->label};
@@ -43,21 +54,34 @@ hone_status inputs_labels(session *s, hone_err *err) {
         HONE_TRY(labels_of_train_file(&found, s, err));
         s->labels = !says_nothing(s->config) && names_all(&own, &found) ? own : found;
     }
-    if (s->labels.n < 2) {
+    if (s->labels.n < (s->head == HEAD_MARKS ? 1 : 2)) {
         hone_fail(err, HONE_EDATA, "%s: %d classes, expected at least 2",
                   j->train_file ? j->train_file : j->labels_file, s->labels.n);
         return hone_hint(
             err, "do_regression: true predicts numbers; label_column_name names the column of labels");
     }
-    s->n_outputs = s->labels.n;
+    session_set_head(s, s->head, s->labels);
     return HONE_OK;
+}
+
+/* balanced, of marks: how many are 0 for one that is 1, as torch's pos_weight is meant. */
+static void balance_marks(double *weight, const dataset *d) {
+    for (int c = 0; c < d->n_targets; c++) {
+        double is = 0, not = 0;
+        for (int64_t i = 0; i < d->n; i++) {
+            const double mark = d->target[i * d->n_targets + c];
+            is += mark == 1;
+            not += mark == 0;
+        }
+        weight[c] = is > 0 ? not / is : 1;
+    }
 }
 
 /* balanced: n / (classes * n of the class), as scikit-learn's compute_class_weight. */
 static hone_status make_class_weights(inputs *in, const session *s, hone_err *err) {
     const job *j = s->job;
-    const int n = s->n_outputs;
-    if (j->class_weights == WEIGHTS_NONE || n < 2 || s->words) return HONE_OK;
+    const int n = s->n_labels;
+    if (j->class_weights == WEIGHTS_NONE || s->head == HEAD_REGRESSION || s->words) return HONE_OK;
     in->class_weight = ARENA_ARRAY(in->a, (size_t)n, double);
     if (j->class_weights == WEIGHTS_LIST) {
         if (j->class_weight_list.n != n)
@@ -67,6 +91,10 @@ static hone_status make_class_weights(inputs *in, const session *s, hone_err *er
         return HONE_OK;
     }
     int64_t *count = ARENA_ARRAY(in->a, (size_t)n, int64_t);
+    if (s->head == HEAD_MARKS) {
+        balance_marks(in->class_weight, in->train);
+        return HONE_OK;
+    }
     for (int64_t i = 0; i < in->train->n; i++)
         if (in->train->label[i] >= 0) count[in->train->label[i]]++;
     for (int c = 0; c < n; c++)
@@ -110,10 +138,28 @@ hone_status inputs_samples(dataset **d, const session *s, const char *path, int6
     return keep_samples(d, s, path, max_samples, err);
 }
 
-static hone_status open_one(dataset **out, const char *path, const session *s, int64_t max_samples,
-                            int label_optional, hone_err *err) {
-    const dataset_options o = session_dataset_options(s, max_samples);
-    HONE_TRY(dataset_open(out, path, &o, s->tok, &s->labels, label_optional, s->pool, err));
+/* The questions of a file and their texts, in windows. */
+static hone_status read_questions(dataset **out, const session *s, const char *path, const dataset_options *o, int labelled,
+                                  hone_err *err) {
+    questions *q;
+    HONE_TRY(questions_read(&q, path, &o->rows, o->max_samples, err));
+    if (labelled == 2 && !q->has_answers) {
+        hone_fail(err, HONE_EDATA, "%s: its questions have no \"answers\"", q->name);
+        questions_free(q);
+        return HONE_EDATA;
+    }
+    const window_options w = {o->encode.max_length, (int)s->job->doc_stride, labelled > 0 && q->has_answers};
+    HONE_TRY(windows_make(out, q, &w, s->tok, s->pool, err));
+    log_note("%s: %lld questions, %lld windows", path, (long long)(*out)->windows->of->n, (long long)(*out)->n);
+    return HONE_OK;
+}
+
+hone_status inputs_read(dataset **out, const session *s, const char *path, int64_t max_samples, int labelled, hone_err *err) {
+    dataset_options o = session_dataset_options(s, max_samples);
+    if (s->head == HEAD_SPANS) return read_questions(out, s, path, &o, labelled, err);
+    if (!labelled) o.label = LABEL_NONE;
+    if (!strcmp(path, "-")) o.cache_folder = NULL;
+    HONE_TRY(dataset_open(out, path, &o, s->tok, &s->labels, labelled < 2, s->pool, err));
     const dataset *d = *out;
     if (d->n_truncated)
         log_note("%s: %.1f %% of rows truncated at %lld tokens (mean loss %.0f tokens)", path,
@@ -151,7 +197,7 @@ static hone_status open_all(inputs *in, session *s, hone_err *err) {
     const job *j = s->job;
     if (j->train_file && j->do_train) {
         dataset *d;
-        HONE_TRY(open_one(&d, j->train_file, s, j->shuffle_train_dataset ? 0 : j->max_train_samples, 0, err));
+        HONE_TRY(inputs_read(&d, s, j->train_file, j->shuffle_train_dataset ? 0 : j->max_train_samples, 2, err));
         if (j->shuffle_train_dataset) {
             in->unshuffled = d;
             d = shuffle_rows(in, d, j);
@@ -164,8 +210,8 @@ static hone_status open_all(inputs *in, session *s, hone_err *err) {
             return hone_fail(err, HONE_EDATA, "%s: no rows are left to train on", j->train_file);
     }
     if (j->validation_file)
-        HONE_TRY(open_one(&in->validation, j->validation_file, s, j->max_eval_samples, 0, err));
-    if (j->test_file) HONE_TRY(open_one(&in->test, j->test_file, s, j->max_predict_samples, 1, err));
+        HONE_TRY(inputs_read(&in->validation, s, j->validation_file, j->max_eval_samples, 2, err));
+    if (j->test_file) HONE_TRY(inputs_read(&in->test, s, j->test_file, j->max_predict_samples, 1, err));
     return in->train ? make_class_weights(in, s, err) : HONE_OK;
 }
 

@@ -19,6 +19,9 @@ hone_status inputs_labels(session *s, hone_err *err);
  * text-generation: pieces of documents, with cross_documents blocks over all of them. Of other tasks nothing changes.
  * HONE_EDATA: none are left. */
 hone_status inputs_samples(dataset **d, const session *s, const char *path, int64_t max_samples, hone_err *err);
+/* A file as the samples of the session's task, at most max_samples (0: all). labelled 0: labels of the file are not read, 1: a
+ * row need not have one, 2: each has one. */
+hone_status inputs_read(dataset **out, const session *s, const char *path, int64_t max_samples, int labelled, hone_err *err);
 /* inputs_labels, then open the data sets. */
 hone_status inputs_open(inputs **out, session *s, hone_err *err);
 void inputs_close(inputs *in); /* NULL is fine */

@@ -423,32 +423,42 @@ static hone_status read_overrides(job *j, const job_override *o, int n_o, int st
 
 static const char *const task_names[] = {
     [TASK_CLASSIFY] = "text-classification", [TASK_FILL_MASK] = "fill-mask", [TASK_CONTINUE] = "text-generation",
-    [TASK_CONTINUE_ALIAS] = "causal-lm",     [TASK_PRETRAIN] = "pretrain"};
+    [TASK_CONTINUE_ALIAS] = "causal-lm",     [TASK_PRETRAIN] = "pretrain",   [TASK_TOKENS] = "token-classification",
+    [TASK_QUESTIONS] = "question-answering"};
 
 const char *job_task(const job *j) { return task_names[j->task]; }
 
-/* Fields that say nothing about a task are refused, but for their defaults. */
-static hone_status check_task(job *j, hone_err *err) {
+hone_status job_check_task(const job *j, hone_err *err) {
     enum {
         CLASSIFY = 1 << TASK_CLASSIFY,
         FILL_MASK = 1 << TASK_FILL_MASK,
         CONTINUE = 1 << TASK_CONTINUE,
-        PRETRAIN = 1 << TASK_PRETRAIN
+        PRETRAIN = 1 << TASK_PRETRAIN,
+        TOKENS = 1 << TASK_TOKENS,
+        QUESTIONS = 1 << TASK_QUESTIONS
     };
-    if (j->task == TASK_CONTINUE_ALIAS) j->task = TASK_CONTINUE;
     const struct {
         const char *name;
         int tasks, is_set; /* to something else than its default */
     } fields[] = {{"do_regression", CLASSIFY, j->do_regression},
-                  {"do_predict", CLASSIFY, j->do_predict},
-                  {"label_column_name", CLASSIFY, j->label_column_name != NULL},
-                  {"labels_file", CLASSIFY, j->labels_file != NULL},
-                  {"metric_name", CLASSIFY, j->metric_name != NULL},
+                  {"problem_type", CLASSIFY, j->problem_type != PROBLEM_AUTO},
+                  {"label_column_names", CLASSIFY, j->label_column_names.n > 0},
+                  {"threshold", CLASSIFY, j->threshold != 0.5},
+                  {"do_predict", CLASSIFY | TOKENS | QUESTIONS, j->do_predict},
+                  {"label_column_name", CLASSIFY | TOKENS, j->label_column_name != NULL},
+                  {"labels_file", CLASSIFY | TOKENS, j->labels_file != NULL},
+                  {"metric_name", CLASSIFY | TOKENS, j->metric_name != NULL},
                   {"class_weights", CLASSIFY, j->class_weights != WEIGHTS_NONE},
-                  {"label_smoothing_factor", CLASSIFY, j->label_smoothing_factor != 0},
+                  {"label_smoothing_factor", CLASSIFY | TOKENS, j->label_smoothing_factor != 0},
                   {"train_sampling_strategy: balanced", CLASSIFY, j->train_sampling_strategy == SAMPLING_BALANCED},
-                  {"validation_split_percentage", ~PRETRAIN, j->validation_split_percentage > 0},
-                  {"shuffle_train_dataset", ~PRETRAIN, j->shuffle_train_dataset},
+                  {"shuffle_train_dataset", ~(PRETRAIN | QUESTIONS), j->shuffle_train_dataset},
+                  {"validation_split_percentage", ~(PRETRAIN | QUESTIONS), j->validation_split_percentage > 0},
+                  {"text_column_names", ~QUESTIONS, j->text_column_names.n > 0},
+                  {"doc_stride", QUESTIONS, j->doc_stride != 128},
+                  {"n_best_size", QUESTIONS, j->n_best_size != 20},
+                  {"max_answer_length", QUESTIONS, j->max_answer_length != 30},
+                  {"version_2_with_negative", QUESTIONS, j->version_2_with_negative != -1},
+                  {"null_score_diff_threshold", QUESTIONS, j->null_score_diff_threshold != 0},
                   {"mlm_probability", FILL_MASK | PRETRAIN, j->mlm_probability != 0.15},
                   {"whole_word_mask", FILL_MASK | PRETRAIN, j->whole_word_mask},
                   {"line_by_line", FILL_MASK | CONTINUE, j->line_by_line},
@@ -471,9 +481,26 @@ static hone_status check_task(job *j, hone_err *err) {
     return HONE_OK;
 }
 
+/* do_regression is the older name of a problem; several labels have no shares that one could smooth or balance by. */
+static hone_status check_problem(job *j, hone_err *err) {
+    const int multi = j->problem_type == PROBLEM_MULTI;
+    if (j->do_regression && j->problem_type != PROBLEM_AUTO && j->problem_type != PROBLEM_REGRESSION)
+        return hone_fail(err, HONE_EUSAGE, "do_regression: true, but problem_type names another problem; expected regression");
+    if (j->problem_type == PROBLEM_REGRESSION) j->do_regression = 1;
+    if (!multi && (j->label_column_names.n || j->threshold != 0.5))
+        return hone_fail(err, HONE_EUSAGE, "%s: needs problem_type multi_label_classification",
+                         j->label_column_names.n ? "label_column_names" : "threshold");
+    if (multi && j->label_column_names.n && (j->label_column_name || j->labels_file))
+        return hone_fail(err, HONE_EUSAGE, "label_column_names and %s, expected one of them",
+                         j->label_column_name ? "label_column_name" : "labels_file");
+    if (multi && (j->label_smoothing_factor != 0 || j->train_sampling_strategy == SAMPLING_BALANCED))
+        return hone_fail(err, HONE_EUSAGE, "%s: not for multi_label_classification",
+                         j->label_smoothing_factor != 0 ? "label_smoothing_factor" : "train_sampling_strategy: balanced");
+    return HONE_OK;
+}
+
 /* What fields say about each other. */
 static hone_status check_together(job *j, hone_err *err) {
-    HONE_TRY(check_task(j, err));
     if (j->pad_to_max_length)
         return hone_fail(err, HONE_EUSAGE,
                          "pad_to_max_length: true, expected false; hone computes no padding");
@@ -548,6 +575,9 @@ static hone_status load(job **out, const char *path, const str *given, const job
     if (path && !given) status = file_read(&content, a, path, JOB_MAX_BYTES, HONE_EUSAGE, err);
     if (path && !status) status = read_text(j, content, strict, err);
     if (!status) status = read_overrides(j, overrides, n_overrides, strict, err);
+    if (j->task == TASK_CONTINUE_ALIAS) j->task = TASK_CONTINUE;
+    if (!status && path) status = job_check_task(j, err);
+    if (!status && path) status = check_problem(j, err);
     if (!status) status = check_together(j, err);
     if (status) {
         arena_free(a);

@@ -51,8 +51,11 @@ typedef enum {
     TASK_CONTINUE,
     TASK_CONTINUE_ALIAS,
     TASK_PRETRAIN,
+    TASK_TOKENS,
+    TASK_QUESTIONS,
     N_TASKS
 } task_kind; /* task */
+typedef enum { PROBLEM_AUTO, PROBLEM_SINGLE, PROBLEM_MULTI, PROBLEM_REGRESSION } problem_kind; /* problem_type */
 typedef enum { STRATEGY_NO, STRATEGY_STEPS, STRATEGY_EPOCH, STRATEGY_BEST } strategy_kind;
 typedef enum { REDUCE_EXACT, REDUCE_FAST } reduce_kind; /* reduce */
 typedef enum { REDUCE_FP32, REDUCE_BF16 } reduce_type;   /* reduce_dtype */
@@ -82,10 +85,15 @@ typedef struct {
     const char *model_name_or_path, *config_name, *tokenizer_name, *cache_dir;
     int ignore_mismatched_sizes, strict_weights;
     /* task and data */
-    int64_t task;
+    int64_t task, problem_type;
     const char *train_file, *validation_file, *test_file;
     texts text_column_names;
     const char *text_column_delimiter, *label_column_name, *labels_file, *metric_name;
+    texts label_column_names;
+    const char *label_column_delimiter;
+    double threshold;
+    int64_t doc_stride, n_best_size, max_answer_length, version_2_with_negative;
+    double null_score_diff_threshold;
     double mlm_probability, nsp_probability, short_seq_prob;
     int do_regression, line_by_line, cross_documents, whole_word_mask, split_sentences, shuffle_train_dataset;
     int64_t header, quoting, shuffle_seed, max_seq_length, max_tokens_per_batch;
@@ -147,6 +155,8 @@ typedef struct {
  * strict 0: unknown keys are warnings. All failures are HONE_EUSAGE with file, line, column and field. */
 hone_status job_load(job **out, const char *path, const job_override *overrides, int n_overrides, int strict,
                      hone_err *err);
+/* Fields that say nothing about its task are refused (where there is no job file, the caller finds out what the task is). */
+hone_status job_check_task(const job *j, hone_err *err);
 /* A job from its text; name: of the file that it stands in, for messages. */
 hone_status job_parse(job **out, const char *name, str content, hone_err *err);
 void job_free(job *j);

@@ -13,8 +13,8 @@
 double weight_of_rows(const training *t, const int64_t *sample, int64_t n, int64_t epoch) {
     const double *w = t->in->class_weight;
     double sum = 0;
-    if (t->s->words) return (double)session_words(t->s, t->in->train, sample, n, epoch);
-    for (int64_t i = 0; i < n; i++) sum += !w ? 1 : w[t->in->train->label[sample[i]]];
+    if (!w || t->s->head != HEAD_CLASSES) return (double)session_losses(t->s, t->in->train, sample, n, epoch);
+    for (int64_t i = 0; i < n; i++) sum += w[t->in->train->label[sample[i]]];
     return sum;
 }
 
@@ -57,7 +57,7 @@ static double count_step(training *t, int n_shards, given_step *g) {
         const double here = weight_of_rows(t, sample, n, steps_epoch_of(&t->steps, t->given));
         weight += here;
         g->n_samples += n;
-        g->n_losses += t->s->words ? (int64_t)here : n;
+        g->n_losses += session_losses(t->s, t->in->train, sample, n, steps_epoch_of(&t->steps, t->given));
         for (int64_t i = 0; i < n; i++) g->tokens += at[sample[i] + 1] - at[sample[i]];
     }
     return weight;

@@ -13,8 +13,9 @@ typedef struct {
 hone_status predict_rows(session *s, const dataset *d, const predict_options *o, text *out,
                          void (*flush)(void *arg, text *out), void *arg, hone_err *err);
 
-/* softmax of n logits, in place. */
+/* softmax of n logits, in place; and the logistic function of each. */
 void probabilities(float *logits, int n);
+void chances(float *logits, int n);
 
 /* The summary of an evaluation as one JSON object (keys eval_...), and as text: figures, a table a class, the
  * most confused pairs (l NULL: the figures only). */

@@ -65,7 +65,7 @@ static void fill_card(const training *t, arena *a, card *c, int final) {
     c->n_facts = (int)(sizeof facts / sizeof *facts);
     c->title = j->run_name ? j->run_name : path_name(t->folder);
     c->base_model = j->model_name_or_path ? path_name(j->model_name_or_path) : NULL;
-    c->task = t->s->masks ? "fill-mask" : t->s->words ? "text-generation" : "text-classification";
+    c->task = architecture_task(architecture_of(t->s->config->family, t->s->head));
     if (t->s->words == WORDS_NEXT) c->example = "the beginning of a text";
     if (t->s->masks) {
         const str mask = tokenizer_token(t->s->tok, t->s->masks->mask_id);
@@ -84,19 +84,16 @@ static void fill_card(const training *t, arena *a, card *c, int final) {
 }
 
 /* NULL: the classifier of the family. */
-static const char *architecture_of_task(const session *s) {
-    const family *f = s->config->family;
-    if (s->pairs) return architecture_of_pairs(f);
-    return s->words == WORDS_HIDDEN ? architecture_of_words(f) : s->words ? architecture_of_texts(f) : NULL;
-}
-
 static hone_status write_model(const training *t, const card *c, const char *words, const char *folder,
                                params_get *get, void *from, hone_err *err) {
     arena *a = arena_new("export");
     const export_model m = {.config = t->s->config,
-                            .architecture = architecture_of_task(t->s),
+                            .architecture = architecture_of(t->s->config->family, t->s->head),
+                            .problem_type = t->s->head == HEAD_MARKS    ? "multi_label_classification"
+                                            : t->s->head == HEAD_TOKENS ? "single_label_classification"
+                                                                        : NULL,
                             .label = t->s->labels.n ? t->s->labels.name : NULL,
-                            .n_labels = t->s->n_outputs,
+                            .n_labels = t->s->n_labels,
                             .param = params_of_plan(a, t->s->plan),
                             .n_params = t->s->plan->n_params,
                             .get = get,
@@ -173,7 +170,7 @@ void print_facts(const training *t, text *out) {
                 "{\"data_sha256\": \"%s\", \"tokenizer_sha256\": \"%s\", \"samples\": %lld, \"labels\": %d, "
                 "\"reduce_shards\": %lld, \"shard_samples\": %lld, \"data_seed\": %lld, \"job\": ",
                 t->in->train->sha256, tokenizer_sha256(t->s->tok), (long long)t->steps.n_samples,
-                t->s->n_outputs, (long long)t->shards.n, (long long)t->shards.samples,
+                t->s->n_labels, (long long)t->shards.n, (long long)t->shards.samples,
                 (long long)(j->data_seed < 0 ? j->seed : j->data_seed));
     job_print_json(j, out);
     text_str(out, "}");
@@ -236,7 +233,7 @@ static hone_status write_final(void *arg, hone_err *err) {
     print_trainer_state(t, &trainer);
     hone_status status = write_text(t->folder, "trainer_state.json", &trainer, err);
     text_free(&trainer);
-    if (!status && !t->s->words) /* the logits of a vocabulary are never whole */
+    if (!status && !session_has_words(t->s) && t->s->head != HEAD_SPANS) /* the logits of a vocabulary are never whole; random ids are no words */
         status = probe_write(t->s, t->folder, err); /* before the weights, which make the folder complete */
     if (!status) status = write_last_model(t, err);
     return status;

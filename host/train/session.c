@@ -36,7 +36,7 @@ static hone_status open_words(session *s, words_kind kind, const char *architect
         return hone_fail(err, HONE_EUSAGE, "%s: tie_word_embeddings: false, expected true for task %s", s->config->path,
                          task);
     s->words = kind;
-    s->n_outputs = 2;
+    session_set_head(s, kind == WORDS_HIDDEN ? HEAD_WORDS : HEAD_NEXT, (labels){0});
     return HONE_OK;
 }
 
@@ -74,7 +74,7 @@ static hone_status open_pairs(session *s, hone_err *err) {
     const job *j = s->job;
     const tokenizer_roles special = tokenizer_special(s->tok);
     const int64_t length = session_longest(s);
-    if (!architecture_of_pairs(s->config->family))
+    if (!architecture_of(s->config->family, HEAD_PRETRAINING))
         return hone_fail(err, HONE_EUSAGE, "%s: family %s has no head for task pretrain, expected bert", s->config->path,
                          s->config->family->model_type);
     if (s->config->types < 2)
@@ -92,7 +92,7 @@ static hone_status open_pairs(session *s, hone_err *err) {
                      .sep = special.sep,
                      .ends = j->split_sentences ? ends_of_sentences(s) : NULL};
     s->pairs = r;
-    s->n_outputs = 4;
+    session_set_head(s, HEAD_PRETRAINING, (labels){0});
     return HONE_OK;
 }
 
@@ -113,7 +113,7 @@ static hone_status check_frame(const session *s, hone_err *err) {
 
 static hone_status open_masks(session *s, hone_err *err) {
     const int mask = tokenizer_special(s->tok).mask, vocab = tokenizer_size(s->tok);
-    HONE_TRY(open_words(s, WORDS_HIDDEN, architecture_of_words(s->config->family), err));
+    HONE_TRY(open_words(s, WORDS_HIDDEN, architecture_of(s->config->family, HEAD_WORDS), err));
     if (mask < 0) {
         hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has no mask token", s->tokenizer_folder);
         return hone_hint(err, "task: fill-mask hides words behind it; hone vocab makes vocabularies that have one");
@@ -135,7 +135,7 @@ static hone_status open_masks(session *s, hone_err *err) {
 }
 
 static hone_status open_texts(session *s, hone_err *err) {
-    HONE_TRY(open_words(s, WORDS_NEXT, architecture_of_texts(s->config->family), err));
+    HONE_TRY(open_words(s, WORDS_NEXT, architecture_of(s->config->family, HEAD_NEXT), err));
     if (tokenizer_special(s->tok).eos >= 0) return HONE_OK;
     hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has no token that ends a text (eos_token)", s->tokenizer_folder);
     return hone_hint(err, "task: text-generation puts it behind each document; hone vocab --type bpe makes one");
@@ -147,14 +147,33 @@ static int32_t end_of_texts(const tokenizer *t) {
     return r.eos >= 0 ? r.eos : r.bos >= 0 ? r.bos : r.unk >= 0 ? r.unk : 0;
 }
 
-static void name_labels(session *s) {
+void session_set_head(session *s, head_kind head, labels l) {
+    s->head = head;
+    s->labels = l;
+    s->n_labels = head == HEAD_REGRESSION                        ? 1
+                  : head == HEAD_WORDS || head == HEAD_NEXT || head == HEAD_SPANS ? 2
+                  : head == HEAD_PRETRAINING                 ? 4
+                  : head == HEAD_EMBED                       ? s->config->width
+                                                             : l.n;
+    s->n_outputs = head == HEAD_TOKENS || head == HEAD_SPANS ? (int)session_longest(s) * s->n_labels : s->n_labels;
+}
+
+/* As the folder says; a job that trains says it again (inputs.c). */
+static hone_status take_labels(session *s, hone_err *err) {
     const model_config *c = s->config;
-    const int regression = c->problem_type && !strcmp(c->problem_type, "regression");
-    s->n_outputs = regression ? 1 : c->n_labels;
-    if (regression) return;
-    s->labels = (labels){c->n_labels, ARENA_ARRAY(s->a, (size_t)c->n_labels + 1, str)};
+    const char *type = c->problem_type ? c->problem_type : "";
+    const head_kind head = s->job->task == TASK_TOKENS                   ? HEAD_TOKENS
+                           : s->job->task == TASK_QUESTIONS              ? HEAD_SPANS
+                           : !strcmp(type, "regression")                 ? HEAD_REGRESSION
+                           : !strcmp(type, "multi_label_classification") ? HEAD_MARKS
+                                                                         : HEAD_CLASSES;
+    labels l = {c->n_labels, ARENA_ARRAY(s->a, (size_t)c->n_labels + 1, str)};
     for (int i = 0; i < c->n_labels; i++)
-        s->labels.name[i] = c->label ? c->label[i] : str_of(arena_print(s->a, "LABEL_%d", i));
+        l.name[i] = c->label ? c->label[i] : str_of(arena_print(s->a, "LABEL_%d", i));
+    if (!architecture_of(c->family, head))
+        return hone_fail(err, HONE_EUSAGE, "%s: family %s has no head for task %s", c->path, c->family->model_type, job_task(s->job));
+    session_set_head(s, head, head == HEAD_REGRESSION || head == HEAD_SPANS ? (labels){0} : l);
+    return HONE_OK;
 }
 
 hone_status session_open(session **out, const job *j, const char *model_folder, const char *tokenizer_folder,
@@ -180,13 +199,13 @@ hone_status session_open(session **out, const job *j, const char *model_folder, 
     if (!status) s->end_id = end_of_texts(s->tok);
     if (!status && (j->task == TASK_FILL_MASK || j->task == TASK_PRETRAIN)) status = open_masks(s, err);
     if (!status && j->task == TASK_CONTINUE) status = open_texts(s, err);
+    if (!status && !s->words) status = take_labels(s, err);
     if (status) {
         session_close(s);
         return status;
     }
     const model_config *c = s->config;
     for (int i = 0; i < c->n_notes; i++) log_note("%s: %s", c->path ? c->path : "config.json", c->note[i]);
-    if (!s->words) name_labels(s);
     *out = s;
     return HONE_OK;
 }
@@ -217,19 +236,24 @@ static int64_t longest_text(const session *s) {
 }
 
 dataset_options session_dataset_options(const session *s, int64_t max_samples) {
+    static const label_kind label[N_HEADS] = {[HEAD_CLASSES] = LABEL_CLASS,
+                                              [HEAD_REGRESSION] = LABEL_TARGET,
+                                              [HEAD_MARKS] = LABEL_MARKS,
+                                              [HEAD_TOKENS] = LABEL_WORDS};
     const job *j = s->job;
     return (dataset_options){.text_columns = j->text_column_names.p,
                              .n_text_columns = j->text_column_names.n,
                              .text_column_delimiter = j->text_column_delimiter,
                              .label_column = j->label_column_name,
-                             .label = s->words ? LABEL_NONE : j->do_regression ? LABEL_TARGET : LABEL_CLASS,
+                             .label = label[s->head],
+                             .label_delimiter = s->head == HEAD_MARKS ? j->label_column_delimiter : NULL,
                              .encode = {.max_length = (int)longest_text(s),
                                         .strategy = (truncation)j->truncation,
                                         .no_special = is_bare(s)},
                              .ends = ends_of_texts(s),
                              .end_id = s->end_id,
                              .max_samples = s->words ? 0 : max_samples,
-                             .rows = {.header = (int)j->header, .quoting = (int)j->quoting},
+                             .rows = {.header = (int)j->header, .quoting = (int)j->quoting, .words = s->head == HEAD_TOKENS},
                              .cache_folder = j->cache_dir ? j->cache_dir : env_cache_folder(),
                              .rebuild = j->overwrite_cache};
 }
@@ -282,17 +306,9 @@ static hone_status check_engines(const session *s, hone_err *err) {
 
 static int64_t words_max(const session *s, const session_limits *l) {
     if (l->asks) return l->asks;
-    return s->words == WORDS_NEXT ? l->tokens_max
-           : s->masks             ? masks_bound(s->masks, l->tokens_max, l->seqs_max)
-                                  : 0;
-}
-
-static head_kind head_of(const session *s) {
-    return s->pairs                 ? HEAD_PRETRAINING
-           : s->words == WORDS_HIDDEN ? HEAD_WORDS
-           : s->words == WORDS_NEXT ? HEAD_NEXT
-           : s->labels.n            ? HEAD_CLASSES
-                                    : HEAD_REGRESSION;
+    return s->words == WORDS_NEXT || s->head == HEAD_TOKENS ? l->tokens_max
+           : s->masks                                       ? masks_bound(s->masks, l->tokens_max, l->seqs_max)
+                                                            : 0;
 }
 
 static hone_status make_plan(session *s, const session_limits *l, hone_err *err) {
@@ -301,8 +317,9 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
     HONE_TRY(choose_type(s, &dtype, err));
     HONE_TRY(check_engines(s, err));
     const plan_options o = {.config = s->config,
-                            .head = {.kind = head_of(s),
-                                     .n_outputs = s->n_outputs,
+                            .head = {.kind = s->head,
+                                     .n_outputs = s->n_labels,
+                                     .pool_first = s->pool_first,
                                      .words_max = words_max(s, l),
                                      .word_logits = l->asks > 0,
                                      .smoothing = j->label_smoothing_factor,
@@ -442,7 +459,8 @@ hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     if (s->job->nvtx) HONE_TRY(run_ranges(s->run, err));
     if (l->cached) return session_load_weights(s, s->folder, err);
     const int64_t words = words_max(s, l);
-    s->batch = batch_new(s->a, l->tokens_max, l->seqs_max, words);
+    s->batch = batch_new(s->a, l->tokens_max, l->seqs_max, words,
+                         s->head == HEAD_REGRESSION || s->head == HEAD_MARKS ? s->n_labels : 0);
     s->sorted = ARENA_ARRAY(s->a, 2 * (size_t)l->tokens_max + 2, int32_t);
     int most = s->config->vocab > s->config->positions ? s->config->vocab : s->config->positions;
     s->counts = ARENA_ARRAY(s->a, (size_t)(most > s->config->types ? most : s->config->types) + 2, int32_t);
@@ -451,6 +469,8 @@ hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     s->loss = s->logits + (size_t)l->seqs_max * (size_t)s->n_outputs;
     s->word_loss = ARENA_ARRAY(s->a, (size_t)words + 1, float);
     s->word_best = ARENA_ARRAY(s->a, (size_t)words + 1, int32_t);
+    const int64_t n_rows = s->head == HEAD_SPANS ? l->tokens_max : s->head == HEAD_TOKENS ? words : 0;
+    s->row_logits = ARENA_ARRAY(s->a, (size_t)n_rows * (size_t)s->n_labels + 1, float);
     if (s->pairs) s->follows = ARENA_ARRAY(s->a, 2 * (size_t)l->seqs_max, float);
     HONE_TRY(session_load_weights(s, s->folder, err));
     return l->training ? put_first_tick(s, err) : HONE_OK;
@@ -551,8 +571,11 @@ static void fill_value(session *s, int v) {
         if (picked) memcpy(to, b->label, seqs * sizeof *b->label);
         else memcpy(to, b->word, tokens * sizeof *b->word);
         break;
+    case HONE_FILL_SPAN:
+        memcpy(to, b->span, 2 * seqs * sizeof *b->span);
+        break;
     case HONE_FILL_TARGET:
-        memcpy(to, b->target, seqs * sizeof *b->target);
+        memcpy(to, b->target, seqs * (size_t)b->n_targets * sizeof *b->target);
         break;
     default:
         break;
@@ -583,7 +606,17 @@ int64_t session_words(const session *s, const dataset *d, const int64_t *samples
         const int64_t length = d->at[samples[i] + 1] - d->at[samples[i]];
         words += s->masks ? hidden_words(s, d, samples[i], epoch) : next_words(s, length);
     }
+    for (int64_t i = 0; s->head == HEAD_TOKENS && i < n; i++)
+        for (int64_t k = d->at[samples[i]]; k < d->at[samples[i] + 1]; k++) words += d->word[k] >= 0;
     return words;
+}
+
+int64_t session_losses(const session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch) {
+    int64_t tags = 0;
+    if (s->head != HEAD_TOKENS) return s->words ? session_words(s, d, samples, n, epoch) : n;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t k = d->at[samples[i]]; k < d->at[samples[i] + 1]; k++) tags += d->tag[k] >= 0;
+    return tags;
 }
 
 void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch) {
@@ -609,6 +642,7 @@ hone_status session_feed(session *s, const dataset *d, const int64_t *samples, i
     if (s->asks) batch_ask(s->batch, s->masks ? s->masks->mask_id : -1);
     else if (s->masks) batch_hide(s->batch, s->masks, epoch);
     else if (s->words == WORDS_NEXT) batch_look_ahead(s->batch);
+    else if (s->head == HEAD_TOKENS) batch_find_words(s->batch, d);
     session_count(s, d, samples, n, epoch);
     for (int v = 1; v <= p->n_values; v++)
         if (p->value[v].fill && p->value[v].cls == HONE_INPUT && p->value[v].fill != HONE_FILL_ORDER)

@@ -22,8 +22,13 @@ typedef struct {
     model_config *config; /* labels are those of this session */
     tokenizer *tok;
     labels labels; /* n 0: regression, or words */
-    int n_outputs; /* numbers for a sample: of classes; 1: regression; 2: words, how many and how many right; 4: also the logits
-                    * of next sentences */
+    head_kind head;
+    int n_labels;  /* numbers that the head gives for a row: of classes, 1 of a regression, 2 of answers (begin, end); of an embedding
+                      its width */
+    int n_outputs; /* numbers that an evaluation gives for a sample: n_labels; words: 2, how many and how many right; 4: also the
+                      logits of next sentences; tagged words and answers: room for n_labels of each word, or token, of the longest
+                      text */
+    int pool_first; /* EMBED: the first row, not the mean */
     words_kind words;
     int64_t asks;           /* 0, or: evaluations give logits of at most so many rows over the vocabulary (words.h) */
     const mask_rule *masks; /* WORDS_HIDDEN */
@@ -42,6 +47,7 @@ typedef struct {
     int64_t *rows, *played;   /* the batch's count by row space, and what is played */
     float *logits, *loss;     /* of the last evaluated batch: [seqs, n_outputs], [seqs] (words: the sum of theirs) */
     float *word_loss;         /* [words] */
+    float *row_logits;        /* [words, or tokens; n_labels] of tagged words, of answers */
     float *follows;           /* [seqs, 2], of next sentences */
     int32_t *word_best;       /* [words] */
     int32_t *sorted, *counts; /* room for sorting rows by id */
@@ -53,6 +59,10 @@ typedef struct {
 hone_status session_open(session **out, const job *j, const char *model_folder, const char *tokenizer_folder,
                          pool *p, hone_err *err);
 void session_close(session *s); /* NULL is fine */
+/* head, labels, and what follows from them. */
+void session_set_head(session *s, head_kind head, labels l);
+/* Has its plan rows of words, a space of its own? */
+static inline int session_has_words(const session *s) { return s->words || s->head == HEAD_TOKENS; }
 
 /* Make the plan for batches up to these sizes and open the run on the job's device; weights are loaded from
  * s->folder. training 0: evaluation only. */
@@ -89,8 +99,10 @@ void session_count(session *s, const dataset *d, const int64_t *samples, int64_t
  * Counts too. Of next sentences s->sequence_scale, too. */
 hone_status session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch, float scale,
                          hone_err *err);
-/* How many words of these samples are to be guessed in an epoch, or asked for. */
+/* How many words of these samples are to be guessed in an epoch, asked for, or tagged. */
 int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch);
+/* How many losses these samples have, that a mean is over: words that are to be guessed or labelled, else the samples. */
+int64_t session_losses(const session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch);
 
 /* SHA-256 over the parameters' fp32 bytes in name order. */
 hone_status session_params_sha256(session *s, char hex[65], hone_err *err);

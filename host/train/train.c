@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "train/predict.h"
+#include "train/answer_files.h"
 #include "train/train.h"
 #include "base/err.h"
 #include "base/hash.h"
@@ -55,7 +56,13 @@ static int is_of_a_run(const char *name) {
                                         "train_results.json",
                                         "eval_results.json",
                                         "test_results.json",
-                                        "predict_results.jsonl"};
+                                        "predict_results.jsonl",
+                                        "eval_predictions.json",
+                                        "eval_nbest_predictions.json",
+                                        "eval_null_odds.json",
+                                        "test_predictions.json",
+                                        "test_nbest_predictions.json",
+                                        "test_null_odds.json"};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         if (!strcmp(name, whole[i])) return 1;
     return !strncmp(name, "checkpoint-", 11) || !strncmp(name, ".checkpoint-", 12) ||
@@ -212,7 +219,7 @@ static hone_status choose_best_metric(training *t, hone_err *err) {
     int found = 0;
     t->best_step = t->saved_step = -1;
     if (!t->in->validation) return HONE_OK;
-    metrics_init(&t->validation, t->s->a, metrics_classes(t->s), t->in->validation->n);
+    metrics_begin(&t->validation, t->s->a, t->s, t->in->validation);
     const int n = metrics_figures(&t->validation, f);
     for (int i = 0; i < n; i++) {
         found |= !strcmp(f[i].name, plain);
@@ -348,7 +355,7 @@ hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
     t->start_step = t->step;
     t->start_s = clock_process_seconds();
     char classes[40] = "";
-    if (!t->s->words) snprintf(classes, sizeof classes, " %d labels,", t->s->n_outputs);
+    if (!t->s->words) snprintf(classes, sizeof classes, " %d labels,", t->s->n_labels);
     log_note("%lld samples,%s %lld steps; device %s, %d threads; plan %.1f MiB",
              (long long)t->steps.n_samples, classes, (long long)t->steps.total, t->s->device,
              pool_threads(t->s->pool), (double)hone_plan_device_bytes(t->s->plan) / (1 << 20));
@@ -388,14 +395,20 @@ static hone_status evaluate_finally(training *t, const dataset *d, const char *p
     metrics m;
     metric f[METRICS_MAX];
     double seconds;
-    metrics_init(&m, t->s->a, metrics_classes(t->s), d->n);
-    HONE_TRY(evaluate_metrics(t->s, d, eval_batches_of(t->job, d), &m, &seconds, err));
-    if (!m.n) return HONE_OK; /* a test file without labels */
+    metrics_begin(&m, t->s->a, t->s, d);
+    const int answering = t->s->head == HEAD_SPANS;
+    answer_files files = {.d = d, .negative = answering && answer_rules_of(t->job, d).negative};
+    const hone_status status = evaluate_answers(t->s, d, eval_batches_of(t->job, d), &m, &seconds,
+                                                answering ? answer_files_add : NULL, &files, err);
+    if (status || t->s->comm->rank) answer_files_drop(&files);
+    HONE_TRY(status);
+    if (answering && !t->s->comm->rank) HONE_TRY(answer_files_end(&files, t->folder, prefix, err));
+    if (!m.n_samples) return HONE_OK; /* a test file without labels */
     const int n = metrics_figures(&m, f);
-    add_metrics(out, prefix, f, n, seconds, m.n);
+    add_metrics(out, prefix, f, n, seconds, m.n_samples);
     text_printf(people, "%-12s", prefix);
     for (int i = 0; i < n && i < 3; i++) text_printf(people, "  %s %.4f", f[i].name, f[i].value);
-    text_printf(people, "  (%lld samples)\n", (long long)m.n);
+    text_printf(people, "  (%lld samples)\n", (long long)m.n_samples);
     if (d == t->in->validation) memcpy(t->figures, f, sizeof f), t->n_figures = n;
     return HONE_OK;
 }

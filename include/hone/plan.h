@@ -41,7 +41,8 @@ typedef enum {
     XX(HONE_FILL_ORDER, "order")   /* [space]i rows sorted by the value `of`, stable, -1 last */             \
     XX(HONE_FILL_LIST, "list")     /* [words]i what the device's list_fill makes of the ranges `of` */       \
     XX(HONE_FILL_LABEL, "label")   /* [space]i class */                                                      \
-    XX(HONE_FILL_TARGET, "target") /* [space,1]f number to be predicted */                                   \
+    XX(HONE_FILL_TARGET, "target") /* [space,T]f numbers to be predicted */                                  \
+    XX(HONE_FILL_SPAN, "span")     /* [space,2]i first and last row of an answer, from the sequence's first */ \
     XX(HONE_FILL_SCALE, "scale")   /* [1]f weight of a row in the mean */                                    \
     XX(HONE_FILL_RATE, "rate")     /* [groups,2]f rate, decay */                                             \
     XX(HONE_FILL_CLIP, "clip")     /* [1]f largest gradient norm */
@@ -198,7 +199,7 @@ typedef struct hone_plan {
     int sequence_loss, sequence_scale;     /* of a second loss, of sequences: its part of loss, which lies in the row of loss; INPUT */
     int chunk, rate, clip, scale;          /* CONST [Q,3]i (divided: this rank's); INPUT */
     int part, own_part;                    /* divided: [Q]f sums over chunks, STATE, of all; RESULT, of this rank's */
-    int eval_logits, eval_loss;            /* RESULT, rows of seq; logits 0: of a vocabulary, kept only of rows asked for */
+    int eval_logits, eval_loss;            /* RESULT; logits 0: of a vocabulary, kept only of rows asked for; loss 0: nothing to be predicted */
     int eval_best;                         /* RESULT [rows of eval_loss]i: the likeliest word; 0: this plan has none */
     int decode_logits;                     /* RESULT [seq,V]: what follows the last row of each sequence */
     void *owner;                           /* the arena that holds all this */

@@ -52,15 +52,15 @@ FAMILIES = {
 }
 
 
-def make_model(fixture, family, dtype, head="ForSequenceClassification"):
+def make_model(fixture, family, dtype, head="ForSequenceClassification", num_labels=1, problem_type="regression"):
     name, keys = FAMILIES[family]
     with open(os.path.join(fixture, "model", "config.json"), encoding="utf-8") as f:
         said = {keys.get(k, k): v for k, v in json.load(f).items() if k not in ("model_type", "architectures")}
     if family == "roberta": said["max_position_embeddings"] += 2
     for key in said:
         if "dropout" in key: said[key] = 0.0
-    config = getattr(transformers, name + "Config")(**said, num_labels=1, problem_type="regression", attn_implementation="eager",
-                                                    **({"seq_classif_dropout": 0.0} if family == "distilbert" else {}))
+    config = getattr(transformers, name + "Config")(**said, num_labels=num_labels, problem_type=problem_type, attn_implementation="eager",
+                                                    **({"seq_classif_dropout": 0.0, "qa_dropout": 0.0} if family == "distilbert" else {}))
     model = getattr(transformers, name + head)(config)
     with torch.no_grad():
         for k, (name, p) in enumerate(sorted(model.named_parameters())):

@@ -14,10 +14,11 @@ TEST(batch_packs_samples_without_padding) {
                  .id = id,
                  .type = type,
                  .label = label,
+                 .n_targets = 1,
                  .target = target,
                  .max_length = 4};
     arena *a = arena_new("test");
-    batch *b = batch_new(a, 10, 4, 0);
+    batch *b = batch_new(a, 10, 4, 0, 1);
     const int64_t all[] = {2, 0, 1}, one[] = {1};
     batch_fill(b, &d, all, 3);
     CHECK_INT(b->n_tokens, 9);
@@ -56,7 +57,7 @@ TEST(batch_hides_words_and_keeps_what_stood_there) {
     const int64_t both[] = {1, 0}, last[] = {0};
     arena *a = arena_new("test");
     const int64_t room = masks_bound(&rule, 14, 3);
-    batch *b = batch_new(a, 14, 3, room);
+    batch *b = batch_new(a, 14, 3, room, 1);
     for (int epoch = 0; epoch < 50; epoch++) {
         batch_fill(b, &d, both, 2);
         batch_hide(b, &rule, epoch);
@@ -85,7 +86,7 @@ TEST(batch_asks_for_rows) {
     const dataset d = {.n = 3, .n_tokens = 8, .at = at, .id = id, .type = type, .label = label, .max_length = 4};
     const int64_t all[] = {2, 1, 0};
     arena *a = arena_new("test");
-    batch *b = batch_new(a, 10, 4, 5);
+    batch *b = batch_new(a, 10, 4, 5, 0);
     batch_fill(b, &d, all, 3);
     batch_ask(b, 4);
     CHECK(b->n_words == 3 && b->word_row[0] == 1 && b->word_row[1] == 2 && b->word_row[2] == 5 && b->word_row[3] == -1);

@@ -290,16 +290,16 @@ static const char *reason(void (*spoil)(dataset *d, char *memory, const cache_la
     static const char key[] = "00000000000000000000000000000000000000000000000000000000000000aa";
     static const char other[] = "00000000000000000000000000000000000000000000000000000000000000bb";
     const cache_want made = {
-        .key = key, .source = key, .tokenizer = key, .n_ids = 10, .n_labels = 2, .has_target = 0};
+        .key = key, .source = key, .tokenizer = key, .n_ids = 10, .n_labels = 2};
     if (!asked.key) asked = made;
     if (!asked.tokenizer) asked.tokenizer = other;
     if (!asked.source) asked.source = other;
     asked.n_ids = 10, asked.n_labels = 2;
     cache_layout l;
-    CHECK(cache_lay_out(&l, 2, 4, 0));
+    CHECK(cache_lay_out(&l, 2, 4, 0, 0));
     char *memory = mem_new(l.bytes, "test");
     dataset *d = dataset_new();
-    cache_point(d, memory, &l, 0);
+    cache_point(d, memory, &l);
     d->n = 2, d->n_tokens = 4, d->max_length = 2;
     for (int i = 0; i < 3; i++) ((int64_t *)(memory + l.at))[i] = 2 * i;
     for (int i = 0; i < 2; i++) ((int32_t *)(memory + l.line))[i] = i + 2;
@@ -356,6 +356,6 @@ TEST(cache_made_from_something_else_says_from_what) {
     CHECK_STR(reason(spoil_nothing, (cache_want){.key = key, .tokenizer = key}),
               "stale (made from other data or settings)");
     CHECK_STR(
-        reason(spoil_nothing, (cache_want){.key = key, .source = key, .tokenizer = key, .has_target = 1}),
+        reason(spoil_nothing, (cache_want){.key = key, .source = key, .tokenizer = key, .n_targets = 1}),
         "stale (made from other data or settings)");
 }

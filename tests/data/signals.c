@@ -11,6 +11,8 @@
 static const rows_options automatic = {.header = -1, .quoting = -1};
 static const dataset_options classes = {.label = LABEL_CLASS, .rows = {.header = -1, .quoting = -1}};
 
+static const labels none;
+
 static void come(int number) {
     sig_install();
     CHECK(!raise(number));
@@ -26,7 +28,7 @@ TEST(tokenising_ends_at_a_signal) {
     columns c;
     hone_err err = {0};
     CHECK_OK(columns_choose(&c, r, NULL, 0, NULL, LABEL_NEEDED, err));
-    const token_source from = {r, &c, &classes, t, r->n_rows, NULL};
+    const token_source from = {r, &c, &classes, t, &none, r->n_rows, NULL};
     CHECK_OK(tokens_encode(&b, &from, 1, err));
     tokens_free(&b);
     come(SIGTERM);

@@ -29,7 +29,7 @@ static int lines_of(const said *s) {
 TEST(help_version_and_overview) {
     arena *a = command_begin();
     said s = command_expect(a, 0, "--help");
-    static const char *const commands[] = {"train",   "eval",   "predict", "tokenize", "vocab", "validate",
+    static const char *const commands[] = {"train",   "eval",   "predict", "embed", "tokenize", "vocab", "validate",
                                            "inspect", "export", "plan",    "bench",    "init"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         CHECK(strstr(s.out, arena_print(a, "\n  %-9s ", commands[i])));
@@ -409,6 +409,13 @@ TEST(init_writes_a_job_that_validates) {
     CHECK_OK(json_parse(&tree, a, "stdout", s.out, s.n_out, HONE_EDATA, err));
     command_refused(a, 2, "expected one of: text-classification", "init generation");
     CHECK(strstr(command_expect(a, 0, "init text-generation").out, "\"metric_for_best_model\": \"eval_loss\""));
+    static const char *const tasks[][2] = {{"token-classification", "tags-train.conll"}, {"fill-mask", "train.csv"}};
+    for (int i = 0; i < 2; i++) {
+        job = here(a, tasks[i][0]);
+        command_expect(a, 0, "init %s \"%s\" --model \"%s\" --train_file \"%s\"", tasks[i][0], job, model,
+                       test_fixture(arena_print(a, "e2e/%s", tasks[i][1])));
+        command_expect(a, 0, "plan \"%s\" --max_seq_length 16 --quiet", job);
+    }
     arena_free(a);
 }
 

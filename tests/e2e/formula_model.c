@@ -69,8 +69,11 @@ const char *formula_model(arena *a, const char *name, const formula_kind *k, con
     config = replace(a, config, "BertForSequenceClassification", k->architecture);
     for (int i = 0; k->key[i][0]; i++) config = replace(a, config, k->key[i][0], k->key[i][1]);
     put_file(a, arena_print(a, "%s/config.json", name),
-             arena_print(a, "%.*s, \"seq_classif_dropout\": 0.0%s}\n", (int)(strrchr(config, '}') - config),
+             arena_print(a, "%.*s, \"seq_classif_dropout\": 0.0, \"qa_dropout\": 0.0%s}\n", (int)(strrchr(config, '}') - config),
                          config, more));
-    formula_weights(a, folder, k->architecture, 1);
+    model_config *c;
+    CHECK_OK(config_load(&c, folder, err));
+    formula_weights(a, folder, k->architecture, c->n_labels);
+    config_free(c);
     return folder;
 }

@@ -12,6 +12,6 @@ int parity_next_row(arena *a, str *left, const json **row);
 void parity_steps(arena *a, const char *out, const json *golden);
 
 /* The parameters in OUT, trained from those in MODEL, as golden's "weights"; returns how many were compared
- * (all but attention key biases). */
+ * (all but attention key biases and that of spans). */
 int parity_weights(arena *a, const char *model, const char *out, const json *golden);
 #endif

@@ -210,6 +210,8 @@ static int n_words(const batch *b, int i) { return b->length[i] / 2; }
 
 static void feed_words(const player *p, int v, const batch *b) {
     const hone_fill fill = p->plan->value[v].fill;
+    const int logits = p->plan->eval_logits; /* of a vocabulary there are none: its words are their own labels */
+    const int32_t classes = logits ? (int32_t)p->plan->value[logits].dim[1].n : INT32_MAX;
     int32_t *to = player_at(p, v, 0);
     int64_t row = 0, first = 0;
     for (int i = 0; i < b->n; i++, first += b->length[i - 1]) {
@@ -218,7 +220,7 @@ static void feed_words(const player *p, int v, const batch *b) {
             if (fill == HONE_FILL_POS) to[row] = t;
             if (fill == HONE_FILL_KEY) ((hone_key *)to)[row] = (hone_key){b->sample[i], (uint32_t)t};
             if (fill == HONE_FILL_INDEX) to[row] = (int32_t)first + t;
-            if (fill == HONE_FILL_LABEL) to[row] = b->id[i][t];
+            if (fill == HONE_FILL_LABEL) to[row] = b->id[i][t] % classes;
         }
     }
 }
@@ -235,7 +237,10 @@ static void feed_row(const player *p, int v, int64_t row, const batch *b, int i,
     if (fill == HONE_FILL_KEY) ((hone_key *)to)[row] = (hone_key){b->sample[i], (uint32_t)t};
     if (fill == HONE_FILL_INDEX) to[row] = (int32_t)first + t;
     if (fill == HONE_FILL_LABEL) to[row] = !is_tok ? b->label[i] : t + 1 < b->length[i] ? b->id[i][t + 1] : -1;
-    if (fill == HONE_FILL_TARGET) put_real(p, v, row, b->target[i]);
+    const int64_t width = p->plan->value[v].n_dims > 1 ? p->plan->value[v].dim[1].n : 1;
+    for (int64_t k = 0; fill == HONE_FILL_TARGET && k < width; k++)
+        put_real(p, v, row * width + k, b->target[i] + 0.1 * (double)k);
+    if (fill == HONE_FILL_SPAN) to[2 * row] = b->length[i] / 3, to[2 * row + 1] = b->length[i] - 1;
     if (fill == HONE_FILL_AT) {
         if (is_tok) ((hone_range *)to)[i] = (hone_range){(int32_t)first, b->length[i]};
         else ((hone_range *)to)[i] = (hone_range){i, 1};
@@ -245,7 +250,8 @@ static void feed_row(const player *p, int v, int64_t row, const batch *b, int i,
 static void feed_tail(const player *p, int v) {
     const hone_value *x = &p->plan->value[v];
     int32_t *to = player_at(p, v, 0);
-    for (int64_t r = 0; r < x->dim[0].n; r++) {
+    const int64_t width = x->n_dims > 1 ? x->dim[1].n : 1;
+    for (int64_t r = 0; r < x->dim[0].n * width; r++) {
         if (x->fill == HONE_FILL_KEY) ((hone_key *)to)[r] = (hone_key){0, 0};
         else if (x->fill == HONE_FILL_AT) ((hone_range *)to)[r] = (hone_range){0, 0};
         else if (x->fill == HONE_FILL_TARGET) put_real(p, v, r, NAN);

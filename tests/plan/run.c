@@ -72,6 +72,17 @@ TEST(gradients_are_finite_differences_of_masked_words) {
     check_differences(&(sample){.p = 0.1, .kind = HEAD_WORDS, .chunk_rows = 3});
     check_differences(&(sample){.p = 0.1, .kind = HEAD_WORDS, .recompute = 2});
 }
+TEST(gradients_are_finite_differences_of_tagged_words) {
+    check_differences(&(sample){.p = 0.1, .kind = HEAD_TOKENS});
+    check_differences(&(sample){.family = "distilbert", .p = 0.1, .kind = HEAD_TOKENS, .recompute = 2});
+}
+TEST(gradients_are_finite_differences_of_several_labels) {
+    check_differences(&(sample){.p = 0.1, .kind = HEAD_MARKS, .weighted = 1});
+}
+TEST(gradients_are_finite_differences_of_answers) {
+    check_differences(&(sample){.p = 0.1, .kind = HEAD_SPANS});
+    check_differences(&(sample){.family = "distilbert", .p = 0.1, .kind = HEAD_SPANS, .recompute = 2});
+}
 TEST(gradients_are_finite_differences_of_words_and_next_sentences) {
     check_differences(&(sample){.p = 0.1, .kind = HEAD_PRETRAINING, .outputs = 2, .chunk_rows = 3});
     check_differences(&(sample){.p = 0.1, .kind = HEAD_PRETRAINING, .outputs = 2, .recompute = 2});

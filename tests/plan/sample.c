@@ -68,7 +68,10 @@ plan_options sample_options(const sample *s, const model_config *config) {
     plan_options o = {.config = config,
                       .head = {.kind = s->kind,
                                .n_outputs = s->kind == HEAD_REGRESSION ? 1 : or_else(s->outputs, 5),
-                               .words_max = s->kind == HEAD_WORDS || s->kind == HEAD_PRETRAINING ? or_else(s->tokens, 48) / 2 : 0,
+                               .pool_first = s->pool_first,
+                               .words_max = s->kind == HEAD_WORDS || s->kind == HEAD_PRETRAINING || s->kind == HEAD_TOKENS
+                                                ? or_else(s->tokens, 48) / 2
+                                                : 0,
                                .smoothing = s->smoothing,
                                .class_weight = s->weighted ? class_weight : NULL},
                       .dtype = s->dtype,

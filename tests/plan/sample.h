@@ -10,6 +10,7 @@ typedef struct {
     int layers, width, heads, inner, vocab, positions, outputs; /* 0: a small number */
     double p;                                                   /* every dropout */
     head_kind kind;
+    int pool_first; /* of an embedding */
     int weighted; /* classes have weights */
     double smoothing;
     const char *freeze; /* one pattern or NULL */
