@@ -48,8 +48,7 @@ static hone_status take_word(generation *g, int i, const char *word, hone_err *e
     return ok && fits(i, *to) ? HONE_OK : refuse("--", i, word, err);
 }
 
-static hone_status take_json(generation *g, int i, const json *v, const char *path, hone_err *err) {
-    const char *where = path;
+static hone_status take_json(generation *g, int i, const json *v, const char *where, hone_err *err) {
     double *to = value_of(g, i);
     if (v->kind == JSON_NULL) return HONE_OK;
     if (fields[i].kind == GENERATION_INT && v->is_int) *to = (double)v->integer;
@@ -111,10 +110,12 @@ static hone_status take_file(generation *g, arena *a, const char *path, int voca
     if (tree->kind != JSON_OBJECT) return hone_fail(err, HONE_EUSAGE, "%s: %s, expected an object", path, json_kind_name(tree->kind));
     const char *where = arena_print(a, "%s: ", path);
     for (const json *v = tree->child; v; v = v->next) {
+        char safe[96];
         int i = 0;
         while (i < N_GENERATION && strcmp(fields[i].name, v->key.p)) i++;
         if (i < N_GENERATION) HONE_TRY(take_json(g, i, v, where, err));
-        else if (!is_silent(v->key.p) && !is_preset(v)) log_warn("%s%.64s is not played: left out", where, v->key.p);
+        else if (!is_silent(v->key.p) && !is_preset(v))
+            log_warn("%s%s is not played: left out", where, text_escape(safe, sizeof safe, v->key.p, v->key.n));
     }
     return take_tokens(g, a, tree, where, vocab, err);
 }

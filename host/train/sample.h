@@ -32,6 +32,6 @@ int32_t sample_draw(const sampler *s, const float *x, double u);
  * ids), so that a prompt gets the same draws wherever it stands. sequence, step < 2^20. */
 double sample_uniform(uint64_t seed, uint64_t prompt, int sequence, int64_t step);
 
-/* log softmax. normaliser: what to take off a logit. */
+/* log of the sum of exp: what to take off a logit for its log-probability. Not finite where a logit is none. */
 double sample_normaliser(const sampler *s, const float *x);
 #endif
