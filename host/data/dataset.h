@@ -99,6 +99,8 @@ hone_status dataset_open(dataset **out, const char *path, const dataset_options 
                          const labels *known, int label_optional, pool *p, hone_err *err);
 /* The samples of base that index[0 .. n) names, in that order, copied (for validation splits). */
 dataset *dataset_pick(const dataset *base, const int64_t *index, int64_t n);
+/* The same in the place of *d, ascending; of pieces (dataset_pieces) without a copy of their tokens. */
+void dataset_keep(dataset **d, const int64_t *index, int64_t n);
 /* d's tokens, all texts one behind the other, as samples of `length` tokens each, without labels; what is left at the end
  * belongs to none (a promise: there are that many). */
 void dataset_regroup(dataset *d, int64_t length);

@@ -42,6 +42,27 @@ dataset *dataset_pick(const dataset *base, const int64_t *index, int64_t n) {
     return d;
 }
 
+void dataset_keep(dataset **d, const int64_t *index, int64_t n) {
+    dataset_owner *w = (*d)->owner;
+    if (!(*d)->pair) {
+        dataset *kept = dataset_pick(*d, index, n);
+        dataset_free(*d);
+        *d = kept;
+        return;
+    }
+    HONE_ASSERT((*d)->pair == w->blocks);
+    token_pair *pair = w->blocks;
+    int64_t *at = (int64_t *)(uintptr_t)(*d)->at, end = 0;
+    int32_t *line = (int32_t *)(uintptr_t)(*d)->line;
+    for (int64_t i = 0; i < n; i++) { /* labels are all alike */
+        const int64_t length = at[index[i] + 1] - at[index[i]];
+        pair[i] = pair[index[i]], line[i] = line[index[i]];
+        at[i] = end, end += length;
+    }
+    at[n] = end;
+    (*d)->n = n, (*d)->n_tokens = end;
+}
+
 void dataset_regroup(dataset *d, int64_t length) {
     dataset_owner *w = d->owner;
     const int64_t n = d->n_tokens / length;

@@ -110,11 +110,7 @@ static hone_status keep_samples(dataset **d, const session *s, const char *path,
         if (session_words(s, *d, &i, 1, MASKS_EVALUATION)) index[n++] = i;
         else empty++;
     if (empty) log_note("%s: %lld samples without a word to %s are left out", path, (long long)empty, s->masks ? "hide" : "guess");
-    if (n < (*d)->n && n) {
-        dataset *kept = dataset_pick(*d, index, n);
-        dataset_free(*d);
-        *d = kept;
-    }
+    if (n < (*d)->n && n) dataset_keep(d, index, n);
     mem_free(index);
     return n ? HONE_OK
              : hone_fail(err, HONE_EDATA, "%s: no text has a word to %s, expected at least one", path,

@@ -236,6 +236,10 @@ TEST(dataset_pieces_lie_in_one_document) {
     check_lengths(p, 2, (const int[]){4, 5});
     CHECK(!memcmp(p->id, id, 4 * sizeof *id) && p->id[4] == 2 && p->id[8] == 3 && p->line[0] == 5);
     dataset_free(p);
+    const int64_t kept[] = {1, 2};
+    dataset_keep(&d, kept, 2);
+    check_lengths(d, 2, (const int[]){5, 4});
+    CHECK(d->n_tokens == 9 && d->line[0] == 5 && dataset_tokens(d, 1, id, NULL) == 4 && id[2] == d->id[7]);
     dataset_free(d);
     d = open_documents("b.csv", "text\nmy card\nmy\nmy card my card\n", ENDS_NOT);
     dataset_pieces(d, 5, 2, 3);
