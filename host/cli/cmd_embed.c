@@ -10,9 +10,14 @@
 #include "train/inputs.h"
 
 const option embed_flags[] = {
-    {"output", 0, "FILE: write there instead of to stdout; a name that ends in .npy has numpy's format, [texts, width] float32."},
-    {"pooling", 0, "mean|cls: the mean of a text's tokens, or the first; by default what the folder's modules.json says, else mean."},
-    {"normalize", 1, "Make each vector's length 1 (--normalize=false: do not); by default what modules.json says, else not."},
+    {"output", 0,
+     "FILE: write there instead of to stdout; a name that ends in .npy has numpy's format, [texts, width] "
+     "float32."},
+    {"pooling", 0,
+     "mean|cls: the mean of a text's tokens, or the first; by default what the folder's modules.json says, "
+     "else mean."},
+    {"normalize", 1,
+     "Make each vector's length 1 (--normalize=false: do not); by default what modules.json says, else not."},
 };
 const int n_embed_flags = sizeof embed_flags / sizeof *embed_flags;
 
@@ -44,7 +49,8 @@ static hone_status read_rules(opened *o, const args *a, hone_err *err) {
 /* What nobody says about sizes: as long as the model allows, as many as fill a batch. */
 static void take_sizes(opened *o) {
     job *j = o->job;
-    if (!is_given(j, "max_seq_length")) j->max_seq_length = o->rules.max_length ? o->rules.max_length : INT32_MAX;
+    if (!is_given(j, "max_seq_length"))
+        j->max_seq_length = o->rules.max_length ? o->rules.max_length : INT32_MAX;
     if (!is_given(j, "per_device_eval_batch_size")) j->per_device_eval_batch_size = SAMPLES;
 }
 
@@ -85,7 +91,8 @@ static hone_status write_all(opened *o, const args *a, hone_err *err) {
     sink to = {.err = err};
     text out = {0};
     if (path) HONE_TRY(file_write_begin(&to.file, path, err));
-    hone_status status = embed_rows(o->s, o->d, o->rules.normalize, format_of(path), &out, flush_rows, &to, err);
+    hone_status status =
+        embed_rows(o->s, o->d, o->rules.normalize, format_of(path), &out, flush_rows, &to, err);
     if (!status) status = to.status;
     if (to.file && status) file_write_abort(to.file);
     else if (to.file) status = file_write_end(to.file, NULL, err);

@@ -77,7 +77,8 @@ int conll_looks_so(const char *p, const char *end) {
     for (int i = 0; c.p < c.end && i < LINES_LOOKED_AT; i++) {
         const str line = next_line(&c);
         if (is_blank(line)) blank = 1;
-        else if (!is_comment(&c, line) && !starts(line, "-DOCSTART-") && cut(line, c.tabs, field) != c.n) return 0;
+        else if (!is_comment(&c, line) && !starts(line, "-DOCSTART-") && cut(line, c.tabs, field) != c.n)
+            return 0;
     }
     return blank;
 }
@@ -93,17 +94,17 @@ static int is_extra(str id) {
 }
 
 static hone_status name_columns(conll *c, rows *r, str named, hone_err *err) {
-    static const char *const universal[] = {"id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc"};
+    static const char *const universal[] = {"id",    "form", "lemma",  "upos", "xpos",
+                                            "feats", "head", "deprel", "deps", "misc"};
     str field[COLUMNS_MAX];
     r->n_columns = c->n;
     r->column = ARENA_ARRAY(r->a, (size_t)c->n, str);
     const int n = named.n ? cut(named, 0, field) : 0;
     if (n && n != c->n)
-        return hone_fail(err, HONE_EDATA, "%s: global.columns names %d columns, lines have %d", r->name, n, c->n);
+        return hone_fail(err, HONE_EDATA, "%s: global.columns names %d columns, lines have %d", r->name, n,
+                         c->n);
     for (int i = 0; i < c->n; i++)
-        r->column[i] = n            ? field[i]
-                       : c->n == 10 ? str_of(universal[i])
-                                    : str_of(arena_print(r->a, "%d", i));
+        r->column[i] = n ? field[i] : c->n == 10 ? str_of(universal[i]) : str_of(arena_print(r->a, "%d", i));
     return HONE_OK;
 }
 
@@ -117,7 +118,8 @@ static str names_in(str line) {
 static hone_status close_sentence(reader *in, text *list, int64_t *first_line, hone_err *err) {
     rows *r = in->r;
     if (!*first_line) return HONE_OK;
-    if (*first_line >= INT32_MAX) return hone_fail(err, HONE_EDATA, "%s: more than %d lines", r->name, INT32_MAX);
+    if (*first_line >= INT32_MAX)
+        return hone_fail(err, HONE_EDATA, "%s: more than %d lines", r->name, INT32_MAX);
     size_t bytes = 0;
     for (int i = 0; i < r->n_columns; i++) {
         text_str(&list[i], "]");
@@ -147,8 +149,8 @@ static hone_status read_lines(reader *in, conll *c, text *list, hone_err *err) {
         if (is_comment(c, line)) continue;
         const int n = cut(line, c->tabs, field);
         if (n != c->n)
-            return hone_fail(err, HONE_EDATA, "%s: line %lld: %d column%s, the lines before have %d", in->r->name,
-                             (long long)number, n, n == 1 ? "" : "s", c->n);
+            return hone_fail(err, HONE_EDATA, "%s: line %lld: %d column%s, the lines before have %d",
+                             in->r->name, (long long)number, n, n == 1 ? "" : "s", c->n);
         if (universal && is_extra(field[0])) continue;
         for (int i = 0; i < n; i++) {
             text_str(&list[i], first ? "," : "[");
@@ -163,7 +165,8 @@ hone_status conll_read(reader *in, hone_err *err) {
     conll c = {.p = in->p, .end = in->end, .line = 1};
     text list[COLUMNS_MAX] = {{0}};
     if (!find_columns(&c)) return HONE_OK; /* no rows: said by the caller */
-    if (c.n > COLUMNS_MAX) return hone_fail(err, HONE_EDATA, "%s: more than %d columns", in->r->name, COLUMNS_MAX);
+    if (c.n > COLUMNS_MAX)
+        return hone_fail(err, HONE_EDATA, "%s: more than %d columns", in->r->name, COLUMNS_MAX);
     conll head = c;
     HONE_TRY(name_columns(&c, in->r, names_in(next_line(&head)), err));
     const hone_status status = read_lines(in, &c, list, err);

@@ -28,7 +28,9 @@ static void cut_text(list *l, str cell, const char *delimiter) {
     size_t from = 0;
     for (size_t i = 0; i <= cell.n; i++) {
         const int end = i == cell.n;
-        if (!end && (blanks ? !is_space(cell.p[i]) : cell.n - i < width || memcmp(cell.p + i, delimiter, width))) continue;
+        if (!end &&
+            (blanks ? !is_space(cell.p[i]) : cell.n - i < width || memcmp(cell.p + i, delimiter, width)))
+            continue;
         const str item = trim((str){cell.p + from, i - from});
         if (item.n) push(l, item);
         from = i + width;
@@ -44,19 +46,22 @@ static hone_status cut_array(list *l, const rows *r, int64_t row, int column, st
     HONE_TRY(json_parse(&root, l->a, r->name, cell.p, cell.n, HONE_EDATA, err));
     text_escape(shown, sizeof shown, r->column[column].p, r->column[column].n);
     if (root->kind != JSON_ARRAY)
-        return hone_fail(err, HONE_EDATA, "%s: line %d: \"%s\" is %s; expected a list", r->name, (int)r->line[row], shown,
-                         json_kind_name(root->kind));
+        return hone_fail(err, HONE_EDATA, "%s: line %d: \"%s\" is %s; expected a list", r->name,
+                         (int)r->line[row], shown, json_kind_name(root->kind));
     for (const json *v = root->child; v; v = v->next) {
         if (v->kind == JSON_STRING) push(l, v->string);
-        else if (v->kind == JSON_NUMBER && v->is_int) push(l, str_of(arena_print(l->a, "%lld", (long long)v->integer)));
+        else if (v->kind == JSON_NUMBER && v->is_int)
+            push(l, str_of(arena_print(l->a, "%lld", (long long)v->integer)));
         else
-            return hone_fail(err, HONE_EDATA, "%s: line %d: item %d of \"%s\" is %s; expected text or an integer", r->name,
+            return hone_fail(err, HONE_EDATA,
+                             "%s: line %d: item %d of \"%s\" is %s; expected text or an integer", r->name,
                              (int)r->line[row], l->n + 1, shown, json_kind_name(v->kind));
     }
     return HONE_OK;
 }
 
-hone_status list_read(list *out, const rows *r, int64_t row, int column, const char *delimiter, hone_err *err) {
+hone_status list_read(list *out, const rows *r, int64_t row, int column, const char *delimiter,
+                      hone_err *err) {
     const int64_t at = row * r->n_columns + column;
     const str cell = r->cell[at];
     out->n = 0;

@@ -13,6 +13,7 @@ typedef struct {
 
 /* The items of a cell. Text is cut at the delimiter (outer blanks of an item are no part of it), or where that is " " or NULL
  * at white space; an empty cell has no items. HONE_EDATA: an array with something else in it. */
-hone_status list_read(list *out, const rows *r, int64_t row, int column, const char *delimiter, hone_err *err);
+hone_status list_read(list *out, const rows *r, int64_t row, int column, const char *delimiter,
+                      hone_err *err);
 void list_free(list *l); /* of a zeroed one: fine */
 #endif

@@ -27,13 +27,16 @@ static hone_status refuse(const reading *r, const json *at, const char *what, ho
 }
 
 /* A member of a kind. */
-static hone_status take(const json **out, const reading *r, const json *object, const char *key, json_kind kind,
-                        hone_err *err) {
+static hone_status take(const json **out, const reading *r, const json *object, const char *key,
+                        json_kind kind, hone_err *err) {
     char what[120];
     *out = json_get(object, key);
     if (*out && (*out)->kind == kind) return HONE_OK;
-    snprintf(what, sizeof what, "\"%s\" is %s; expected %s", key, *out ? json_kind_name((*out)->kind) : "missing",
-             kind == JSON_ARRAY ? "a list" : kind == JSON_STRING ? "text" : "a number");
+    snprintf(what, sizeof what, "\"%s\" is %s; expected %s", key,
+             *out ? json_kind_name((*out)->kind) : "missing",
+             kind == JSON_ARRAY    ? "a list"
+             : kind == JSON_STRING ? "text"
+                                   : "a number");
     return refuse(r, *out ? *out : object, what, err);
 }
 
@@ -51,12 +54,16 @@ static hone_status read_answers(question *q, const reading *r, const json *list,
         const json *words, *start;
         HONE_TRY(take(&words, r, item, "text", JSON_STRING, err));
         HONE_TRY(take(&start, r, item, "answer_start", JSON_NUMBER, err));
-        if (!start->is_int || start->integer < 0) return refuse(r, start, "\"answer_start\" is no place in the context", err);
+        if (!start->is_int || start->integer < 0)
+            return refuse(r, start, "\"answer_start\" is no place in the context", err);
         const size_t at = byte_of(q->context, start->integer);
-        if (at + words->string.n > q->context.n || memcmp(q->context.p + at, words->string.p, words->string.n)) {
+        if (at + words->string.n > q->context.n ||
+            memcmp(q->context.p + at, words->string.p, words->string.n)) {
             char shown[80], id[80], what[240];
-            snprintf(what, sizeof what, "question \"%s\": the answer \"%s\" does not stand at %lld of the context",
-                     text_escape(id, sizeof id, q->id.p, q->id.n), text_escape(shown, sizeof shown, words->string.p, words->string.n),
+            snprintf(what, sizeof what,
+                     "question \"%s\": the answer \"%s\" does not stand at %lld of the context",
+                     text_escape(id, sizeof id, q->id.p, q->id.n),
+                     text_escape(shown, sizeof shown, words->string.p, words->string.n),
                      (long long)start->integer);
             return refuse(r, item, what, err);
         }
@@ -72,7 +79,8 @@ static str without_blanks(str s) {
 }
 
 static hone_status read_question(reading *r, const json *item, str context, hone_err *err) {
-    const json *id, *asked, *answers = json_get(item, "answers"), *impossible = json_get(item, "is_impossible");
+    const json *id, *asked, *answers = json_get(item, "answers"),
+                            *impossible = json_get(item, "is_impossible");
     question q = {.context = context};
     HONE_TRY(take(&id, r, item, "id", JSON_STRING, err));
     HONE_TRY(take(&asked, r, item, "question", JSON_STRING, err));
@@ -98,7 +106,8 @@ static hone_status read_article(reading *r, const json *article, hone_err *err) 
         HONE_TRY(sig_check(err));
         HONE_TRY(take(&context, r, p, "context", JSON_STRING, err));
         HONE_TRY(take(&qas, r, p, "qas", JSON_ARRAY, err));
-        for (const json *q = qas->child; q && !is_full(r); q = q->next) HONE_TRY(read_question(r, q, context->string, err));
+        for (const json *q = qas->child; q && !is_full(r); q = q->next)
+            HONE_TRY(read_question(r, q, context->string, err));
     }
     return HONE_OK;
 }
@@ -107,11 +116,14 @@ static hone_status read_squad(reading *r, const char *path, hone_err *err) {
     questions *all = r->all;
     const json *root, *data;
     void *unpacked = NULL;
-    hone_status status = source_read(&r->bytes, &unpacked, all->sha256, all->a, path, all->name, UNPACKED_BYTES, err);
+    hone_status status =
+        source_read(&r->bytes, &unpacked, all->sha256, all->a, path, all->name, UNPACKED_BYTES, err);
     if (!status) status = json_parse(&root, all->a, all->name, r->bytes.p, r->bytes.n, HONE_EDATA, err);
     if (!status && take(&data, r, root, "data", JSON_ARRAY, err))
-        status = hone_hint(err, "questions are read as SQuAD has them, or as rows with columns question and context");
-    for (const json *article = status ? NULL : data->child; article && !status && !is_full(r); article = article->next)
+        status = hone_hint(
+            err, "questions are read as SQuAD has them, or as rows with columns question and context");
+    for (const json *article = status ? NULL : data->child; article && !status && !is_full(r);
+         article = article->next)
         status = read_article(r, article, err);
     mem_free(unpacked);
     return status;
@@ -120,7 +132,8 @@ static hone_status read_squad(reading *r, const char *path, hone_err *err) {
 static hone_status read_rows(reading *r, const char *path, const rows_options *o, hone_err *err) {
     rows *t;
     HONE_TRY(rows_read(&t, path, o, err));
-    const int asked = rows_column(t, STR("question")), context = rows_column(t, STR("context")), id = rows_column(t, STR("id"));
+    const int asked = rows_column(t, STR("question")), context = rows_column(t, STR("context")),
+              id = rows_column(t, STR("id"));
     hone_status status = HONE_OK;
     if (asked < 0 || context < 0)
         status = hone_fail(err, HONE_EDATA, "%s: no column \"%s\"; expected question and context", t->name,
@@ -129,9 +142,12 @@ static hone_status read_rows(reading *r, const char *path, const rows_options *o
     for (int64_t i = 0; i < t->n_rows && !status && !is_full(r); i++) {
         const str *row = t->cell + i * t->n_columns;
         arena *a = r->all->a;
-        question q = {.text = without_blanks((str){arena_copy(a, row[asked].p ? row[asked].p : "", row[asked].n), row[asked].n}),
-                      .context = {arena_copy(a, row[context].p ? row[context].p : "", row[context].n), row[context].n}};
-        q.id = id >= 0 ? (str){arena_copy(a, row[id].p ? row[id].p : "", row[id].n), row[id].n} : str_of(arena_print(a, "%lld", (long long)i));
+        question q = {
+            .text = without_blanks(
+                (str){arena_copy(a, row[asked].p ? row[asked].p : "", row[asked].n), row[asked].n}),
+            .context = {arena_copy(a, row[context].p ? row[context].p : "", row[context].n), row[context].n}};
+        q.id = id >= 0 ? (str){arena_copy(a, row[id].p ? row[id].p : "", row[id].n), row[id].n}
+                       : str_of(arena_print(a, "%lld", (long long)i));
         vec_push(&r->q, q);
     }
     rows_free(t);
@@ -144,7 +160,8 @@ static int is_json(const char *path) {
     return n >= 5 && !strncmp(path + n - 5, ".json", 5);
 }
 
-hone_status questions_read(questions **out, const char *path, const rows_options *o, int64_t max, hone_err *err) {
+hone_status questions_read(questions **out, const char *path, const rows_options *o, int64_t max,
+                           hone_err *err) {
     arena *a = arena_new("questions");
     char shown[400];
     questions *all = ARENA_NEW(a, questions);

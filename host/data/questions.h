@@ -23,12 +23,13 @@ typedef struct {
     const char *name; /* of the file, for messages */
     question *q;
     int64_t n;
-    int has_answers;     /* the file says what they are */
-    int64_t n_unanswered;/* where it does: questions without one */
+    int has_answers;      /* the file says what they are */
+    int64_t n_unanswered; /* where it does: questions without one */
     char sha256[65];
 } questions;
 
 /* HONE_EDATA: what is wrong, with line and column or the question's id. max: the first so many; 0: all. */
-hone_status questions_read(questions **out, const char *path, const rows_options *o, int64_t max, hone_err *err);
+hone_status questions_read(questions **out, const char *path, const rows_options *o, int64_t max,
+                           hone_err *err);
 void questions_free(questions *q); /* NULL is fine */
 #endif

@@ -43,7 +43,8 @@ static void find_span(const block *b, size_t first, int n, const question *q, in
 }
 
 /* One window: all of e but the context's tokens before `begin` and from `stop` on (context: [first, first + n) of e). */
-static void add_window(block *b, const making *m, int64_t number, const encoding *e, int first, int n, int begin, int stop) {
+static void add_window(block *b, const making *m, int64_t number, const encoding *e, int first, int n,
+                       int begin, int stop) {
     const size_t at = b->id.n;
     int32_t span[2] = {-1, -1};
     for (int i = 0; i < e->n; i++) {
@@ -64,24 +65,30 @@ static void add_window(block *b, const making *m, int64_t number, const encoding
 
 static hone_status refuse_room(const making *m, const question *q, int others, hone_err *err) {
     char id[80];
-    hone_fail(err, HONE_EDATA, "%s: question \"%s\": with special tokens it has %d of the %d tokens of a window, and its text finds no room",
+    hone_fail(err, HONE_EDATA,
+              "%s: question \"%s\": with special tokens it has %d of the %d tokens of a window, and its text "
+              "finds no room",
               m->q->name, text_escape(id, sizeof id, q->id.p, q->id.n), others, m->o->max_length);
     return hone_hint(err, "a larger max_seq_length, or a shorter question");
 }
 
-static hone_status cut_question(const making *m, block *b, int64_t number, encoding *e, encoding *alone, hone_err *err) {
+static hone_status cut_question(const making *m, block *b, int64_t number, encoding *e, encoding *alone,
+                                hone_err *err) {
     static const encode_options whole = {.max_length = 0}, bare = {.no_special = 1};
     const question *q = &m->q->q[number];
     HONE_TRY(tokenizer_encode(m->t, q->text, (str){0}, &bare, alone, err));
     HONE_TRY(tokenizer_encode(m->t, q->text, q->context, &whole, e, err));
-    int first = 0, seen = 0, n = 0; /* the context's tokens: those that are not special, behind the question's */
+    int first = 0, seen = 0,
+        n = 0; /* the context's tokens: those that are not special, behind the question's */
     while (first < e->n && (e->special[first] || seen < alone->n)) seen += !e->special[first++];
     while (first + n < e->n && !e->special[first + n]) n++;
     const int room = m->o->max_length - (e->n - n);
     if (room < 1) return refuse_room(m, q, e->n - n, err);
     if (n > room && m->o->stride >= room)
-        return hone_fail(err, HONE_EUSAGE, "doc_stride: %d, expected less than the %d tokens that question \"%.*s\" leaves for its text",
-                         m->o->stride, room, (int)(q->id.n < 60 ? q->id.n : 60), q->id.p);
+        return hone_fail(
+            err, HONE_EUSAGE,
+            "doc_stride: %d, expected less than the %d tokens that question \"%.*s\" leaves for its text",
+            m->o->stride, room, (int)(q->id.n < 60 ? q->id.n : 60), q->id.p);
     for (int begin = 0, stop = 0; !begin || stop < n; begin += room - m->o->stride) {
         stop = begin + room < n ? begin + room : n;
         add_window(b, m, number, e, first, n, begin, stop);
@@ -147,7 +154,8 @@ static void free_blocks(block *b, int64_t n) {
     mem_free(b);
 }
 
-hone_status windows_make(dataset **out, questions *q, const window_options *o, const tokenizer *t, pool *p, hone_err *err) {
+hone_status windows_make(dataset **out, questions *q, const window_options *o, const tokenizer *t, pool *p,
+                         hone_err *err) {
     const int n_threads = p ? pool_threads(p) : 1;
     const int64_t n_blocks = (q->n + BLOCK - 1) / BLOCK;
     making m = {q, o, t, mem_new((size_t)n_blocks * sizeof(block), "windows"),

@@ -12,7 +12,8 @@
 typedef struct windows {
     const questions *of;
     const int64_t *question; /* [samples] number of the question of each window, ascending */
-    const int32_t *from, *to; /* [tokens] bytes of the context that a token is, or -1, -1: it is none of the context's */
+    const int32_t *from,
+        *to; /* [tokens] bytes of the context that a token is, or -1, -1: it is none of the context's */
 } windows;
 
 typedef struct {
@@ -22,5 +23,6 @@ typedef struct {
 
 /* A data set with `windows` and (labelled) spans; it owns q from here on, in any case. HONE_EDATA: a question leaves no room
  * for a context (by id); HONE_EUSAGE: the stride leaves none. */
-hone_status windows_make(dataset **out, questions *q, const window_options *o, const tokenizer *t, pool *p, hone_err *err);
+hone_status windows_make(dataset **out, questions *q, const window_options *o, const tokenizer *t, pool *p,
+                         hone_err *err);
 #endif

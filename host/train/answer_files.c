@@ -10,7 +10,8 @@ static void add_key(text *out, str id) {
 
 void answer_files_add(void *files, const answered *a) {
     answer_files *f = files;
-    const str id = f->d->windows->of->q[a->question].id, said = a->chosen < 0 ? STR("") : a->best[a->chosen].text;
+    const str id = f->d->windows->of->q[a->question].id,
+              said = a->chosen < 0 ? STR("") : a->best[a->chosen].text;
     add_key(&f->predictions, id);
     text_json(&f->predictions, said.p, said.n);
     add_key(&f->nbest, id);
@@ -40,8 +41,10 @@ static hone_status write_one(arena *a, text *t, const char *folder, const char *
 
 hone_status answer_files_end(answer_files *f, const char *folder, const char *prefix, hone_err *err) {
     arena *a = arena_new("names of files");
-    hone_status status = write_one(a, &f->predictions, folder, arena_print(a, "%s_predictions.json", prefix), err);
-    if (!status) status = write_one(a, &f->nbest, folder, arena_print(a, "%s_nbest_predictions.json", prefix), err);
+    hone_status status =
+        write_one(a, &f->predictions, folder, arena_print(a, "%s_predictions.json", prefix), err);
+    if (!status)
+        status = write_one(a, &f->nbest, folder, arena_print(a, "%s_nbest_predictions.json", prefix), err);
     if (!status) status = write_one(a, &f->odds, folder, arena_print(a, "%s_null_odds.json", prefix), err);
     arena_free(a);
     answer_files_drop(f);

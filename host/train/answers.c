@@ -58,7 +58,8 @@ static int largest(int *out, int n_best, const float *scores, int column, int n)
 static void add_candidates(answers *a, int64_t window, const float *scores) {
     const windows *w = a->d->windows;
     const int64_t at = a->d->at[window];
-    const int n = (int)(a->d->at[window + 1] - at), n_start = largest(a->start, a->rules.n_best, scores, 0, n),
+    const int n = (int)(a->d->at[window + 1] - at),
+              n_start = largest(a->start, a->rules.n_best, scores, 0, n),
               n_end = largest(a->end, a->rules.n_best, scores, 1, n);
     const char *context = w->of->q[w->question[window]].context.p;
     for (int i = 0; i < n_start; i++)
@@ -68,7 +69,10 @@ static void add_candidates(answers *a, int64_t window, const float *scores) {
             if (e < s || e - s + 1 > a->rules.max_length) continue;
             const int64_t from = w->from[at + s], to = w->to[at + e];
             const float start = scores[2 * s], end = scores[2 * e + 1];
-            vec_push(&a->found, (candidate){{{context + from, (size_t)(to - from)}, from, to, start, end, start + end, 0}, a->found.n});
+            vec_push(
+                &a->found,
+                (candidate){{{context + from, (size_t)(to - from)}, from, to, start, end, start + end, 0},
+                            a->found.n});
         }
 }
 
@@ -123,8 +127,10 @@ void answers_add(answers *a, int64_t window, const float *scores) {
     const windows *w = a->d->windows;
     const float none = scores[0] + scores[1];
     if (!a->any || none < a->none.score)
-        a->none = (answer){.text = STR(""), .from = -1, .to = -1, .start = scores[0], .end = scores[1], .score = none};
+        a->none = (answer){
+            .text = STR(""), .from = -1, .to = -1, .start = scores[0], .end = scores[1], .score = none};
     a->any = 1;
     add_candidates(a, window, scores);
-    if (window + 1 == a->d->n || w->question[window + 1] != w->question[window]) close_question(a, w->question[window]);
+    if (window + 1 == a->d->n || w->question[window + 1] != w->question[window])
+        close_question(a, w->question[window]);
 }

@@ -15,8 +15,8 @@ typedef struct {
 } answer_rules;
 
 typedef struct {
-    str text;              /* of the context; empty: none */
-    int64_t from, to;      /* bytes of the context; -1: no text of it */
+    str text;         /* of the context; empty: none */
+    int64_t from, to; /* bytes of the context; -1: no text of it */
     float start, end, score;
     double probability; /* among those that were kept */
 } answer;
@@ -25,8 +25,8 @@ typedef struct {
     int64_t question;
     const answer *best; /* [n_best] by falling score */
     int n_best;
-    int chosen;         /* of best; -1: there is no answer */
-    double difference;  /* negative: how far the score of no answer lies above the best answer's */
+    int chosen;        /* of best; -1: there is no answer */
+    double difference; /* negative: how far the score of no answer lies above the best answer's */
 } answered;
 
 typedef struct answers answers;

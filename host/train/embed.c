@@ -21,7 +21,8 @@ typedef struct {
 } small_file;
 
 /* 0: there is none. */
-static hone_status open_small(small_file *f, int *there, arena *a, const char *folder, const char *name, hone_err *err) {
+static hone_status open_small(small_file *f, int *there, arena *a, const char *folder, const char *name,
+                              hone_err *err) {
     *f = (small_file){.a = a, .path = path_join(a, folder, name)};
     *there = file_exists(f->path);
     if (!*there) return HONE_OK;
@@ -35,10 +36,12 @@ static hone_status refuse(const small_file *f, const json *at, const char *what,
     return hone_fail(err, HONE_EUSAGE, "%s: line %d column %d: %s", f->path, line, column, what);
 }
 
-static hone_status read_pooling(embed_rules *out, arena *a, const char *folder, const char *name, hone_err *err) {
+static hone_status read_pooling(embed_rules *out, arena *a, const char *folder, const char *name,
+                                hone_err *err) {
     small_file f;
     int there;
-    HONE_TRY(open_small(&f, &there, a, folder, arena_print(a, "%s%sconfig.json", name, *name ? "/" : ""), err));
+    HONE_TRY(
+        open_small(&f, &there, a, folder, arena_print(a, "%s%sconfig.json", name, *name ? "/" : ""), err));
     if (!there) return hone_fail(err, HONE_EUSAGE, "%s: missing, but modules.json names it", f.path);
     const json *mode = json_get(f.root, "pooling_mode"); /* newer folders say it in a word */
     int n = 0;
@@ -46,7 +49,8 @@ static hone_status read_pooling(embed_rules *out, arena *a, const char *folder, 
         if (strncmp(x->key.p, "pooling_mode_", 13) || x->kind != JSON_BOOL || !x->boolean) continue;
         n++;
         if (str_is(x->key, "pooling_mode_cls_token")) out->first = 1;
-        else if (!str_is(x->key, "pooling_mode_mean_tokens")) return refuse(&f, x, "a pooling that is not known; expected mean or cls", err);
+        else if (!str_is(x->key, "pooling_mode_mean_tokens"))
+            return refuse(&f, x, "a pooling that is not known; expected mean or cls", err);
     }
     if (mode && mode->kind == JSON_STRING && !n) {
         if (!str_is(mode->string, "mean") && !str_is(mode->string, "cls"))
@@ -68,10 +72,12 @@ static hone_status read_modules(embed_rules *out, const small_file *f, const cha
         const json *type = json_get(m, "type"), *path = json_get(m, "path");
         if (!type || type->kind != JSON_STRING || !path || path->kind != JSON_STRING)
             return refuse(f, m, "a module without \"type\" and \"path\"", err);
-        if (ends_with(type->string, ".Pooling")) HONE_TRY(read_pooling(out, f->a, folder, path->string.p, err));
+        if (ends_with(type->string, ".Pooling"))
+            HONE_TRY(read_pooling(out, f->a, folder, path->string.p, err));
         else if (ends_with(type->string, ".Normalize")) out->normalize = 1;
         else if (!ends_with(type->string, ".Transformer"))
-            return refuse(f, type, "a module that is not known; expected Transformer, Pooling or Normalize", err);
+            return refuse(f, type, "a module that is not known; expected Transformer, Pooling or Normalize",
+                          err);
     }
     return HONE_OK;
 }
@@ -85,7 +91,8 @@ hone_status embed_rules_read(embed_rules *out, const char *folder, hone_err *err
     if (!status && there) status = read_modules(out, &f, folder, err);
     if (!status) status = open_small(&f, &there, a, folder, "sentence_bert_config.json", err);
     const json *longest = !status && there ? json_get(f.root, "max_seq_length") : NULL;
-    if (longest && longest->kind == JSON_NUMBER && longest->is_int && longest->integer > 0) out->max_length = longest->integer;
+    if (longest && longest->kind == JSON_NUMBER && longest->is_int && longest->integer > 0)
+        out->max_length = longest->integer;
     arena_free(a);
     return status;
 }
@@ -123,7 +130,8 @@ static void write_row(void *arg, int64_t i, const float *x, double loss) {
 /* numpy's format 1.0: what follows begins at a multiple of 64 bytes. */
 static void add_header(text *out, int64_t n, int width) {
     text form = {0};
-    text_printf(&form, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %d), }", (long long)n, width);
+    text_printf(&form, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %d), }", (long long)n,
+                width);
     while ((10 + form.n + 1) % 64) text_str(&form, " ");
     text_str(&form, "\n");
     const unsigned char size[2] = {(unsigned char)(form.n & 255), (unsigned char)(form.n >> 8)};
@@ -135,7 +143,8 @@ static void add_header(text *out, int64_t n, int width) {
 
 hone_status embed_rows(session *s, const dataset *d, int normalize, embed_format format, text *out,
                        void (*flush)(void *arg, text *out), void *arg, hone_err *err) {
-    embedder e = {.n = s->n_outputs, .normalize = normalize, .format = format, .out = out, .flush = flush, .arg = arg};
+    embedder e = {
+        .n = s->n_outputs, .normalize = normalize, .format = format, .out = out, .flush = flush, .arg = arg};
     e.x = mem_new(sizeof *e.x * (size_t)e.n, "an embedding");
     if (format == EMBED_NPY) add_header(out, d->n, e.n);
     const hone_status status = evaluate(s, d, eval_batches_of(s->job, d), write_row, &e, err);

@@ -7,14 +7,17 @@
 #include "train/session.h"
 
 typedef struct {
-    int first;          /* the first row, not the mean */
+    int first; /* the first row, not the mean */
     int normalize;
     int64_t max_length; /* tokens; 0: nothing is said */
 } embed_rules;
 /* HONE_EUSAGE: what the files say is not known here; file, line and column. */
 hone_status embed_rules_read(embed_rules *out, const char *folder, hone_err *err);
 
-typedef enum { EMBED_JSONL, EMBED_NPY } embed_format; /* rows of "index" and "embedding"; numpy's file of [n,D] float32 */
+typedef enum {
+    EMBED_JSONL,
+    EMBED_NPY
+} embed_format; /* rows of "index" and "embedding"; numpy's file of [n,D] float32 */
 /* A vector a sample of d, in order; flush as predict_rows has it. The session's head is EMBED. */
 hone_status embed_rows(session *s, const dataset *d, int normalize, embed_format format, text *out,
                        void (*flush)(void *arg, text *out), void *arg, hone_err *err);

@@ -76,11 +76,14 @@ void entities_add(entities *e, const int32_t *label, const int32_t *predicted, i
     at_word a = {'O', -1, 0}, b = a, ended_a, ended_b;
     for (int64_t i = 0; i <= n; i++) { /* behind the last word stands none */
         const int end = i == n;
-        const int in_a = step(&a, end ? 'O' : e->part[label[i]], end ? -1 : e->type_of[label[i]], i, &ended_a),
-                  in_b = step(&b, end ? 'O' : e->part[predicted[i]], end ? -1 : e->type_of[predicted[i]], i, &ended_b);
+        const int in_a =
+                      step(&a, end ? 'O' : e->part[label[i]], end ? -1 : e->type_of[label[i]], i, &ended_a),
+                  in_b = step(&b, end ? 'O' : e->part[predicted[i]], end ? -1 : e->type_of[predicted[i]], i,
+                              &ended_b);
         if (in_a) e->labelled[ended_a.type]++;
         if (in_b) e->predicted[ended_b.type]++;
-        if (in_a && in_b && ended_a.type == ended_b.type && ended_a.from == ended_b.from) e->right[ended_a.type]++;
+        if (in_a && in_b && ended_a.type == ended_b.type && ended_a.from == ended_b.from)
+            e->right[ended_a.type]++;
     }
 }
 

@@ -235,7 +235,7 @@ hone_status evaluate_answers(session *s, const dataset *d, eval_batches b, metri
     into_metrics into = {.s = s, .d = d, .m = m, .each = each, .arg = arg};
     HONE_TRY(answers_check(s, d, err));
     metrics_clear(m);
-    into.tag = mem_new((size_t)d->max_length * sizeof *into.tag + 1, "tags of a text");
+    if (s->head == HEAD_TOKENS) into.tag = mem_new((size_t)d->max_length * sizeof *into.tag + 1, "tags of a text");
     if (s->head == HEAD_SPANS) {
         const answer_rules rules = answer_rules_of(s->job, d);
         into.answers = answers_new(d, &rules, add_answer, &into);

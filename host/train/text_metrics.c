@@ -6,7 +6,9 @@
 #include "base/vec.h"
 #include "text/unicode.h"
 
-static int is_punctuation(uint32_t c) { return c < 128 && c > 32 && strchr("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", (int)c) != NULL; }
+static int is_punctuation(uint32_t c) {
+    return c < 128 && c > 32 && strchr("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", (int)c) != NULL;
+}
 static int is_space(uint32_t c) { return (c >= 0x1c && c <= 0x1f) || unicode_class(c) & UNICODE_BLANK; }
 static int is_of_word(uint32_t c) { return c == '_' || unicode_class(c) & (UNICODE_LETTER | UNICODE_NUMBER); }
 
@@ -99,7 +101,8 @@ double answer_f1(str given, str predicted, double empty_f1) {
         i += order <= 0;
         k += order >= 0;
     }
-    const double precision = y.n ? (double)same / (double)y.n : 0, recall = x.n ? (double)same / (double)x.n : 0;
+    const double precision = y.n ? (double)same / (double)y.n : 0,
+                 recall = x.n ? (double)same / (double)x.n : 0;
     const double f1 = !x.n && !y.n ? empty_f1 : same ? 2 * precision * recall / (precision + recall) : 0;
     vec_free(&x);
     vec_free(&y);

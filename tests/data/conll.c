@@ -20,7 +20,10 @@ static void check_cell(const rows *r, int64_t row, int column, const char *want)
 }
 
 TEST(conll_sentences_end_at_blank_lines_and_documents) {
-    rows *r = read_text("a.conll", "-DOCSTART- -X- O\n\nEU NNP B-ORG\nrejects VBZ O\n\n\nPeter NNP B-PER\n-DOCSTART- -X- O\n\"q\" X O\n", &words);
+    rows *r = read_text(
+        "a.conll",
+        "-DOCSTART- -X- O\n\nEU NNP B-ORG\nrejects VBZ O\n\n\nPeter NNP B-PER\n-DOCSTART- -X- O\n\"q\" X O\n",
+        &words);
     CHECK_INT(r->n_rows, 3);
     CHECK_INT(r->n_columns, 3);
     check_cell(r, 0, 0, "EU rejects");
@@ -48,10 +51,11 @@ TEST(conll_comments_have_another_number_of_columns) {
 }
 
 TEST(conll_u_has_names_and_leaves_out_tokens_of_several_words) {
-    rows *r = read_text("a.conllu",
-                        "# text = don't\n1-2\tdon't\t_\t_\t_\t_\t_\t_\t_\t_\n1\tdo\tdo\tAUX\t_\t_\t0\troot\t_\t_\n"
-                        "2\tn't\tnot\tPART\t_\t_\t1\tadvmod\t_\t_\n2.1\tgo\tgo\tVERB\t_\t_\t_\t_\t_\t_\n\n",
-                        &words);
+    rows *r =
+        read_text("a.conllu",
+                  "# text = don't\n1-2\tdon't\t_\t_\t_\t_\t_\t_\t_\t_\n1\tdo\tdo\tAUX\t_\t_\t0\troot\t_\t_\n"
+                  "2\tn't\tnot\tPART\t_\t_\t1\tadvmod\t_\t_\n2.1\tgo\tgo\tVERB\t_\t_\t_\t_\t_\t_\n\n",
+                  &words);
     CHECK_INT(r->n_rows, 1);
     check_cell(r, 0, rows_column(r, STR("form")), "do n't");
     check_cell(r, 0, rows_column(r, STR("upos")), "AUX PART");
@@ -99,7 +103,8 @@ TEST(lists_are_arrays_or_texts_cut_up) {
     rows_free(r);
 }
 
-static dataset *open_words(const char *name, const char *content, const labels *l, hone_err *err, hone_status *status) {
+static dataset *open_words(const char *name, const char *content, const labels *l, hone_err *err,
+                           hone_status *status) {
     const dataset_options o = {.label = LABEL_WORDS, .encode = {.max_length = 6}, .rows = words};
     dataset *d = NULL;
     tokenizer *t = small_tokenizer();
@@ -114,7 +119,8 @@ TEST(words_have_their_tag_at_their_first_token) {
     const labels l = {2, names};
     hone_err err = {0};
     hone_status status;
-    dataset *d = open_words("a.conll", "my O\ncards B-X\nthe O\n\nmy B-X\nmy O\nmy O\nmy O\nmy O\n", &l, &err, &status);
+    dataset *d = open_words("a.conll", "my O\ncards B-X\nthe O\n\nmy B-X\nmy O\nmy O\nmy O\nmy O\n", &l, &err,
+                            &status);
     CHECK_INT(status, HONE_OK);
     CHECK_INT(d->n, 2);
     int seen = 0;
@@ -154,8 +160,10 @@ TEST(words_and_tags_that_do_not_match_are_refused) {
 
 /* ---- several labels a text ---- */
 
-static dataset *open_marks(const char *content, const labels *l, const char *delimiter, hone_err *err, hone_status *status) {
-    const dataset_options o = {.label = LABEL_MARKS, .label_delimiter = delimiter, .rows = {.header = -1, .quoting = -1}};
+static dataset *open_marks(const char *content, const labels *l, const char *delimiter, hone_err *err,
+                           hone_status *status) {
+    const dataset_options o = {
+        .label = LABEL_MARKS, .label_delimiter = delimiter, .rows = {.header = -1, .quoting = -1}};
     dataset *d = NULL;
     tokenizer *t = small_tokenizer();
     *status = dataset_open(&d, make_text("a.csv", content), &o, t, l, 0, NULL, err);
@@ -170,7 +178,8 @@ TEST(several_labels_are_lists_or_columns) {
     hone_status status;
     dataset *d = open_marks("text,label\nmy card,b|a\nmy,\n", &l, "|", &err, &status);
     CHECK_INT(status, HONE_OK);
-    CHECK(d->n_targets == 2 && d->target[0] == 1 && d->target[1] == 1 && d->target[2] == 0 && d->target[3] == 0);
+    CHECK(d->n_targets == 2 && d->target[0] == 1 && d->target[1] == 1 && d->target[2] == 0 &&
+          d->target[3] == 0);
     dataset_free(d);
     d = open_marks("b,text,a\n1,my card,0\n,my,1.0\n", &l, NULL, &err, &status);
     CHECK_INT(status, HONE_OK);

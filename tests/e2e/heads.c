@@ -6,15 +6,23 @@
 #include "parity_check.h"
 
 #define TAGS ", \"id2label\": {\"0\": \"B-LOC\", \"1\": \"B-PER\", \"2\": \"I-PER\", \"3\": \"O\"}"
-#define MARKS                                                                                                          \
-    ", \"problem_type\": \"multi_label_classification\", \"id2label\": {\"0\": \"credit\", \"1\": \"debit\", \"2\": "  \
+#define MARKS                                                                                                \
+    ", \"problem_type\": \"multi_label_classification\", \"id2label\": {\"0\": \"credit\", \"1\": "          \
+    "\"debit\", \"2\": "                                                                                     \
     "\"lost\", \"3\": \"slow\"}"
 #define PAIRS ", \"id2label\": {\"0\": \"different\", \"1\": \"equal\"}"
-#define ROBERTA {{"_embeddings\": 48", "_embeddings\": 50"}}
-#define DISTILBERT                                                                                                     \
-    {{"hidden_size", "dim"},         {"num_hidden_layers", "n_layers"},   {"num_attention_heads", "n_heads"},          \
-     {"intermediate_size", "hidden_dim"}, {"hidden_act", "activation"},  {"hidden_dropout_prob", "dropout"},          \
-     {"attention_probs_dropout_prob", "attention_dropout"}}
+#define ROBERTA                                                                                              \
+    {                                                                                                        \
+        { "_embeddings\": 48", "_embeddings\": 50" }                                                         \
+    }
+#define DISTILBERT                                                                                           \
+    {                                                                                                        \
+        {"hidden_size", "dim"}, {"num_hidden_layers", "n_layers"}, {"num_attention_heads", "n_heads"},       \
+            {"intermediate_size", "hidden_dim"}, {"hidden_act", "activation"},                               \
+            {"hidden_dropout_prob", "dropout"}, {                                                            \
+            "attention_probs_dropout_prob", "attention_dropout"                                              \
+        }                                                                                                    \
+    }
 
 /* Every figure that the golden has, and no probe of another kind. */
 static void check_figures(arena *a, const json *summary, const json *want) {
@@ -27,22 +35,25 @@ static void check_figures(arena *a, const json *summary, const json *want) {
 }
 
 /* Ten steps of `flags` on the fixture's files of a name; returns the golden values of the evaluation. */
-static const json *ten_steps(arena *a, const formula_kind *k, const char *labels, const char *flags, const char *train,
-                             const char *validation) {
+static const json *ten_steps(arena *a, const formula_kind *k, const char *labels, const char *flags,
+                             const char *train, const char *validation) {
     const json *golden = golden_open(a, k->golden), *want = member(golden, "eval");
     const char *model = formula_model(a, "model", k, labels), *out = here(a, "out");
     const json *summary = command_json(
         a,
         "train --model_name_or_path \"%s\" --train_file \"%s\" --validation_file \"%s\" --output_dir \"%s\" "
-        "--max_steps 10 --per_device_train_batch_size 8 --train_sampling_strategy sequential --learning_rate 1e-3 "
-        "--warmup_ratio 0.2 --weight_decay 0.01 --save_strategy no --logging_steps 1 --json --quiet %s \"%s\"",
+        "--max_steps 10 --per_device_train_batch_size 8 --train_sampling_strategy sequential --learning_rate "
+        "1e-3 "
+        "--warmup_ratio 0.2 --weight_decay 0.01 --save_strategy no --logging_steps 1 --json --quiet %s "
+        "\"%s\"",
         model, test_fixture(train), test_fixture(validation), out, flags, put_file(a, "job.json", "{}"));
     CHECK_INT(number_of(summary, "global_step"), 10);
     parity_steps(a, out, golden);
     CHECK_INT(parity_weights(a, model, out, golden), k->n_weights);
     check_figures(a, summary, want);
     command_expect(a, 0, "export --check \"%s\"", out);
-    CHECK_STR(member(json_of_file(a, path_join(a, out, "config.json")), "architectures")->child->string.p, k->architecture);
+    CHECK_STR(member(json_of_file(a, path_join(a, out, "config.json")), "architectures")->child->string.p,
+              k->architecture);
     return want;
 }
 
@@ -51,17 +62,21 @@ static const json *ten_steps(arena *a, const formula_kind *k, const char *labels
 static void ten_steps_of_tags(const formula_kind *k) {
     arena *a = command_begin();
     const char *file = test_fixture("e2e/tags-validation.jsonl");
-    const json *want = ten_steps(a, k, TAGS, "--task token-classification --max_seq_length 16", "e2e/tags-train.conll",
-                                 "e2e/tags-validation.jsonl");
-    check_figures(a, command_json(a, "eval \"%s\" \"%s\" --max_seq_length 16 --per_device_eval_batch_size 3 --json",
-                                  here(a, "out"), file), want);
+    const json *want = ten_steps(a, k, TAGS, "--task token-classification --max_seq_length 16",
+                                 "e2e/tags-train.conll", "e2e/tags-validation.jsonl");
+    check_figures(a,
+                  command_json(a,
+                               "eval \"%s\" \"%s\" --max_seq_length 16 --per_device_eval_batch_size 3 --json",
+                               here(a, "out"), file),
+                  want);
     const said s = command_expect(a, 0, "predict \"%s\" \"%s\" --max_seq_length 16", here(a, "out"), file);
     str rows = {s.out, s.n_out};
     const json *row, *each = member(want, "predictions")->child;
     for (; parity_next_row(a, &rows, &row); each = each->next) {
         const json *got = member(row, "labels")->child;
         CHECK(each);
-        for (const json *w = each->child; w; w = w->next, got = got->next) CHECK(got && str_eq(got->string, w->string));
+        for (const json *w = each->child; w; w = w->next, got = got->next)
+            CHECK(got && str_eq(got->string, w->string));
         CHECK(!got);
         CHECK_INT(member(row, "scores")->n, each->n);
     }
@@ -70,16 +85,18 @@ static void ten_steps_of_tags(const formula_kind *k) {
 }
 
 TEST(ten_steps_of_tagged_words_equal_torch_and_seqeval) {
-    ten_steps_of_tags(&(formula_kind){"bert", "BertForTokenClassification", "tags-bert.json", 37, {{NULL, NULL}}});
+    ten_steps_of_tags(
+        &(formula_kind){"bert", "BertForTokenClassification", "tags-bert.json", 37, {{NULL, NULL}}});
 }
 
 TEST(ten_steps_of_tagged_words_of_roberta_equal_torch_and_seqeval) {
-    ten_steps_of_tags(&(formula_kind){"roberta", "RobertaForTokenClassification", "tags-roberta.json", 37, ROBERTA});
+    ten_steps_of_tags(
+        &(formula_kind){"roberta", "RobertaForTokenClassification", "tags-roberta.json", 37, ROBERTA});
 }
 
 TEST(ten_steps_of_tagged_words_of_distilbert_equal_torch_and_seqeval) {
-    ten_steps_of_tags(
-        &(formula_kind){"distilbert", "DistilBertForTokenClassification", "tags-distilbert.json", 36, DISTILBERT});
+    ten_steps_of_tags(&(formula_kind){"distilbert", "DistilBertForTokenClassification",
+                                      "tags-distilbert.json", 36, DISTILBERT});
 }
 
 /* ---- several labels a text ---- */
@@ -110,47 +127,61 @@ static void ten_steps_of_marks(const formula_kind *k) {
     arena *a = command_begin();
     const char *file = test_fixture("e2e/marks-validation.csv"), *out = here(a, "out"),
                *columns = "--text_column_names text --label_column_name label --label_column_delimiter ';'";
-    const json *want = ten_steps(a, k, MARKS, arena_print(a, "--problem_type multi_label_classification --max_seq_length 48 %s", columns),
-                                 "e2e/marks-train.csv", "e2e/marks-validation.csv");
-    check_figures(a, command_json(a, "eval \"%s\" \"%s\" --max_seq_length 48 %s --json", out, file, columns), want);
-    check_logits(a, arena_print(a, "predict \"%s\" \"%s\" --text_column_names text --max_seq_length 48 --logits --top 4", out, file),
-                 member(want, "predictions"));
-    CHECK_STR(text_of(json_of_file(a, path_join(a, out, "config.json")), "problem_type"), "multi_label_classification");
+    const json *want =
+        ten_steps(a, k, MARKS,
+                  arena_print(a, "--problem_type multi_label_classification --max_seq_length 48 %s", columns),
+                  "e2e/marks-train.csv", "e2e/marks-validation.csv");
+    check_figures(a, command_json(a, "eval \"%s\" \"%s\" --max_seq_length 48 %s --json", out, file, columns),
+                  want);
+    check_logits(
+        a,
+        arena_print(a, "predict \"%s\" \"%s\" --text_column_names text --max_seq_length 48 --logits --top 4",
+                    out, file),
+        member(want, "predictions"));
+    CHECK_STR(text_of(json_of_file(a, path_join(a, out, "config.json")), "problem_type"),
+              "multi_label_classification");
     arena_free(a);
 }
 
 TEST(ten_steps_of_several_labels_equal_torch_and_sklearn) {
-    ten_steps_of_marks(&(formula_kind){"bert", "BertForSequenceClassification", "marks-bert.json", 39, {{NULL, NULL}}});
+    ten_steps_of_marks(
+        &(formula_kind){"bert", "BertForSequenceClassification", "marks-bert.json", 39, {{NULL, NULL}}});
 }
 
 TEST(ten_steps_of_several_labels_of_roberta_equal_torch_and_sklearn) {
-    ten_steps_of_marks(&(formula_kind){"roberta", "RobertaForSequenceClassification", "marks-roberta.json", 39, ROBERTA});
+    ten_steps_of_marks(
+        &(formula_kind){"roberta", "RobertaForSequenceClassification", "marks-roberta.json", 39, ROBERTA});
 }
 
 /* ---- pairs ---- */
 
 static void ten_steps_of_pairs(const formula_kind *k) {
     arena *a = command_begin();
-    const json *want = ten_steps(a, k, PAIRS, "--max_seq_length 32", "e2e/pairs-train.csv", "e2e/pairs-validation.csv");
-    check_logits(a, arena_print(a, "predict \"%s\" \"%s\" --max_seq_length 32 --logits", here(a, "out"),
-                                test_fixture("e2e/pairs-validation.csv")),
+    const json *want =
+        ten_steps(a, k, PAIRS, "--max_seq_length 32", "e2e/pairs-train.csv", "e2e/pairs-validation.csv");
+    check_logits(a,
+                 arena_print(a, "predict \"%s\" \"%s\" --max_seq_length 32 --logits", here(a, "out"),
+                             test_fixture("e2e/pairs-validation.csv")),
                  member(want, "predictions"));
     arena_free(a);
 }
 
 TEST(ten_steps_of_pairs_equal_torch) {
-    ten_steps_of_pairs(&(formula_kind){"bert", "BertForSequenceClassification", "pairs-bert.json", 39, {{NULL, NULL}}});
+    ten_steps_of_pairs(
+        &(formula_kind){"bert", "BertForSequenceClassification", "pairs-bert.json", 39, {{NULL, NULL}}});
 }
 
 TEST(ten_steps_of_pairs_of_roberta_equal_torch) {
-    ten_steps_of_pairs(&(formula_kind){"roberta", "RobertaForSequenceClassification", "pairs-roberta.json", 39, ROBERTA});
+    ten_steps_of_pairs(
+        &(formula_kind){"roberta", "RobertaForSequenceClassification", "pairs-roberta.json", 39, ROBERTA});
 }
 
 /* ---- what holds for all of them ---- */
 
 static const char *const kinds[][3] = {
     {"tags", ",\"task\": \"token-classification\"", "tags-train.conll"},
-    {"marks", ",\"problem_type\": \"multi_label_classification\",\"label_column_delimiter\": \";\"", "marks-train.csv"},
+    {"marks", ",\"problem_type\": \"multi_label_classification\",\"label_column_delimiter\": \";\"",
+     "marks-train.csv"},
 };
 
 static const json *train(arena *a, int kind, const char *name, const char *launch, const char *more) {
@@ -167,14 +198,19 @@ TEST(tags_and_marks_end_in_the_same_bits_on_several_ranks_and_threads_and_when_r
     for (int k = 0; k < 2; k++) {
         const char *name = kinds[k][0], *saves = ",\"save_strategy\": \"steps\",\"save_steps\": 7";
         const json *one = train(a, k, name, "", ""),
-                   *two = train(a, k, arena_print(a, "%s2", name), "launch -n 2", ",\"per_device_train_batch_size\": 4");
+                   *two = train(a, k, arena_print(a, "%s2", name), "launch -n 2",
+                                ",\"per_device_train_batch_size\": 4");
         const char *sha = text_of(one, "params_sha256"), *again = arena_print(a, "%s3", name);
         CHECK_STR(text_of(two, "params_sha256"), sha);
         CHECK(number_of(two, "eval_loss") == number_of(one, "eval_loss"));
         CHECK(number_of(two, "eval_f1") == number_of(one, "eval_f1"));
-        CHECK_STR(text_of(train(a, k, arena_print(a, "%s1", name), "", ",\"threads\": 1"), "params_sha256"), sha);
+        CHECK_STR(text_of(train(a, k, arena_print(a, "%s1", name), "", ",\"threads\": 1"), "params_sha256"),
+                  sha);
         CHECK_STR(text_of(train(a, k, again, "", saves), "params_sha256"), sha);
-        CHECK_STR(text_of(train(a, k, again, "", arena_print(a, "%s,\"resume_from_checkpoint\": \"true\"", saves)), "params_sha256"), sha);
+        CHECK_STR(
+            text_of(train(a, k, again, "", arena_print(a, "%s,\"resume_from_checkpoint\": \"true\"", saves)),
+                    "params_sha256"),
+            sha);
     }
     arena_free(a);
 }
@@ -187,11 +223,13 @@ TEST(tags_and_marks_are_the_same_on_every_device) {
     for (int k = 0; k < 2; k++) {
         const char *name = kinds[k][0];
         const json *cpu = train(a, k, name, "", ",\"max_tokens_per_batch\": 48"),
-                   *ref = train(a, k, arena_print(a, "%s-ref", name), "", ",\"max_tokens_per_batch\": 48,\"device\": \"ref\"");
+                   *ref = train(a, k, arena_print(a, "%s-ref", name), "",
+                                ",\"max_tokens_per_batch\": 48,\"device\": \"ref\"");
         CHECK_NEAR(number_of(ref, "train_loss"), number_of(cpu, "train_loss"), 1e-5);
         CHECK_NEAR(number_of(ref, "eval_loss"), number_of(cpu, "eval_loss"), 1e-5);
         if (!emu) continue;
-        const json *gpu = train(a, k, arena_print(a, "%s-emu", name), "", ",\"max_tokens_per_batch\": 48,\"device\": \"emu\"");
+        const json *gpu = train(a, k, arena_print(a, "%s-emu", name), "",
+                                ",\"max_tokens_per_batch\": 48,\"device\": \"emu\"");
         CHECK_NEAR(number_of(gpu, "train_loss"), number_of(cpu, "train_loss"), 1e-5);
         CHECK_NEAR(number_of(gpu, "eval_loss"), number_of(cpu, "eval_loss"), 1e-5);
     }
@@ -205,9 +243,11 @@ TEST(tags_are_learned_and_shown_by_type) {
     const json *run = train(a, 0, "out", "", ",\"num_train_epochs\": 60,\"learning_rate\": 3e-3");
     CHECK(number_of(run, "eval_f1") > 0.7);
     CHECK(number_of(run, "eval_accuracy") > 0.8);
-    const said s = command_expect(a, 0, "eval \"%s\" \"%s\"", here(a, "out"), test_fixture("e2e/tags-train.conll"));
+    const said s =
+        command_expect(a, 0, "eval \"%s\" \"%s\"", here(a, "out"), test_fixture("e2e/tags-train.conll"));
     CHECK(strstr(s.out, "entity") && strstr(s.out, "LOC") && strstr(s.out, "PER"));
-    command_expect(a, 0, "bench step --model \"%s\" --task token-classification --seq 16 --batch 4 --steps 2", here(a, "out"));
+    command_expect(a, 0, "bench step --model \"%s\" --task token-classification --seq 16 --batch 4 --steps 2",
+                   here(a, "out"));
     command_expect(a, 0, "validate \"%s\"", here(a, "out.json"));
     const json *plan = command_json(a, "plan \"%s\" --gpu h100 --json", here(a, "out.json"));
     CHECK(number_of(member(plan, "rows"), "word") > 0);
@@ -216,12 +256,17 @@ TEST(tags_are_learned_and_shown_by_type) {
 
 TEST(what_other_heads_cannot_do_is_refused) {
     static const char *const refused[][2] = {
-        {",\"task\": \"token-classification\",\"do_regression\": true", "do_regression: not for task token-classification"},
-        {",\"task\": \"token-classification\",\"class_weights\": \"balanced\"", "class_weights: not for task token-classification"},
+        {",\"task\": \"token-classification\",\"do_regression\": true",
+         "do_regression: not for task token-classification"},
+        {",\"task\": \"token-classification\",\"class_weights\": \"balanced\"",
+         "class_weights: not for task token-classification"},
         {",\"threshold\": 0.4", "threshold: needs problem_type multi_label_classification"},
-        {",\"problem_type\": \"single_label_classification\",\"do_regression\": true", "do_regression: true, but problem_type"},
-        {",\"problem_type\": \"multi_label_classification\",\"label_smoothing_factor\": 0.1", "label_smoothing_factor: not for multi"},
-        {",\"problem_type\": \"multi_label_classification\",\"label_column_names\": [\"a\"],\"label_column_name\": \"b\"",
+        {",\"problem_type\": \"single_label_classification\",\"do_regression\": true",
+         "do_regression: true, but problem_type"},
+        {",\"problem_type\": \"multi_label_classification\",\"label_smoothing_factor\": 0.1",
+         "label_smoothing_factor: not for multi"},
+        {",\"problem_type\": \"multi_label_classification\",\"label_column_names\": "
+         "[\"a\"],\"label_column_name\": \"b\"",
          "label_column_names and label_column_name, expected one of them"}};
     arena *a = command_begin();
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)

@@ -3,15 +3,20 @@
 #include "command.h"
 #include "golden.h"
 
-#define SMALL                                                                                                          \
-    "--model_name_or_path '' --config_name configs/models/small-bert --max_train_samples 64 --max_eval_samples 24 "    \
-    "--max_predict_samples 8 --max_steps 4 --per_device_train_batch_size 8 --eval_strategy no --max_seq_length 64 --json --quiet"
+#define SMALL                                                                                                \
+    "--model_name_or_path '' --config_name configs/models/small-bert --max_train_samples 64 "                \
+    "--max_eval_samples 24 "                                                                                 \
+    "--max_predict_samples 8 --max_steps 4 --per_device_train_batch_size 8 --eval_strategy no "              \
+    "--max_seq_length 64 --json --quiet"
 
 /* The summary of a job that needs these files of real data; more: further flags. */
 static const json *run_job(arena *a, const char *name, const char *tokenizer, const char *more) {
     const json *summary;
-    const said s = command_shell(a, "cd \"%s\" && HONE_DATA=\"%s\" \"%s\" train configs/jobs/%s.json --tokenizer_name \"%s\" --output_dir \"%s\" %s %s",
-                                 HONE_SOURCE_FOLDER, test_data(), command_program(), name, tokenizer, here(a, name), SMALL, more);
+    const said s = command_shell(a,
+                                 "cd \"%s\" && HONE_DATA=\"%s\" \"%s\" train configs/jobs/%s.json "
+                                 "--tokenizer_name \"%s\" --output_dir \"%s\" %s %s",
+                                 HONE_SOURCE_FOLDER, test_data(), command_program(), name, tokenizer,
+                                 here(a, name), SMALL, more);
     if (s.code) test_fail(__FILE__, __LINE__, "job %s ended with %d: %s", name, s.code, s.err);
     CHECK_OK(json_parse(&summary, a, "summary", s.out, s.n_out, HONE_EDATA, err));
     CHECK_INT(number_of(summary, "global_step"), 4);
@@ -19,7 +24,9 @@ static const json *run_job(arena *a, const char *name, const char *tokenizer, co
     return summary;
 }
 
-static const json *run_small(arena *a, const char *name, const char *more) { return run_job(a, name, "configs/models/small-bert", more); }
+static const json *run_small(arena *a, const char *name, const char *more) {
+    return run_job(a, name, "configs/models/small-bert", more);
+}
 
 TEST(the_job_of_sentiment_runs) {
     test_data_or_skip("sst2/glue/train.tsv.gz");
@@ -39,7 +46,8 @@ TEST(the_job_of_law_clauses_runs) {
     test_data_or_skip("unfair-tos/unfair_tos.en.tsv.gz");
     arena *a = command_begin();
     CHECK(number_of(run_small(a, "law-clauses", ""), "eval_f1_micro") >= 0);
-    CHECK(member(member(json_of_file(a, path_join(a, here(a, "law-clauses"), "config.json")), "id2label"), "10"));
+    CHECK(member(member(json_of_file(a, path_join(a, here(a, "law-clauses"), "config.json")), "id2label"),
+                 "10"));
     arena_free(a);
 }
 
@@ -47,12 +55,18 @@ TEST(the_job_of_law_clauses_runs) {
 TEST(the_job_of_molecules_runs) {
     const char *file = test_data_or_skip("molecules/tox21.csv");
     arena *a = command_begin();
-    const said s = command_shell(a, "tail -n +2 \"%s\" | cut -d, -f14 > \"%s\" && \"%s\" vocab --type molecules --size 256 --output \"%s\" \"%s\"", file,
-                                 here(a, "smiles.txt"), command_program(), here(a, "vocab"), here(a, "smiles.txt"));
+    const said s = command_shell(a,
+                                 "tail -n +2 \"%s\" | cut -d, -f14 > \"%s\" && \"%s\" vocab --type molecules "
+                                 "--size 256 --output \"%s\" \"%s\"",
+                                 file, here(a, "smiles.txt"), command_program(), here(a, "vocab"),
+                                 here(a, "smiles.txt"));
     CHECK_INT(s.code, 0);
     const json *summary = run_job(a, "molecules", here(a, "vocab"), "");
     CHECK(number_of(summary, "eval_accuracy") >= 0);
-    CHECK_INT(member(member(json_of_file(a, path_join(a, here(a, "molecules"), "config.json")), "id2label"), "11")->string.n, strlen("SR-p53"));
+    CHECK_INT(
+        member(member(json_of_file(a, path_join(a, here(a, "molecules"), "config.json")), "id2label"), "11")
+            ->string.n,
+        strlen("SR-p53"));
     arena_free(a);
 }
 
@@ -101,10 +115,13 @@ TEST(tagged_data_sets_are_read_whole) {
     test_data_or_skip("ud-ewt/en_ewt-ud-dev.conllu.gz");
     arena *a = command_begin();
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
-        const said s = command_shell(a,
-                                     "cd \"%s\" && \"%s\" validate '%s' --task token-classification --config_name configs/models/small-bert "
-                                     "--tokenizer_name configs/models/small-bert --train_file \"%s/%s\" --max_seq_length 64 %s --json",
-                                     HONE_SOURCE_FOLDER, command_program(), put_file(a, "job.json", "{}"), test_data(), sets[i].file, sets[i].flags);
+        const said s = command_shell(
+            a,
+            "cd \"%s\" && \"%s\" validate '%s' --task token-classification --config_name "
+            "configs/models/small-bert "
+            "--tokenizer_name configs/models/small-bert --train_file \"%s/%s\" --max_seq_length 64 %s --json",
+            HONE_SOURCE_FOLDER, command_program(), put_file(a, "job.json", "{}"), test_data(), sets[i].file,
+            sets[i].flags);
         const json *found;
         if (s.code) test_fail(__FILE__, __LINE__, "%s: %s", sets[i].file, s.err);
         CHECK_OK(json_parse(&found, a, "report", s.out, s.n_out, HONE_EDATA, err));

@@ -104,6 +104,11 @@ TEST(export_of_every_family_loads_again_bit_by_bit_and_passes_the_check) {
     check_round_trip(tiny_roberta, "roberta-classes", "RobertaForSequenceClassification", 3);
     check_round_trip(tiny_roberta, "roberta-masked", "RobertaForMaskedLM", 0);
     check_round_trip(tiny_roberta, "roberta-tokens", "RobertaForTokenClassification", 3);
+    check_round_trip(tiny_bert, "bert-tokens", "BertForTokenClassification", 3);
+    check_round_trip(tiny_bert, "bert-spans", "BertForQuestionAnswering", 0);
+    check_round_trip(tiny_roberta, "roberta-spans", "RobertaForQuestionAnswering", 0);
+    check_round_trip(tiny_distilbert, "distilbert-tokens", "DistilBertForTokenClassification", 3);
+    check_round_trip(tiny_distilbert, "distilbert-spans", "DistilBertForQuestionAnswering", 0);
     check_round_trip(tiny_bert, "bert-pretraining", "BertForPreTraining", 0);
     check_round_trip(tiny_gpt2, "gpt2-texts", "GPT2LMHeadModel", 0);
     check_round_trip(tiny_gpt2, "gpt2-classes", "GPT2ForSequenceClassification", 3);

@@ -47,8 +47,8 @@ static void check_case(arena *a, const json *c) {
             if (strcmp(got[i].name, w->key.p)) continue;
             found = 1;
             if (!(fabs(got[i].value - w->number) <= 1e-12))
-                test_fail(__FILE__, __LINE__, "%s: %s is %.15g, expected %.15g", text_of(c, "name"), w->key.p, got[i].value,
-                          w->number);
+                test_fail(__FILE__, __LINE__, "%s: %s is %.15g, expected %.15g", text_of(c, "name"), w->key.p,
+                          got[i].value, w->number);
         }
         CHECK(found);
     }
@@ -66,7 +66,8 @@ static void check_case(arena *a, const json *c) {
 TEST(entities_are_counted_as_seqeval_does) {
     arena *a = arena_new("test");
     int n = 0;
-    for (const json *c = member(golden_open(a, "entities.json"), "cases")->child; c; c = c->next, n++) check_case(a, c);
+    for (const json *c = member(golden_open(a, "entities.json"), "cases")->child; c; c = c->next, n++)
+        check_case(a, c);
     CHECK(n >= 5);
     arena_free(a);
 }
