@@ -28,7 +28,8 @@ typedef struct {
     const sim_bucket *bucket;   /* in the order in which they are ready */
     int n_buckets;
     int scatter;         /* 1: buckets are only reduced and scattered (ZeRO-1), and ... */
-    double gather_bytes; /* ... after the update so much is gathered */
+    double gather_bytes; /* ... after the update so much is gathered, before the next step begins (what hone's devices do beside
+                            its forward is not counted on) */
     double
         jitter; /* a GPU's step takes 1 + jitter e times as long, e exponential of mean 1, anew each step */
     uint64_t seed;

@@ -183,6 +183,7 @@ static void print_json(const prediction *x, int n, const scale_question *q, text
     else text_str(out, "null");
     member(out, "product_share", q->machine.product_share);
     member(out, "memory_share", q->machine.memory_share);
+    member(out, "call_s", q->machine.call_s);
     member(out, "jitter", q->jitter);
     text_printf(out, ",\"largest_micro_batch_tokens\":%lld,\"scale\":[", (long long)x->largest_tokens);
     for (int i = 0; i < n; i++, x++) {
