@@ -5,6 +5,9 @@
  * around rings or, halving, between partners at distances 1, 2, 4, ... (recursive halving and doubling). A message leaves
  * when both sides are there and takes latency + bytes / rate; so a slow GPU holds up whom it really holds up.
  *
+ * Weights of a divided optimizer are gathered before the next step begins: that hone's devices do it beside the next forward
+ * is not counted on.
+ *
  * For equal GPUs a ring of n moves B bytes in 2 (n-1) / n B / rate + 2 (n-1) latency. Everything is a function of its
  * arguments: the same seed gives the same times. */
 #ifndef PLAN_SIMULATE_H
@@ -28,8 +31,7 @@ typedef struct {
     const sim_bucket *bucket;   /* in the order in which they are ready */
     int n_buckets;
     int scatter;         /* 1: buckets are only reduced and scattered (ZeRO-1), and ... */
-    double gather_bytes; /* ... after the update so much is gathered, before the next step begins (what hone's devices do beside
-                            its forward is not counted on) */
+    double gather_bytes; /* ... after the update so much is gathered */
     double
         jitter; /* a GPU's step takes 1 + jitter e times as long, e exponential of mean 1, anew each step */
     uint64_t seed;

@@ -82,7 +82,8 @@ static int bucket_read(const hone_plan *p, int kind, int from, int to) {
             const int v = root_of(p, p->program[kind].step[i].in[k]);
             if (!v || p->value[v].cls != HONE_PARAM) continue;
             const size_t size = hone_dtype_bytes(p->value[v].dtype);
-            const int64_t at = (int64_t)(p->value[v].offset / size), end = at + (int64_t)(value_bytes(p, v) / size);
+            const int64_t at = (int64_t)(p->value[v].offset / size),
+                          end = at + (int64_t)(value_bytes(p, v) / size);
             for (int b = 0; b < least; b++) {
                 int64_t first, last, inner;
                 plan_own(p, b, 0, &first, &inner);
@@ -106,14 +107,15 @@ static void cut_program(run *r, int kind, bound *b) {
     }
     if (kind == HONE_UPDATE_WEIGHTS && p->divided) part[++n] = p->own_part != 0; /* before GUARD */
     for (int k = 0; k < p->n_buckets; k++) {
-        const int end = kind == HONE_MICRO                              ? p->bucket[k].ready + 1
+        const int end = kind == HONE_MICRO                          ? p->bucket[k].ready + 1
                         : kind == HONE_UPDATE_WEIGHTS && p->divided ? p->bucket[k].update + 1
                                                                     : 0;
         if (end > part[n]) part[++n] = end;
     }
     if (b->n_steps > part[n]) part[++n] = b->n_steps;
     int *reads = ARENA_ARRAY(r->a, (size_t)n + 1, int);
-    for (int k = 0; k < n; k++) reads[k] = gathers ? bucket_read(p, kind, part[k], part[k + 1]) : p->n_buckets;
+    for (int k = 0; k < n; k++)
+        reads[k] = gathers ? bucket_read(p, kind, part[k], part[k + 1]) : p->n_buckets;
     b->part = part;
     b->n_parts = n;
     b->reads = reads;

@@ -39,8 +39,8 @@ struct sharing {
     hone_queue *reduce;
     hone_event *ready, **arrived; /* arrived: [n_buckets] */
     hone_event **gathered;        /* [n_buckets] weights, by devices that exchange by themselves; else NULL */
-    int awaited;                  /* r->queue waits for those of buckets from here on, or has nothing to wait for */
-    float *said, *heard;          /* sums over chunks, the loss before them */
+    int awaited;         /* r->queue waits for those of buckets from here on, or has nothing to wait for */
+    float *said, *heard; /* sums over chunks, the loss before them */
 };
 
 static hone_status failed(const run *r, hone_status status, hone_err *err) {
@@ -360,7 +360,8 @@ static hone_status open_staging(sharing *x, int linked, hone_err *err) {
     if (linked && r->plan->divided) {
         hone_status made = HONE_OK;
         x->gathered = ARENA_ARRAY(r->a, (size_t)r->plan->n_buckets + 1, hone_event *);
-        for (int b = 0; b < r->plan->n_buckets && !made; b++) made = r->table->event_new(r->device, 0, &x->gathered[b]);
+        for (int b = 0; b < r->plan->n_buckets && !made; b++)
+            made = r->table->event_new(r->device, 0, &x->gathered[b]);
         return failed(r, made, err);
     }
     if (r->limits.host_memory || linked) return HONE_OK;

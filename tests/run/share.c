@@ -36,8 +36,8 @@ typedef struct {
     int64_t rows[8];
 } sharer;
 
-static hone_status make_plan(hone_plan **out, const hone_device_v1 *device, int n, int rank, int divide, int slots,
-                             hone_err *err) {
+static hone_status make_plan(hone_plan **out, const hone_device_v1 *device, int n, int rank, int divide,
+                             int slots, hone_err *err) {
     model_config *config;
     HONE_TRY(config_load(&config, test_fixture("e2e/model"), err));
     const plan_options o = {.config = config,
