@@ -114,6 +114,13 @@ TEST(a_step_divided_among_machines_has_the_same_bits) {
     const char *whole = text_of(
         command_json(a, "train \"%s\" --json --quiet %s", job, flags_of(a, 1, 1, 0, 0)), "params_sha256");
     static const int machines[][2] = {{2, 2}, {2, 3}, {4, 2}}; /* how many, ranks of each */
+    const said dealt =
+        command_shell(a,
+                      MPIRUN " -n 4 sh -c 'HONE_MACHINE=$((OMPI_COMM_WORLD_RANK %% 2)) exec \"%s\" "
+                             "train \"%s\" --json %s'",
+                      command_program(), job, flags_of(a, 4, 1, 0, 0));
+    CHECK(!dealt.code && strstr(dealt.out, whole) &&
+          strstr(dealt.err, "4 ranks by MPI")); /* neighbours are apart */
     for (int i = 0; i < 3; i++) {
         const int n = machines[i][0] * machines[i][1];
         const said s = command_shell(
