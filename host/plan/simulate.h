@@ -5,6 +5,9 @@
  * around rings or, halving, between partners at distances 1, 2, 4, ... (recursive halving and doubling). A message leaves
  * when both sides are there and takes latency + bytes / rate; so a slow GPU holds up whom it really holds up.
  *
+ * Weights of a divided optimizer are gathered before the next step begins: that hone's devices do it beside the next forward
+ * is not counted on.
+ *
  * For equal GPUs a ring of n moves B bytes in 2 (n-1) / n B / rate + 2 (n-1) latency. Everything is a function of its
  * arguments: the same seed gives the same times. */
 #ifndef PLAN_SIMULATE_H

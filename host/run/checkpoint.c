@@ -309,7 +309,8 @@ hone_status checkpoint_sweep(const char *run_folder, hone_err *err) {
 
 /* Under a hidden name first: nobody sees a half of it, and what is left of it is swept away later. */
 static hone_status remove_one(arena *a, const char *run_folder, int64_t step, hone_err *err) {
-    const char *hidden = arena_print(a, "%s/" HIDDEN "%lld.%d.old", run_folder, (long long)step, (int)getpid());
+    const char *hidden =
+        arena_print(a, "%s/" HIDDEN "%lld.%d.old", run_folder, (long long)step, (int)getpid());
     HONE_TRY(folder_remove(hidden, err));
     HONE_TRY(folder_publish(checkpoint_path(a, run_folder, step), hidden, err));
     return folder_remove(hidden, err);

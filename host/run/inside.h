@@ -38,6 +38,7 @@ typedef struct {
     int64_t n_played;
     const int *part; /* [n_parts + 1] steps part[k] .. part[k + 1] are played, and captured, without anything between */
     int n_parts;
+    const int *reads; /* [n_parts] the first bucket of which a part reads weights; plan->n_buckets: none */
     hone_exec **graph; /* [HONE_N_RUNGS][n_parts] */
     int refused; /* the device could not capture it once: it is played call by call */
     const char *name, *captured, *replayed; /* of its ranges */
@@ -102,6 +103,11 @@ hone_status share_sums(run *r, hone_err *err);
 void share_begin_weights(run *r);
 hone_status share_weights(run *r, int played, hone_err *err);
 hone_status share_end_weights(run *r, hone_err *err);
+/* Devices of a divided plan gather weights beside what comes after UPDATE: what is put on r->queue from here on may read those of
+ * buckets `from` and after (0: all). */
+void await_weights(run *r, int from);
+/* The host waits for all of them. Whoever then speaks with the other ranks leaves none of them waiting for its device. */
+hone_status settle_weights(run *r, hone_err *err);
 /* The sum of all ranks' x. */
 hone_status share_marks(run *r, uint64_t *x, hone_err *err);
 void close_sharing(run *r);

@@ -240,7 +240,9 @@ hone_status run_play(run *r, hone_program_kind kind, int slot, const int64_t *ro
     bound *b = &r->program[kind][slot];
     const int rung = set_rows(r, b, rows);
     if (kind != HONE_FOLD && kind != HONE_UPDATE_WEIGHTS) HONE_TRY(copy_in(r, err));
+    if (kind != HONE_MICRO) await_weights(r, 0);
     for (int k = 0; k < b->n_parts; k++) {
+        if (kind == HONE_MICRO) await_weights(r, b->reads[k]);
         hone_exec *graph = *graph_of(b, rung, k);
         const int as_graph = graph && r->graphs && !r->timed;
         const char *const name = as_graph ? b->replayed : b->name;
@@ -349,6 +351,7 @@ hone_status run_hear(run *r, run_result *out, hone_err *err) {
     if (r->is_late) HONE_TRY(wait_for(r, r->answered[k], err));
     *out = r->result[k];
     out->marks = hash_marks(r, k);
+    if (r->n_heard == r->n_asked) HONE_TRY(settle_weights(r, err)); /* nothing is played meanwhile */
     return r->plan->divided ? share_marks(r, &out->marks, err) : HONE_OK;
 }
 

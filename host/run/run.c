@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/table.h"
+#include "plan/own.h"
 
 static int root_of(const hone_plan *p, int v) {
     while (p->value[v].base) v = p->value[v].base;
@@ -98,20 +99,51 @@ static hone_status choose_by_rung(run *r, const hone_program *p, bound *b, hone_
     return HONE_OK;
 }
 
-/* Where a program is cut: after steps at which ranks have something to say to each other (play.c). */
+/* The first bucket of which steps from .. to - 1 read weights; n_buckets: none. */
+static int bucket_read(const hone_plan *p, int kind, int from, int to) {
+    int least = p->n_buckets;
+    for (int i = from; i < to; i++)
+        for (int k = 0; k < HONE_MAX_IN; k++) {
+            const int v = root_of(p, p->program[kind].step[i].in[k]);
+            if (!v || p->value[v].cls != HONE_PARAM) continue;
+            const size_t size = hone_dtype_bytes(p->value[v].dtype);
+            const int64_t at = (int64_t)(p->value[v].offset / size),
+                          end = at + (int64_t)(value_bytes(p, v) / size);
+            for (int b = 0; b < least; b++) {
+                int64_t first, last, inner;
+                plan_own(p, b, 0, &first, &inner);
+                plan_own(p, b, p->n_ranks - 1, &inner, &last);
+                if (at < last && end > first) least = b;
+            }
+        }
+    return least;
+}
+
+/* Where a program is cut: after steps at which ranks have something to say to each other, and before those that read what
+ * devices may still be gathering (play.c). */
 static void cut_program(run *r, int kind, bound *b) {
     const hone_plan *p = r->plan;
-    int *part = ARENA_ARRAY(r->a, (size_t)p->n_buckets + 3, int), n = 0;
+    int *part = ARENA_ARRAY(r->a, 2 * (size_t)p->n_buckets + 3, int), n = 0;
+    const int gathers = kind == HONE_MICRO && p->divided && r->table->comm;
+    for (int i = 0, least = p->n_buckets; gathers && i < b->n_steps; i++) {
+        const int read = bucket_read(p, kind, i, i + 1);
+        if (read < least && i > part[n]) part[++n] = i;
+        least = read < least ? read : least;
+    }
     if (kind == HONE_UPDATE_WEIGHTS && p->divided) part[++n] = p->own_part != 0; /* before GUARD */
     for (int k = 0; k < p->n_buckets; k++) {
-        const int end = kind == HONE_MICRO                              ? p->bucket[k].ready + 1
+        const int end = kind == HONE_MICRO                          ? p->bucket[k].ready + 1
                         : kind == HONE_UPDATE_WEIGHTS && p->divided ? p->bucket[k].update + 1
                                                                     : 0;
         if (end > part[n]) part[++n] = end;
     }
     if (b->n_steps > part[n]) part[++n] = b->n_steps;
+    int *reads = ARENA_ARRAY(r->a, (size_t)n + 1, int);
+    for (int k = 0; k < n; k++)
+        reads[k] = gathers ? bucket_read(p, kind, part[k], part[k + 1]) : p->n_buckets;
     b->part = part;
     b->n_parts = n;
+    b->reads = reads;
     b->graph = ARENA_ARRAY(r->a, (size_t)(HONE_N_RUNGS * n) + 1, hone_exec *);
 }
 
@@ -230,6 +262,7 @@ static hone_status waited(run *r, hone_status status, const char *what, int v, h
 
 hone_status run_put_part(run *r, int v, size_t at, const void *from, size_t n, hone_err *err) {
     HONE_ASSERT(at <= value_bytes(r->plan, v) && n <= value_bytes(r->plan, v) - at);
+    HONE_TRY(settle_weights(r, err));
     return waited(r, r->table->put(r->queue, (char *)run_address(r, v, 0) + at, from, n), "writing", v, err);
 }
 
@@ -239,6 +272,7 @@ hone_status run_put(run *r, int v, const void *from, hone_err *err) {
 
 hone_status run_get_part(run *r, int v, size_t at, void *to, size_t n, hone_err *err) {
     HONE_ASSERT(at <= value_bytes(r->plan, v) && n <= value_bytes(r->plan, v) - at);
+    HONE_TRY(settle_weights(r, err));
     return waited(r, r->table->get(r->queue, to, (char *)run_address(r, v, 0) + at, n), "reading", v, err);
 }
 

@@ -102,7 +102,8 @@ int run_is_asked(const run *r); /* a result is still to be heard */
  * rank holds gradient and loss of the whole step; of a divided plan, the parts of the buckets that the rank owns (own.h).
  * run_play_none: this rank has no micro-batch in this step; the batch that was fed brings only rates and clip.
  *
- * UPDATE of a divided plan speaks with the other ranks by itself: it returns with all weights updated. */
+ * UPDATE of a divided plan speaks with the other ranks by itself: it returns with all weights updated. Devices that exchange by
+ * themselves still gather them then, beside the next MICRO's forward: whoever reads weights waits for them on the device. */
 hone_status run_share(run *r, tree_sum *t, int linked, hone_err *err);
 hone_status run_play_last(run *r, int slot, const int64_t *rows, int n_folds, hone_err *err);
 hone_status run_play_none(run *r, hone_err *err);

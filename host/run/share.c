@@ -6,7 +6,10 @@
  * one of the two at a time: by the thread from the first bucket handed over until share_wait has returned.
  *
  * A device that is late needs no second thread: the run's own has given it the whole backward, with a copy of each bucket
- * to pinned memory behind the steps that complete it, and exchanges and adds while the device goes on. */
+ * to pinned memory behind the steps that complete it, and exchanges and adds while the device goes on.
+ *
+ * Devices that exchange by themselves gather the weights of a divided plan on the sums' queue while the next step begins: its
+ * forward reads the embeddings first, whose gradients are the last to be complete, so buckets come back in the reverse order. */
 #include <pthread.h>
 #include <string.h>
 
@@ -35,7 +38,9 @@ struct sharing {
     char *staged;        /* [n_slots] slots; NULL: device memory is ours */
     hone_queue *reduce;
     hone_event *ready, **arrived; /* arrived: [n_buckets] */
-    float *said, *heard;          /* sums over chunks, the loss before them */
+    hone_event **gathered;        /* [n_buckets] weights, by devices that exchange by themselves; else NULL */
+    int awaited;         /* r->queue waits for those of buckets from here on, or has nothing to wait for */
+    float *said, *heard; /* sums over chunks, the loss before them */
 };
 
 static hone_status failed(const run *r, hone_status status, hone_err *err) {
@@ -176,11 +181,34 @@ static hone_status copy_in_bucket(sharing *x, int b) {
 
 /* Devices that add by themselves are only given the work. */
 static hone_status give_to_device(sharing *x, int b, hone_err *err) {
-    int64_t cut[COMM_RANKS_MAX + 1];
     x->done = b + 1;
-    if (x->what == GRADIENTS) return sum_bucket_on_device(x->r, b, x->n_held, x->n_folds, err);
-    flat_cuts(x->r->plan, b, cut);
-    return gather_on_device(x->r, x->r->slab[HONE_PARAM], hone_dtype_bytes(x->r->plan->dtype), cut, err);
+    return sum_bucket_on_device(x->r, b, x->n_held, x->n_folds, err);
+}
+
+static hone_status gather_weights(sharing *x, hone_err *err) {
+    run *r = x->r;
+    int64_t cut[COMM_RANKS_MAX + 1];
+    for (int b = r->plan->n_buckets - 1; b >= 0; b--) {
+        flat_cuts(r->plan, b, cut);
+        HONE_TRY(gather_on_device(r, r->slab[HONE_PARAM], hone_dtype_bytes(r->plan->dtype), cut, err));
+        r->table->event_record(r->sums, x->gathered[b]);
+    }
+    x->awaited = r->plan->n_buckets;
+    return HONE_OK;
+}
+
+void await_weights(run *r, int from) {
+    sharing *x = r->sharing;
+    if (!x || !x->gathered || x->awaited <= from) return;
+    r->table->event_wait(r->queue, x->gathered[from]); /* those of later buckets came before it */
+    x->awaited = from;
+}
+
+hone_status settle_weights(run *r, hone_err *err) {
+    const sharing *x = r->sharing;
+    if (!x || !x->gathered || !x->awaited) return HONE_OK;
+    await_weights(r, 0);
+    return run_settle(r, r->queue, err);
 }
 
 /* All buckets before `end` may leave. */
@@ -321,16 +349,26 @@ void share_begin_weights(run *r) { begin_round(r->sharing, WEIGHTS, 0, 0); }
 /* Weights leave in the order of the buckets: those before the first one that is still to be updated. */
 hone_status share_weights(run *r, int played, hone_err *err) {
     int end = r->sharing->handed;
+    if (r->sharing->gathered) return HONE_OK;
     while (end < r->plan->n_buckets && r->plan->bucket[end].update < played) end++;
     return end > r->sharing->handed ? hand_over(r->sharing, end, err) : HONE_OK;
 }
-hone_status share_end_weights(run *r, hone_err *err) { return share_wait(r->sharing, err); }
+hone_status share_end_weights(run *r, hone_err *err) {
+    return r->sharing->gathered ? gather_weights(r->sharing, err) : share_wait(r->sharing, err);
+}
 
 /* ---- opening and closing --------------------------------------------------------------------------------------- */
 
 static hone_status open_staging(sharing *x, int linked, hone_err *err) {
     run *r = x->r;
     void *p;
+    if (linked && r->plan->divided) {
+        hone_status made = HONE_OK;
+        x->gathered = ARENA_ARRAY(r->a, (size_t)r->plan->n_buckets + 1, hone_event *);
+        for (int b = 0; b < r->plan->n_buckets && !made; b++)
+            made = r->table->event_new(r->device, 0, &x->gathered[b]);
+        return failed(r, made, err);
+    }
     if (r->limits.host_memory || linked) return HONE_OK;
     HONE_TRY(r->table->slab_new(r->device, 1, r->plan->slab_bytes[HONE_GRAD], &p, err));
     x->staged = p;
@@ -369,6 +407,8 @@ void close_sharing(run *r) {
     pthread_join(x->thread, NULL);
     for (int b = 0; x->arrived && b < r->plan->n_buckets; b++)
         if (x->arrived[b]) r->table->event_free(x->arrived[b]);
+    for (int b = 0; x->gathered && b < r->plan->n_buckets; b++)
+        if (x->gathered[b]) r->table->event_free(x->gathered[b]);
     if (x->ready) r->table->event_free(x->ready);
     if (x->reduce) r->table->queue_free(x->reduce);
     if (x->staged) r->table->slab_free(r->device, x->staged);

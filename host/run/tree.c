@@ -315,7 +315,8 @@ typedef struct {
 
 /* The i-th node of every member that has so many, cut for its receivers: value[k] is elements part[k] of this rank's own, for
  * member k; part[me] is what this rank hears. */
-static hone_status send_nodes(tree_sum *t, circle *q, int i, const float *const *value, const elements *part, hone_err *err) {
+static hone_status send_nodes(tree_sum *t, circle *q, int i, const float *const *value, const elements *part,
+                              hone_err *err) {
     comm_piece to[COMM_RANKS_MAX] = {{0}}, from[COMM_RANKS_MAX] = {{0}};
     const elements own = part[q->me];
     for (int k = 0; k < q->n; k++) {
@@ -335,11 +336,13 @@ static hone_status send_nodes(tree_sum *t, circle *q, int i, const float *const 
 }
 
 /* What goes to the rank of machine m that has this one's number there: node i of this machine. */
-static float *own_node(const tree_sum *t, int m, int i) { return t->own + ((int64_t)m * t->most_own + i) * PART; }
+static float *own_node(const tree_sum *t, int m, int i) {
+    return t->own + ((int64_t)m * t->most_own + i) * PART;
+}
 
 /* Of elements that machine m's ranks add: each rank of this machine gets those of its number there. */
-static hone_status scatter_near(tree_sum *t, const float *const *node, int m, int64_t round, const int64_t *bound,
-                                hone_err *err) {
+static hone_status scatter_near(tree_sum *t, const float *const *node, int m, int64_t round,
+                                const int64_t *bound, hone_err *err) {
     circle *q = &t->near;
     elements part[COMM_RANKS_MAX];
     for (int k = 0; k < q->n; k++) part[k].at = slice_of(bound, m * t->per_machine + k, round, &part[k].n);
@@ -349,7 +352,8 @@ static hone_status scatter_near(tree_sum *t, const float *const *node, int m, in
         HONE_TRY(send_nodes(t, q, i, value, part, err));
     }
     for (int i = 0; t->n_machines > 1 && i < nodes_of(&t->far, t->far.me); i++)
-        memcpy(own_node(t, m, i), value_of(t, q, t->far.node[t->far.first[t->far.me] + i].at, part[q->me].at, part[q->me].n),
+        memcpy(own_node(t, m, i),
+               value_of(t, q, t->far.node[t->far.first[t->far.me] + i].at, part[q->me].at, part[q->me].n),
                (size_t)part[q->me].n * sizeof(float));
     return HONE_OK;
 }
@@ -389,7 +393,8 @@ hone_status tree_sum_scatter(tree_sum *t, const float *const *node, float *out, 
 /* all[r]: the place of what rank r has. First from those of this number on the other machines, then from the neighbours what
  * these have. */
 static hone_status gather(tree_sum *t, const comm_piece *all, hone_err *err) {
-    for (int m = t->n_machines > 1 ? -1 : 0; m < t->n_machines; m++) { /* -1: across machines; then what machine m's ranks have */
+    for (int m = t->n_machines > 1 ? -1 : 0; m < t->n_machines;
+         m++) { /* -1: across machines; then what machine m's ranks have */
         comm_piece to[COMM_RANKS_MAX] = {{0}}, from[COMM_RANKS_MAX] = {{0}};
         const circle *q = m < 0 ? &t->far : &t->near;
         for (int k = 0; k < q->n; k++) {

@@ -512,13 +512,8 @@ static hone_status check_together(job *j, hone_err *err) {
                 "train_batch_size: %lld cannot be cut into micro-batches of %lld; nearest %lld or %lld",
                 (long long)j->train_batch_size, (long long)micro, (long long)(steps ? steps * micro : micro),
                 (long long)((steps + 1) * micro));
-        if (j->given[field_find("gradient_accumulation_steps")] && j->gradient_accumulation_steps != steps)
-            return hone_fail(err, HONE_EUSAGE,
-                             "gradient_accumulation_steps: %lld, but train_batch_size %lld / "
-                             "per_device_train_batch_size %lld gives %lld",
-                             (long long)j->gradient_accumulation_steps, (long long)j->train_batch_size,
-                             (long long)micro, (long long)steps);
-        j->gradient_accumulation_steps = steps;
+        if (!j->given[field_find("gradient_accumulation_steps")])
+            j->gradient_accumulation_steps = steps; /* of one rank; else steps_shards compares */
     }
     if (j->max_steps == 0)
         return hone_fail(err, HONE_EUSAGE, "max_steps: 0, expected -1 (not used) or at least 1");

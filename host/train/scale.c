@@ -17,7 +17,8 @@ typedef struct {
     int n_gpus, halving, n_buckets, micro_batches; /* micro-batches of a GPU in a step */
     double compute_s, update_s, sum_s, exposed_s;  /* sum_s: all communication, were nothing beside it */
     double straggler_s, step_s;
-    double memory_bytes, nccl_bytes; /* of a GPU: what rank 0 plans and the library takes; the library's part of it */
+    double memory_bytes,
+        nccl_bytes; /* of a GPU: what rank 0 plans and the library takes; the library's part of it */
     double tokens, flops, gradient_bytes; /* tokens and flops: of a step, of all GPUs */
     int64_t steps, largest_tokens; /* of a micro-batch that fits a GPU; 0: not asked for, or none does */
 } prediction;
@@ -31,7 +32,8 @@ typedef struct {
 
 static double nccl_bytes(const session *s, const sim_links *l) {
     const int near = l->n < l->per_node ? l->n : l->per_node,
-              peers = s->job->reduce == REDUCE_FAST && near > 2 ? 2 : near - 1; /* a ring has two neighbours */
+              peers =
+                  s->job->reduce == REDUCE_FAST && near > 2 ? 2 : near - 1; /* a ring has two neighbours */
     if (l->n == 1) return 0;
     return peers * NCCL_CHANNELS * NCCL_CHANNEL_BYTES + (l->n > near ? NCCL_NETWORK_BYTES : 0);
 }
@@ -163,7 +165,8 @@ static hone_status predict_count(prediction *out, const job *j, pool *p, const s
     HONE_TRY(plan_of_job(&s, &facts, j, p, q->tokens, q->seqs, n_gpus, err));
     *out = (prediction){.n_gpus = n_gpus, .micro_batches = (int)((facts.shards + n_gpus - 1) / n_gpus)};
     predict(out, s, &facts, q);
-    out->largest_tokens = with_largest ? largest_tokens(s, &facts, q->machine.memory_bytes - out->nccl_bytes) : 0;
+    out->largest_tokens =
+        with_largest ? largest_tokens(s, &facts, q->machine.memory_bytes - out->nccl_bytes) : 0;
     session_close(s);
     return HONE_OK;
 }
@@ -183,6 +186,7 @@ static void print_json(const prediction *x, int n, const scale_question *q, text
     else text_str(out, "null");
     member(out, "product_share", q->machine.product_share);
     member(out, "memory_share", q->machine.memory_share);
+    member(out, "call_s", q->machine.call_s);
     member(out, "jitter", q->jitter);
     text_printf(out, ",\"largest_micro_batch_tokens\":%lld,\"scale\":[", (long long)x->largest_tokens);
     for (int i = 0; i < n; i++, x++) {
@@ -195,8 +199,9 @@ static void print_json(const prediction *x, int n, const scale_question *q, text
         member(out, "exposed_s", x->exposed_s);
         member(out, "straggler_s", x->straggler_s);
         member(out, "gradient_bytes", x->gradient_bytes);
-        text_printf(out, ",\"memory_bytes_per_gpu\":%.0f,\"nccl_bytes_per_gpu\":%.0f,\"fits\":%s", x->memory_bytes,
-                    x->nccl_bytes, x->memory_bytes <= q->machine.memory_bytes ? "true" : "false");
+        text_printf(out, ",\"memory_bytes_per_gpu\":%.0f,\"nccl_bytes_per_gpu\":%.0f,\"fits\":%s",
+                    x->memory_bytes, x->nccl_bytes,
+                    x->memory_bytes <= q->machine.memory_bytes ? "true" : "false");
         member(out, "tokens_per_step", x->tokens);
         member(out, "tokens_per_second", x->tokens / x->step_s);
         member(out, "model_flops_per_second_per_gpu", x->flops / x->step_s / x->n_gpus);
@@ -248,8 +253,9 @@ static void print_people(const prediction *x, int n, const scale_question *q, te
     table_free(t);
     bytes_text(size, x[-1].nccl_bytes);
     if (x[-1].nccl_bytes > 0)
-        text_printf(out, "of a GPU's memory NCCL's buffers are estimated at %s with %d GPUs; the rest is planned\n", size,
-                    x[-1].n_gpus);
+        text_printf(
+            out, "of a GPU's memory NCCL's buffers are estimated at %s with %d GPUs; the rest is planned\n",
+            size, x[-1].n_gpus);
     text_printf(out, "a micro-batch of %lld tokens would just fit a GPU\n", (long long)largest);
     if (x[-1].n_gpus > COMM_RANKS_MAX)
         text_printf(out, "hone starts %d ranks at most today\n", COMM_RANKS_MAX);

@@ -21,6 +21,12 @@ hone_status steps_shards(step_shards *out, const job *j, int n_ranks, int64_t ke
                          (long long)j->train_batch_size, n_ranks, (long long)micro,
                          (long long)(micro * n_ranks));
     if (j->train_batch_size) accumulation = j->train_batch_size / (micro * n_ranks);
+    if (j->given[field_find("gradient_accumulation_steps")] && j->gradient_accumulation_steps != accumulation)
+        return hone_fail(err, HONE_EUSAGE,
+                         "gradient_accumulation_steps: %lld, but train_batch_size %lld / "
+                         "(per_device_train_batch_size %lld x %d ranks) gives %lld",
+                         (long long)j->gradient_accumulation_steps, (long long)j->train_batch_size,
+                         (long long)micro, n_ranks, (long long)accumulation);
     const int64_t samples = micro * n_ranks * accumulation;
     *out = (step_shards){n_ranks * accumulation, micro};
     if (!j->reduce_shards) {

@@ -123,6 +123,9 @@ TEST(file_questions_are_answered) {
     CHECK(file_is_regular(in_folder("a")) && !file_is_regular(test_folder()) &&
           !file_is_regular(in_folder("dangling")));
     CHECK(file_is_folder(test_folder()) && !file_is_folder(in_folder("a")));
+    CHECK(symlink("loop", in_folder("loop")) == 0); /* what cannot be looked at may be there */
+    CHECK(file_is_regular(in_folder("loop")) && file_is_folder(in_folder("loop")) &&
+          !file_exists(in_folder("a/b")) && file_exists(in_folder("loop/a")));
     CHECK_INT(file_bytes(in_folder("a")), 5);
     CHECK_INT(file_bytes(in_folder("b")), -1);
     CHECK_INT(file_bytes(test_folder()), -1);

@@ -34,7 +34,8 @@ static const json *run_ranks(arena *a, const way *w, int n, const char *job, con
     const char *line = w->by_mpi ? arena_print(a, MPIRUN " -n %d \"%s\"", n, command_program())
                                  : arena_print(a, "\"%s\" launch -n %d", command_program(), n);
     const said s = command_shell(a, "%s train \"%s\" --json %s", line, job, flags);
-    if (s.code) test_fail(__FILE__, __LINE__, "%d ranks, %s: ended with %d: %.1200s", n, flags, s.code, s.err);
+    if (s.code)
+        test_fail(__FILE__, __LINE__, "%d ranks, %s: ended with %d: %.1200s", n, flags, s.code, s.err);
     if (n > 1 && !strcmp(w->device, "emu")) CHECK(strstr(s.err, "their devices by NCCL"));
     if (n > 1 && w->by_mpi) CHECK(strstr(s.err, "MPI"));
     const json *run;
@@ -64,8 +65,8 @@ static void same_bits(const way *w, int type) {
                                            ",\"reduce_shards\": 48, \"max_steps\": %s, "
                                            "\"device\": \"%s\", \"overwrite_output_dir\": true%s",
                                            w->steps, w->device, types[type]));
-    const char *whole = text_of(command_json(a, "train \"%s\" --json --quiet %s", job, flags_of(a, 1, 1, 0, 0)),
-                                "params_sha256");
+    const char *whole = text_of(
+        command_json(a, "train \"%s\" --json --quiet %s", job, flags_of(a, 1, 1, 0, 0)), "params_sha256");
     int n_runs = 0;
     for (int i = 0; i < N_RANKS; i++) {
         int64_t bytes[2] = {0};
@@ -108,15 +109,25 @@ TEST(a_step_divided_by_mpi_has_the_same_bits_in_bf16) { same_bits_by_mpi(1); }
 TEST(a_step_divided_among_machines_has_the_same_bits) {
     begin_mpi_or_skip();
     arena *a = command_begin();
-    const char *job = tiny_job(a, "job.json", "out", ",\"reduce_shards\": 48, \"max_steps\": 3, \"overwrite_output_dir\": true");
-    const char *whole = text_of(command_json(a, "train \"%s\" --json --quiet %s", job, flags_of(a, 1, 1, 0, 0)),
-                                "params_sha256");
+    const char *job = tiny_job(a, "job.json", "out",
+                               ",\"reduce_shards\": 48, \"max_steps\": 3, \"overwrite_output_dir\": true");
+    const char *whole = text_of(
+        command_json(a, "train \"%s\" --json --quiet %s", job, flags_of(a, 1, 1, 0, 0)), "params_sha256");
     static const int machines[][2] = {{2, 2}, {2, 3}, {4, 2}}; /* how many, ranks of each */
+    const said dealt =
+        command_shell(a,
+                      MPIRUN " -n 4 sh -c 'HONE_MACHINE=$((OMPI_COMM_WORLD_RANK %% 2)) exec \"%s\" "
+                             "train \"%s\" --json %s'",
+                      command_program(), job, flags_of(a, 4, 1, 0, 0));
+    CHECK(!dealt.code && strstr(dealt.out, whole) &&
+          strstr(dealt.err, "4 ranks by MPI")); /* neighbours are apart */
     for (int i = 0; i < 3; i++) {
         const int n = machines[i][0] * machines[i][1];
         const said s = command_shell(
-            a, MPIRUN " -n %d sh -c 'HONE_MACHINE=$((OMPI_COMM_WORLD_RANK / %d)) exec \"%s\" train \"%s\" --json %s'", n,
-            machines[i][1], command_program(), job, flags_of(a, n, 1, i & 1, 1));
+            a,
+            MPIRUN
+            " -n %d sh -c 'HONE_MACHINE=$((OMPI_COMM_WORLD_RANK / %d)) exec \"%s\" train \"%s\" --json %s'",
+            n, machines[i][1], command_program(), job, flags_of(a, n, 1, i & 1, 1));
         if (s.code) test_fail(__FILE__, __LINE__, "%d ranks ended with %d: %.1200s", n, s.code, s.err);
         if (!strstr(s.out, whole)) test_fail(__FILE__, __LINE__, "%d ranks: other bits than %s", n, whole);
         CHECK(strstr(s.err, arena_print(a, "%d ranks on %d machines by MPI", n, machines[i][0])));

@@ -138,9 +138,11 @@ TEST(train_alone_uses_all_devices_that_it_sees) {
 /* Of the same run, for so many steps. */
 static double instructions(arena *a, const char *job, const char *environment, int steps) {
     const char *log = here(a, "counted");
-    const said s = command_shell(a, "env %s valgrind --tool=lackey --basic-counts=yes --log-file=\"%s\" \"%s\" train \"%s\" "
-                                    "--max_steps %d --threads 1 --quiet",
-                                 environment, log, command_program(), job, steps);
+    const said s = command_shell(
+        a,
+        "env %s valgrind --tool=lackey --basic-counts=yes --log-file=\"%s\" \"%s\" train \"%s\" "
+        "--max_steps %d --threads 1 --quiet",
+        environment, log, command_program(), job, steps);
     if (s.code) test_fail(__FILE__, __LINE__, "ended with %d: %.600s", s.code, s.err);
     const char *at = strstr(file_text(a, log), "guest instrs:");
     CHECK(at);
@@ -156,14 +158,14 @@ TEST(a_step_of_a_rank_alone_takes_the_instructions_of_a_step_without_ranks) {
     if (system("command -v valgrind >/dev/null 2>&1")) test_skip("there is no valgrind");
     arena *a = command_begin();
     const char *job = tiny_job(a, "job.json", "out", ",\"overwrite_output_dir\": true");
-    static const char *const environment[] = {
-        "", "HONE_RANK=0 HONE_WORLD_SIZE=1 HONE_LOCAL_RANK=0 HONE_LOCAL_WORLD_SIZE=1 HONE_COMM=/dev/shm/not-there"};
+    static const char *const environment[] = {"", "HONE_RANK=0 HONE_WORLD_SIZE=1 HONE_LOCAL_RANK=0 "
+                                                  "HONE_LOCAL_WORLD_SIZE=1 HONE_COMM=/dev/shm/not-there"};
     double a_step[2];
     instructions(a, job, "", 1); /* the cache of tokens is made */
     for (int k = 0; k < 2; k++)
         a_step[k] = (instructions(a, job, environment[k], 45) - instructions(a, job, environment[k], 5)) / 40;
-    printf("  a step: %.0f instructions without ranks, %.0f of a rank alone: %.6f times\n", a_step[0], a_step[1],
-           a_step[1] / a_step[0]);
+    printf("  a step: %.0f instructions without ranks, %.0f of a rank alone: %.6f times\n", a_step[0],
+           a_step[1], a_step[1] / a_step[0]);
     CHECK(a_step[1] / a_step[0] < 1.005);
     arena_free(a);
 }

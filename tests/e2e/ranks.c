@@ -88,6 +88,12 @@ TEST(shards_that_do_not_divide_a_step_are_refused) {
     const char *other = tiny_job(a, "other.json", "out", ",\"train_batch_size\": 24");
     const said s = command_expect(a, 2, "launch -n 2 train \"%s\"", other);
     CHECK(strstr(s.err, "train_batch_size: 24 cannot be dealt to 2 ranks in micro-batches of 8"));
+    /* as DeepSpeed counts: all samples of a step = those of a rank's micro-batch x micro-batches x ranks */
+    command_expect(a, 0, "launch -n 3 train \"%s\" --quiet --gradient_accumulation_steps 1 --max_steps 1", other);
+    command_refused(a, 2,
+                    "gradient_accumulation_steps: 2, but train_batch_size 24 / (per_device_train_batch_size 8 x 1 "
+                    "ranks) gives 3",
+                    "train \"%s\" --overwrite_output_dir true --gradient_accumulation_steps 2", other);
     arena_free(a);
 }
 

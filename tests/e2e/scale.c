@@ -73,10 +73,12 @@ TEST(a_prediction_knows_accumulation_buckets_and_a_divided_optimizer) {
 /* What rank 0 plans, its wire too, and an estimate of what NCCL takes. */
 TEST(the_memory_of_a_gpu_is_that_of_the_plan_of_its_ranks_and_nccls) {
     arena *a = command_begin();
-    const char *job = tiny_job(a, "job.json", "out", ",\"train_batch_size\": 64, \"per_device_train_batch_size\": 2");
+    const char *job =
+        tiny_job(a, "job.json", "out", ",\"train_batch_size\": 64, \"per_device_train_batch_size\": 2");
     static const char *const flags[] = {"", "--zero_stage 1", "--reduce fast", "--reduce_dtype bf16"};
     for (int i = 0; i < 4; i++) {
-        const json *p = predicted(a, job, arena_print(a, "--gpu h100 --gpus 1,8,16 --network roce-100 %s", flags[i]));
+        const json *p =
+            predicted(a, job, arena_print(a, "--gpu h100 --gpus 1,8,16 --network roce-100 %s", flags[i]));
         for (int k = 0; k < 3; k++) {
             const json *x = count_of(p, k),
                        *plan = command_json(a, "plan \"%s\" --device cuda --json --quiet --ranks %d %s", job,
@@ -84,8 +86,10 @@ TEST(the_memory_of_a_gpu_is_that_of_the_plan_of_its_ranks_and_nccls) {
             CHECK((number_of(member(plan, "slab_bytes"), "wire") > 0) == (k > 0 || i == 3));
             CHECK(number_of(x, "memory_bytes_per_gpu") ==
                   number_of(plan, "planned_device_bytes") + number_of(x, "nccl_bytes_per_gpu"));
-            CHECK_INT(number_of(x, "nccl_bytes_per_gpu"), /* 7 others, or a ring's 2, 32 channels each; 512 MiB outside */
-                      k ? (int64_t)((i == 2 ? 2 : 7) * 32 * 12 + (k == 2 ? 512 : 0)) << 20 : 0);
+            CHECK_INT(
+                number_of(
+                    x, "nccl_bytes_per_gpu"), /* 7 others, or a ring's 2, 32 channels each; 512 MiB outside */
+                k ? (int64_t)((i == 2 ? 2 : 7) * 32 * 12 + (k == 2 ? 512 : 0)) << 20 : 0);
         }
     }
     arena_free(a);

@@ -18,8 +18,9 @@ TEST(a_rank_alone_says_nothing_in_a_step) {
     arena *a = arena_new("test");
     rank_place place;
     comm *c;
-    CHECK(!setenv("HONE_RANK", "0", 1) && !setenv("HONE_WORLD_SIZE", "1", 1) && !setenv("HONE_LOCAL_RANK", "0", 1) &&
-          !setenv("HONE_LOCAL_WORLD_SIZE", "1", 1) && !setenv("HONE_COMM", "/dev/shm/not-there", 1));
+    CHECK(!setenv("HONE_RANK", "0", 1) && !setenv("HONE_WORLD_SIZE", "1", 1) &&
+          !setenv("HONE_LOCAL_RANK", "0", 1) && !setenv("HONE_LOCAL_WORLD_SIZE", "1", 1) &&
+          !setenv("HONE_COMM", "/dev/shm/not-there", 1));
     CHECK_OK(rank_find(&place, NULL, NULL, err));
     CHECK_STR(place.by, "hone launch");
     CHECK_OK(ranks_open(&c, &place, 60, err));

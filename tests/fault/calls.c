@@ -17,7 +17,8 @@
 
 faults fault;
 static int counting;
-static char is_new[1024], is_old[1024]; /* by descriptor: opened to be written, by a temporary name; by its own */
+/* By descriptor: opened to be written, by a temporary name; by its own. */
+static char is_new[1024], is_old[1024];
 
 enum { WRITES, MEMORY, READS, WORDS };
 static int fails_as(int kind, const char *call) {
@@ -53,11 +54,15 @@ int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(voi
 
 int __real_stat(const char *path, struct stat *st);
 int __wrap_stat(const char *path, struct stat *st);
-int __wrap_stat(const char *path, struct stat *st) { return fails_as(READS, "stat") ? -1 : __real_stat(path, st); }
+int __wrap_stat(const char *path, struct stat *st) {
+    return fails_as(READS, "stat") ? -1 : __real_stat(path, st);
+}
 
 int __real_lstat(const char *path, struct stat *st);
 int __wrap_lstat(const char *path, struct stat *st);
-int __wrap_lstat(const char *path, struct stat *st) { return fails_as(READS, "lstat") ? -1 : __real_lstat(path, st); }
+int __wrap_lstat(const char *path, struct stat *st) {
+    return fails_as(READS, "lstat") ? -1 : __real_lstat(path, st);
+}
 
 int __real_fstat(int fd, struct stat *st);
 int __wrap_fstat(int fd, struct stat *st);
@@ -155,7 +160,9 @@ int __wrap_posix_fallocate(int fd, off_t at, off_t n) {
 
 int __real_msync(void *p, size_t n, int flags);
 int __wrap_msync(void *p, size_t n, int flags);
-int __wrap_msync(void *p, size_t n, int flags) { return fails_anywhere("msync") ? -1 : __real_msync(p, n, flags); }
+int __wrap_msync(void *p, size_t n, int flags) {
+    return fails_anywhere("msync") ? -1 : __real_msync(p, n, flags);
+}
 
 int __real_flock(int fd, int how);
 int __wrap_flock(int fd, int how);
@@ -174,7 +181,8 @@ int __wrap_fsync(int fd) {
 int __real_close(int fd);
 int __wrap_close(int fd);
 int __wrap_close(int fd) {
-    const int failed = (is_new[fd] && fails("close")) || (is_old[fd] && fails_anywhere("close")), error = errno;
+    const int failed = (is_new[fd] && fails("close")) || (is_old[fd] && fails_anywhere("close")),
+              error = errno;
     is_new[fd] = is_old[fd] = 0;
     if (!failed) return __real_close(fd);
     __real_close(fd);
@@ -237,12 +245,14 @@ int __wrap_statvfs(const char *path, struct statvfs *st) {
 
 /* ---- words to other ranks ---- */
 
-#define SPOKEN(name, types, names)                                                                            \
+#define SPOKEN(name, types, names)                                                                           \
     hone_status __real_##name types;                                                                         \
     hone_status __wrap_##name types;                                                                         \
     hone_status __wrap_##name types { return fails_as(WORDS, #name), __real_##name names; }
-SPOKEN(comm_exchange, (comm * c, const comm_piece *to, const comm_piece *from, hone_err *err), (c, to, from, err))
-SPOKEN(comm_gather, (comm * c, const void *mine, size_t bytes, void *all, hone_err *err), (c, mine, bytes, all, err))
+SPOKEN(comm_exchange, (comm * c, const comm_piece *to, const comm_piece *from, hone_err *err),
+       (c, to, from, err))
+SPOKEN(comm_gather, (comm * c, const void *mine, size_t bytes, void *all, hone_err *err),
+       (c, mine, bytes, all, err))
 SPOKEN(comm_broadcast, (comm * c, void *p, size_t bytes, int root, hone_err *err), (c, p, bytes, root, err))
 SPOKEN(comm_barrier, (comm * c, hone_err *err), (c, err))
 SPOKEN(comm_largest, (comm * c, int64_t *x, hone_err *err), (c, x, err))

@@ -58,7 +58,8 @@ static void fail_in_turn(campaign *c, faults f, const shape *k, int resumed, con
         CHECK_OK(folder_remove(folder_of(b, "copy"), err));
         if (resumed) copy_folder(b, out, folder_of(b, "copy"));
         const outcome o = one_run(b, "copy", k, f, (disk_state){0});
-        const char *what = arena_print(b, "%s%s %d of %d (%s)", kind, resumed ? ", resumed," : "", f.fail_at, n, o.last);
+        const char *what =
+            arena_print(b, "%s%s %d of %d (%s)", kind, resumed ? ", resumed," : "", f.fail_at, n, o.last);
         const int code = o.left ? o.left : hone_status_exit(o.status);
         if (o.left < 0 || (o.left && o.left != 4))
             test_fail(__FILE__, __LINE__, "%s failed: the process ended with %d", what, o.left);

@@ -19,7 +19,8 @@ int is_valid(arena *a, const char *folder, int64_t step) {
 }
 
 /* The end of its summary goes to sha. Nothing fails before hone is called. */
-static hone_status train(arena *a, const char *name, const shape *s, const faults *f, char sha[65], hone_err *err) {
+static hone_status train(arena *a, const char *name, const shape *s, const faults *f, char sha[65],
+                         hone_err *err) {
     const char *model = arena_print(a, "%s", test_fixture("e2e/model"));
     const job_override o[] = {{"config_name", model},
                               {"tokenizer_name", model},

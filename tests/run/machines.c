@@ -33,8 +33,9 @@ static void count(comm *c, int per_machine) {
 
 typedef struct {
     int machines, per_machine, leaves, bf16;
-    int knows;    /* that there are machines */
-    double times; /* the bytes that should cross, of those of a sum of machines that first add up themselves */
+    int knows; /* that there are machines */
+    double
+        times; /* the bytes that should cross, of those of a sum of machines that first add up themselves */
 } machine_case;
 
 static hone_status add_up(comm *c, const machine_case *k, float *out, hone_err *err) {
@@ -68,13 +69,15 @@ static hone_status sum_of_machines(comm *c, void *arg, hone_err *err) {
     uint64_t crossed[COMM_RANKS_MAX], all = 0;
     HONE_TRY(comm_gather(c, &counting.crossed, sizeof *crossed, crossed, err));
     for (int r = 0; r < c->n; r++) all += crossed[r];
-    const double bytes = (double)ELEMENTS * (k->bf16 ? 2 : 4), least = 2.0 * (k->machines - 1) * bytes, /* of all machines */
+    const double bytes = (double)ELEMENTS * (k->bf16 ? 2 : 4),
+                 least = 2.0 * (k->machines - 1) * bytes, /* of all machines */
         wanted = k->times * least;
     for (int64_t e = 0; e < ELEMENTS; e++) {
-        const float x = tree_value(0, k->leaves, e, k->bf16), tree = k->bf16 && e >= SHARD_EXACT ? shard_rounded(x) : x;
+        const float x = tree_value(0, k->leaves, e, k->bf16),
+                    tree = k->bf16 && e >= SHARD_EXACT ? shard_rounded(x) : x;
         if (out[e] != tree)
-            return hone_fail(err, HONE_EBUG, "element %lld is %.9g, expected %.9g", (long long)e, (double)out[e],
-                             (double)tree);
+            return hone_fail(err, HONE_EBUG, "element %lld is %.9g, expected %.9g", (long long)e,
+                             (double)out[e], (double)tree);
     }
     free(out);
     if ((double)all >= 0.99 * wanted && (double)all <= 1.01 * wanted) return HONE_OK;
@@ -91,8 +94,9 @@ static void sums(const machine_case *k, size_t n) {
 /* What crosses is 2 (M - 1) / M of the gradients a machine; without the two turns it would be so many times as much as a machine
  * has ranks. */
 TEST(sums_of_several_machines_cross_between_them_once) {
-    static const machine_case k[] = {{2, 2, 4, 0, 1, 1},  {2, 4, 8, 0, 1, 1},  {2, 4, 8, 1, 1, 1},  {4, 2, 8, 0, 1, 1},
-                                     {2, 2, 48, 0, 1, 1.5}, /* a machine's 24 shards of 48 are 2 nodes: halves of 32 and 16 */
-                                     {2, 3, 6, 0, 1, 1.5}, {3, 2, 6, 1, 1, 1},  {2, 2, 4, 0, 0, 2},  {2, 4, 8, 0, 0, 4}};
+    static const machine_case k[] = {
+        {2, 2, 4, 0, 1, 1},    {2, 4, 8, 0, 1, 1}, {2, 4, 8, 1, 1, 1}, {4, 2, 8, 0, 1, 1},
+        {2, 2, 48, 0, 1, 1.5}, /* a machine's 24 shards of 48 are 2 nodes: halves of 32 and 16 */
+        {2, 3, 6, 0, 1, 1.5},  {3, 2, 6, 1, 1, 1}, {2, 2, 4, 0, 0, 2}, {2, 4, 8, 0, 0, 4}};
     sums(k, sizeof k / sizeof *k);
 }

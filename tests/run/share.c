@@ -9,7 +9,7 @@
 #include "base/host.h"
 #include "plan/build.h"
 #include "plan/own.h"
-#include "run/run.h"
+#include "run/inside.h"
 #include "test.h"
 
 /* The run whose backward is watched, and the device's own EMBED_BWD, which ends it. */
@@ -36,14 +36,9 @@ typedef struct {
     int64_t rows[8];
 } sharer;
 
-static hone_status open_sharer(sharer *s, comm *c, hone_device_v1 *device, int divide, int slots,
-                               hone_err *err) {
-    const hone_device_v1 *cpu = device_load("cpu", err);
+static hone_status make_plan(hone_plan **out, const hone_device_v1 *device, int n, int rank, int divide,
+                             int slots, hone_err *err) {
     model_config *config;
-    if (!cpu) return HONE_EUSAGE;
-    *device = *cpu;
-    watched.embed_bwd = device->op[HONE_OP_EMBED_BWD];
-    device->op[HONE_OP_EMBED_BWD] = wait_then_play;
     HONE_TRY(config_load(&config, test_fixture("e2e/model"), err));
     const plan_options o = {.config = config,
                             .head = {.kind = HEAD_CLASSES, .n_outputs = 3},
@@ -51,8 +46,8 @@ static hone_status open_sharer(sharer *s, comm *c, hone_device_v1 *device, int d
                             .tokens_max = 40,
                             .seqs_max = 8,
                             .slots = slots,
-                            .n_ranks = c->n,
-                            .rank = c->rank,
+                            .n_ranks = n,
+                            .rank = rank,
                             .divide = divide,
                             .bucket_bytes = 20000,
                             .beta1 = 0.9,
@@ -60,8 +55,19 @@ static hone_status open_sharer(sharer *s, comm *c, hone_device_v1 *device, int d
                             .epsilon = 1e-8,
                             .training = 1,
                             .device = device};
-    HONE_TRY(plan_build(&s->plan, &o, err));
+    const hone_status status = plan_build(out, &o, err);
     config_free(config);
+    return status;
+}
+
+static hone_status open_sharer(sharer *s, comm *c, hone_device_v1 *device, int divide, int slots,
+                               hone_err *err) {
+    const hone_device_v1 *cpu = device_load("cpu", err);
+    if (!cpu) return HONE_EUSAGE;
+    *device = *cpu;
+    watched.embed_bwd = device->op[HONE_OP_EMBED_BWD];
+    device->op[HONE_OP_EMBED_BWD] = wait_then_play;
+    HONE_TRY(make_plan(&s->plan, device, c->n, c->rank, divide, slots, err));
     s->pool = pool_new(1);
     HONE_TRY(run_open(&s->run, s->plan, device, s->pool, err));
     s->sum = tree_sum_new(c, 8, s->pool);
@@ -153,6 +159,34 @@ static hone_status sum_beside(comm *c, void *arg, hone_err *err) {
 
 TEST(buckets_are_summed_while_the_backward_goes_on) {
     for (int divide = 0; divide < 2; divide++) forked_all_end_well(2, sum_beside, &divide);
+}
+
+/* What devices gather of a divided optimizer's weights is waited for part by part: embeddings, which come first, before the
+ * first step, each earlier bucket before the step that is the first to read it, and all of them within the forward. */
+TEST(a_forward_waits_for_weights_bucket_by_bucket) {
+    hone_err why = {0};
+    const hone_device_v1 *emu = device_load("emu", &why);
+    hone_plan *p;
+    run *r;
+    if (!emu) test_skip("%s", why.text);
+    pool *threads = pool_new(1);
+    CHECK_OK(make_plan(&p, emu, 2, 0, 1, 1, err));
+    CHECK_OK(run_open(&r, p, emu, threads, err));
+    const bound *b = &r->program[HONE_MICRO][0];
+    const hone_step *step = p->program[HONE_MICRO].step;
+    int waited = p->n_buckets, waits = 0;
+    CHECK(b->reads[0] >= p->n_buckets - 2); /* tables of words, places, types */
+    for (int k = 0; k < b->n_parts; k++) {
+        if (b->reads[k] >= waited) continue;
+        CHECK_INT(step[b->part[k]].phase, HONE_FORWARD);
+        waited = b->reads[k];
+        waits++;
+    }
+    CHECK_INT(waited, 0);
+    CHECK(waits > 3);
+    run_close(r);
+    hone_plan_free(p);
+    pool_free(threads);
 }
 
 /* Rank 1 dies in its backward, when rank 0's thread waits for its buckets. */
