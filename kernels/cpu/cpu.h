@@ -20,6 +20,7 @@ typedef hone_status (*cpu_op)(hone_queue *queue, const hone_call *c);
 /* The ops as compiled for one instruction set. */
 typedef struct {
     const char *name;
+    int pairs; /* it has an instruction for pairs of bf16 numbers */
     cpu_op op[HONE_N_OPS];
 } cpu_table;
 extern const cpu_table cpu_table_plain;
@@ -36,6 +37,7 @@ struct hone_device {
     const hone_host_v1 *host;
     const cpu_table *table;
     unsigned char *scratch; /* CPU_SCRATCH_BYTES for each thread */
+    int pairs, is_chosen;   /* products of bf16 numbers are made of pairs (choose.h) */
 };
 struct hone_queue {
     hone_device *device;

@@ -7,7 +7,8 @@
  * operand that lies by k is packed in panels of TILE_ROWS rows, as many as the tile has.
  *
  * Sizes of blocks are free: product.h tells why they do not change the bits. So they are chosen to keep all threads
- * busy. Of a few rows nothing is packed (few.h). bf16 is multiplied in pairs where the machine can (HONE_DOT), elsewhere widened to fp32 while it is packed. */
+ * busy. Of a few rows nothing is packed (few.h). bf16 is multiplied in pairs where the machine can (HONE_DOT) and is the
+ * faster for it (choose.h), elsewhere widened to fp32 while it is packed. */
 #include "gemm.h"
 #include "few.h"
 #include "pack.h"
@@ -38,7 +39,7 @@ static gemm_room room_of(const product *p, int thread) {
 
 static int is_paired(const product *p) {
 #ifdef HONE_DOT
-    return p->a.bf && p->b.bf;
+    return p->a.bf && p->b.bf && p->queue->device->pairs;
 #else
     (void)p;
     return 0;

@@ -117,6 +117,6 @@ size_t cpu_work_bytes(const hone_query *query) {
 hone_status cpu_limits(hone_device *device, hone_limits *out) {
     (void)device;
     *out = (hone_limits){
-        .name = "processor", .dtypes = 1u << HONE_F32 | 1u << HONE_BF16, .max_head_width = WIDEST_HEAD, .host_memory = 1};
+        .name = "processor", .dtypes = 1u << HONE_F32 | 1u << HONE_BF16, .max_head_width = WIDEST_HEAD, .host_memory = 1, .measures = 1};
     return HONE_OK;
 }

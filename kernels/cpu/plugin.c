@@ -1,7 +1,7 @@
 /* plugin.c - the device table of cpu: host memory, one queue that plays each call before it returns, on the
  * threads of the host. The ordinals of this device are the instruction sets that the machine can run: 0 is
  * the best, the last is plain C. */
-#include "cpu.h"
+#include "choose.h"
 #include "limits.h"
 
 #include <stdarg.h>
@@ -56,6 +56,7 @@ static hone_status open_device(hone_device **out, const hone_host_v1 *host, int 
     }
     device->host = host;
     device->table = tables[ordinal];
+    device->pairs = device->table->pairs;
     *out = device;
     return HONE_OK;
 }
@@ -75,10 +76,11 @@ static hone_status tell_limits(hone_device *device, hone_limits *out) {
     return HONE_OK;
 }
 
-/* The products need nothing that is made beforehand. */
+/* Calls need nothing that is made beforehand but one answer. */
 static hone_status choose(hone_device *device, const hone_query *query, void **out, hone_err *err) {
-    (void)device, (void)query, (void)err;
+    (void)err;
     *out = NULL;
+    choose_pairs(device, query);
     return HONE_OK;
 }
 

@@ -6,6 +6,9 @@
 
 const cpu_table ISA(cpu_table) = {
     .name = CPU_TEXT(HONE_ISA),
+#ifdef HONE_DOT
+    .pairs = 1,
+#endif
     .op =
         {
 #define XX(op, name) [HONE_OP_##op] = ISA(name),

@@ -345,6 +345,26 @@ TEST(every_figure_of_a_gpu_has_its_source) {
     arena_free(a);
 }
 
+/* Every call lies in lane 0, without overlaps, and what threads did lies within calls; n_names: rows of the table. */
+static void check_trace(arena *a, const char *path, int n_names) {
+    const json *root;
+    const char *file = file_text(a, path);
+    double end = 0, at_work = 0, calls = 0;
+    int n_calls = 0;
+    CHECK_OK(json_parse(&root, a, path, file, strlen(file), HONE_EDATA, err));
+    for (const json *e = member(root, "traceEvents")->child; e; e = e->next) {
+        if (strcmp(text_of(e, "ph"), "X")) continue;
+        const double from = number_of(e, "ts"), took = number_of(e, "dur");
+        if (number_of(e, "tid") > 0) {
+            at_work += took;
+            continue;
+        }
+        CHECK(from >= end - 0.001);
+        end = from + took, calls += took, n_calls++;
+    }
+    CHECK(n_calls >= 2 * n_names && at_work > 0 && at_work <= 2 * calls);
+}
+
 TEST(bench_times_steps_and_lists_cases) {
     arena *a = command_begin();
     const char *model = tiny_model(a), *lengths = put_file(a, "lengths", "3\n9\n5\n");
@@ -363,6 +383,14 @@ TEST(bench_times_steps_and_lists_cases) {
                              model),
                 "dtype"),
         "bf16");
+    const char *trace = here(a, "trace.json");
+    b = command_json(a, "bench step --model \"%s\" --seq 8 --batch 2 --steps 2 --threads 2 --trace \"%s\" --json", model, trace);
+    need(b, "machine bare_products_s step_by_bare_products ops");
+    CHECK(number_of(b, "bare_products_s") > 0 && number_of(member(b, "machine"), "flops_per_s") > 0);
+    need(member(b, "ops")->child, "op calls seconds flops bytes share_of_machine threads_at_work");
+    check_trace(a, trace, (int)member(b, "ops")->n);
+    CHECK(strstr(command_expect(a, 0, "bench step --model \"%s\" --seq 8 --steps 1 --trace \"%s\"", model, trace).out,
+                 "bare products "));
     const said list = command_expect(a, 0, "bench norm --list");
     CHECK(lines_of(&list) >= 2 && strstr(list.out, "NORM_FWD "));
     const said sweep = command_expect(a, 0, "bench softmax --sweep M=32:128 --list");
