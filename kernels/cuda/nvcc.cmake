@@ -10,7 +10,8 @@
 # 12.4, the oldest that is taken: scripts/cuda/debian_toolkit fetches Debian's (nvcc 12.4.131, runtime 12.4.127, cuBLAS 12.4.5.8),
 # and all of the plugin builds with it and g++ 12 for sm_80 and sm_90a, -Werror on both sides, without a line of its own in the
 # sources: 5 min of processor time, 67 MB, and what is loaded says that there is no driver. Its ptxas
-# spills in one hot kernel, where 13.0's does not: attention_bwd_rows_simt<bf16,8>, 68 bytes on sm_80, 32 on sm_90a. (The package index has no nvcc of it: nvidia-cuda-nvcc-cu12 12.4.131 holds ptxas and libnvvm.)
+# spills in one hot kernel, where 13.0's does not: attention_bwd_rows_simt<*,8>,
+# by 32 to 84 bytes. (The package index has no nvcc of it: nvidia-cuda-nvcc-cu12 12.4.131 holds ptxas and libnvvm.)
 set(HONE_CUDA_HOME "" CACHE PATH "folder of the CUDA toolkit (bin/nvcc, include, lib or lib64)")
 set(HONE_CUDA_ARCH "" CACHE STRING "architectures of the plugin, like 80;90a, or all")
 if(HONE_SANITIZE)
