@@ -81,7 +81,7 @@ static hone_status run_step_bench(const args *a, arena *m, hone_err *err) {
     if (dtype) j->bf16 = !strcmp(dtype, "bf16"), j->fp16 = !strcmp(dtype, "fp16");
     if (dtype && !j->bf16 && !j->fp16 && strcmp(dtype, "fp32"))
         status = hone_fail(err, HONE_EUSAGE, "--dtype: \"%.32s\", expected fp32, bf16 or fp16", dtype);
-    if (!status && !j->model_name_or_path)
+    if (!status && !j->model_name_or_path && !j->config_name)
         status = hone_fail(err, HONE_EUSAGE, "hone bench step: no model, expected --model DIR or --job FILE");
     pool *p = pool_new((int)j->threads);
     text json_out = {0}, people = {0};
