@@ -1,5 +1,5 @@
-// onednn.cpp - products of hone's cpu device and of oneDNN by turns on one core, timed by the thread's own clock: what other
-// programs do at the same time counts little. Built and started by scripts/compare/onednn.
+// onednn.cpp - products of hone's cpu device and of oneDNN by turns on one core, timed by the CPU time of the process, for
+// oneDNN may work on a thread of its own: what other programs do at the same time counts little. Built and started by scripts/compare/onednn.
 //   onednn PLUGIN ROUNDS
 #include <dlfcn.h>
 #include <sched.h>
@@ -20,7 +20,7 @@ using dnnl::memory;
 
 static double seconds() {
     timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return double(t.tv_sec) + 1e-9 * double(t.tv_nsec);
 }
 

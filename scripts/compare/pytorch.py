@@ -80,9 +80,9 @@ def table(title, results, **columns):
 
 # ---- the parts -------------------------------------------------------------------------------------------------
 
-def compare_steps(a, title, model):
+def compare_steps(a, title, model, *hone_model):
     def hone():
-        said = run_json([a.hone, "bench", "step", "--model", model, "--num_labels", "77", "--batch", str(a.batch), "--seq",
+        said = run_json([a.hone, "bench", "step", *hone_model, "--num_labels", "77", "--batch", str(a.batch), "--seq",
                          str(a.seq), "--steps", str(a.steps), "--warmup", str(a.warmup), "--threads", str(a.threads), "--dtype",
                          a.dtype, "--json"])
         return {**said, "seconds": said["median_s"]}
@@ -93,15 +93,15 @@ def compare_steps(a, title, model):
           **{"tokens/s": lambda _, s: f"{a.batch * a.seq / s:.0f}", "peak MiB": lambda runs, _: f"{runs[0]['peak_bytes'] / 2**20:.0f}"})
 
 
-def step(a): compare_steps(a, "MiniLM", a.model)
+def step(a): compare_steps(a, "MiniLM", a.model, "--model", a.model)
 
 
 def base(a):
     with tempfile.TemporaryDirectory() as folder:
-        with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as f: json.dump(BERT_BASE, f)
-        for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json"):
-            os.symlink(os.path.join(os.path.abspath(a.model), name), os.path.join(folder, name))
-        compare_steps(a, "BERT-base", folder)
+        config, job = os.path.join(folder, "config.json"), os.path.join(folder, "job.json")
+        with open(config, "w", encoding="utf-8") as f: json.dump(BERT_BASE, f)
+        with open(job, "w", encoding="utf-8") as f: json.dump({"config_name": folder, "tokenizer_name": os.path.abspath(a.model)}, f)
+        compare_steps(a, "BERT-base", folder, "--job", job)
 
 
 def hone_train(a, folder, steps):
