@@ -56,7 +56,7 @@ static hone_status open_all(opened *o, const args *a, int labelled, int64_t max_
     HONE_TRY(take_task(o->job, a->word[0], err));
     HONE_TRY(job_check_task(o->job, err));
     HONE_TRY(session_open(&o->s, o->job, a->word[0], NULL, o->pool, err));
-    if (o->s->words && !labelled) {
+    if (session_guesses_words(o->s) && !labelled) {
         hone_fail(err, HONE_EUSAGE, "%s: its task is %s, which predicts no labels", a->word[0], job_task(o->job));
         return hone_hint(err, "hone eval says how well it guesses %s",
                          o->job->task == TASK_CONTINUE ? "the next words" : "words under masks");

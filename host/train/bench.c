@@ -169,7 +169,7 @@ static hone_status print_profile(const session *s, const bench_step_options *o, 
 
 static void take_head(session *s, const bench_step_options *o) {
     labels l = {o->n_labels, ARENA_ARRAY(s->a, (size_t)o->n_labels + 1, str)};
-    if (!o->n_labels || s->words || s->labels.n == o->n_labels) return;
+    if (!o->n_labels || session_guesses_words(s) || s->labels.n == o->n_labels) return;
     for (int i = 0; i < o->n_labels; i++) l.name[i] = str_of(arena_print(s->a, "LABEL_%d", i));
     session_set_head(s, s->head == HEAD_REGRESSION ? HEAD_CLASSES : s->head, l);
 }

@@ -91,7 +91,7 @@ static hone_status play_batch(session *s, const dataset *d, const int64_t *sampl
     HONE_TRY(session_feed(s, d, sample, n, MASKS_EVALUATION, 1, err));
     run_prepare(s->run, HONE_EVAL, 0, s->rows);
     HONE_TRY(run_play(s->run, HONE_EVAL, 0, s->rows, err));
-    if (s->words) return read_words(s, n, err);
+    if (session_guesses_words(s)) return read_words(s, n, err);
     if (s->head == HEAD_TOKENS) return read_tags(s, n, err);
     if (s->head == HEAD_SPANS) return read_spans(s, n, err);
     HONE_TRY(run_get_rows(s->run, p->eval_logits, n, s->logits, err));
@@ -173,7 +173,7 @@ void metrics_begin(metrics *m, arena *a, const session *s, const dataset *d) {
     }
     if (s->head == HEAD_MARKS) metrics_init_marks(m, a, s->n_labels, s->job->threshold);
     else if (s->head == HEAD_TOKENS) metrics_init_tags(m, a, &s->labels, session_longest(s));
-    else metrics_init(m, a, s->pairs ? METRICS_PRETRAINING : s->words ? METRICS_WORDS : s->n_labels, n);
+    else metrics_init(m, a, s->pairs ? METRICS_PRETRAINING : session_guesses_words(s) ? METRICS_WORDS : s->n_labels, n);
 }
 
 typedef struct {

@@ -34,7 +34,7 @@ static labels labels_of_columns(arena *a, const texts *t) {
 
 hone_status inputs_labels(session *s, hone_err *err) {
     const job *j = s->job;
-    if (s->words || s->head == HEAD_SPANS) return HONE_OK;
+    if (session_guesses_words(s) || s->head == HEAD_SPANS) return HONE_OK;
     if (j->do_regression) {
         session_set_head(s, HEAD_REGRESSION, (labels){0});
         return HONE_OK;
@@ -81,7 +81,7 @@ static void balance_marks(double *weight, const dataset *d) {
 static hone_status make_class_weights(inputs *in, const session *s, hone_err *err) {
     const job *j = s->job;
     const int n = s->n_labels;
-    if (j->class_weights == WEIGHTS_NONE || s->head == HEAD_REGRESSION || s->words) return HONE_OK;
+    if (j->class_weights == WEIGHTS_NONE || s->head == HEAD_REGRESSION || session_guesses_words(s)) return HONE_OK;
     in->class_weight = ARENA_ARRAY(in->a, (size_t)n, double);
     if (j->class_weights == WEIGHTS_LIST) {
         if (j->class_weight_list.n != n)
@@ -119,10 +119,10 @@ static hone_status keep_samples(dataset **d, const session *s, const char *path,
 
 hone_status inputs_samples(dataset **d, const session *s, const char *path, int64_t max_samples, hone_err *err) {
     const int64_t block = session_longest(s);
-    const int documents = s->words == WORDS_NEXT && !s->job->cross_documents,
+    const int documents = s->head == HEAD_NEXT && !s->job->cross_documents,
               pieces = s->masks && !s->pairs && !s->job->cross_documents && !s->job->line_by_line;
     const int blocks = s->job->cross_documents;
-    if (!s->words) return HONE_OK;
+    if (!session_guesses_words(s)) return HONE_OK;
     if (s->pairs) return pairs_begin(*d, s->pairs, max_samples, MASKS_EVALUATION, path, err);
     if (blocks && (*d)->n_tokens < block) {
         hone_fail(err, HONE_EDATA, "%s: %lld tokens in all, expected at least a block of max_seq_length, %lld", path,

@@ -66,7 +66,7 @@ static void fill_card(const training *t, arena *a, card *c, int final) {
     c->title = j->run_name ? j->run_name : path_name(t->folder);
     c->base_model = j->model_name_or_path ? path_name(j->model_name_or_path) : NULL;
     c->task = architecture_task(architecture_of(t->s->config->family, t->s->head));
-    if (t->s->words == WORDS_NEXT) c->example = "the beginning of a text";
+    if (t->s->head == HEAD_NEXT) c->example = "the beginning of a text";
     if (t->s->masks) {
         const str mask = tokenizer_token(t->s->tok, t->s->masks->mask_id);
         c->example = arena_print(a, "a text in which a word is %.*s", (int)mask.n, mask.p);
@@ -233,7 +233,8 @@ static hone_status write_final(void *arg, hone_err *err) {
     print_trainer_state(t, &trainer);
     hone_status status = write_text(t->folder, "trainer_state.json", &trainer, err);
     text_free(&trainer);
-    if (!status && !session_has_words(t->s) && t->s->head != HEAD_SPANS) /* the logits of a vocabulary are never whole; random ids are no words */
+    /* The logits of a vocabulary are never whole; random ids are no words. */
+    if (!status && !session_guesses_words(t->s) && t->s->head != HEAD_TOKENS && t->s->head != HEAD_SPANS)
         status = probe_write(t->s, t->folder, err); /* before the weights, which make the folder complete */
     if (!status) status = write_last_model(t, err);
     return status;

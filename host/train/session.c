@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/session.h"
+#include "train/guess.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -16,130 +16,11 @@
 #include "plan/rung.h"
 #include "run/tree_device.h"
 
-#define SPACE_BYTES "\u0120" /* of byte-level BPE */
-#define SPACE_PIECE "\u2581" /* of SentencePiece */
-
 #ifndef RED_ZONE_BYTES
 #define RED_ZONE_BYTES 0
 #endif
 
 /* ---- opening ---- */
-
-/* The table of words is what guesses are compared with. */
-static hone_status open_words(session *s, words_kind kind, const char *architecture, hone_err *err) {
-    const family *f = s->config->family;
-    const json *tree = s->config->tree, *tie = tree ? json_get(tree, "tie_word_embeddings") : NULL;
-    const char *task = kind == WORDS_HIDDEN ? "fill-mask" : "text-generation";
-    if (!architecture)
-        return hone_fail(err, HONE_EUSAGE, "%s: family %s has no head for task %s", s->config->path, f->model_type, task);
-    if (tie && tie->kind == JSON_BOOL && !tie->boolean)
-        return hone_fail(err, HONE_EUSAGE, "%s: tie_word_embeddings: false, expected true for task %s", s->config->path,
-                         task);
-    s->words = kind;
-    session_set_head(s, kind == WORDS_HIDDEN ? HEAD_WORDS : HEAD_NEXT, (labels){0});
-    return HONE_OK;
-}
-
-/* Words of the tokenizer that are never hidden, and what hides the others. */
-static int begins_with(str s, const char *with) { return s.n >= strlen(with) && !memcmp(s.p, with, strlen(with)); }
-
-/* [vocab] of the tokens that go on the word before them: "##" of WordPiece; what does not begin with the space, of models that
- * write it into the token. */
-static const uint8_t *inside_words(const session *s) {
-    const int pieces = !strcmp(tokenizer_kind(s->tok), "WordPiece");
-    uint8_t *inside = ARENA_ARRAY(s->a, (size_t)s->config->vocab, uint8_t);
-    for (int i = 0; i < tokenizer_size(s->tok); i++) {
-        const str t = tokenizer_token(s->tok, i);
-        inside[i] = (uint8_t)(pieces ? begins_with(t, "##") : !begins_with(t, SPACE_BYTES) && !begins_with(t, SPACE_PIECE));
-    }
-    return inside;
-}
-
-/* [vocab] what tokens are to sentences. */
-static const uint8_t *ends_of_sentences(const session *s) {
-    static const char *const ends[] = {".", "!", "?"}, *const closes[] = {"\"", "'", ")", "]", "\u2019", "\u201d", "\u00bb"};
-    uint8_t *kind = ARENA_ARRAY(s->a, (size_t)s->config->vocab, uint8_t);
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        const int id = tokenizer_id(s->tok, str_of(ends[i]));
-        if (id >= 0) kind[id] = PAIRS_END;
-    }
-    for (size_t i = 0; i < sizeof closes / sizeof *closes; i++) {
-        const int id = tokenizer_id(s->tok, str_of(closes[i]));
-        if (id >= 0) kind[id] = PAIRS_CLOSES;
-    }
-    return kind;
-}
-
-static hone_status open_pairs(session *s, hone_err *err) {
-    const job *j = s->job;
-    const tokenizer_roles special = tokenizer_special(s->tok);
-    const int64_t length = session_longest(s);
-    if (!architecture_of(s->config->family, HEAD_PRETRAINING))
-        return hone_fail(err, HONE_EUSAGE, "%s: family %s has no head for task pretrain, expected bert", s->config->path,
-                         s->config->family->model_type);
-    if (s->config->types < 2)
-        return hone_fail(err, HONE_EUSAGE, "%s: type_vocab_size: %d, expected at least 2 for task pretrain", s->config->path,
-                         s->config->types);
-    if (length < PAIRS_LENGTH_MIN)
-        return hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld, expected at least %d for task pretrain", (long long)length,
-                         PAIRS_LENGTH_MIN);
-    pair_rule *r = ARENA_NEW(s->a, pair_rule);
-    *r = (pair_rule){.seed = (uint64_t)j->seed,
-                     .length = (int)length,
-                     .p_random = j->nsp_probability,
-                     .p_short = j->short_seq_prob,
-                     .cls = special.cls,
-                     .sep = special.sep,
-                     .ends = j->split_sentences ? ends_of_sentences(s) : NULL};
-    s->pairs = r;
-    session_set_head(s, HEAD_PRETRAINING, (labels){0});
-    return HONE_OK;
-}
-
-/* Special tokens come later, around what is made of the texts. */
-static int is_bare(const session *s) {
-    return s->words == WORDS_NEXT || (s->masks && !s->job->line_by_line && !s->job->cross_documents);
-}
-
-/* What stands around pieces of documents, and a word between. */
-static hone_status check_frame(const session *s, hone_err *err) {
-    const tokenizer_roles special = tokenizer_special(s->tok);
-    if (session_longest(s) < 3)
-        return hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld, expected at least 3", (long long)session_longest(s));
-    if (special.cls >= 0 && special.sep >= 0) return HONE_OK;
-    return hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has no [CLS] or [SEP], expected both for task %s",
-                     s->tokenizer_folder, job_task(s->job));
-}
-
-static hone_status open_masks(session *s, hone_err *err) {
-    const int mask = tokenizer_special(s->tok).mask, vocab = tokenizer_size(s->tok);
-    HONE_TRY(open_words(s, WORDS_HIDDEN, architecture_of(s->config->family, HEAD_WORDS), err));
-    if (mask < 0) {
-        hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has no mask token", s->tokenizer_folder);
-        return hone_hint(err, "task: fill-mask hides words behind it; hone vocab makes vocabularies that have one");
-    }
-    uint8_t *special = ARENA_ARRAY(s->a, (size_t)s->config->vocab, uint8_t);
-    for (int i = 0; i < vocab; i++) special[i] = (uint8_t)(tokenizer_is_special(s->tok, i) != 0);
-    mask_rule *r = ARENA_NEW(s->a, mask_rule);
-    *r = (mask_rule){.seed = (uint64_t)s->job->seed,
-                     .p = s->job->mlm_probability,
-                     .mask_id = mask,
-                     .vocab = vocab,
-                     .pad_id = s->config->pad_id,
-                     .special = special,
-                     .inside = s->job->whole_word_mask ? inside_words(s) : NULL};
-    s->masks = r;
-    s->room = ARENA_ARRAY(s->a, 5 * (size_t)s->config->longest, int32_t);
-    if (is_bare(s)) HONE_TRY(check_frame(s, err));
-    return s->job->task == TASK_PRETRAIN ? open_pairs(s, err) : HONE_OK;
-}
-
-static hone_status open_texts(session *s, hone_err *err) {
-    HONE_TRY(open_words(s, WORDS_NEXT, architecture_of(s->config->family, HEAD_NEXT), err));
-    if (tokenizer_special(s->tok).eos >= 0) return HONE_OK;
-    hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has no token that ends a text (eos_token)", s->tokenizer_folder);
-    return hone_hint(err, "task: text-generation puts it behind each document; hone vocab --type bpe makes one");
-}
 
 /* What ends a text: of a tokenizer without such a token whatever stands for nothing. */
 static int32_t end_of_texts(const tokenizer *t) {
@@ -150,12 +31,13 @@ static int32_t end_of_texts(const tokenizer *t) {
 void session_set_head(session *s, head_kind head, labels l) {
     s->head = head;
     s->labels = l;
-    s->n_labels = head == HEAD_REGRESSION                        ? 1
+    s->n_labels = head == HEAD_REGRESSION                                         ? 1
                   : head == HEAD_WORDS || head == HEAD_NEXT || head == HEAD_SPANS ? 2
-                  : head == HEAD_PRETRAINING                 ? 4
-                  : head == HEAD_EMBED                       ? s->config->width
-                                                             : l.n;
-    s->n_outputs = head == HEAD_TOKENS || head == HEAD_SPANS ? (int)session_longest(s) * s->n_labels : s->n_labels;
+                  : head == HEAD_PRETRAINING                                      ? 4
+                  : head == HEAD_EMBED                                            ? s->config->width
+                                                                                  : l.n;
+    s->n_outputs =
+        head == HEAD_TOKENS || head == HEAD_SPANS ? (int)session_longest(s) * s->n_labels : s->n_labels;
 }
 
 /* As the folder says; a job that trains says it again (inputs.c). */
@@ -171,7 +53,8 @@ static hone_status take_labels(session *s, hone_err *err) {
     for (int i = 0; i < c->n_labels; i++)
         l.name[i] = c->label ? c->label[i] : str_of(arena_print(s->a, "LABEL_%d", i));
     if (!architecture_of(c->family, head))
-        return hone_fail(err, HONE_EUSAGE, "%s: family %s has no head for task %s", c->path, c->family->model_type, job_task(s->job));
+        return hone_fail(err, HONE_EUSAGE, "%s: family %s has no head for task %s", c->path,
+                         c->family->model_type, job_task(s->job));
     session_set_head(s, head, head == HEAD_REGRESSION || head == HEAD_SPANS ? (labels){0} : l);
     return HONE_OK;
 }
@@ -197,9 +80,8 @@ hone_status session_open(session **out, const job *j, const char *model_folder, 
         status = hone_fail(err, HONE_EUSAGE, "max_seq_length: %lld > %d, the model's position rows",
                            (long long)j->max_seq_length, s->config->longest);
     if (!status) s->end_id = end_of_texts(s->tok);
-    if (!status && (j->task == TASK_FILL_MASK || j->task == TASK_PRETRAIN)) status = open_masks(s, err);
-    if (!status && j->task == TASK_CONTINUE) status = open_texts(s, err);
-    if (!status && !s->words) status = take_labels(s, err);
+    if (!status) status = guess_open(s, err);
+    if (!status && !session_guesses_words(s)) status = take_labels(s, err);
     if (status) {
         session_close(s);
         return status;
@@ -225,13 +107,13 @@ int64_t session_longest(const session *s) {
 }
 
 static text_ends ends_of_texts(const session *s) {
-    if (s->words == WORDS_NEXT) return s->job->line_by_line ? ENDS_TEXTS : ENDS_FILE;
+    if (s->head == HEAD_NEXT) return s->job->line_by_line ? ENDS_TEXTS : ENDS_FILE;
     return s->config->family->causal ? ENDS_EMPTY : ENDS_NOT; /* others put tokens around each text */
 }
 
 /* Texts that are put behind each other are not cut before. */
 static int64_t longest_text(const session *s) {
-    const int blocks = s->words == WORDS_NEXT || (s->words && !s->job->line_by_line);
+    const int blocks = s->head == HEAD_NEXT || (session_guesses_words(s) && !s->job->line_by_line);
     return blocks ? 0 : session_longest(s);
 }
 
@@ -241,21 +123,22 @@ dataset_options session_dataset_options(const session *s, int64_t max_samples) {
                                               [HEAD_MARKS] = LABEL_MARKS,
                                               [HEAD_TOKENS] = LABEL_WORDS};
     const job *j = s->job;
-    return (dataset_options){.text_columns = j->text_column_names.p,
-                             .n_text_columns = j->text_column_names.n,
-                             .text_column_delimiter = j->text_column_delimiter,
-                             .label_column = j->label_column_name,
-                             .label = label[s->head],
-                             .label_delimiter = s->head == HEAD_MARKS ? j->label_column_delimiter : NULL,
-                             .encode = {.max_length = (int)longest_text(s),
-                                        .strategy = (truncation)j->truncation,
-                                        .no_special = is_bare(s)},
-                             .ends = ends_of_texts(s),
-                             .end_id = s->end_id,
-                             .max_samples = s->words ? 0 : max_samples,
-                             .rows = {.header = (int)j->header, .quoting = (int)j->quoting, .words = s->head == HEAD_TOKENS},
-                             .cache_folder = j->cache_dir ? j->cache_dir : env_cache_folder(),
-                             .rebuild = j->overwrite_cache};
+    return (dataset_options){
+        .text_columns = j->text_column_names.p,
+        .n_text_columns = j->text_column_names.n,
+        .text_column_delimiter = j->text_column_delimiter,
+        .label_column = j->label_column_name,
+        .label = label[s->head],
+        .label_delimiter = s->head == HEAD_MARKS ? j->label_column_delimiter : NULL,
+        .encode = {.max_length = (int)longest_text(s),
+                   .strategy = (truncation)j->truncation,
+                   .no_special = guess_is_bare(s)},
+        .ends = ends_of_texts(s),
+        .end_id = s->end_id,
+        .max_samples = session_guesses_words(s) ? 0 : max_samples,
+        .rows = {.header = (int)j->header, .quoting = (int)j->quoting, .words = s->head == HEAD_TOKENS},
+        .cache_folder = j->cache_dir ? j->cache_dir : env_cache_folder(),
+        .rebuild = j->overwrite_cache};
 }
 
 /* ---- planning and starting ---- */
@@ -306,9 +189,9 @@ static hone_status check_engines(const session *s, hone_err *err) {
 
 static int64_t words_max(const session *s, const session_limits *l) {
     if (l->asks) return l->asks;
-    return s->words == WORDS_NEXT || s->head == HEAD_TOKENS ? l->tokens_max
-           : s->masks                                       ? masks_bound(s->masks, l->tokens_max, l->seqs_max)
-                                                            : 0;
+    return s->head == HEAD_NEXT || s->head == HEAD_TOKENS ? l->tokens_max
+           : s->masks                                     ? masks_bound(s->masks, l->tokens_max, l->seqs_max)
+                                                          : 0;
 }
 
 static hone_status make_plan(session *s, const session_limits *l, hone_err *err) {
@@ -356,8 +239,9 @@ static hone_status make_plan(session *s, const session_limits *l, hone_err *err)
     if (status && o.norm == HONE_ENGINE_CUDNN && strstr(err->text, ": NORM_") && strstr(err->text, "cuDNN"))
         return hone_hint(err, "layernorm: hone plays every norm of this model");
     if (status && o.attention == HONE_ENGINE_CUDNN && strstr(err->text, "cuDNN"))
-        return hone_hint(err, "attention: auto takes cuDNN where it can; dropout inside attention is the model's "
-                              "attention_probs_dropout_prob (config.json), bf16: true or fp16: true the type");
+        return hone_hint(err,
+                         "attention: auto takes cuDNN where it can; dropout inside attention is the model's "
+                         "attention_probs_dropout_prob (config.json), bf16: true or fp16: true the type");
     HONE_TRY(status);
     s->rows = ARENA_ARRAY(s->a, (size_t)s->plan->n_spaces + 1, int64_t);
     s->played = ARENA_ARRAY(s->a, (size_t)s->plan->n_spaces + 1, int64_t);
@@ -476,187 +360,6 @@ hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     return l->training ? put_first_tick(s, err) : HONE_OK;
 }
 
-/* ---- feeding ---- */
-
-/* Rows sorted by id, stable, -1 last: counting sort. */
-static void sort_rows(session *s, const int32_t *id, int64_t n, int64_t cap, int32_t *order) {
-    int32_t most = -1;
-    for (int64_t i = 0; i < n; i++) most = id[i] > most ? id[i] : most;
-    memset(s->counts, 0, sizeof *s->counts * ((size_t)most + 2));
-    for (int64_t i = 0; i < n; i++) s->counts[id[i] + 1]++;
-    for (int32_t v = 0; v <= most; v++) s->counts[v + 1] += s->counts[v];
-    for (int64_t i = 0; i < n; i++) order[s->counts[id[i]]++] = (int32_t)i;
-    for (int64_t i = n; i < cap; i++) order[i] = (int32_t)i;
-}
-
-/* As RoBERTa counts: padding has the place of its id, in the middle of a text too, and all others the next one. */
-static void count_positions(const model_config *c, const batch *b, int32_t *to) {
-    for (int64_t i = 0; i < b->n_seqs; i++) {
-        int32_t seen = 0;
-        for (int64_t k = b->at[i].first; k < b->at[i].first + b->at[i].n; k++)
-            to[k] = c->pad_id + (b->id[k] == c->pad_id ? 0 : ++seen);
-    }
-    for (int64_t k = b->n_tokens; k < b->tokens_max; k++) to[k] = -1;
-}
-
-/* A companion of the space of hidden words: rows picked from those of the tokens. */
-static void fill_words(const session *s, hone_fill fill, void *to) {
-    const batch *b = s->batch;
-    const size_t words = (size_t)b->words_max;
-    if (fill == HONE_FILL_INDEX) memcpy(to, b->word_row, words * sizeof *b->word_row);
-    if (fill == HONE_FILL_LABEL) memcpy(to, b->word, words * sizeof *b->word);
-    if (fill == HONE_FILL_AT) memcpy(to, b->words_at, (size_t)b->seqs_max * sizeof *b->words_at);
-    for (size_t i = 0; i < words && (fill == HONE_FILL_POS || fill == HONE_FILL_KEY); i++) {
-        const int32_t row = b->word_row[i];
-        if (fill == HONE_FILL_POS) ((int32_t *)to)[i] = row < 0 ? -1 : b->position[row];
-        else ((hone_key *)to)[i] = row < 0 ? (hone_key){0, 0} : b->key[row];
-    }
-}
-
-/* The row that a head of sequence i looks at: the first, of causal families the last that is no padding; -1: none. */
-static int32_t picked_row(const session *s, int64_t i) {
-    const batch *b = s->batch;
-    if (i >= b->n_seqs || !b->at[i].n) return -1;
-    int32_t row = b->at[i].first;
-    if (!s->config->family->causal) return row;
-    row += b->at[i].n - 1;
-    while (row > b->at[i].first && b->id[row] == s->config->pad_id) row--;
-    return row;
-}
-
-/* A companion of the space of tokens, or of the space of sequences, of each of which one row is picked. */
-static void fill_value(session *s, int v) {
-    const hone_value *x = &s->plan->value[v];
-    const hone_space *space = x->fill_space ? &s->plan->space[x->fill_space] : NULL;
-    const batch *b = s->batch;
-    const int picked = space && !space->seqs;
-    void *to = run_input(s->run, v);
-    const size_t tokens = (size_t)b->tokens_max, seqs = (size_t)b->seqs_max;
-    if (space && space->seqs && !hone_space_is_tokens(space)) {
-        fill_words(s, x->fill, to);
-        return;
-    }
-    switch (x->fill) {
-    case HONE_FILL_ID:
-        memcpy(to, b->id, tokens * sizeof *b->id);
-        break;
-    case HONE_FILL_TYPE:
-        memcpy(to, b->type, tokens * sizeof *b->type);
-        for (int64_t i = 0; s->config->types == 1 && i < b->n_tokens; i++) ((int32_t *)to)[i] = 0;
-        break;
-    case HONE_FILL_POS:
-        if (!picked && s->config->first_position) count_positions(s->config, b, to);
-        else if (!picked) memcpy(to, b->position, tokens * sizeof *b->position);
-        for (size_t i = 0; picked && i < seqs; i++) {
-            const int32_t row = picked_row(s, (int64_t)i);
-            ((int32_t *)to)[i] = row < 0 ? -1 : b->position[row];
-        }
-        break;
-    case HONE_FILL_KEY:
-        if (!picked) memcpy(to, b->key, tokens * sizeof *b->key);
-        for (size_t i = 0; picked && i < seqs; i++) {
-            const int32_t row = picked_row(s, (int64_t)i);
-            ((hone_key *)to)[i] = row < 0 ? (hone_key){0, 0} : b->key[row];
-        }
-        break;
-    case HONE_FILL_AT:
-        if (!picked) memcpy(to, b->at, seqs * sizeof *b->at);
-        for (size_t i = 0; picked && i < seqs; i++)
-            ((hone_range *)to)[i] = (hone_range){(int32_t)i, (int64_t)i < b->n_seqs};
-        break;
-    case HONE_FILL_INDEX:
-        for (size_t i = 0; i < seqs; i++) ((int32_t *)to)[i] = picked_row(s, (int64_t)i);
-        break;
-    case HONE_FILL_LABEL:
-        if (picked) memcpy(to, b->label, seqs * sizeof *b->label);
-        else memcpy(to, b->word, tokens * sizeof *b->word);
-        break;
-    case HONE_FILL_SPAN:
-        memcpy(to, b->span, 2 * seqs * sizeof *b->span);
-        break;
-    case HONE_FILL_TARGET:
-        memcpy(to, b->target, seqs * (size_t)b->n_targets * sizeof *b->target);
-        break;
-    default:
-        break;
-    }
-}
-
-static void fill_list(session *s, const hone_list *l) {
-    const int64_t played[2] = {s->played[l->q_space], s->played[l->k_space]};
-    s->table->list_fill(&l->query, run_input(s->run, l->q_at), run_input(s->run, l->k_at),
-                        l->key ? run_input(s->run, l->key) : NULL, played, run_input(s->run, l->value));
-}
-
-static int64_t hidden_words(const session *s, const dataset *d, int64_t sample, int64_t epoch) {
-    HONE_ASSERT(d->at[sample + 1] - d->at[sample] <= s->config->longest);
-    const int64_t length = dataset_tokens(d, sample, s->room, NULL);
-    if (!s->asks) return masks_count(s->masks, epoch, sample, s->room, length, s->room + length);
-    int64_t n = 0;
-    for (int64_t i = 0; i < length; i++) n += s->room[i] == s->masks->mask_id;
-    return n;
-}
-
-/* The last token of a sequence is asked what follows, and all but the first are what is to be guessed. */
-static int64_t next_words(const session *s, int64_t length) { return s->asks ? length > 0 : length > 1 ? length - 1 : 0; }
-
-int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch) {
-    int64_t words = 0;
-    for (int64_t i = 0; s->words && i < n; i++) {
-        const int64_t length = d->at[samples[i] + 1] - d->at[samples[i]];
-        words += s->masks ? hidden_words(s, d, samples[i], epoch) : next_words(s, length);
-    }
-    for (int64_t i = 0; s->head == HEAD_TOKENS && i < n; i++)
-        for (int64_t k = d->at[samples[i]]; k < d->at[samples[i] + 1]; k++) words += d->word[k] >= 0;
-    return words;
-}
-
-int64_t session_losses(const session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch) {
-    int64_t tags = 0;
-    if (s->head != HEAD_TOKENS) return s->words ? session_words(s, d, samples, n, epoch) : n;
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t k = d->at[samples[i]]; k < d->at[samples[i] + 1]; k++) tags += d->tag[k] >= 0;
-    return tags;
-}
-
-void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch) {
-    int64_t tokens = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const int64_t length = d->at[samples[i] + 1] - d->at[samples[i]];
-        HONE_ASSERT(length <= s->longest);
-        tokens += length;
-    }
-    const int64_t words = session_words(s, d, samples, n, epoch);
-    for (int i = 1; i <= s->plan->n_spaces; i++) {
-        const hone_space *x = &s->plan->space[i];
-        s->rows[i] = hone_space_is_tokens(x) ? tokens : x->seqs ? words : n;
-    }
-    plan_rung(s->plan, s->rows, s->played);
-}
-
-hone_status session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch, float scale,
-                         hone_err *err) {
-    const hone_plan *p = s->plan;
-    HONE_TRY(run_feed(s->run, err));
-    batch_fill(s->batch, d, samples, n);
-    if (s->asks) batch_ask(s->batch, s->masks ? s->masks->mask_id : -1);
-    else if (s->masks) batch_hide(s->batch, s->masks, epoch);
-    else if (s->words == WORDS_NEXT) batch_look_ahead(s->batch);
-    else if (s->head == HEAD_TOKENS) batch_find_words(s->batch, d);
-    session_count(s, d, samples, n, epoch);
-    for (int v = 1; v <= p->n_values; v++)
-        if (p->value[v].fill && p->value[v].cls == HONE_INPUT && p->value[v].fill != HONE_FILL_ORDER)
-            fill_value(s, v);
-    for (int v = 1; v <= p->n_values; v++)
-        if (p->value[v].fill == HONE_FILL_ORDER)
-            sort_rows(s, run_input(s->run, p->value[v].fill_of), s->batch->n_tokens, s->batch->tokens_max,
-                      run_input(s->run, v));
-    for (int i = 0; i < p->n_lists; i++) fill_list(s, &p->list[i]);
-    *(float *)run_input(s->run, p->scale) = scale;
-    if (p->sequence_scale) *(float *)run_input(s->run, p->sequence_scale) = s->sequence_scale;
-    return HONE_OK;
-}
-
 /* ---- the weights as one number ---- */
 
 static int by_name(const void *a, const void *b) {
@@ -699,15 +402,17 @@ hone_status session_compare_ranks(session *s, int64_t step, hone_err *err) {
         for (int r = 1; r < n && !status; r++) {
             if (all[row * (size_t)r + (size_t)i] == all[i]) continue;
             if (n == 2) /* nobody can say which of the two is right */
-                status = hone_fail(err, HONE_ENOTFINITE,
-                                   "step %lld: ranks 0 and 1 have unlike bits in %s: silent corruption of a memory "
-                                   "or processor",
-                                   (long long)step, p->param[i + 1].name);
+                status = hone_fail(
+                    err, HONE_ENOTFINITE,
+                    "step %lld: ranks 0 and 1 have unlike bits in %s: silent corruption of a memory "
+                    "or processor",
+                    (long long)step, p->param[i + 1].name);
             else
-                status = hone_fail(err, HONE_ENOTFINITE,
-                                   "step %lld: rank %d has other bits in %s than the others: silent corruption of "
-                                   "its memory or processor",
-                                   (long long)step, odd_rank(all, p->n_params, n, i), p->param[i + 1].name);
+                status =
+                    hone_fail(err, HONE_ENOTFINITE,
+                              "step %lld: rank %d has other bits in %s than the others: silent corruption of "
+                              "its memory or processor",
+                              (long long)step, odd_rank(all, p->n_params, n, i), p->param[i + 1].name);
             hone_hint(
                 err,
                 "take that machine out; resume_from_checkpoint: true goes on from the newest checkpoint");

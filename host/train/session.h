@@ -10,9 +10,6 @@
 #include "run/run.h"
 #include "train/job.h"
 
-/* Losses of words instead of samples: of hidden ones, or of each token's next one. */
-typedef enum { WORDS_NONE, WORDS_HIDDEN, WORDS_NEXT } words_kind;
-
 typedef struct {
     arena *a;
     const job *job;
@@ -23,32 +20,33 @@ typedef struct {
     tokenizer *tok;
     labels labels; /* n 0: regression, or words */
     head_kind head;
-    int n_labels;  /* numbers that the head gives for a row: of classes, 1 of a regression, 2 of answers (begin, end); of an embedding
+    int n_labels; /* numbers that the head gives for a row: of classes, 1 of a regression, 2 of answers (begin, end); of an embedding
                       its width */
     int n_outputs; /* numbers that an evaluation gives for a sample: n_labels; words: 2, how many and how many right; 4: also the
                       logits of next sentences; tagged words and answers: room for n_labels of each word, or token, of the longest
                       text */
     int pool_first; /* EMBED: the first row, not the mean */
-    words_kind words;
-    int64_t asks;           /* 0, or: evaluations give logits of at most so many rows over the vocabulary (words.h) */
-    const mask_rule *masks; /* WORDS_HIDDEN */
+    int64_t asks;   /* 0, or: evaluations give logits of at most so many rows over the vocabulary (words.h) */
+    const mask_rule *masks; /* of words that are hidden, else NULL */
     const pair_rule *pairs; /* of these, task pretrain: next sentences too; else NULL */
-    float sequence_scale;   /* weight of a sequence in the mean of their losses, beside that of a row (session_feed) */
-    int32_t end_id;         /* causal families: the token that ends a text */
+    float
+        sequence_scale; /* weight of a sequence in the mean of their losses, beside that of a row (session_feed) */
+    int32_t end_id; /* causal families: the token that ends a text */
     const hone_device_v1 *table;
     const char *device;
     hone_plan *plan;
     run *run;
-    int32_t longest;          /* tokens of a sequence that the plan was made for */
-    comm *comm;               /* the ranks that evaluate and train together; of one process: comm_alone */
-    int linked;               /* their devices add by themselves (session_link) */
-    run_sums sums;            /* how they add gradients */
+    int32_t longest; /* tokens of a sequence that the plan was made for */
+    comm *comm;      /* the ranks that evaluate and train together; of one process: comm_alone */
+    int linked;      /* their devices add by themselves (session_link) */
+    run_sums sums;   /* how they add gradients */
     batch *batch;
-    int64_t *rows, *played;   /* the batch's count by row space, and what is played */
-    float *logits, *loss;     /* of the last evaluated batch: [seqs, n_outputs], [seqs] (words: the sum of theirs) */
-    float *word_loss;         /* [words] */
-    float *row_logits;        /* [words, or tokens; n_labels] of tagged words, of answers */
-    float *follows;           /* [seqs, 2], of next sentences */
+    int64_t *rows, *played; /* the batch's count by row space, and what is played */
+    float *logits,
+        *loss;         /* of the last evaluated batch: [seqs, n_outputs], [seqs] (words: the sum of theirs) */
+    float *word_loss;  /* [words] */
+    float *row_logits; /* [words, or tokens; n_labels] of tagged words, of answers */
+    float *follows;    /* [seqs, 2], of next sentences */
     int32_t *word_best;       /* [words] */
     int32_t *sorted, *counts; /* room for sorting rows by id */
     int32_t *room;            /* for the tokens of a sample and a drawing of its masks: 5 * longest */
@@ -61,8 +59,10 @@ hone_status session_open(session **out, const job *j, const char *model_folder, 
 void session_close(session *s); /* NULL is fine */
 /* head, labels, and what follows from them. */
 void session_set_head(session *s, head_kind head, labels l);
-/* Has its plan rows of words, a space of its own? */
-static inline int session_has_words(const session *s) { return s->words || s->head == HEAD_TOKENS; }
+/* Are its losses those of words to guess, instead of samples: of hidden ones, or of each token's next one? */
+static inline int session_guesses_words(const session *s) {
+    return s->head == HEAD_WORDS || s->head == HEAD_PRETRAINING || s->head == HEAD_NEXT;
+}
 
 /* Make the plan for batches up to these sizes and open the run on the job's device; weights are loaded from
  * s->folder. training 0: evaluation only. */
@@ -77,7 +77,8 @@ typedef struct {
     int recompute;              /* 0: the job's gradient_checkpointing, else 1 + level */
     int longest;                /* tokens of a sequence; 0: what the job cuts texts at */
     int64_t asks;               /* words, evaluation only: s->asks */
-    int64_t cached, moves;      /* of a plan that goes on with texts (plan/build.h), which batch and feed are not for */
+    int64_t cached,
+        moves; /* of a plan that goes on with texts (plan/build.h), which batch and feed are not for */
 } session_limits;
 /* s->plan (instead of an earlier one); no device is needed. Of several ranks: their devices add gradients where the kind can
  * (hone_limits.links). */
@@ -97,8 +98,8 @@ hone_status session_load_weights(session *s, const char *folder, hone_err *err);
 void session_count(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch);
 /* Fill the batch with samples, and an INPUT image of it; epoch: whose masks hide words; scale: weight of a row in the mean.
  * Counts too. Of next sentences s->sequence_scale, too. */
-hone_status session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch, float scale,
-                         hone_err *err);
+hone_status session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch,
+                         float scale, hone_err *err);
 /* How many words of these samples are to be guessed in an epoch, asked for, or tagged. */
 int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch);
 /* How many losses these samples have, that a mean is over: words that are to be guessed or labelled, else the samples. */

@@ -355,7 +355,7 @@ hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
     t->start_step = t->step;
     t->start_s = clock_process_seconds();
     char classes[40] = "";
-    if (!t->s->words) snprintf(classes, sizeof classes, " %d labels,", t->s->n_labels);
+    if (!session_guesses_words(t->s)) snprintf(classes, sizeof classes, " %d labels,", t->s->n_labels);
     log_note("%lld samples,%s %lld steps; device %s, %d threads; plan %.1f MiB",
              (long long)t->steps.n_samples, classes, (long long)t->steps.total, t->s->device,
              pool_threads(t->s->pool), (double)hone_plan_device_bytes(t->s->plan) / (1 << 20));
