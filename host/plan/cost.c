@@ -44,24 +44,51 @@ static double operand_bytes(const hone_plan *p, int v, const int64_t *rows) {
     return n;
 }
 
-/* Every operand once; of an embedding's tables only the rows that are named. */
+/* Operands of which a step touches named rows alone; they have as many as another one. */
+typedef struct {
+    int in, out;    /* bits: inputs that are read, results that are added into */
+    double n_bytes; /* of the rows */
+} named_rows;
+
+static named_rows named_of(const hone_plan *p, const hone_step *s, const int64_t *rows) {
+    named_rows n = {0};
+    switch (s->op) {
+    case HONE_OP_EMBED_FWD:
+        for (int k = 0; k < HONE_MAX_IN; k++) n.in |= (s->in[k] && p->value[s->in[k]].cls == HONE_PARAM) << k;
+        n.n_bytes = operand_bytes(p, s->out[0], rows);
+        break;
+    case HONE_OP_EMBED_BWD:
+        n.in = ~7;
+        n.out = s->in[3] ? ~0 : 0;
+        n.n_bytes = operand_bytes(p, s->in[0], rows);
+        break;
+    case HONE_OP_GATHER:
+        n.in = 1;
+        n.n_bytes = operand_bytes(p, s->out[0], rows);
+        break;
+    case HONE_OP_SCATTER:
+        n.in = ~3; /* what lies there, of one kind or the other */
+        n.out = s->in[2] || s->in[3];
+        n.n_bytes = operand_bytes(p, s->in[0], rows);
+        break;
+    default:
+        break;
+    }
+    return n;
+}
+
+static double touched(double own, int is_named, double named) {
+    return is_named && named < own ? named : own;
+}
+
+/* Every operand once; of tables, and of what rows are picked from or put into, only the rows that are named. */
 double plan_step_bytes(const hone_plan *p, const hone_step *s, const int64_t *rows) {
-    const int fwd = s->op == HONE_OP_EMBED_FWD, bwd = s->op == HONE_OP_EMBED_BWD;
+    const named_rows n = named_of(p, s, rows);
     double sum = 0;
-    for (int k = 0; k < HONE_MAX_IN; k++) {
-        if (!s->in[k]) continue;
-        const double own = operand_bytes(p, s->in[k], rows),
-                     named = operand_bytes(p, fwd ? s->out[0] : s->in[0], rows);
-        const int is_table = (fwd && p->value[s->in[k]].cls == HONE_PARAM) || (bwd && k > 2);
-        sum += is_table && named < own ? named : own;
-    }
-    for (int k = 0; k < HONE_MAX_OUT; k++) {
-        if (!s->out[k]) continue;
-        const double own = operand_bytes(p, s->out[k], rows),
-                     named = bwd ? operand_bytes(p, s->in[0], rows) : own;
-        const int adds = bwd && s->in[3];
-        sum += adds && named < own ? named : own;
-    }
+    for (int k = 0; k < HONE_MAX_IN; k++)
+        if (s->in[k]) sum += touched(operand_bytes(p, s->in[k], rows), n.in >> k & 1, n.n_bytes);
+    for (int k = 0; k < HONE_MAX_OUT; k++)
+        if (s->out[k]) sum += touched(operand_bytes(p, s->out[k], rows), n.out >> k & 1, n.n_bytes);
     return sum;
 }
 

@@ -87,7 +87,7 @@ static void play(prediction *out, const session *s, sim_links *l, sim_step step,
     step.n_steps = STEPS_PLAYED;
     step.seed = (uint64_t)s->job->seed;
     out->step_s = sim_step_seconds(l, &step);
-    out->exposed_s = fmax(0, even_s - step.compute_s - step.update_s); /* not below by a rounding */
+    out->exposed_s = l->n > 1 ? fmax(0, even_s - step.compute_s - step.update_s) : 0; /* not off by a rounding */
     out->straggler_s = fmax(0, out->step_s - even_s);
     out->halving = l->halving;
 }

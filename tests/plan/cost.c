@@ -23,6 +23,12 @@ static const hone_step *first_of(const hone_plan *p, hone_program_kind program, 
     test_fail(__FILE__, __LINE__, "no such step");
 }
 
+static double width_of(const hone_plan *p, int v) {
+    double n = 1;
+    for (int d = 1; d < p->value[v].n_dims; d++) n *= (double)p->value[v].dim[d].n;
+    return n;
+}
+
 TEST(a_product_is_bound_by_operations_and_an_optimizer_by_bytes) {
     hone_plan *p = sample_plan(&(sample){.layers = 2, .tokens = 640, .seqs = 8, .dtype = HONE_F32});
     int64_t *n = full(p);
@@ -53,6 +59,25 @@ TEST(an_embedding_moves_the_rows_that_are_named) {
     const hone_step *embed = first_of(p, HONE_MICRO, HONE_OP_EMBED_FWD);
     const double y = 16.0 * (double)p->value[embed->out[0]].dim[1].n * 4;
     CHECK(plan_step_bytes(p, embed, n) <= 4 * y + 3 * 16 * 4);
+    free(n);
+    hone_plan_free(p);
+}
+
+/* Read and written, whatever they are picked from or put into; and as many indices. */
+TEST(rows_that_are_picked_or_put_move_alone) {
+    hone_plan *p = sample_plan(&(sample){.layers = 1, .tokens = 48, .seqs = 2, .dtype = HONE_F32});
+    int64_t *n = full(p);
+    int put = 0;
+    for (int i = 0; i < p->program[HONE_MICRO].n_steps; i++) {
+        const hone_step *s = &p->program[HONE_MICRO].step[i];
+        if (s->op == HONE_OP_GATHER)
+            CHECK_NEAR(plan_step_bytes(p, s, n), 2.0 * (2 * width_of(p, s->out[0]) * 4) + 2 * 4, 0);
+        if (s->op != HONE_OP_SCATTER) continue;
+        const double rows = 2.0 * width_of(p, s->in[0]) * 4, all = 48.0 * width_of(p, s->out[0]) * 4;
+        CHECK_NEAR(plan_step_bytes(p, s, n), s->in[3] ? 3 * rows + 2 * 4 : rows + 2 * 4 + all, 0);
+        put++;
+    }
+    CHECK(put);
     free(n);
     hone_plan_free(p);
 }
