@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "cli/cmd.h"
+#include "cli/rows_out.h"
 #include "base/err.h"
-#include "base/file.h"
 #include "base/host.h"
 #include "train/embed.h"
 #include "train/eval.h"
@@ -68,19 +68,6 @@ static hone_status open_all(opened *o, const args *a, hone_err *err) {
     return session_start(o->s, &limits, err);
 }
 
-typedef struct {
-    file_writer *file;
-    hone_status status;
-    hone_err *err;
-} sink;
-
-static void flush_rows(void *arg, text *out) {
-    sink *to = arg;
-    if (!to->file) stdout_add(out->p, out->n);
-    else if (!to->status) to->status = file_write_add(to->file, out->p, out->n, to->err);
-    text_clear(out);
-}
-
 static embed_format format_of(const char *path) {
     const size_t n = path ? strlen(path) : 0;
     return n > 4 && !strcmp(path + n - 4, ".npy") ? EMBED_NPY : EMBED_JSONL;
@@ -88,14 +75,12 @@ static embed_format format_of(const char *path) {
 
 static hone_status write_all(opened *o, const args *a, hone_err *err) {
     const char *path = args_value(a, "output");
-    sink to = {.err = err};
+    rows_out to = {0};
     text out = {0};
-    if (path) HONE_TRY(file_write_begin(&to.file, path, err));
+    HONE_TRY(rows_out_begin(&to, path, err));
     hone_status status =
-        embed_rows(o->s, o->d, o->rules.normalize, format_of(path), &out, flush_rows, &to, err);
-    if (!status) status = to.status;
-    if (to.file && status) file_write_abort(to.file);
-    else if (to.file) status = file_write_end(to.file, NULL, err);
+        embed_rows(o->s, o->d, o->rules.normalize, format_of(path), &out, rows_out_add, &to, err);
+    status = rows_out_end(&to, status, err);
     text_free(&out);
     return status;
 }

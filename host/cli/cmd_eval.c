@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "cli/cmd.h"
+#include "cli/rows_out.h"
 #include "base/err.h"
-#include "base/file.h"
 #include "base/host.h"
 #include "model/architecture.h"
 #include "train/inputs.h"
@@ -96,19 +96,6 @@ hone_status cmd_eval(const args *a, hone_err *err) {
     return status;
 }
 
-typedef struct {
-    file_writer *file;
-    hone_status status;
-    hone_err *err;
-} sink;
-
-static void flush_rows(void *arg, text *out) {
-    sink *to = arg;
-    if (!to->file) stdout_add(out->p, out->n);
-    else if (!to->status) to->status = file_write_add(to->file, out->p, out->n, to->err);
-    text_clear(out);
-}
-
 static hone_status print_predictions(opened *o, const args *a, hone_err *err) {
     int64_t top;
     HONE_TRY(args_integer(a, "top", 0, 1 << 20, 0, &top, err));
@@ -116,13 +103,11 @@ static hone_status print_predictions(opened *o, const args *a, hone_err *err) {
     if (o->s->head == HEAD_SPANS && args_value(a, "logits"))
         return hone_fail(err, HONE_EUSAGE, "--logits: not for task question-answering, expected --top K");
     const predict_options how = {.logits = args_value(a, "logits") != NULL, .top = (int)top};
-    sink to = {.err = err};
+    rows_out to = {0};
     text out = {0};
-    if (path) HONE_TRY(file_write_begin(&to.file, path, err));
-    hone_status status = predict_rows(o->s, o->d, &how, &out, flush_rows, &to, err);
-    if (!status) status = to.status;
-    if (to.file && status) file_write_abort(to.file);
-    else if (to.file) status = file_write_end(to.file, NULL, err);
+    HONE_TRY(rows_out_begin(&to, path, err));
+    hone_status status = predict_rows(o->s, o->d, &how, &out, rows_out_add, &to, err);
+    status = rows_out_end(&to, status, err);
     text_free(&out);
     return status;
 }
