@@ -48,18 +48,12 @@ TEST(embeddings_of_every_family_are_those_of_transformers) {
     arena *a = command_begin();
     check_family(a, &(formula_kind){"bert", "BertModel", NULL, 0, {{NULL, NULL}}});
     check_family(
-        a, &(formula_kind){"roberta", "RobertaModel", NULL, 0, {{"_embeddings\": 48", "_embeddings\": 50"}}});
+        a, &(formula_kind){"roberta", "RobertaModel", NULL, 0, FORMULA_ROBERTA});
     check_family(a, &(formula_kind){"distilbert",
                                     "DistilBertModel",
                                     NULL,
                                     0,
-                                    {{"hidden_size", "dim"},
-                                     {"num_hidden_layers", "n_layers"},
-                                     {"num_attention_heads", "n_heads"},
-                                     {"intermediate_size", "hidden_dim"},
-                                     {"hidden_act", "activation"},
-                                     {"hidden_dropout_prob", "dropout"},
-                                     {"attention_probs_dropout_prob", "attention_dropout"}}});
+                                    FORMULA_DISTILBERT});
     arena_free(a);
 }
 

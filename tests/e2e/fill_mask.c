@@ -11,13 +11,7 @@ static const formula_kind distilbert = {"distilbert",
                                         "DistilBertForMaskedLM",
                                         "fill-mask-distilbert.json",
                                         0,
-                                        {{"hidden_size", "dim"},
-                                         {"num_hidden_layers", "n_layers"},
-                                         {"num_attention_heads", "n_heads"},
-                                         {"intermediate_size", "hidden_dim"},
-                                         {"hidden_act", "activation"},
-                                         {"hidden_dropout_prob", "dropout"},
-                                         {"attention_probs_dropout_prob", "attention_dropout"}}};
+                                        FORMULA_DISTILBERT};
 
 static void check_masks(const json *got, const json *want, double *worst) {
     CHECK_INT((int64_t)got->n, (int64_t)want->n);

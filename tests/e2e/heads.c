@@ -11,18 +11,6 @@
     "\"debit\", \"2\": "                                                                                     \
     "\"lost\", \"3\": \"slow\"}"
 #define PAIRS ", \"id2label\": {\"0\": \"different\", \"1\": \"equal\"}"
-#define ROBERTA                                                                                              \
-    {                                                                                                        \
-        { "_embeddings\": 48", "_embeddings\": 50" }                                                         \
-    }
-#define DISTILBERT                                                                                           \
-    {                                                                                                        \
-        {"hidden_size", "dim"}, {"num_hidden_layers", "n_layers"}, {"num_attention_heads", "n_heads"},       \
-            {"intermediate_size", "hidden_dim"}, {"hidden_act", "activation"},                               \
-            {"hidden_dropout_prob", "dropout"}, {                                                            \
-            "attention_probs_dropout_prob", "attention_dropout"                                              \
-        }                                                                                                    \
-    }
 
 /* Every figure that the golden has, and no probe of another kind. */
 static void check_figures(arena *a, const json *summary, const json *want) {
@@ -91,12 +79,12 @@ TEST(ten_steps_of_tagged_words_equal_torch_and_seqeval) {
 
 TEST(ten_steps_of_tagged_words_of_roberta_equal_torch_and_seqeval) {
     ten_steps_of_tags(
-        &(formula_kind){"roberta", "RobertaForTokenClassification", "tags-roberta.json", 37, ROBERTA});
+        &(formula_kind){"roberta", "RobertaForTokenClassification", "tags-roberta.json", 37, FORMULA_ROBERTA});
 }
 
 TEST(ten_steps_of_tagged_words_of_distilbert_equal_torch_and_seqeval) {
     ten_steps_of_tags(&(formula_kind){"distilbert", "DistilBertForTokenClassification",
-                                      "tags-distilbert.json", 36, DISTILBERT});
+                                      "tags-distilbert.json", 36, FORMULA_DISTILBERT});
 }
 
 /* ---- several labels a text ---- */
@@ -150,7 +138,7 @@ TEST(ten_steps_of_several_labels_equal_torch_and_sklearn) {
 
 TEST(ten_steps_of_several_labels_of_roberta_equal_torch_and_sklearn) {
     ten_steps_of_marks(
-        &(formula_kind){"roberta", "RobertaForSequenceClassification", "marks-roberta.json", 39, ROBERTA});
+        &(formula_kind){"roberta", "RobertaForSequenceClassification", "marks-roberta.json", 39, FORMULA_ROBERTA});
 }
 
 /* ---- pairs ---- */
@@ -173,7 +161,7 @@ TEST(ten_steps_of_pairs_equal_torch) {
 
 TEST(ten_steps_of_pairs_of_roberta_equal_torch) {
     ten_steps_of_pairs(
-        &(formula_kind){"roberta", "RobertaForSequenceClassification", "pairs-roberta.json", 39, ROBERTA});
+        &(formula_kind){"roberta", "RobertaForSequenceClassification", "pairs-roberta.json", 39, FORMULA_ROBERTA});
 }
 
 /* ---- what holds for all of them ---- */

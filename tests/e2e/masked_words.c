@@ -43,7 +43,7 @@ TEST(ten_steps_of_masked_words_of_roberta_equal_torch) {
                               "RobertaForMaskedLM",
                               "mlm-roberta.json",
                               40,
-                              {{"_embeddings\": 48", "_embeddings\": 50"}}},
+                              FORMULA_ROBERTA},
               "--max_seq_length 48 --line_by_line");
 }
 
@@ -52,13 +52,7 @@ TEST(ten_steps_of_masked_words_of_distilbert_equal_torch) {
                               "DistilBertForMaskedLM",
                               "mlm-distilbert.json",
                               39,
-                              {{"hidden_size", "dim"},
-                               {"num_hidden_layers", "n_layers"},
-                               {"num_attention_heads", "n_heads"},
-                               {"intermediate_size", "hidden_dim"},
-                               {"hidden_act", "activation"},
-                               {"hidden_dropout_prob", "dropout"},
-                               {"attention_probs_dropout_prob", "attention_dropout"}}},
+                              FORMULA_DISTILBERT},
               "--max_seq_length 48 --line_by_line");
 }
 

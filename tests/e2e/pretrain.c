@@ -242,7 +242,7 @@ TEST(what_pretraining_cannot_do_is_refused) {
                              arena_print(a, "%s,\"train_file\": \"%s\"", task,
                                          put_file(a, "one.txt", "the card\nmy bill\n"))));
     static const formula_kind roberta = {
-        "roberta", "RobertaForMaskedLM", NULL, 0, {{"_embeddings\": 48", "_embeddings\": 50"}}};
+        "roberta", "RobertaForMaskedLM", NULL, 0, FORMULA_ROBERTA};
     command_refused(a, 2, "family roberta has no head for task pretrain", "train \"%s\"",
                     tiny_job(a, "job.json", "out",
                              arena_print(a, "%s,\"config_name\": \"\",\"model_name_or_path\": \"%s\"", file,

@@ -101,7 +101,7 @@ TEST(ten_steps_of_questions_of_roberta_equal_torch_and_squads_scripts) {
                               "RobertaForQuestionAnswering",
                               "questions-roberta.json",
                               35,
-                              {{"_embeddings\": 48", "_embeddings\": 50"}}});
+                              FORMULA_ROBERTA});
 }
 
 TEST(ten_steps_of_questions_of_distilbert_equal_torch_and_squads_scripts) {
@@ -109,13 +109,7 @@ TEST(ten_steps_of_questions_of_distilbert_equal_torch_and_squads_scripts) {
                               "DistilBertForQuestionAnswering",
                               "questions-distilbert.json",
                               34,
-                              {{"hidden_size", "dim"},
-                               {"num_hidden_layers", "n_layers"},
-                               {"num_attention_heads", "n_heads"},
-                               {"intermediate_size", "hidden_dim"},
-                               {"hidden_act", "activation"},
-                               {"hidden_dropout_prob", "dropout"},
-                               {"attention_probs_dropout_prob", "attention_dropout"}}});
+                              FORMULA_DISTILBERT});
 }
 
 static const json *train(arena *a, const char *name, const char *launch, const char *more) {

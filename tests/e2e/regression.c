@@ -62,7 +62,7 @@ TEST(ten_steps_of_roberta_equal_torch) {
                       "RobertaForSequenceClassification",
                       "regression-roberta.json",
                       39,
-                      {{"_embeddings\": 48", "_embeddings\": 50"}}});
+                      FORMULA_ROBERTA});
 }
 
 TEST(ten_steps_of_distilbert_equal_torch) {
@@ -70,11 +70,5 @@ TEST(ten_steps_of_distilbert_equal_torch) {
                       "DistilBertForSequenceClassification",
                       "regression-distilbert.json",
                       38,
-                      {{"hidden_size", "dim"},
-                       {"num_hidden_layers", "n_layers"},
-                       {"num_attention_heads", "n_heads"},
-                       {"intermediate_size", "hidden_dim"},
-                       {"hidden_act", "activation"},
-                       {"hidden_dropout_prob", "dropout"},
-                       {"attention_probs_dropout_prob", "attention_dropout"}}});
+                      FORMULA_DISTILBERT});
 }
