@@ -185,7 +185,10 @@ static hone_v scale_of(graph *g, const char *name, int space) {
     return v;
 }
 
+/* Both heads read a few rows of each sequence; these are gathered together, so that the last layer makes no others (narrow.c). */
 static void pretrain(graph *g, const head_spec *h, hone_v x, model_values *m) {
+    g->layer = g->config->layers;
+    x = g_gather(g, x, g->space[m->word].parent, "read");
     guess_words(g, x, m);
     m->logits = follows(g, x, m->seq);
     if (!g->training || g->status) return; /* evaluation makes losses of logits as it makes figures of them */
@@ -206,9 +209,12 @@ void spec_write(graph *g, const head_spec *h, int64_t tokens_max, int64_t seqs_m
     if (!out->seq) {
         out->seq = graph_space(g, "seq", seqs_max, 0, 0);
         out->tok = graph_space(g, "tok", tokens_max, out->seq, 0);
-        g->space[out->seq].parent = out->tok;
+        const int read = h->kind == HEAD_PRETRAINING && !h->word_logits
+                             ? graph_space(g, "read", h->words_max + seqs_max, out->seq, out->tok)
+                             : out->tok;
+        g->space[out->seq].parent = read;
         if (h->kind == HEAD_WORDS || h->kind == HEAD_PRETRAINING || h->kind == HEAD_TOKENS || h->word_logits)
-            graph_space(g, "word", h->words_max, out->seq, out->tok);
+            graph_space(g, "word", h->words_max, out->seq, read);
     }
     out->word = find_space(g, "word");
     const hone_v x = body(g, out->tok);

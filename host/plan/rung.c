@@ -10,6 +10,20 @@ int64_t plan_rung_rows(const hone_plan *p, int space, int rung) {
     return rows < cap ? rows : cap;
 }
 
+int plan_space_is_read(const hone_plan *p, int space) {
+    if (!space || !p->space[space].parent) return 0;
+    for (int s = 1; s <= p->n_spaces; s++)
+        if (p->space[s].parent == space) return 1;
+    return 0;
+}
+
+int64_t plan_space_rows(const hone_plan *p, int space, int64_t tokens, int64_t words, int64_t seqs) {
+    const hone_space *x = &p->space[space];
+    if (hone_space_is_tokens(x)) return tokens;
+    if (!x->seqs) return seqs;
+    return plan_space_is_read(p, space) ? words + seqs : words;
+}
+
 int64_t plan_slice_rows(const hone_space *slice, int64_t rows) {
     const int64_t left = rows - slice->slice_at;
     return left < 0 ? 0 : left < slice->cap ? left : slice->cap;

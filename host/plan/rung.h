@@ -8,6 +8,10 @@
 
 #define HONE_N_RUNGS 16
 
+/* Are others picked from these picked rows: the first row and the words of each sequence, which pre-training reads? 0: no space. */
+int plan_space_is_read(const hone_plan *p, int space);
+/* Rows of a space that is no slice when a batch has so many tokens, words and sequences. */
+int64_t plan_space_rows(const hone_plan *p, int space, int64_t tokens, int64_t words, int64_t seqs);
 /* Rows of a space at rung 0 .. HONE_N_RUNGS - 1. */
 int64_t plan_rung_rows(const hone_plan *p, int space, int rung);
 void plan_rung_played(const hone_plan *p, int rung, int64_t *played); /* of all, slices too: [1 .. n_spaces] */

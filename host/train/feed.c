@@ -26,11 +26,46 @@ static void count_positions(const model_config *c, const batch *b, int32_t *to) 
     for (int64_t k = b->n_tokens; k < b->tokens_max; k++) to[k] = -1;
 }
 
-/* A companion of the space of hidden words: rows picked from those of the tokens. */
-static void fill_words(const session *s, hone_fill fill, void *to) {
+hone_range session_rows_of(const session *s, int space, int64_t i) {
+    const hone_space *x = &s->plan->space[space];
+    const batch *b = s->batch;
+    if (!x->seqs) return (hone_range){(int32_t)i, 1};
+    if (hone_space_is_tokens(x)) return b->at[i];
+    const hone_range words = b->words_at[i];
+    if (!plan_space_is_read(s->plan, space)) return words;
+    return (hone_range){words.first + (int32_t)i, 1 + words.n}; /* its first row, then its words */
+}
+
+/* A companion of the space of rows that pre-training reads, which are picked from those of the tokens. */
+static void fill_read(const session *s, int space, hone_fill fill, void *to) {
+    const batch *b = s->batch;
+    int64_t row = 0;
+    for (int64_t i = 0; i < b->seqs_max; i++) {
+        const hone_range read = i < b->n_seqs ? session_rows_of(s, space, i) : (hone_range){(int32_t)row, 0};
+        if (fill == HONE_FILL_AT) ((hone_range *)to)[i] = read;
+        for (int32_t k = 0; k < read.n; k++, row++) {
+            const int32_t from = k ? b->word_row[b->words_at[i].first + k - 1] : b->at[i].first;
+            if (fill == HONE_FILL_INDEX) ((int32_t *)to)[row] = from;
+            if (fill == HONE_FILL_POS) ((int32_t *)to)[row] = b->position[from];
+            if (fill == HONE_FILL_KEY) ((hone_key *)to)[row] = b->key[from];
+        }
+    }
+    for (; row < s->plan->space[space].cap && fill != HONE_FILL_AT; row++) {
+        if (fill == HONE_FILL_KEY) ((hone_key *)to)[row] = (hone_key){0, 0};
+        else ((int32_t *)to)[row] = -1;
+    }
+}
+
+/* A companion of the space of hidden words: rows picked from those of the tokens, or from those that pre-training reads. */
+static void fill_words(const session *s, int space, hone_fill fill, void *to) {
     const batch *b = s->batch;
     const size_t words = (size_t)b->words_max;
+    const int read =
+        plan_space_is_read(s->plan, s->plan->space[space].parent) ? s->plan->space[space].parent : 0;
     if (fill == HONE_FILL_INDEX) memcpy(to, b->word_row, words * sizeof *b->word_row);
+    for (int64_t i = 0; i < b->n_seqs && read && fill == HONE_FILL_INDEX; i++)
+        for (int32_t k = 0; k < b->words_at[i].n; k++)
+            ((int32_t *)to)[b->words_at[i].first + k] = session_rows_of(s, read, i).first + 1 + k;
     if (fill == HONE_FILL_LABEL) memcpy(to, b->word, words * sizeof *b->word);
     if (fill == HONE_FILL_AT) memcpy(to, b->words_at, (size_t)b->seqs_max * sizeof *b->words_at);
     for (size_t i = 0; i < words && (fill == HONE_FILL_POS || fill == HONE_FILL_KEY); i++) {
@@ -60,7 +95,8 @@ static void fill_value(session *s, int v) {
     void *to = run_input(s->run, v);
     const size_t tokens = (size_t)b->tokens_max, seqs = (size_t)b->seqs_max;
     if (space && space->seqs && !hone_space_is_tokens(space)) {
-        fill_words(s, x->fill, to);
+        if (plan_space_is_read(s->plan, x->fill_space)) fill_read(s, x->fill_space, x->fill, to);
+        else fill_words(s, x->fill_space, x->fill, to);
         return;
     }
     switch (x->fill) {
@@ -93,6 +129,9 @@ static void fill_value(session *s, int v) {
         break;
     case HONE_FILL_INDEX:
         for (size_t i = 0; i < seqs; i++) ((int32_t *)to)[i] = picked_row(s, (int64_t)i);
+        if (plan_space_is_read(s->plan, space->parent))
+            for (int64_t i = 0; i < b->n_seqs; i++)
+                ((int32_t *)to)[i] = session_rows_of(s, space->parent, i).first;
         break;
     case HONE_FILL_LABEL:
         if (picked) memcpy(to, b->label, seqs * sizeof *b->label);
@@ -156,10 +195,7 @@ void session_count(session *s, const dataset *d, const int64_t *samples, int64_t
         tokens += length;
     }
     const int64_t words = session_words(s, d, samples, n, epoch);
-    for (int i = 1; i <= s->plan->n_spaces; i++) {
-        const hone_space *x = &s->plan->space[i];
-        s->rows[i] = hone_space_is_tokens(x) ? tokens : x->seqs ? words : n;
-    }
+    for (int i = 1; i <= s->plan->n_spaces; i++) s->rows[i] = plan_space_rows(s->plan, i, tokens, words, n);
     plan_rung(s->plan, s->rows, s->played);
 }
 

@@ -11,11 +11,11 @@ static const char *phase_of(const hone_step *s) { return s->phase == HONE_FORWAR
 static void name_samples(const session *s, const run_culprit *c, char *out, size_t n) {
     const batch *b = s->batch;
     const hone_space *space = c->space ? &s->plan->space[c->space] : NULL;
-    int64_t row = c->row;
-    if (space && space->slice_of) row += space->slice_at, space = &s->plan->space[space->slice_of];
-    const hone_range *ranges = !space || !space->seqs ? NULL : hone_space_is_tokens(space) ? b->at : b->words_at;
+    const int whole = space && space->slice_of ? space->slice_of : c->space;
+    const int64_t row = c->row + (space ? space->slice_at : 0);
     for (int64_t i = 0; space && i < b->n_seqs; i++) {
-        if (ranges ? row < ranges[i].first || row >= ranges[i].first + ranges[i].n : row != i) continue;
+        const hone_range own = session_rows_of(s, whole, i);
+        if (row < own.first || row >= own.first + own.n) continue;
         snprintf(out, n, "; sample %lld", (long long)b->sample[i]);
         return;
     }

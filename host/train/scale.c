@@ -62,9 +62,10 @@ static void average_rows(const session *s, const plan_facts *f, int64_t *count) 
     count[0] = 0;
     for (int k = 1; k <= s->plan->n_spaces; k++) {
         const hone_space *x = &s->plan->space[k];
-        const double words = s->masks ? s->masks->p * f->tokens : f->tokens,
-                     n = hone_space_is_tokens(x) ? f->tokens : x->seqs ? words : f->seqs;
-        count[k] = x->slice_of ? plan_slice_rows(x, count[x->slice_of]) : (int64_t)(n + 0.5);
+        const double words = s->masks ? s->masks->p * f->tokens : f->tokens;
+        count[k] = x->slice_of ? plan_slice_rows(x, count[x->slice_of])
+                               : plan_space_rows(s->plan, k, (int64_t)(f->tokens + 0.5), (int64_t)(words + 0.5),
+                                                 (int64_t)(f->seqs + 0.5));
     }
 }
 

@@ -100,6 +100,8 @@ void session_count(session *s, const dataset *d, const int64_t *samples, int64_t
  * Counts too. Of next sentences s->sequence_scale, too. */
 hone_status session_feed(session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch,
                          float scale, hone_err *err);
+/* Rows of a space (no slice) that sequence i of the batch has there. */
+hone_range session_rows_of(const session *s, int space, int64_t i);
 /* How many words of these samples are to be guessed in an epoch, asked for, or tagged. */
 int64_t session_words(const session *s, const dataset *d, const int64_t *samples, int64_t n, int64_t epoch);
 /* How many losses these samples have, that a mean is over: words that are to be guessed or labelled, else the samples. */

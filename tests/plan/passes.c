@@ -295,14 +295,20 @@ static int64_t rows_of_layer(const hone_plan *plan, int layer, const char *space
 }
 
 TEST(narrowing_leaves_only_keys_and_values_of_the_last_layer_whole) {
-    const sample s = {.layers = 3, .p = 0.1};
-    hone_plan *plan = sample_plan(&s);
-    CHECK_INT(rows_of_layer(plan, 1, "tok", HONE_OP_LINEAR_FWD), 4);
-    CHECK_INT(rows_of_layer(plan, 1, "tok", HONE_OP_NORM_FWD), 2);
-    CHECK_INT(rows_of_layer(plan, 2, "tok", HONE_OP_LINEAR_FWD), 1);
-    CHECK_INT(rows_of_layer(plan, 2, "seq", HONE_OP_LINEAR_FWD), 4);
-    CHECK_INT(rows_of_layer(plan, 2, "tok", HONE_OP_NORM_FWD), 0);
-    hone_plan_free(plan);
+    static const struct {
+        head_kind kind;
+        const char *space; /* of the rows that its heads read */
+    } heads[] = {{HEAD_CLASSES, "seq"}, {HEAD_WORDS, "word"}, {HEAD_PRETRAINING, "read"}};
+    for (int i = 0; i < 3; i++) {
+        const sample s = {.layers = 3, .p = 0.1, .kind = heads[i].kind, .outputs = 2};
+        hone_plan *plan = sample_plan(&s);
+        CHECK_INT(rows_of_layer(plan, 1, "tok", HONE_OP_LINEAR_FWD), 4);
+        CHECK_INT(rows_of_layer(plan, 1, "tok", HONE_OP_NORM_FWD), 2);
+        CHECK_INT(rows_of_layer(plan, 2, "tok", HONE_OP_LINEAR_FWD), 1);
+        CHECK_INT(rows_of_layer(plan, 2, heads[i].space, HONE_OP_LINEAR_FWD), 4);
+        CHECK_INT(rows_of_layer(plan, 2, "tok", HONE_OP_NORM_FWD), 0);
+        hone_plan_free(plan);
+    }
 }
 
 TEST(recomputing_needs_fewer_bytes) {

@@ -208,8 +208,30 @@ static void put_real(const player *p, int v, int64_t i, double x) {
 /* Of space "word": the rows of odd places, from 1; their label is what stands there. */
 static int n_words(const batch *b, int i) { return b->length[i] / 2; }
 
+static int find_space(const player *p, const char *name) {
+    for (int s = 1; s <= p->plan->n_spaces; s++)
+        if (!strcmp(p->plan->space[s].name, name)) return s;
+    return 0;
+}
+
+/* Of space "read": of each sequence the first row and those of its words. */
+static void feed_read(const player *p, int v, const batch *b) {
+    const hone_fill fill = p->plan->value[v].fill;
+    int32_t *to = player_at(p, v, 0);
+    int64_t row = 0, first = 0;
+    for (int i = 0; i < b->n; i++, first += b->length[i - 1]) {
+        if (fill == HONE_FILL_AT) ((hone_range *)to)[i] = (hone_range){(int32_t)row, 1 + n_words(b, i)};
+        for (int t = 0; t < b->length[i]; t += t ? 2 : 1, row++) {
+            if (fill == HONE_FILL_POS) to[row] = t;
+            if (fill == HONE_FILL_KEY) ((hone_key *)to)[row] = (hone_key){b->sample[i], (uint32_t)t};
+            if (fill == HONE_FILL_INDEX) to[row] = (int32_t)first + t;
+        }
+    }
+}
+
 static void feed_words(const player *p, int v, const batch *b) {
     const hone_fill fill = p->plan->value[v].fill;
+    const int read = find_space(p, "read");
     const int logits = p->plan->eval_logits; /* of a vocabulary there are none: its words are their own labels */
     const int32_t classes = logits ? (int32_t)p->plan->value[logits].dim[1].n : INT32_MAX;
     int32_t *to = player_at(p, v, 0);
@@ -219,7 +241,7 @@ static void feed_words(const player *p, int v, const batch *b) {
         for (int t = 1; t < b->length[i]; t += 2, row++) {
             if (fill == HONE_FILL_POS) to[row] = t;
             if (fill == HONE_FILL_KEY) ((hone_key *)to)[row] = (hone_key){b->sample[i], (uint32_t)t};
-            if (fill == HONE_FILL_INDEX) to[row] = (int32_t)first + t;
+            if (fill == HONE_FILL_INDEX) to[row] = read ? (int32_t)row + i + 1 : (int32_t)first + t;
             if (fill == HONE_FILL_LABEL) to[row] = b->id[i][t] % classes;
         }
     }
@@ -280,11 +302,17 @@ static void feed_value(const player *p, int v, const batch *b, int64_t *rows) {
         feed_words(p, v, b);
         return;
     }
-    int64_t first = 0;
+    if (x->fill_space == find_space(p, "read")) {
+        feed_read(p, v, b);
+        return;
+    }
+    int64_t first = 0, words = 0;
     for (int i = 0; i < b->n; i++) {
         for (int t = 0; is_tok && t < b->length[i]; t++) feed_row(p, v, first + t, b, i, t, first, 1);
         if (!is_tok) feed_row(p, v, i, b, i, b->looks_at_last ? b->length[i] - 1 : 0, first, 0);
+        if (x->fill == HONE_FILL_INDEX && find_space(p, "read")) ((int32_t *)player_at(p, v, 0))[i] = (int32_t)words + i;
         first += b->length[i];
+        words += n_words(b, i);
     }
     rows[x->fill_space] = is_tok ? first : b->n;
 }
@@ -294,9 +322,10 @@ void player_feed(player *p, const batch *b, int64_t *rows) {
         const int is_tok = !strcmp(p->plan->space[s].name, "tok");
         const int is_word = !strcmp(p->plan->space[s].name, "word");
         if (p->plan->space[s].slice_of) continue;
+        const int is_read = s == find_space(p, "read");
         rows[s] = is_tok || is_word ? 0 : b->n;
         for (int i = 0; is_tok && i < b->n; i++) rows[s] += b->length[i];
-        for (int i = 0; is_word && i < b->n; i++) rows[s] += n_words(b, i);
+        for (int i = 0; (is_word || is_read) && i < b->n; i++) rows[s] += n_words(b, i);
         CHECK(rows[s] <= p->plan->space[s].cap);
     }
     for (int v = 1; v <= p->plan->n_values; v++) {
