@@ -52,7 +52,8 @@ typedef struct {
 
 /* Rows of the plan's table that a step touches, at most; those that take what they have missed in it are some more. */
 static double table_rows(const hone_plan *p, const int64_t *rows) {
-    const double n = rows_of(p, p->program[HONE_MISSED].step->in[0], rows), all = (double)p->value[p->table.missed].dim[0].n;
+    const double n = rows_of(p, p->program[HONE_MISSED].step->in[0], rows),
+                 all = (double)p->value[p->table.missed].dim[0].n;
     return n < all ? n : all;
 }
 
@@ -81,13 +82,14 @@ static named_rows named_of(const hone_plan *p, const hone_step *s, const int64_t
         if (!s->in[2]) break;
         n.in = 1;
         n.n_bytes = operand_bytes(p, s->in[0], rows) -
-                    ((double)p->value[s->in[2]].dim[0].n - table_rows(p, rows)) * (double)s->attr.table.width *
-                        (double)hone_dtype_bytes(p->value[s->in[0]].dtype);
+                    ((double)p->value[s->in[2]].dim[0].n - table_rows(p, rows)) *
+                        (double)s->attr.table.width * (double)hone_dtype_bytes(p->value[s->in[0]].dtype);
         break;
     case HONE_OP_ADAMW_ROWS:
     case HONE_OP_ADAMW_MISSED:
         n.in = n.out = ~0;
-        n.n_bytes = table_rows(p, rows) * operand_bytes(p, s->out[0], rows) / (double)p->value[s->out[0]].dim[0].n;
+        n.n_bytes =
+            table_rows(p, rows) * operand_bytes(p, s->out[0], rows) / (double)p->value[s->out[0]].dim[0].n;
         break;
     default:
         break;

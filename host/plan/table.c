@@ -30,7 +30,8 @@ static int64_t rows_of(const graph *g, int v) { return g->value[v].dim[0].n; }
 static int table_of(const hone_plan *p, const layout *l, int i) {
     const graph *g = l->g;
     const hone_step *s = &p->program[HONE_MICRO].step[i];
-    const int param = s->op == HONE_OP_EMBED_BWD ? g->value[s->out[0]].param : 0, w = param ? g->param[param].value : 0;
+    const int param = s->op == HONE_OP_EMBED_BWD ? g->value[s->out[0]].param : 0,
+              w = param ? g->param[param].value : 0;
     if (!w || rows_of(g, w) <= rows_of(g, s->in[1]) || g->value[w].span || s->in[3]) return 0;
     return is_read_by_id_alone(g, &p->program[HONE_MICRO], w, s) ? param : 0;
 }
@@ -41,12 +42,13 @@ void choose_table(hone_plan *p, const layout *l, const plan_options *o) {
     if (p->n_ranks > 1 || !is_played(o->device, HONE_OP_ADAMW_ROWS)) return;
     for (int i = 0; i < p->program[HONE_MICRO].n_steps; i++)
         if ((param = table_of(p, l, i)) &&
-            (best < 0 || graph_elements(g, g->param[param].value) > graph_elements(g, g->param[p->table.param].value)))
+            (best < 0 ||
+             graph_elements(g, g->param[param].value) > graph_elements(g, g->param[p->table.param].value)))
             p->table.param = param, best = i;
     if (best < 0) return;
     hone_step *bwd = &p->program[HONE_MICRO].step[best];
-    p->table.touched =
-        flat_value(g, "touched", rows_of(g, bwd->out[0]), HONE_GRAD, ALIGN * hone_dtype_bytes(graph_float(g)), graph_float(g));
+    p->table.touched = flat_value(g, "touched", rows_of(g, bwd->out[0]), HONE_GRAD,
+                                  ALIGN * hone_dtype_bytes(graph_float(g)), graph_float(g));
     bwd->in[4] = bwd->out[1] = p->table.touched;
 }
 
@@ -71,12 +73,11 @@ void write_table_update(hone_plan *p, graph *g, const plan_options *o, int facto
     const int copy = w->master == w->value ? 0 : w->value;
     t->missed = state_value(p, g, "missed", HONE_I32, rows_of(g, w->value), 0);
     t->past = state_value(p, g, "past", graph_float(g), PAST, 2);
-    const hone_step s = {
-        .op = HONE_OP_ADAMW_ROWS,
-        .in = {backward_of(p)->out[0], t->touched, p->rate, factor, p->ok, w->master, w->moment[0], w->moment[1], t->missed,
-               t->past, copy},
-        .out = {w->master, w->moment[0], w->moment[1], t->missed, t->past, copy},
-        .attr.adamw = {o->beta1, o->beta2, o->epsilon, w->group}};
+    const hone_step s = {.op = HONE_OP_ADAMW_ROWS,
+                         .in = {backward_of(p)->out[0], t->touched, p->rate, factor, p->ok, w->master,
+                                w->moment[0], w->moment[1], t->missed, t->past, copy},
+                         .out = {w->master, w->moment[0], w->moment[1], t->missed, t->past, copy},
+                         .attr.adamw = {o->beta1, o->beta2, o->epsilon, w->group}};
     graph_emit(g, &s);
 }
 
@@ -86,10 +87,11 @@ void write_missed(hone_plan *p, graph *g, const plan_options *o) {
     const hone_param *w = &g->param[t->param];
     const int copy = w->master == w->value ? 0 : w->value;
     const hone_step *bwd = backward_of(p);
-    const hone_step s = {.op = HONE_OP_ADAMW_MISSED,
-                         .in = {bwd->in[1], bwd->in[2], t->past, w->master, w->moment[0], w->moment[1], t->missed, copy},
-                         .out = {w->master, w->moment[0], w->moment[1], t->missed, copy},
-                         .attr.adamw = {o->beta1, o->beta2, o->epsilon, w->group}};
+    const hone_step s = {
+        .op = HONE_OP_ADAMW_MISSED,
+        .in = {bwd->in[1], bwd->in[2], t->past, w->master, w->moment[0], w->moment[1], t->missed, copy},
+        .out = {w->master, w->moment[0], w->moment[1], t->missed, copy},
+        .attr.adamw = {o->beta1, o->beta2, o->epsilon, w->group}};
     graph_begin(g, 1);
     g->phase = HONE_UPDATE;
     graph_emit(g, &s);

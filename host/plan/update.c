@@ -95,7 +95,7 @@ static int write_adamw(hone_plan *p, graph *g, const plan_options *o, const char
     const hone_step adam = {.op = HONE_OP_ADAMW_STEP,
                             .in = {grad, chunk, p->rate, factor, p->ok, w, m, v},
                             .out = {w, m, v, copy},
-                            .attr.adamw = {o->beta1, o->beta2, o->epsilon}};
+                            .attr.adamw = {o->beta1, o->beta2, o->epsilon, 0}};
     return graph_emit(g, &adam);
 }
 
@@ -122,7 +122,8 @@ static int other_chunks(const hone_plan *p, const layout *l) {
     graph *g = l->g;
     int32_t *list = room_for_chunks(g, p->n_chunks);
     const int32_t *all = g->value[p->chunk].data;
-    const int64_t first = l->at[p->table.param], end = first + graph_elements(g, g->param[p->table.param].value);
+    const int64_t first = l->at[p->table.param],
+                  end = first + graph_elements(g, g->param[p->table.param].value);
     int64_t n = 0;
     for (int64_t q = 0; q < p->n_chunks; q++, all += 3)
         if (all[0] * (int64_t)ALIGN < first || all[0] * (int64_t)ALIGN >= end)

@@ -155,8 +155,8 @@ typedef struct {
 /* The parameter, if any, that a step reads and trains by few of its rows (embeddings with more rows than a batch has tokens, of
  * one rank, on a device that plays ADAMW_ROWS): the others are updated when they are needed. Other than param: values. */
 typedef struct {
-    int param;      /* 0: this plan has none, everything is updated in every step */
-    int touched;    /* [V]f in GRAD: rows of the gradient that may be other than zero */
+    int param;        /* 0: this plan has none, everything is updated in every step */
+    int touched;      /* [V]f in GRAD: rows of the gradient that may be other than zero */
     int missed, past; /* [V]i, [64,2]f STATE: updates that a row has missed; rates of the last ones */
 } hone_table;
 

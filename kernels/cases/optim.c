@@ -77,8 +77,9 @@ static void fill_adamw(cases_values *v) {
 
 /* Rows of a table: a third touched, a third without moments, some of which have missed nothing. */
 static void fill_rows(cases_values *v) {
-    operand_values *touched = values_find(v, "touched"), *past = values_find(v, "past"), *missed = values_find(v, "+missed"),
-                   *second = values_find(v, "+v"), *rate = values_find(v, "rate"), *id = values_find(v, "id");
+    operand_values *touched = values_find(v, "touched"), *past = values_find(v, "past"),
+                   *missed = values_find(v, "+missed"), *second = values_find(v, "+v"),
+                   *rate = values_find(v, "rate"), *id = values_find(v, "id");
     double *first = floats_of(v, "+m");
     if (!past) past = values_find(v, "+past");
     if (v->k->trap == 2) v->tick.adam_t = 1;
@@ -93,7 +94,8 @@ static void fill_rows(cases_values *v) {
     }
     for (int64_t k = 0; k < past->rows; k++)
         past->x[2 * k] = 0.01 / (double)(k + 1), past->x[2 * k + 1] = v->k->trap == 3 ? 0 : 0.1;
-    for (int64_t i = 0; rate && i < rate->rows; i++) rate->x[2 * i] = 0.01 / (double)(i + 1), rate->x[2 * i + 1] = 0.1;
+    for (int64_t i = 0; rate && i < rate->rows; i++)
+        rate->x[2 * i] = 0.01 / (double)(i + 1), rate->x[2 * i + 1] = 0.1;
     if (rate) floats_of(v, "factor")[0] = 0.7, words_of(v, "ok")[0] = v->k->trap != 1;
     int32_t *order = words_of(v, "order");
     for (int32_t i = 0; id && i < id->rows; i++) { /* ids rise: in threes, the last ones none */
@@ -102,7 +104,8 @@ static void fill_rows(cases_values *v) {
     }
 }
 
-static void emit_rows(cases_sink *to, hone_op op, int64_t N, int64_t V, int64_t D, int with_copy, int trap, unsigned modes) {
+static void emit_rows(cases_sink *to, hone_op op, int64_t N, int64_t V, int64_t D, int with_copy, int trap,
+                      unsigned modes) {
     static const char *const notes[] = {"", "not ok", "first step", "no decay"};
     cases_case k = {.op = op, .modes = modes, .fill = fill_rows, .trap = trap};
     k.extent[CASES_LETTER('N')] = N, k.extent[CASES_LETTER('V')] = V, k.extent[CASES_LETTER('D')] = D;
@@ -157,8 +160,8 @@ void optim_cases(cases_sink *to) {
     for (int i = 0; i < 16; i++)
         emit_rows(to, HONE_OP_ADAMW_ROWS, 0, tables[i / 4][0], tables[i / 4][1], i % 2, i % 4, CASES_CHECK);
     for (int i = 0; i < 16; i++)
-        emit_rows(to, HONE_OP_ADAMW_MISSED, i % 3 * 70, tables[i / 4][0], tables[i / 4][1], i % 2, i % 4 == 1 ? 0 : i % 4,
-                  CASES_CHECK);
+        emit_rows(to, HONE_OP_ADAMW_MISSED, i % 3 * 70, tables[i / 4][0], tables[i / 4][1], i % 2,
+                  i % 4 == 1 ? 0 : i % 4, CASES_CHECK);
     emit_rows(to, HONE_OP_ADAMW_ROWS, 0, 30522, 384, 0, 0, CASES_BENCH);
     emit_rows(to, HONE_OP_ADAMW_MISSED, 4096, 30522, 384, 0, 0, CASES_BENCH);
 }

@@ -16,7 +16,8 @@ static void fill_chunks(cases_values *v) {
         if (at > g->rows) at = g->rows / 64 * 64, n = 0;
     }
     const operand_values *touched = values_find(v, "touched");
-    for (int64_t r = 0; touched && r < touched->rows; r++) { /* runs of rows, so that whole chunks are zeros */
+    /* runs of rows, so that whole chunks are zeros */
+    for (int64_t r = 0; touched && r < touched->rows; r++) {
         touched->x[r] = r / 40 % 2;
         for (int64_t d = 0; d < v->k->attr.table.width && !touched->x[r]; d++)
             g->x[v->k->attr.table.first + r * v->k->attr.table.width + d] = 0;

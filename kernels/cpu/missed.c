@@ -1,5 +1,5 @@
-/* missed.c - AdamW of a table's rows when somebody looks at them: ADAMW_ROWS and ADAMW_MISSED. A row's steps without gradient are
- * taken in registers, one after another, by adamw.h, so that it has the bits of one that took them in time.
+/* missed.c - AdamW of a table's rows when somebody looks at them: ADAMW_ROWS and ADAMW_MISSED. The steps that a row has missed
+ * are taken in registers, one after another, so that memory moves once for all of them.
  * Plain version: kernels/ref/optim.inc. */
 #include "ops.h"
 #include "adamw.h"
@@ -31,8 +31,8 @@ INLINE int is_zero(const float *x, int64_t n) {
     return !bits;
 }
 
-/* Row r takes the steps that it has missed, `missed` of them; the last one with the gradient g (NULL: zeros). Without moments there
- * is nothing but the decay: 0 / (0 + eps) = 0, and what it is taken from keeps its bits. */
+/* Row r takes the last `missed` steps, the very last one with the gradient g (NULL: zeros). Without moments there is nothing
+ * but the decay: 0 / (0 + eps) = 0, and what it is taken from keeps its bits. */
 INLINE void take_missed(const missed_job *job, int64_t r, int64_t missed, const float *g, int bf) {
     const hone_call *c = job->c;
     const int64_t D = width(&c->out[0]), n_zero = g ? missed - 1 : missed;
@@ -65,7 +65,8 @@ static void bring_up(const missed_job *job, int64_t r, const float *g) {
 static void rows_block(void *arg, int64_t item, int thread) {
     const missed_job *job = arg;
     const hone_call *c = job->c;
-    const int64_t end = least((item + 1) * CPU_ROWS, c->out[3].dim[0]), J = job->past->dim[0], turn = c->tick->adam_t % J;
+    const int64_t end = least((item + 1) * CPU_ROWS, c->out[3].dim[0]), J = job->past->dim[0],
+                  turn = c->tick->adam_t % J;
     (void)thread;
     for (int64_t r = item * CPU_ROWS; r < end; r++) {
         ints(&c->out[3])[r]++;
@@ -77,7 +78,8 @@ static void rows_block(void *arg, int64_t item, int thread) {
 hone_status ISA(adamw_rows)(hone_queue *q, const hone_call *c) {
     const hone_tensor *past = &c->out[4];
     if (!ints(&c->in[4])[0]) return HONE_OK;
-    memcpy(cell(past, c->tick->adam_t % past->dim[0], 0), cell(&c->in[2], c->attr.adamw.group, 0), 2 * sizeof(float));
+    memcpy(cell(past, c->tick->adam_t % past->dim[0], 0), cell(&c->in[2], c->attr.adamw.group, 0),
+           2 * sizeof(float));
     missed_job job = {c, &c->out[5], past, list_rates(c, past), floats(&c->in[3])[0]};
     deal(q, row_blocks(c->out[3].dim[0]), rows_block, &job);
     return HONE_OK;

@@ -6,7 +6,8 @@
 #include "golden.h"
 
 static const char *const in_shards =
-    ",\"train_batch_size\": 16, \"per_device_train_batch_size\": 2, \"reduce_shards\": 8, \"weight_decay\": 0.1, "
+    ",\"train_batch_size\": 16, \"per_device_train_batch_size\": 2, \"reduce_shards\": 8, \"weight_decay\": "
+    "0.1, "
     "\"max_steps\": 90, \"save_strategy\": \"steps\", \"save_steps\": 40, \"logging_steps\": 10";
 
 static void same_file(arena *a, const char *one, const char *other, const char *name) {
@@ -32,21 +33,30 @@ static void one_and_two(const char *flags) {
     static const char *const files[] = {"checkpoint-40/model.safetensors", "checkpoint-80/model.safetensors",
                                         "model.safetensors"};
     arena *a = command_begin();
-    const char *one = tiny_job(a, "one.json", "one", in_shards), *two = tiny_job(a, "two.json", "two", in_shards);
+    const char *one = tiny_job(a, "one.json", "one", in_shards),
+               *two = tiny_job(a, "two.json", "two", in_shards);
     CHECK(strstr(command_expect(a, 0, "plan \"%s\" --steps %s", one, flags).out, "ADAMW_ROWS"));
     CHECK(!strstr(command_expect(a, 0, "plan \"%s\" --steps --ranks 2 %s", one, flags).out, "ADAMW_ROWS"));
     const json *alone = command_json(a, "train \"%s\" --json --quiet %s", one, flags);
     const char *whole = text_of(alone, "params_sha256");
-    CHECK_STR(text_of(command_json(a, "launch -n 2 train \"%s\" --json --quiet %s", two, flags), "params_sha256"), whole);
+    CHECK_STR(
+        text_of(command_json(a, "launch -n 2 train \"%s\" --json --quiet %s", two, flags), "params_sha256"),
+        whole);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) same_file(a, "one", "two", files[i]);
     CHECK_STR(chains_of(a, "one"), chains_of(a, "two"));
     /* the moments, and the rows that a step behind the checkpoint misses */
-    CHECK(!system(arena_print(a, "cd \"%s\" && cp -r checkpoint-80 ../kept && rm -rf checkpoint-80 model.safetensors", here(a, "one"))));
-    const json *again = command_json(a, "train \"%s\" --json --quiet --resume_from_checkpoint true %s", one, flags);
+    CHECK(!system(
+        arena_print(a, "cd \"%s\" && cp -r checkpoint-80 ../kept && rm -rf checkpoint-80 model.safetensors",
+                    here(a, "one"))));
+    const json *again =
+        command_json(a, "train \"%s\" --json --quiet --resume_from_checkpoint true %s", one, flags);
     CHECK_STR(text_of(again, "params_sha256"), whole);
-    CHECK(!system(arena_print(a, "cmp \"%s/checkpoint-80/optimizer.safetensors\" \"%s/optimizer.safetensors\"",
-                              here(a, "one"), here(a, "kept"))));
-    CHECK_INT(number_of(command_json(a, "verify \"%s\" --replay 10 --json --quiet --from 80", here(a, "one")), "last"), 90);
+    CHECK(
+        !system(arena_print(a, "cmp \"%s/checkpoint-80/optimizer.safetensors\" \"%s/optimizer.safetensors\"",
+                            here(a, "one"), here(a, "kept"))));
+    CHECK_INT(number_of(command_json(a, "verify \"%s\" --replay 10 --json --quiet --from 80", here(a, "one")),
+                        "last"),
+              90);
     arena_free(a);
 }
 

@@ -22,7 +22,8 @@ static float number(uint32_t *seed) { return (float)draw(seed) / (float)(1 << 23
 
 /* Few ids a step, some of them often, the last two none; a step in five is not ok. */
 static void begin_step(state *s, int step, uint32_t *seed) {
-    for (int i = 0; i < N; i++) s->id[i] = i < N - 2 ? (int32_t)(draw(seed) % (i % 2 ? V : 9)) : -1, s->order[i] = i;
+    for (int i = 0; i < N; i++)
+        s->id[i] = i < N - 2 ? (int32_t)(draw(seed) % (i % 2 ? V : 9)) : -1, s->order[i] = i;
     for (int i = 1; i < N; i++) /* by id, stable, -1 last */
         for (int k = i; k > 0 && (uint32_t)s->id[s->order[k - 1]] > (uint32_t)s->id[s->order[k]]; k--) {
             const int32_t other = s->order[k];
@@ -44,7 +45,9 @@ static void bind_state(hone_call *c, state *s, int with_copy) {
     c->attr.adamw.beta1 = 0.9, c->attr.adamw.beta2 = 0.99, c->attr.adamw.eps = 1e-8;
 }
 
-static void play(const cases_on *on, hone_call *c, const hone_tick *tick, state *s) { play_on(on, c, tick, s, sizeof *s); }
+static void play(const cases_on *on, hone_call *c, const hone_tick *tick, state *s) {
+    play_on(on, c, tick, s, sizeof *s);
+}
 
 static void sum_gradient(const cases_on *on, state *s, int with_touched) {
     hone_call c = {.op = HONE_OP_EMBED_BWD};
@@ -105,9 +108,11 @@ static void check_rows(const state *a, const state *b, int all, int step) {
     for (int i = 0; i < (all ? V : N); i++) {
         const int64_t r = all ? i : a->id[i];
         if (r < 0) continue;
-        if (memcmp(a->w + r * D, b->w + r * D, D * sizeof(float)) || memcmp(a->copy + r * D, b->copy + r * D, D * 2))
+        if (memcmp(a->w + r * D, b->w + r * D, D * sizeof(float)) ||
+            memcmp(a->copy + r * D, b->copy + r * D, D * 2))
             test_fail(__FILE__, __LINE__, "step %d: row %d of the weights has other bits", step, (int)r);
-        if (memcmp(a->m + r * D, b->m + r * D, D * sizeof(float)) || memcmp(a->v + r * D, b->v + r * D, D * sizeof(float)))
+        if (memcmp(a->m + r * D, b->m + r * D, D * sizeof(float)) ||
+            memcmp(a->v + r * D, b->v + r * D, D * sizeof(float)))
             test_fail(__FILE__, __LINE__, "step %d: row %d of the moments has other bits", step, (int)r);
     }
 }
@@ -120,7 +125,8 @@ static void train_both(const char *name, int with_copy) {
     in_time = (state){.g = {0}};
     for (int i = 0; i < V * D; i++) in_time.w[i] = number(&seed);
     for (int q = 0; q < CHUNKS; q++)
-        in_time.chunk[3 * q] = q * 128, in_time.chunk[3 * q + 1] = V * D - q * 8192 < 8192 ? V * D - q * 8192 : 8192;
+        in_time.chunk[3 * q] = q * 128,
+                          in_time.chunk[3 * q + 1] = V * D - q * 8192 < 8192 ? V * D - q * 8192 : 8192;
     in_time.g[3] = -1; /* the first call zeroes what is touched, whatever lies there */
     later = in_time;
     later.touched[0] = 1;

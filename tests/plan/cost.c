@@ -64,7 +64,8 @@ TEST(an_embedding_moves_the_rows_that_are_named) {
     CHECK(plan_step_bytes(p, rows, n) >= 7 * y && plan_step_bytes(p, rows, n) <= 7 * y + 5000 * 12 + 4096);
     const hone_step *sums = first_of(p, HONE_UPDATE_WEIGHTS, HONE_OP_SQSUM);
     const double others = 4 * (double)p->n_trained - 4 * 5000 * width_of(p, embed->out[0]);
-    CHECK(plan_step_bytes(p, sums, n) >= others + y && plan_step_bytes(p, sums, n) <= others + y + 5000 * 4 + 4096);
+    CHECK(plan_step_bytes(p, sums, n) >= others + y &&
+          plan_step_bytes(p, sums, n) <= others + y + 5000 * 4 + 4096);
     free(n);
     hone_plan_free(p);
 }

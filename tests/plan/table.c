@@ -20,7 +20,8 @@ static int cannot_rows(const hone_query *q, char *why, size_t n) {
     return q->op != HONE_OP_ADAMW_ROWS && sample_device()->can(q, why, n);
 }
 
-static hone_plan *plan_of(const sample *s, const model_config *config, const hone_device_v1 *device, int ranks) {
+static hone_plan *plan_of(const sample *s, const model_config *config, const hone_device_v1 *device,
+                          int ranks) {
     hone_plan *p = NULL;
     plan_options o = sample_options(s, config);
     o.device = device, o.n_ranks = ranks;
@@ -75,7 +76,8 @@ TEST(every_chunk_is_updated_by_one_step) {
     int64_t n = 0, trained = 0;
     for (int64_t q = 0; q < p->value[all->in[1]].dim[0].n; q++, some += 3) {
         n += some[1];
-        CHECK(some[0] * 64 + some[1] <= sums->attr.table.first || some[0] * 64 >= sums->attr.table.first + x->dim[0].n * x->dim[1].n);
+        CHECK(some[0] * 64 + some[1] <= sums->attr.table.first ||
+              some[0] * 64 >= sums->attr.table.first + x->dim[0].n * x->dim[1].n);
     }
     for (int i = 1; i <= p->n_params; i++)
         if (p->param[i].wants_grad) trained += player_elements(&(player){.plan = p}, p->param[i].value);
