@@ -28,7 +28,7 @@ static const op_family families[] = {
     {"softmax", "softmax", {HONE_OP_SOFTMAX_FWD, HONE_OP_SOFTMAX_BWD}, 2},
     {"loss", "crossentropy", {HONE_OP_XENT, HONE_OP_BCE, HONE_OP_MSE, HONE_OP_SPAN_XENT}, 4},
     {"reduce", "sum", {HONE_OP_SUM, HONE_OP_SQSUM, HONE_OP_HASH}, 3},
-    {"optim", "adamw", {HONE_OP_GUARD, HONE_OP_ADAMW_STEP}, 2},
+    {"optim", "adamw", {HONE_OP_GUARD, HONE_OP_ADAMW_STEP, HONE_OP_ADAMW_ROWS, HONE_OP_ADAMW_MISSED}, 4},
     {"convert", "copy", {HONE_OP_COPY}, 1}};
 enum { N_FAMILIES = sizeof families / sizeof *families };
 

@@ -201,13 +201,13 @@ static void place_all(layout *l, const hone_plan *p) {
 static void place_values(layout *l, hone_plan *p) {
     graph *g = l->g;
     const size_t size = hone_dtype_bytes(g->dtype), fsize = hone_dtype_bytes(graph_float(g)),
-                 loss_bytes = ALIGN * fsize;
+                 before = grad_bytes_before(p, g);
     for (int v = 1; v <= g->n_values; v++) {
         hone_value *x = &g->value[v];
         if (x->base || !x->param) continue;
         const int64_t at = l->at[x->param];
         if (x->cls == HONE_PARAM) x->offset = (size_t)at * size;
-        if (x->cls == HONE_GRAD) x->offset = loss_bytes + (size_t)at * fsize, x->fill_of = 0;
+        if (x->cls == HONE_GRAD) x->offset = before + (size_t)at * fsize, x->fill_of = 0;
     }
     p->slab_bytes[HONE_PARAM] = (size_t)l->end * size;
     p->flat[HONE_MASTER] = (hone_flat){HONE_PARAM, 0, 0};
@@ -241,11 +241,20 @@ static hone_status keep_update(hone_plan *p, const layout *l, const plan_options
     return HONE_OK;
 }
 
-/* The sums of two slots: loss and gradients as rows of 64 elements. In a bf16 plan these are fp32 all the
+static hone_status keep_missed(hone_plan *p, graph *g, const plan_options *o, hone_err *err) {
+    write_missed(p, g, o);
+    HONE_TRY(g->status);
+    HONE_TRY(plan_verify(g, "missed", 0, err));
+    HONE_TRY(pass_bind(g, o->device, &p->slab_bytes[HONE_WORK], err));
+    keep_program(p, g, HONE_MISSED);
+    return HONE_OK;
+}
+
+/* The sums of two slots: what a slot holds as rows of 64 elements. In a bf16 plan these are fp32 all the
  * same. */
 static hone_status write_fold(hone_plan *p, graph *g, const plan_options *o, hone_err *err) {
     const hone_dtype f = graph_float(g);
-    const int64_t dims[2] = {1 + p->n_trained / ALIGN, ALIGN};
+    const int64_t dims[2] = {(int64_t)(p->slot_bytes / hone_dtype_bytes(f)) / ALIGN, ALIGN};
     int v[2];
     graph_begin(g, 1);
     for (int k = 0; k < 2; k++) {
@@ -303,15 +312,17 @@ static hone_status build(hone_plan *p, graph *g, const plan_options *o, hone_err
     p->n_trained = l.end;
     cut_buckets(p, &l, o);
     for (int i = 1; i <= g->n_params; i++) place_param(&l, i);
+    if (o->training) choose_table(p, &l, o);
     place_values(&l, p);
     p->n_groups = 2 * (g->config->layers + 2);
     p->n_slots = 1;
     if (o->training) {
         if (o->slots > 1) p->n_slots = o->slots;
-        p->slot_bytes = (ALIGN + (size_t)p->n_trained) * hone_dtype_bytes(graph_float(g));
+        p->slot_bytes = grad_bytes_before(p, g) + (size_t)p->n_trained * hone_dtype_bytes(graph_float(g));
         p->slab_bytes[HONE_GRAD] = p->slot_bytes * (size_t)p->n_slots;
         p->slab_bytes[HONE_WIRE] = wire_bytes(&o->wire, ALIGN + p->n_trained);
         HONE_TRY(keep_update(p, &l, o, err));
+        if (p->table.param) HONE_TRY(keep_missed(p, g, o, err));
         if (p->n_slots > 1) HONE_TRY(write_fold(p, g, o, err));
     }
     place_rest(p, g);

@@ -50,6 +50,13 @@ typedef struct {
     double n_bytes; /* of the rows */
 } named_rows;
 
+/* Rows of the plan's table that a step touches, at most; those that take what they have missed in it are some more. */
+static double table_rows(const hone_plan *p, const int64_t *rows) {
+    const double n = rows_of(p, p->program[HONE_MISSED].step->in[0], rows),
+                 all = (double)p->value[p->table.missed].dim[0].n;
+    return n < all ? n : all;
+}
+
 static named_rows named_of(const hone_plan *p, const hone_step *s, const int64_t *rows) {
     named_rows n = {0};
     switch (s->op) {
@@ -59,7 +66,7 @@ static named_rows named_of(const hone_plan *p, const hone_step *s, const int64_t
         break;
     case HONE_OP_EMBED_BWD:
         n.in = ~7;
-        n.out = s->in[3] ? ~0 : 0;
+        n.out = s->in[3] || s->in[4] ? ~0 : 0;
         n.n_bytes = operand_bytes(p, s->in[0], rows);
         break;
     case HONE_OP_GATHER:
@@ -70,6 +77,19 @@ static named_rows named_of(const hone_plan *p, const hone_step *s, const int64_t
         n.in = ~3; /* what lies there, of one kind or the other */
         n.out = s->in[2] || s->in[3];
         n.n_bytes = operand_bytes(p, s->in[0], rows);
+        break;
+    case HONE_OP_SQSUM:
+        if (!s->in[2]) break;
+        n.in = 1;
+        n.n_bytes = operand_bytes(p, s->in[0], rows) -
+                    ((double)p->value[s->in[2]].dim[0].n - table_rows(p, rows)) *
+                        (double)s->attr.table.width * (double)hone_dtype_bytes(p->value[s->in[0]].dtype);
+        break;
+    case HONE_OP_ADAMW_ROWS:
+    case HONE_OP_ADAMW_MISSED:
+        n.in = n.out = ~0;
+        n.n_bytes =
+            table_rows(p, rows) * operand_bytes(p, s->out[0], rows) / (double)p->value[s->out[0]].dim[0].n;
         break;
     default:
         break;

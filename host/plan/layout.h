@@ -1,4 +1,5 @@
-/* layout.h - where parameters, their gradients and the optimizer's state lie: between build.c, own.c and update.c. */
+/* layout.h - where parameters, their gradients and the optimizer's state lie: between build.c, own.c, update.c and
+ * table.c. */
 #ifndef PLAN_LAYOUT_H
 #define PLAN_LAYOUT_H
 #include "plan/build.h"
@@ -26,7 +27,14 @@ typedef struct {
 /* own.c: the buckets of a plan whose trained parameters are placed. */
 void cut_buckets(hone_plan *p, const layout *l, const plan_options *o);
 
+/* table.c: choose it and bind what it needs in MICRO; its part of UPDATE; MISSED. */
+void choose_table(hone_plan *p, const layout *l, const plan_options *o);
+void write_table_update(hone_plan *p, graph *g, const plan_options *o, int factor);
+void write_missed(hone_plan *p, graph *g, const plan_options *o);
+
 /* update.c: SQSUM, GUARD, ADAMW_STEP over what this rank updates, with the state that they need. */
 void write_update(hone_plan *p, const layout *l, const plan_options *o);
+/* Bytes of a gradient slot before the first trained element: the loss's row, and what says which rows of the table are touched. */
+size_t grad_bytes_before(const hone_plan *p, const graph *g);
 int flat_value(graph *g, const char *name, int64_t n, hone_class cls, size_t offset, hone_dtype dtype);
 #endif

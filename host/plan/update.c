@@ -2,7 +2,9 @@
  *
  * Of one rank, or where the optimizer is not divided, each is one step over the whole trained range. A divided plan sums
  * squares over this rank's chunks (the run brings the others' before GUARD), and updates its part of each bucket by a step
- * of its own, so that weights can leave while the next part is updated. */
+ * of its own, so that weights can leave while the next part is updated. Rows of a table have a step of their own (table.c). */
+#include <string.h>
+
 #include "plan/layout.h"
 
 /* First / 64 (counted from `origin`), elements and group of the chunks numbered from .. to - 1. */
@@ -27,6 +29,11 @@ static int chunk_value(graph *g, const char *name, int64_t n, const int32_t *dat
 }
 
 static int32_t *room_for_chunks(graph *g, int64_t n) { return ARENA_ARRAY(g->a, (size_t)n * 3 + 3, int32_t); }
+
+size_t grad_bytes_before(const hone_plan *p, const graph *g) {
+    const int64_t n = p->table.touched ? g->value[p->table.touched].dim[0].n : 0;
+    return (size_t)(ALIGN + (n + ALIGN - 1) / ALIGN * ALIGN) * hone_dtype_bytes(graph_float(g));
+}
 
 int flat_value(graph *g, const char *name, int64_t n, hone_class cls, size_t offset, hone_dtype dtype) {
     const int v = graph_value(g, name, cls, dtype, 1, &n, -1, 0);
@@ -75,7 +82,7 @@ static int write_adamw(hone_plan *p, graph *g, const plan_options *o, const char
     const int has_copy = g->dtype != f;
     const hone_flat *master = &p->flat[HONE_MASTER];
     const int grad = flat_value(g, arena_print(g->a, "grad%s", suffix), n, HONE_GRAD,
-                                (size_t)(ALIGN + first) * size, f),
+                                grad_bytes_before(p, g) + (size_t)first * size, f),
               m = flat_value(g, arena_print(g->a, "exp_avg%s", suffix), n, HONE_STATE,
                              p->flat[HONE_EXP_AVG].at + at, f),
               v = flat_value(g, arena_print(g->a, "exp_avg_sq%s", suffix), n, HONE_STATE,
@@ -88,7 +95,7 @@ static int write_adamw(hone_plan *p, graph *g, const plan_options *o, const char
     const hone_step adam = {.op = HONE_OP_ADAMW_STEP,
                             .in = {grad, chunk, p->rate, factor, p->ok, w, m, v},
                             .out = {w, m, v, copy},
-                            .attr.adamw = {o->beta1, o->beta2, o->epsilon}};
+                            .attr.adamw = {o->beta1, o->beta2, o->epsilon, 0}};
     return graph_emit(g, &adam);
 }
 
@@ -110,6 +117,20 @@ static void write_parts(hone_plan *p, const layout *l, const plan_options *o, in
     }
 }
 
+/* All but the table's chunks; 0: there are no others. */
+static int other_chunks(const hone_plan *p, const layout *l) {
+    graph *g = l->g;
+    int32_t *list = room_for_chunks(g, p->n_chunks);
+    const int32_t *all = g->value[p->chunk].data;
+    const int64_t first = l->at[p->table.param],
+                  end = first + graph_elements(g, g->param[p->table.param].value);
+    int64_t n = 0;
+    for (int64_t q = 0; q < p->n_chunks; q++, all += 3)
+        if (all[0] * (int64_t)ALIGN < first || all[0] * (int64_t)ALIGN >= end)
+            memcpy(list + 3 * n++, all, 3 * sizeof *all);
+    return n ? chunk_value(g, "chunk.others", n, list) : 0;
+}
+
 /* The sums over chunks that GUARD reads. */
 static int write_sums(hone_plan *p, const layout *l) {
     graph *g = l->g;
@@ -120,9 +141,13 @@ static int write_sums(hone_plan *p, const layout *l) {
         to = list_chunks(l, p->bucket[b].chunk[p->rank], p->bucket[b].chunk[p->rank + 1], 0, to);
     if (!p->divided) list_chunks(l, 0, n, 0, list);
     if (n) p->chunk = chunk_value(g, "chunk", n, list);
-    const int grad = n ? flat_value(g, "grad", p->n_trained, HONE_GRAD, ALIGN * hone_dtype_bytes(f), f) : 0;
+    const int grad = n ? flat_value(g, "grad", p->n_trained, HONE_GRAD, grad_bytes_before(p, g), f) : 0;
     int part = n ? graph_value(g, "part", p->divided ? HONE_RESULT : HONE_ACTIVATION, f, 1, &n, -1, 0) : 0;
-    const hone_step sq = {.op = HONE_OP_SQSUM, .in = {grad, p->chunk}, .out = {part}};
+    hone_step sq = {.op = HONE_OP_SQSUM, .in = {grad, p->chunk, p->table.touched}, .out = {part}};
+    if (p->table.param) {
+        const int w = g->param[p->table.param].value;
+        sq.attr.table.first = l->at[p->table.param], sq.attr.table.width = graph_width(g, w);
+    }
     if (n) graph_emit(g, &sq);
     if (!p->divided) return part;
     p->own_part = part;
@@ -153,6 +178,8 @@ void write_update(hone_plan *p, const layout *l, const plan_options *o) {
         .out = {factor, p->norm, p->ok, p->tick},
         .attr.guard = {o->guard.dynamic, o->guard.window, o->guard.hysteresis, o->guard.min_scale}};
     graph_emit(g, &guard);
+    const int chunk = p->table.param ? other_chunks(p, l) : p->chunk;
     if (p->divided) write_parts(p, l, o, factor);
-    else write_adamw(p, g, o, "", 0, p->n_trained, 0, p->chunk, factor);
+    else if (chunk) write_adamw(p, g, o, "", 0, p->n_trained, 0, chunk, factor);
+    if (p->table.param) write_table_update(p, g, o, factor);
 }

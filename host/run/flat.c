@@ -28,7 +28,7 @@ hone_status run_put_flat(run *r, hone_flat_kind kind, int param, int64_t first, 
     const int64_t at = plan_flat(p, param, &all) + first;
     own_piece piece;
     HONE_ASSERT(first >= 0 && n >= 0 && first + n <= all);
-    HONE_TRY(settle_weights(r, err));
+    HONE_TRY(settle_state(r, err));
     for (int next = 0; plan_next_piece(p, p->flat[kind].divided, p->rank, at, at + n, &next, &piece);) {
         const size_t bytes = (size_t)piece.n * sizeof *from;
         HONE_TRY(waited(
@@ -44,7 +44,7 @@ static hone_status get_pieces(run *r, hone_flat_kind kind, int param, float *to,
     int64_t n;
     const int64_t at = plan_flat(p, param, &n);
     own_piece piece;
-    HONE_TRY(settle_weights(r, err));
+    HONE_TRY(settle_state(r, err));
     for (int next = 0; plan_next_piece(p, p->flat[kind].divided, p->rank, at, at + n, &next, &piece);)
         HONE_TRY(waited(r,
                         r->table->get(r->queue, to + (piece.first - at), flat_address(r, kind, piece.held),
@@ -57,7 +57,7 @@ hone_status run_get_held(run *r, hone_flat_kind kind, int64_t first, int64_t n, 
     const hone_plan *p = r->plan;
     own_piece piece;
     int64_t got = 0;
-    HONE_TRY(settle_weights(r, err));
+    HONE_TRY(settle_state(r, err));
     for (int next = 0; plan_next_piece(p, p->flat[kind].divided, p->rank, first, first + n, &next, &piece);) {
         HONE_TRY(waited(r,
                         r->table->get(r->queue, to + (piece.first - first), flat_address(r, kind, piece.held),

@@ -75,6 +75,8 @@ struct run {
     hone_event *answered[N_RESULTS];
     int64_t n_asked, n_heard;
 
+    int rows_missed; /* rows of the plan's table may have missed updates (missed.c) */
+
     struct zones *zones; /* NULL: the plan has none */
     struct trace *trace; /* NULL: nobody watches */
 
@@ -126,6 +128,15 @@ hone_status gather_on_device(run *r, void *x, size_t element_bytes, const int64_
 void wait_on_device(run *r);
 /* Wait for all that a queue was given. Where other ranks may be what it waits for, they are looked after. */
 hone_status run_settle(run *r, hone_queue *queue, hone_err *err);
+
+/* missed.c: updates that rows of the plan's table have missed (plan.h: hone_table; without one nothing happens). Of the rows that the
+ * batch in INPUT reads; of those with any of elements at .. end of the flat order; of all, before the host, or another
+ * program than MICRO, looks at the weights or the optimizer's state. */
+hone_status update_rows_of_batch(run *r, const int64_t *rows, hone_err *err);
+hone_status update_rows_between(run *r, int64_t at, int64_t end, hone_err *err);
+hone_status update_all_rows(run *r, hone_err *err);
+/* Weights and state are what the last UPDATE made of them, on this rank: settle_weights and update_all_rows. */
+hone_status settle_state(run *r, hone_err *err);
 
 /* trace.c: before and after step i of a program. */
 void trace_begin(run *r, const hone_program *p, int i);

@@ -239,8 +239,11 @@ hone_status run_play(run *r, hone_program_kind kind, int slot, const int64_t *ro
     const hone_program *p = &r->plan->program[kind];
     bound *b = &r->program[kind][slot];
     const int rung = set_rows(r, b, rows);
-    if (kind != HONE_FOLD && kind != HONE_UPDATE_WEIGHTS) HONE_TRY(copy_in(r, err));
+    const int reads = kind != HONE_FOLD && kind != HONE_UPDATE_WEIGHTS;
+    if (reads) HONE_TRY(copy_in(r, err));
     if (kind != HONE_MICRO) await_weights(r, 0);
+    if (reads) HONE_TRY(kind == HONE_MICRO ? update_rows_of_batch(r, rows, err) : update_all_rows(r, err));
+    if (kind == HONE_UPDATE_WEIGHTS) r->rows_missed = r->plan->table.param != 0;
     for (int k = 0; k < b->n_parts; k++) {
         if (kind == HONE_MICRO) await_weights(r, b->reads[k]);
         hone_exec *graph = *graph_of(b, rung, k);
@@ -322,6 +325,7 @@ hone_status run_ask(run *r, int64_t step, hone_err *err) {
     run_result *to = &r->result[k];
     HONE_ASSERT(r->n_asked - r->n_heard < N_RESULTS && r->partials);
     choose_window(r, k, step);
+    HONE_TRY(update_rows_between(r, r->window_at[k], r->window_at[k] + r->window_n[k], err));
     char *marks = marks_of(r, k);
     const struct {
         void *to;

@@ -56,6 +56,7 @@ hone_status run_play_probing(run *r, hone_program_kind kind, int slot, const int
     set_rows(r, b, rows);
     HONE_TRY(copy_in(r, err));
     await_weights(r, 0);
+    HONE_TRY(update_rows_of_batch(r, rows, err));
     for (int i = 0; i < b->n_steps && !found; i++) {
         HONE_TRY(play_step(r, p, b, i, err));
         const hone_status status = probe_step(r, &p->step[i], &b->step[i], &found, out);

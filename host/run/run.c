@@ -262,7 +262,7 @@ static hone_status waited(run *r, hone_status status, const char *what, int v, h
 
 hone_status run_put_part(run *r, int v, size_t at, const void *from, size_t n, hone_err *err) {
     HONE_ASSERT(at <= value_bytes(r->plan, v) && n <= value_bytes(r->plan, v) - at);
-    HONE_TRY(settle_weights(r, err));
+    HONE_TRY(settle_state(r, err));
     return waited(r, r->table->put(r->queue, (char *)run_address(r, v, 0) + at, from, n), "writing", v, err);
 }
 
@@ -272,7 +272,7 @@ hone_status run_put(run *r, int v, const void *from, hone_err *err) {
 
 hone_status run_get_part(run *r, int v, size_t at, void *to, size_t n, hone_err *err) {
     HONE_ASSERT(at <= value_bytes(r->plan, v) && n <= value_bytes(r->plan, v) - at);
-    HONE_TRY(settle_weights(r, err));
+    HONE_TRY(settle_state(r, err));
     return waited(r, r->table->get(r->queue, to, (char *)run_address(r, v, 0) + at, n), "reading", v, err);
 }
 

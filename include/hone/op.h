@@ -25,8 +25,8 @@
 #define HONE_OP_MAP(XX) \
 /* y[n] = word[id[n]] + posw[pos[n]] + typew[type[n]]; an id of -1 adds nothing (all -1: a zero row) */ \
 XX(EMBED_FWD, "id[N]i word[V,D] pos[N]i? posw[S,D]? type[N]i? typew[T,D]? -> y[N,D]", "EMBED_BWD dy id id.order -> dword; EMBED_BWD dy pos pos.order -> dposw; EMBED_BWD dy type type.order -> dtypew") \
-/* dw[v] (+)= sum over rows n with id[n] = v of dy[n], in row order. order: the rows sorted by id, stable, -1 last, made by the host. Rows of dw that no id names are zeroed unless + is bound */ \
-XX(EMBED_BWD, "dy[N,D] id[N]i order[N]i -> dw[V,D]f+", "") \
+/* dw[v] (+)= sum over rows n with id[n] = v of dy[n], in row order. order: the rows sorted by id, stable, -1 last, made by the host. Rows of dw that no id names are zeroed unless + is bound. touched, kept between calls: other than 0 where a row of dw may be other than zero. Where it is bound, what is zeroed are the touched rows, and those that ids name become touched (1) */ \
+XX(EMBED_BWD, "dy[N,D] id[N]i order[N]i -> dw[V,D]f+ touched[V]f?+", "") \
 /* s = res + drop(x + bias), rounded to its type whether it is bound or not; y = drop_out(gamma (s - mean) rstd + beta). attr.norm: kind, eps, p, site, p_out, site_out. kind rms: mean is not taken off and not written */ \
 XX(NORM_FWD, "x[N,D] bias[D]? key[N]k? res[N,D]? gamma[D]? beta[D]? -> y[N,D] mean[N]f? rstd[N]f s[N,D]?@x", "NORM_BWD dy x mean rstd gamma -> dx dgamma dbeta") \
 /* ds = the norm's gradient at s (+ +ds); dx = drop'(ds); dbias = column sums of dx. With p_out, dy first goes back through that dropout */ \
@@ -68,12 +68,16 @@ XX(MSE, "x[M,C] label[M,C]f scale[1]f -> loss[M]f gx[M,C]?@x", "dx = gx") \
 XX(SPAN_XENT, "x[N,2] at[B]r label[B,2]i scale[1]f -> loss[B]f best[B,2]i? gx[N,2]?@x", "dx = gx") \
 /* s (+)= sum of x, in an order that M alone decides; zeros at the end of x change no bit */ \
 XX(SUM, "x[M]f -> s[1]f+", "") \
-/* part[q] = sum over chunk q of (g / loss scale)^2. chunk: first element / 64, n <= 8,192 elements, group */ \
-XX(SQSUM, "g[P]f chunk[Q,3]i -> part[Q]f", "") \
+/* part[q] = sum over chunk q of (g / loss scale)^2. chunk: first element / 64, n <= 8,192 elements, group. touched: of the rows of attr.table's width from its first element on, those with 0 are zero */ \
+XX(SQSUM, "g[P]f chunk[Q,3]i touched[V]f? -> part[Q]f", "") \
 /* norm = sqrt(sum of part in fp64, in an order that Q alone decides); factor = min(1, clip / (norm + 1e-6)) / loss scale, clip 0: no clipping; ok = 1 if norm and loss are finite, else 0. tick: see hone_tick in device.h (T is 16 words). attr.guard: the loss scale's rule */ \
 XX(GUARD, "part[Q]f loss[1]f clip[1]f -> factor[1]f norm[1]f ok[1]i tick[T]i+", "") \
 /* where ok: g' = factor g; m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2; w = w - rate (m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps)) after w = w - rate decay w (decoupled, as torch's AdamW). rate[g]: rate, decay of group g. copy: w in the compute type. attr.adamw: beta1, beta2, eps */ \
 XX(ADAMW_STEP, "g[P]f chunk[Q,3]i rate[G,2]f factor[1]f ok[1]i -> w[P]f+ m[P]f+ v[P]f+ copy[P]?", "") \
+/* ADAMW_STEP of a table of which a step touches few rows: the others get the same steps, with g = 0 and so the same bits, later and several at once. missed[v]: how many row v has missed; past[t mod J]: rate and decay of step t. Where ok: past takes on rate[attr.adamw.group]; rows with touched other than 0, and those with v mod J = t mod J, get all that they have missed and step t; the others' missed grows by 1, so it stays below J. Rows of copy that get none are kept. A device that plays it plays ADAMW_MISSED and all of touched */ \
+XX(ADAMW_ROWS, "g[V,D]f touched[V]f rate[G,2]f factor[1]f ok[1]i -> w[V,D]f+ m[V,D]f+ v[V,D]f+ missed[V]i+ past[J,2]f+ copy[V,D]?+", "") \
+/* rows that id names (in the order of EMBED_BWD's; not bound: all) get the steps that they have missed, up to the tick's adam_t */ \
+XX(ADAMW_MISSED, "id[N]i? order[N]i? past[J,2]f -> w[V,D]f+ m[V,D]f+ v[V,D]f+ missed[V]i+ copy[V,D]?+", "") \
 /* h[q]: a 32-bit hash of elements q*65536 .. of x, independent of threads: the sum modulo 2^32 over i (from 0 in the chunk) of mix(bits + (i + 1) 0x9E3779B9), mix: Murmur3's last; bits: zero-extended (fp64: low ^ mix(high)). kernels/ref/reduce.inc */ \
 XX(HASH, "x[P] -> h[Q]i", "") \
 /* converts between floating types, nearest even */ \
@@ -157,7 +161,11 @@ typedef struct {
         } loss;
         struct {
             double beta1, beta2, eps;
+            int32_t group; /* ADAMW_ROWS */
         } adamw;
+        struct {
+            int64_t first, width;
+        } table; /* SQSUM with touched */
         struct { /* hone_tick in device.h tells the rule. All zero: the scale stays, a step that is not finite latches */
             int32_t dynamic;    /* 1: the loss scale moves */
             int32_t window;     /* sound steps in a row before it doubles, at least 1 */

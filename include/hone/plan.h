@@ -125,11 +125,14 @@ typedef struct {
 /* Programs of a plan. A step of training plays, for every micro-batch, MICRO into a gradient slot, FOLD where two
  * slots' sums are to be added (slot s and s + 1 into s), then UPDATE.
  *
+ * A plan with a table (below) plays MISSED before MICRO, for the rows that the batch reads, and for all of them before
+ * anybody else looks at the weights.
+ *
  * DECODE goes on with texts: keys and values of its tokens are put into caches, which lie in STATE, a piece of rows for each
  * sequence, and queries see what the caches hold of theirs. MOVE copies rows of all caches to other rows. */
 #define HONE_PROGRAM_MAP(XX)                                                                                 \
-    XX(HONE_MICRO, "micro") XX(HONE_FOLD, "fold") XX(HONE_UPDATE_WEIGHTS, "update") XX(HONE_EVAL, "eval")    \
-    XX(HONE_DECODE, "decode") XX(HONE_MOVE, "move")
+    XX(HONE_MICRO, "micro") XX(HONE_FOLD, "fold") XX(HONE_UPDATE_WEIGHTS, "update") XX(HONE_MISSED, "missed") \
+    XX(HONE_EVAL, "eval") XX(HONE_DECODE, "decode") XX(HONE_MOVE, "move")
 typedef enum {
 #define XX(name, text) name,
     HONE_PROGRAM_MAP(XX)
@@ -148,6 +151,14 @@ typedef struct {
     int q_space, k_space;
     hone_query query;
 } hone_list;
+
+/* The parameter, if any, that a step reads and trains by few of its rows (embeddings with more rows than a batch has tokens, of
+ * one rank, on a device that plays ADAMW_ROWS): the others are updated when they are needed. Other than param: values. */
+typedef struct {
+    int param;        /* 0: this plan has none, everything is updated in every step */
+    int touched;      /* [V]f in GRAD: rows of the gradient that may be other than zero */
+    int missed, past; /* [V]i, [64,2]f STATE: updates that a row has missed; rates of the last ones */
+} hone_table;
 
 /* ---- ranks ---------------------------------------------------------------------------------------------------*/
 /* Gradients that leave together, as soon as step `ready` of MICRO has made the last of them: elements cut[0] .. cut[n_ranks]
@@ -192,6 +203,7 @@ typedef struct hone_plan {
     int n_buckets;        /* 0 of one rank */
     int64_t n_chunks;     /* of all ranks */
     hone_flat flat[HONE_N_FLATS];
+    hone_table table;
     int64_t n_trained; /* P: elements of the flat range of trained parameters (with alignment gaps) */
     int n_groups;
     /* Values that the host knows by meaning; 0: this plan has none. */

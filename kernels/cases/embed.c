@@ -1,4 +1,5 @@
-/* embed.c - EMBED_FWD: at most three roundings, all but exact. EMBED_BWD: sums over rows of one id.
+/* embed.c - EMBED_FWD: at most three roundings, all but exact. EMBED_BWD: sums over rows of one id, with and without
+ * touched rows.
  * Traps of the backward: 1 all ids equal, 2 all different, 3 one id in all rows but a few. */
 #include "harness.h"
 
@@ -24,6 +25,11 @@ static void fill_backward(cases_values *v) {
     fill_ids(v, "id", extent_of(v, 'V'), 304);
     const operand_values *id = values_find(v, "id");
     int32_t *order = words_of(v, "order");
+    /* Rows that were not touched stay as they are, which is NaN here. */
+    operand_values *touched = values_find(v, "+touched");
+    for (int64_t r = 0; touched && r < touched->rows; r++) touched->x[r] = r % 3 == 1;
+    for (int64_t i = 0; touched && i < id->rows; i++)
+        if (id->word[i] >= 0) touched->x[id->word[i]] = 1;
     for (int32_t i = 0; i < id->rows; i++) { /* by id, stable, -1 last */
         int32_t at = i;
         for (; at > 0 && (uint32_t)id->word[order[at - 1]] > (uint32_t)id->word[i]; at--)
@@ -49,6 +55,7 @@ static void emit_backward(cases_sink *to, int64_t N, int64_t D, int64_t V, int r
     snprintf(k.note, sizeof k.note, "%s", notes[trap]);
     k.extent[CASES_LETTER('N')] = N, k.extent[CASES_LETTER('D')] = D, k.extent[CASES_LETTER('V')] = V;
     bind_operand(&k, "+dw", factor(r, 1));
+    bind_operand(&k, "touched +touched", factor(r, 4));
     k.pad = factor(r, 2) ? 8 : 0;
     const int64_t longest = trap % 2 ? N : N / V + 20; /* rows of an id */
     k.bound = sum_bound(longest), k.why = "a sum over the rows of one id";

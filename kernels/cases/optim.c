@@ -1,7 +1,8 @@
 /* optim.c - the end of a step. Traps of GUARD: 1 no clipping, 2 an infinite part, 3 a loss that is NaN, 4
  * latched, 5 a norm below the limit, 6 a part that is NaN; from 16 on, states of the loss scale. Traps of
- * ADAMW_STEP: 1 not ok, 2 the first step of a run, 3 g = 1e20 at a loss scale of 65536, 4 tensors of no, one and
- * a few elements with room between them, 5 a late step. */
+ * ADAMW_STEP and ADAMW_ROWS: 1 not ok, 2 the first step of a run, 3 g = 1e20 at a loss scale of 65536, 4 tensors of no, one and
+ * a few elements with room between them, 5 a late step;
+ * of rows: 3 no decay. */
 #include "harness.h"
 
 /* Where the loss scale stands before a step, and the step: every way through the rule of device.h. */
@@ -74,6 +75,51 @@ static void fill_adamw(cases_values *v) {
     if (v->k->trap == 5) v->tick.adam_t = 3000000;
 }
 
+/* Rows of a table: a third touched, a third without moments, some of which have missed nothing. */
+static void fill_rows(cases_values *v) {
+    operand_values *touched = values_find(v, "touched"), *past = values_find(v, "past"),
+                   *missed = values_find(v, "+missed"), *second = values_find(v, "+v"),
+                   *rate = values_find(v, "rate"), *id = values_find(v, "id");
+    double *first = floats_of(v, "+m");
+    if (!past) past = values_find(v, "+past");
+    if (v->k->trap == 2) v->tick.adam_t = 1;
+    for (int64_t r = 0; r < missed->rows; r++) {
+        if (touched) touched->x[r] = r % 3 == 0;
+        missed->word[r] = v->k->trap == 2 ? 0 : (int32_t)(r * 5 % past->rows);
+        for (int64_t d = 0; d < second->width; d++) {
+            const int64_t e = r * second->width + d;
+            second->x[e] = r % 3 == 1 ? 0 : second->x[e] * second->x[e] * 0.1;
+            if (r % 3 == 1) first[e] = 0;
+        }
+    }
+    for (int64_t k = 0; k < past->rows; k++)
+        past->x[2 * k] = 0.01 / (double)(k + 1), past->x[2 * k + 1] = v->k->trap == 3 ? 0 : 0.1;
+    for (int64_t i = 0; rate && i < rate->rows; i++)
+        rate->x[2 * i] = 0.01 / (double)(i + 1), rate->x[2 * i + 1] = 0.1;
+    if (rate) floats_of(v, "factor")[0] = 0.7, words_of(v, "ok")[0] = v->k->trap != 1;
+    int32_t *order = words_of(v, "order");
+    for (int32_t i = 0; id && i < id->rows; i++) { /* ids rise: in threes, the last ones none */
+        id->word[i] = i + 2 < id->rows && i / 3 * 2 < missed->rows ? i / 3 * 2 : -1;
+        order[i] = i;
+    }
+}
+
+static void emit_rows(cases_sink *to, hone_op op, int64_t N, int64_t V, int64_t D, int with_copy, int trap,
+                      unsigned modes) {
+    static const char *const notes[] = {"", "not ok", "first step", "no decay"};
+    cases_case k = {.op = op, .modes = modes, .fill = fill_rows, .trap = trap};
+    k.extent[CASES_LETTER('N')] = N, k.extent[CASES_LETTER('V')] = V, k.extent[CASES_LETTER('D')] = D;
+    k.extent[CASES_LETTER('J')] = 7, k.extent[CASES_LETTER('G')] = 3;
+    k.attr.adamw.beta1 = 0.9, k.attr.adamw.beta2 = 0.999, k.attr.adamw.eps = 1e-8, k.attr.adamw.group = 2;
+    snprintf(k.note, sizeof k.note, "%s", notes[trap]);
+    bind_operand(&k, "+w +m +v +missed", 1);
+    bind_operand(&k, "+past", op == HONE_OP_ADAMW_ROWS);
+    bind_operand(&k, "id order", op == HONE_OP_ADAMW_MISSED && N > 0);
+    bind_operand(&k, "copy +copy", with_copy);
+    k.bound = 1e-5, k.why = "a dozen roundings of each of 7 steps";
+    emit_types(to, &k);
+}
+
 static void emit_adamw(cases_sink *to, int64_t P, int with_copy, int trap, unsigned modes) {
     static const char *const notes[] = {"", "not ok", "first step", "g = 1e20", "small tensors", "late step"};
     cases_case k = {.op = HONE_OP_ADAMW_STEP, .modes = modes, .fill = fill_adamw, .trap = trap};
@@ -110,4 +156,12 @@ void optim_cases(cases_sink *to) {
     for (int s = 0; s < N_STATES; s++) emit_guard(to, 9, FIRST_STATE + s, states[s].note);
     for (int i = 0; i < 24; i++) emit_adamw(to, sizes[i % 4], i % 2, i / 4, CASES_CHECK);
     emit_adamw(to, 4 << 20, 0, 0, CASES_BENCH);
+    static const int64_t tables[][2] = {{1, 8}, {5, 384}, {200, 33}, {130, 385}};
+    for (int i = 0; i < 16; i++)
+        emit_rows(to, HONE_OP_ADAMW_ROWS, 0, tables[i / 4][0], tables[i / 4][1], i % 2, i % 4, CASES_CHECK);
+    for (int i = 0; i < 16; i++)
+        emit_rows(to, HONE_OP_ADAMW_MISSED, i % 3 * 70, tables[i / 4][0], tables[i / 4][1], i % 2,
+                  i % 4 == 1 ? 0 : i % 4, CASES_CHECK);
+    emit_rows(to, HONE_OP_ADAMW_ROWS, 0, 30522, 384, 0, 0, CASES_BENCH);
+    emit_rows(to, HONE_OP_ADAMW_MISSED, 4096, 30522, 384, 0, 0, CASES_BENCH);
 }

@@ -15,16 +15,26 @@ static void fill_chunks(cases_values *v) {
         at = (at + n + 63) / 64 * 64;
         if (at > g->rows) at = g->rows / 64 * 64, n = 0;
     }
+    const operand_values *touched = values_find(v, "touched");
+    /* runs of rows, so that whole chunks are zeros */
+    for (int64_t r = 0; touched && r < touched->rows; r++) {
+        touched->x[r] = r / 40 % 2;
+        for (int64_t d = 0; d < v->k->attr.table.width && !touched->x[r]; d++)
+            g->x[v->k->attr.table.first + r * v->k->attr.table.width + d] = 0;
+    }
     for (int64_t e = 0; v->k->trap == 1 && e < g->rows; e++) g->x[e] *= 1e20;
     if (v->k->trap > 1) g->x[g->rows / 2] = v->k->trap == 2 ? -INFINITY : NAN;
     const float scale = v->k->trap ? 65536 : 1;
     memcpy(&v->tick.loss_scale, &scale, sizeof scale);
 }
 
-static void emit_sqsum(cases_sink *to, int64_t P, int64_t Q, int trap, unsigned modes) {
+static void emit_sqsum(cases_sink *to, int64_t P, int64_t Q, int64_t V, int trap, unsigned modes) {
     cases_case k = {
         .op = HONE_OP_SQSUM, .modes = modes, .dtype = HONE_F32, .fill = fill_chunks, .trap = trap};
     k.extent[CASES_LETTER('P')] = P, k.extent[CASES_LETTER('Q')] = Q;
+    bind_operand(&k, "touched", V > 0);
+    k.extent[CASES_LETTER('V')] = V;
+    if (V) k.attr.table.first = 6400, k.attr.table.width = 385;
     static const char *const notes[] = {"", "1e20, loss scale 65536", "one infinity", "one NaN"};
     snprintf(k.note, sizeof k.note, "%s", notes[trap]);
     k.bound = 2 * sum_bound(8192), k.why = "a sum of up to 8,192 squares";
@@ -41,11 +51,12 @@ void reduce_cases(cases_sink *to) {
         k.why = "a sum of M terms of both signs";
         emit(to, &k);
     }
-    emit_sqsum(to, 1, 1, 0, CASES_CHECK);
-    emit_sqsum(to, 70000, 13, 0, CASES_CHECK);
-    for (int trap = 1; trap < 4; trap++) emit_sqsum(to, 9000, 3, trap, CASES_CHECK);
-    for (int trap = 1; trap < 4; trap++) emit_sqsum(to, 1, 1, trap, CASES_CHECK);
-    emit_sqsum(to, 8 << 20, 1024, 0, CASES_BENCH);
+    emit_sqsum(to, 1, 1, 0, 0, CASES_CHECK);
+    emit_sqsum(to, 70000, 13, 0, 0, CASES_CHECK);
+    emit_sqsum(to, 100000, 27, 230, 0, CASES_CHECK);
+    for (int trap = 1; trap < 4; trap++) emit_sqsum(to, 9000, 3, 0, trap, CASES_CHECK);
+    for (int trap = 1; trap < 4; trap++) emit_sqsum(to, 1, 1, 0, trap, CASES_CHECK);
+    emit_sqsum(to, 8 << 20, 1024, 0, 0, CASES_BENCH);
     for (int i = 0; i < 5; i++) {
         cases_case k = {.op = HONE_OP_HASH, .modes = CASES_CHECK, .same_type = 1, .why = "bits"};
         k.extent[CASES_LETTER('P')] = sizes[i], k.extent[CASES_LETTER('Q')] = (sizes[i] + 65535) / 65536;

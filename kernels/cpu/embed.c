@@ -42,6 +42,20 @@ static void zero_table_rows(void *arg, int64_t item, int thread) {
         memset(cell(dw, v, 0), 0, (size_t)width(dw) * sizeof(float));
 }
 
+/* Rows that an earlier call touched are all that can be other than zero. */
+static void zero_touched_rows(void *arg, int64_t item, int thread) {
+    const hone_call *c = arg;
+    const hone_tensor *dw = &c->out[0];
+    float *touched = floats(&c->out[1]);
+    const int64_t end = least((item + 1) * CPU_ROWS, dw->dim[0]);
+    (void)thread;
+    for (int64_t v = item * CPU_ROWS; v < end; v++) {
+        if (touched[v] == 0) continue;
+        memset(cell(dw, v, 0), 0, (size_t)width(dw) * sizeof(float));
+        touched[v] = 0;
+    }
+}
+
 /* Adds the rows order[i] .. order[j - 1], which have the same id, to columns [column, end) of that id's row:
  * sums of CPU_ROWS rows, added in order. */
 INLINE void add_run(const hone_call *c, const int32_t *order, int64_t i, int64_t j, int64_t column,
@@ -74,6 +88,7 @@ static void embed_back_block(void *arg, int64_t item, int thread) {
         int64_t j = i + 1;
         while (j < N && id[order[j]] == word) j++;
         if (word >= 0 && (i == 0 || id[order[i - 1]] != word)) {
+            if (c->out[1].p && column == 0) floats(&c->out[1])[word] = 1;
             if (bf) add_run(c, order, i, j, column, end, 1);
             else add_run(c, order, i, j, column, end, 0);
         }
@@ -83,7 +98,8 @@ static void embed_back_block(void *arg, int64_t item, int thread) {
 
 hone_status ISA(embed_bwd)(hone_queue *q, const hone_call *c) {
     hone_tensor dw = c->out[0];
-    if (!c->in[3].p) deal(q, row_blocks(dw.dim[0]), zero_table_rows, &dw);
+    if (!c->in[3].p && c->out[1].p) deal(q, row_blocks(dw.dim[0]), zero_touched_rows, (void *)(uintptr_t)c);
+    else if (!c->in[3].p) deal(q, row_blocks(dw.dim[0]), zero_table_rows, &dw);
     deal(q, row_blocks(c->in[2].dim[0]) * blocks_of(width(&dw), CPU_COLUMNS), embed_back_block,
          (void *)(uintptr_t)c);
     return HONE_OK;

@@ -10,5 +10,6 @@
 #include "loss.c"
 #include "reduce.c"
 #include "optim.c"
+#include "missed.c"
 #include "convert.c"
 #include "table.c"

@@ -109,6 +109,10 @@ size_t cpu_work_bytes(const hone_query *query) {
     case HONE_OP_ATTENTION_BWD: /* dq in fp32 while tiles of keys add to it */
         if (out[0].n_dims == 0 || in[3].dtype != HONE_BF16 || in[4].dim[0] <= KEYS_OF_A_TILE) return 0;
         return (size_t)(in[3].dim[0] * in[3].dim[1] * in[3].dim[2]) * sizeof(float);
+    case HONE_OP_ADAMW_ROWS: /* three numbers for each step of past */
+        return (size_t)out[4].dim[0] * 3 * sizeof(float);
+    case HONE_OP_ADAMW_MISSED:
+        return (size_t)in[2].dim[0] * 3 * sizeof(float);
     default:
         return 0;
     }

@@ -33,6 +33,8 @@
     XX(SQSUM, sqsum)                                                                                         \
     XX(GUARD, guard)                                                                                         \
     XX(ADAMW_STEP, adamw_step)                                                                               \
+    XX(ADAMW_ROWS, adamw_rows)                                                                               \
+    XX(ADAMW_MISSED, adamw_missed)                                                                           \
     XX(HASH, hash)                                                                                           \
     XX(COPY, copy)
 

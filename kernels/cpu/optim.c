@@ -1,6 +1,7 @@
 /* optim.c - the end of an optimizer step: GUARD judges the gradients and moves the tick on, ADAMW_STEP
  * updates. Plain version: kernels/ref/optim.inc. */
 #include "ops.h"
+#include "adamw.h"
 #include "drop.h"
 
 #include <math.h>
@@ -52,29 +53,22 @@ hone_status ISA(guard)(hone_queue *q, const hone_call *c) {
 
 typedef struct {
     const hone_call *c;
-    double unbias1, unbias2; /* 1 - beta^t */
+    double unbias1, unbias2;
 } adamw_job;
 
-/* One pass over memory: 16 bytes read, 12 written an element, 2 or 4 more for a copy. Rounded as torch's
- * AdamW does: decay as one factor, sqrt(v) divided by sqrt(1 - beta2^t), the rate by 1 - beta1^t. */
+/* One pass over memory: 16 bytes read, 12 written an element, 2 or 4 more for a copy. */
 INLINE void update_chunk(const adamw_job *job, int64_t item, int bf) {
     const hone_call *c = job->c;
     const int32_t *chunk = cell(&c->in[1], item, 0); /* first element / 64, elements, group */
     const int64_t first = (int64_t)chunk[0] * 64, n = chunk[1];
-    const float *rate = cell(&c->in[2], chunk[2], 0), *g = floats(&c->in[0]) + first;
+    const float *g = floats(&c->in[0]) + first, unscale = floats(&c->in[3])[0];
     float *w = floats(&c->out[0]) + first, *m = floats(&c->out[1]) + first, *v = floats(&c->out[2]) + first;
     void *copy = cell(&c->out[3], 0, first);
-    const float unscale = floats(&c->in[3])[0];
-    const vf b1 = vf_set((float)c->attr.adamw.beta1), a1 = vf_set((float)(1 - c->attr.adamw.beta1));
-    const vf b2 = vf_set((float)c->attr.adamw.beta2), a2 = vf_set((float)(1 - c->attr.adamw.beta2));
-    const vf keep = vf_set((float)(1 - (double)rate[0] * (double)rate[1]));
-    const vf step = vf_set((float)((double)rate[0] / job->unbias1)), eps = vf_set((float)c->attr.adamw.eps);
-    const vf spread = vf_set((float)sqrt(job->unbias2));
+    const adamw_betas b = betas_of(&c->attr);
+    const adamw_rate rate = rate_of(cell(&c->in[2], chunk[2], 0), job->unbias1, job->unbias2);
     for (int64_t i = 0; i < n; i += VW) {
-        const vf e = ld_n(g, i, n - i, 0) * unscale;
-        const vf m1 = vf_fma(b1, ld_n(m, i, n - i, 0), a1 * e);
-        const vf v1 = vf_fma(b2, ld_n(v, i, n - i, 0), a2 * e * e);
-        const vf w1 = ld_n(w, i, n - i, 0) * keep - step * (m1 / (vf_sqrt(v1) / spread + eps));
+        vf w1 = ld_n(w, i, n - i, 0), m1 = ld_n(m, i, n - i, 0), v1 = ld_n(v, i, n - i, 0);
+        take_step(&b, rate, ld_n(g, i, n - i, 0) * unscale, &w1, &m1, &v1);
         st_n(m, i, m1, n - i, 0);
         st_n(v, i, v1, n - i, 0);
         st_n(w, i, w1, n - i, 0);

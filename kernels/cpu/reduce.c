@@ -12,14 +12,25 @@ hone_status ISA(sum)(hone_queue *q, const hone_call *c) {
     return HONE_OK;
 }
 
+/* Has a chunk anything but rows of zeros? */
+static int is_touched(const hone_call *c, int64_t first, int64_t n) {
+    const float *touched = floats(&c->in[2]);
+    const int64_t D = c->attr.table.width, V = c->in[2].dim[0], at = first - c->attr.table.first;
+    if (!touched || at < 0 || at >= V * D) return 1;
+    for (int64_t v = at / D; v < V && v * D < at + n; v++)
+        if (touched[v] != 0) return 1;
+    return 0;
+}
+
 static void square_chunk(void *arg, int64_t item, int thread) {
     const hone_call *c = arg;
     const int32_t *chunk = cell(&c->in[1], item, 0); /* first element / 64, elements, group */
     const float *g = floats(&c->in[0]) + (int64_t)chunk[0] * 64, scale = loss_scale_of(c->tick);
     const int64_t n = chunk[1];
+    const int is_any = is_touched(c, (int64_t)chunk[0] * 64, n);
     vf sum[4] = {vf_set(0), vf_set(0), vf_set(0), vf_set(0)};
     (void)thread;
-    for (int64_t i = 0; i < n; i += VW) {
+    for (int64_t i = 0; i < n && is_any; i += VW) {
         const vf v = ld_n(g, i, n - i, 0) / scale;
         sum[i / VW & 3] = vf_fma(v, v, sum[i / VW & 3]);
     }

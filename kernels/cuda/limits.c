@@ -42,6 +42,11 @@ static size_t partial_bytes(const hone_tensor *dbias) {
     return dbias->n_dims ? (size_t)(CUDA_ACT_GROUPS * dbias->dim[0]) * sizeof(float) : 0;
 }
 
+/* Optional operands of tables whose rows are updated later, which is not played here: ADAMW_ROWS. */
+static int can_without(const hone_query *query, int i, char *why, size_t why_bytes) {
+    return !query->in[i].n_dims || refuse(query, 0, i, "is not played yet", why, why_bytes);
+}
+
 static int is_asked_of_cudnn(const hone_query *query) {
     return query->attr.engine == HONE_ENGINE_CUDNN &&
            (query->op == HONE_OP_ATTENTION_FWD || query->op == HONE_OP_ATTENTION_BWD || query->op == HONE_OP_NORM_FWD ||
@@ -52,8 +57,11 @@ int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
     if (!can_types(query, why, why_bytes)) return 0;
     if (is_asked_of_cudnn(query) && !cudnn_can(query, why, why_bytes)) return 0;
     switch (query->op) {
-    case HONE_OP_EMBED_FWD:
     case HONE_OP_EMBED_BWD:
+        return can_without(query, 4, why, why_bytes);
+    case HONE_OP_SQSUM:
+        return can_without(query, 2, why, why_bytes);
+    case HONE_OP_EMBED_FWD:
     case HONE_OP_NORM_FWD:
     case HONE_OP_NORM_BWD:
     case HONE_OP_ACT_FWD:
@@ -71,7 +79,6 @@ int cuda_can(const hone_query *query, char *why, size_t why_bytes) {
     case HONE_OP_MSE:
     case HONE_OP_SPAN_XENT:
     case HONE_OP_SUM:
-    case HONE_OP_SQSUM:
     case HONE_OP_GUARD:
     case HONE_OP_ADAMW_STEP:
     case HONE_OP_HASH:

@@ -27,7 +27,7 @@ AGREES(gathers_and_pools, GATHER, POOL_BWD)
 AGREES(softmax, SOFTMAX_FWD, SOFTMAX_BWD)
 AGREES(losses, XENT, SPAN_XENT)
 AGREES(reductions, SUM, SQSUM)
-AGREES(the_optimizer, GUARD, ADAMW_STEP)
+AGREES(the_optimizer, GUARD, ADAMW_MISSED)
 AGREES(bits_and_conversions, HASH, COPY)
 
 /* ---- bf16 products in pairs, or widened ---- */

@@ -59,6 +59,13 @@ TEST(an_embedding_moves_the_rows_that_are_named) {
     const hone_step *embed = first_of(p, HONE_MICRO, HONE_OP_EMBED_FWD);
     const double y = 16.0 * (double)p->value[embed->out[0]].dim[1].n * 4;
     CHECK(plan_step_bytes(p, embed, n) <= 4 * y + 3 * 16 * 4);
+    /* and so does what trains it: beside the rows a word or two for each row of the table */
+    const hone_step *rows = first_of(p, HONE_UPDATE_WEIGHTS, HONE_OP_ADAMW_ROWS);
+    CHECK(plan_step_bytes(p, rows, n) >= 7 * y && plan_step_bytes(p, rows, n) <= 7 * y + 5000 * 12 + 4096);
+    const hone_step *sums = first_of(p, HONE_UPDATE_WEIGHTS, HONE_OP_SQSUM);
+    const double others = 4 * (double)p->n_trained - 4 * 5000 * width_of(p, embed->out[0]);
+    CHECK(plan_step_bytes(p, sums, n) >= others + y &&
+          plan_step_bytes(p, sums, n) <= others + y + 5000 * 4 + 4096);
     free(n);
     hone_plan_free(p);
 }
