@@ -78,42 +78,52 @@ static void say(const hone_device *device, const char *format, ...) {
 
 /* Beside the better of our own ways, which is chosen. */
 static int onednn_is_faster(hone_device *device, onednn *lib) {
-    char why[256];
+    char why[256] = "no memory";
     const int pairs = device->pairs;
     way own = {NULL, pairs, 0}, other = {onednn_cut(lib, COLUMNS, COLUMNS, why, sizeof why), pairs, 0};
     if (other.choice) time_both(device, &own, &other);
     device->pairs = pairs;
-    return (double)other.least_ns * CLEARLY < (double)own.least_ns;
+    const int is_faster = (double)other.least_ns * CLEARLY < (double)own.least_ns;
+    if (!other.choice) say(device, "cpu: %s", why);
+    else
+        say(device, "cpu: %d rows by %d x %d bf16 numbers take %.0f us, by oneDNN %.0f us", ROWS, COLUMNS,
+            COLUMNS, 1e-3 * (double)own.least_ns, 1e-3 * (double)other.least_ns);
+    return is_faster;
 }
 
 static void choose_onednn(hone_device *device, const char *processor) {
     const hone_host_v1 *host = device->host;
     const int has_tiles = isa_has_tiles();
-    char key[160], why[256];
+    char key[160], why[512];
     int32_t version;
     snprintf(key, sizeof key, "cpu %s %s, bf16 products by oneDNN", processor, device->table->name);
     const int is_known = host->recall(host->context, key, &version, sizeof version);
     if (is_known ? version == 0 : !has_tiles) return;
     onednn *lib = onednn_open(host->n_threads, why, sizeof why);
     if (!lib) {
-        say(device, "cpu: bf16 products could be made by AMX through oneDNN, but it does not open: %s", why);
+        say(device, "cpu: AMX is reached through oneDNN, which is not here (%s): bf16 products go without",
+            why);
         return;
     }
-    const int is_other = !is_known || version != onednn_version(lib);
-    int is_faster = !is_other;
-    if (is_other && has_tiles) {
+    const int here = onednn_version(lib);
+    int is_faster = is_known && version == here;
+    if (!is_faster && has_tiles) {
         is_faster = onednn_is_faster(device, lib);
-        version = is_faster ? onednn_version(lib) : 0;
+        version = is_faster ? here : 0;
         host->remember(host->context, key, &version, sizeof version);
     }
-    if (is_faster) device->onednn = lib;
-    else onednn_close(lib);
+    if (is_faster) {
+        device->onednn = lib;
+        say(device, "cpu: bf16 products by oneDNN %d.%d.%d", here / 10000, here / 100 % 100, here % 100);
+    } else onednn_close(lib);
 }
 
 static const onednn_product *product_of(hone_device *device, const hone_query *query) {
     const int64_t inner = query->in[1].dim[1] * query->in[1].dim[2];
     const int64_t n = query->op == HONE_OP_LINEAR_FWD ? query->in[1].dim[0] : inner;
-    const int64_t k = query->op == HONE_OP_LINEAR_FWD ? inner : query->op == HONE_OP_LINEAR_BWD ? query->in[1].dim[0] : 0;
+    const int64_t k = query->op == HONE_OP_LINEAR_FWD   ? inner
+                      : query->op == HONE_OP_LINEAR_BWD ? query->in[1].dim[0]
+                                                        : 0;
     char why[256] = "no memory";
     const onednn_product *product = onednn_cut(device->onednn, n, k, why, sizeof why);
     if (!product) say(device, "cpu: %s; this product is made in pairs", why);
@@ -121,16 +131,17 @@ static const onednn_product *product_of(hone_device *device, const hone_query *q
 }
 
 void choose_product(hone_device *device, const hone_query *query, void **out) {
-    const int is_product =
-        query->op == HONE_OP_LINEAR_FWD || query->op == HONE_OP_LINEAR_BWD || query->op == HONE_OP_LINEAR_BWD_W;
-    if (!is_product || !device->table->pairs || query->in[0].dtype != HONE_BF16 || query->in[1].dtype != HONE_BF16) return;
+    const int is_product = query->op == HONE_OP_LINEAR_FWD || query->op == HONE_OP_LINEAR_BWD ||
+                           query->op == HONE_OP_LINEAR_BWD_W;
+    if (!is_product || !device->table->pairs || query->in[0].dtype != HONE_BF16 ||
+        query->in[1].dtype != HONE_BF16)
+        return;
     if (!device->is_chosen) {
         char processor[64];
         isa_processor(processor, sizeof processor);
         device->is_chosen = 1;
         choose_pairs(device, processor);
         choose_onednn(device, processor);
-        if (device->onednn) say(device, "cpu: products of bf16 numbers by oneDNN %d", onednn_version(device->onednn));
     }
     if (device->onednn) *out = (void *)(uintptr_t)product_of(device, query);
 }

@@ -19,7 +19,8 @@ static onednn_room onednn_room_of(const product *p, int thread) {
     t.left = t.part + ONEDNN_PART_FLOATS, t.library = t.left + ONEDNN_LEFT_FLOATS;
     return t;
 }
-_Static_assert((GEMM_RIGHT_FLOATS + GEMM_TILE_FLOATS + ONEDNN_PART_FLOATS + ONEDNN_LEFT_FLOATS) * sizeof(float) +
+_Static_assert((GEMM_RIGHT_FLOATS + GEMM_TILE_FLOATS + ONEDNN_PART_FLOATS + ONEDNN_LEFT_FLOATS) *
+                           sizeof(float) +
                        ONEDNN_SCRATCH <=
                    CPU_SCRATCH_BYTES,
                "a thread's scratch");
@@ -28,18 +29,21 @@ _Static_assert(GEMM_RIGHT_FLOATS * sizeof(float) == ONEDNN_RIGHT_BYTES && GEMM_C
                "blocks of both");
 
 /* Rows row .. + m - 1 times k in [k0, k1), and zeros up to the block's rows and depth. */
-static void onednn_pack_left(const product *p, float *left, int64_t row, int64_t m, int64_t k0, int64_t k1, int64_t depth) {
+static void onednn_pack_left(const product *p, float *left, int64_t row, int64_t m, int64_t k0, int64_t k1,
+                             int64_t depth) {
     const int64_t units = depth / 2, n_units = (k1 - k0 + 1) / 2;
     if (m < ONEDNN_ROWS || n_units < units) memset(left, 0, (size_t)(ONEDNN_ROWS * units) * sizeof(float));
     if (p->a.by_k) pack_rows_by_k(left, units, &p->a, row, m, k0, k1);
     else
-        for (int64_t r = 0; r < m; r++) pack_line(left + r * units, &p->a, (row + r) * p->a.ld + k0, k1 - k0, n_units, 1);
+        for (int64_t r = 0; r < m; r++)
+            pack_line(left + r * units, &p->a, (row + r) * p->a.ld + k0, k1 - k0, n_units, 1);
 }
 
 /* The block's rows as they lie, if they lie so. */
-static const void *onednn_left(const product *p, const onednn_room *t, int64_t row, int64_t m, int64_t k0, int64_t k1,
-                               int64_t depth) {
-    if (m == ONEDNN_ROWS && !p->a.by_k && p->a.ld == depth && k1 - k0 == depth) return (const uint16_t *)p->a.p + row * p->a.ld;
+static const void *onednn_left(const product *p, const onednn_room *t, int64_t row, int64_t m, int64_t k0,
+                               int64_t k1, int64_t depth) {
+    if (m == ONEDNN_ROWS && !p->a.by_k && p->a.ld == depth && k1 - k0 == depth)
+        return (const uint16_t *)p->a.p + row * p->a.ld;
     onednn_pack_left(p, t->left, row, m, k0, k1, depth);
     return t->left;
 }
@@ -54,7 +58,8 @@ static void onednn_sum_left(const product *p, int64_t row, int64_t m) {
         vf all = vf_set(0);
         for (int64_t k = 0; k < p->k; k += CPU_ROWS) {
             vf sum = vf_set(0);
-            for (int64_t i = k; i < least(k + CPU_ROWS, p->k); i++) sum += ld_n(p->a.p, i * p->a.ld + row + r, m - r, 1);
+            for (int64_t i = k; i < least(k + CPU_ROWS, p->k); i++)
+                sum += ld_n(p->a.p, i * p->a.ld + row + r, m - r, 1);
             all += sum;
         }
         if (p->add_sums) all += ld_n(p->sums, row + r, m - r, 0);
@@ -63,7 +68,8 @@ static void onednn_sum_left(const product *p, int64_t row, int64_t m) {
 }
 
 /* Rows row .. + m - 1, m <= GEMM_ROWS, of n columns. is_packed: the right operand lies there still. */
-static void onednn_multiply_tile(product *p, int thread, int64_t row, int64_t m, int64_t column, int64_t n, int is_packed) {
+static void onednn_multiply_tile(product *p, int thread, int64_t row, int64_t m, int64_t column, int64_t n,
+                                 int is_packed) {
     const onednn_room t = onednn_room_of(p, thread);
     const int64_t ld = round_up(n, ONEDNN_PANEL);
     int64_t k0 = 0;

@@ -8,15 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEEPEST_WIDE (ONEDNN_RIGHT_BYTES / ONEDNN_COLUMNS / 2)
-#define ROWS_DEEP 512 /* rows that are summed at a time, where a product sums over them; and of what is left of them */
-#define ROWS_LEFT 64
-#define THREADS_SHARE 0x3 /* runtimes that play on the caller's thread: sequential (1), OpenMP (2) told so */
+#define RIGHT (ONEDNN_RIGHT_BYTES / 2) /* numbers */
+#define ROWS_DEEP 512                  /* of rows that a product sums over, at a time */
+#define ROWS_LEFT 64                   /* of what is left of them */
 
-enum { BF16 = 2, F32 = 3 };                                     /* dnnl_data_type_t */
-enum { ARG_A = 1, ARG_C = 17, ARG_B = 33, ARG_SCRATCH = 80 };   /* DNNL_ARG_SRC, DST, WEIGHTS, SCRATCHPAD */
-enum { CPU = 1, IN_ORDER = 1, OURS = 1, QUERY_SCRATCH = 136 };  /* dnnl_cpu, a stream's flags, scratchpad_mode_user */
-enum { V2_DESC_BYTES = 4096, V2_MATMUL_BYTES = 16384, TAGS = 4096 }; /* structs of version 2, with room to spare */
+/* Of its headers: DNNL_RUNTIME_SEQ, _OMP; dnnl_cpu, a stream's default flags, dnnl_scratchpad_mode_user; dnnl_data_type_t,
+ * dnnl_ab (rows without gaps), dnnl_query_scratchpad_md; DNNL_ARG_... */
+enum { SEQUENTIAL = 1, OPENMP = 2, CPU = 1, IN_ORDER = 1, USER = 1 };
+enum { BF16 = 2, F32 = 3, AB = 3, QUERY_SCRATCHPAD = 136 };
+enum { SRC = 1, DST = 17, WEIGHTS = 33, SCRATCHPAD = 80 };
+#define DESC_BYTES 4096 /* room for structs of version 2 */
+#define MATMUL_BYTES 16384
+#define TAGS 4096 /* more than layouts have names */
 
 typedef struct {
     int major, minor, patch;
@@ -52,12 +55,14 @@ typedef struct {
 #define CALLS_2(XX)                                                                                          \
     XX(memory_desc_init_by_tag, int, (void *desc, int n_dims, const int64_t *dims, int type, int tag))       \
     XX(matmul_desc_init, int, (void *op, const void *a, const void *b, const void *bias, const void *c))     \
-    XX(primitive_desc_create, int, (void **desc, const void *op, const void *attr, void *engine, const void *hint))
+    XX(primitive_desc_create, int,                                                                           \
+       (void **desc, const void *op, const void *attr, void *engine, const void *hint))
 #define CALLS_3(XX)                                                                                          \
     XX(memory_desc_create_with_tag, int, (void **desc, int n_dims, const int64_t *dims, int type, int tag))  \
     XX(memory_desc_destroy, int, (void *desc))                                                               \
     XX(matmul_primitive_desc_create, int,                                                                    \
-       (void **desc, void *engine, const void *a, const void *b, const void *bias, const void *c, const void *attr))
+       (void **desc, void *engine, const void *a, const void *b, const void *bias, const void *c,            \
+        const void *attr))
 
 struct onednn_block {
     onednn_block *next;
@@ -80,7 +85,7 @@ struct onednn {
     CALLS_2(XX)
     CALLS_3(XX)
 #undef XX
-    void (*set_threads)(int n); /* of OpenMP: for what the calling thread begins; NULL: the library has no threads */
+    void (*set_threads)(int n); /* of the caller, OpenMP's; NULL: the library is built without */
     int (*threads)(void);
     void *engine, **stream; /* a stream a thread */
     int n_threads, packed;  /* packed: the number of BA16a48b2a, which versions have not in common */
@@ -102,7 +107,7 @@ static const char *bind(onednn *lib, void *library) {
         CALLS_3(XX)
     }
 #undef XX
-    *(void **)&lib->set_threads = dlsym(library, "omp_set_num_threads"); /* of the OpenMP that it is linked with */
+    *(void **)&lib->set_threads = dlsym(library, "omp_set_num_threads"); /* of what it is linked with */
     *(void **)&lib->threads = dlsym(library, "omp_get_max_threads");
     return NULL;
 }
@@ -117,8 +122,9 @@ static const char *refuse(onednn *lib, void *library) {
     const char *lacking = bind(lib, library);
     if (lacking) return lacking;
     const unsigned runtime = lib->version()->cpu_runtime;
-    if (!(runtime & THREADS_SHARE)) return "a build that plays on threads of its own (expected OpenMP's, or one without)";
-    if (runtime > 1 && (!lib->set_threads || !lib->threads)) return "omp_set_num_threads";
+    if (runtime != SEQUENTIAL && runtime != OPENMP)
+        return "a build that plays on threads of its own (expected OpenMP's, or one without)";
+    if (runtime == OPENMP && (!lib->set_threads || !lib->threads)) return "omp_set_num_threads";
     if (!find_packed(lib)) return "the layout BA16a48b2a (expected 2.6 or later)";
     if (lib->engine_create(&lib->engine, CPU, 0)) return "an engine";
     return NULL;
@@ -179,8 +185,9 @@ int onednn_version(const onednn *lib) {
 static void *describe(const onednn *lib, int64_t rows, int64_t columns, int type, int tag) {
     const int64_t dims[12] = {rows, columns};
     void *desc = NULL;
-    if (lib->memory_desc_create_with_tag) return lib->memory_desc_create_with_tag(&desc, 2, dims, type, tag) ? NULL : desc;
-    desc = calloc(1, V2_DESC_BYTES);
+    if (lib->memory_desc_create_with_tag)
+        return lib->memory_desc_create_with_tag(&desc, 2, dims, type, tag) ? NULL : desc;
+    desc = calloc(1, DESC_BYTES);
     if (!desc || !lib->memory_desc_init_by_tag(desc, 2, dims, type, tag)) return desc;
     free(desc);
     return NULL;
@@ -194,12 +201,11 @@ static void forget(const onednn *lib, void *desc) {
 /* The plan of c = a b, whose scratch memory the caller gives; NULL: the library has none. */
 static void *plan(const onednn *lib, void *const desc[3]) {
     void *attr = NULL, *made = NULL, *op = NULL;
-    int is_bad = lib->primitive_attr_create(&attr) || lib->primitive_attr_set_scratchpad_mode(attr, OURS);
-    if (is_bad) made = NULL;
-    else if (lib->matmul_primitive_desc_create)
+    int is_bad = lib->primitive_attr_create(&attr) || lib->primitive_attr_set_scratchpad_mode(attr, USER);
+    if (!is_bad && lib->matmul_primitive_desc_create)
         is_bad = lib->matmul_primitive_desc_create(&made, lib->engine, desc[0], desc[1], NULL, desc[2], attr);
-    else {
-        op = calloc(1, V2_MATMUL_BYTES);
+    else if (!is_bad) {
+        op = calloc(1, MATMUL_BYTES);
         is_bad = !op || lib->matmul_desc_init(op, desc[0], desc[1], NULL, desc[2]) ||
                  lib->primitive_desc_create(&made, op, attr, lib->engine, NULL);
     }
@@ -210,22 +216,23 @@ static void *plan(const onednn *lib, void *const desc[3]) {
 
 /* For each thread, memory objects without memory: it is told before each call. */
 static int make_args(const onednn *lib, onednn_block *b, void *const desc[3], const void *scratch) {
-    static const int arg[4] = {ARG_A, ARG_B, ARG_C, ARG_SCRATCH};
+    static const int arg[4] = {SRC, WEIGHTS, DST, SCRATCHPAD};
     b->n_args = scratch && lib->memory_desc_get_size(scratch) > 0 ? 4 : 3;
     b->args = calloc((size_t)lib->n_threads, sizeof *b->args);
     for (int t = 0; b->args && t < lib->n_threads; t++)
         for (int i = 0; i < b->n_args; i++) {
             b->args[t][i].arg = arg[i];
-            if (lib->memory_create(&b->args[t][i].memory, i < 3 ? desc[i] : scratch, lib->engine, NULL)) return 0;
+            if (lib->memory_create(&b->args[t][i].memory, i < 3 ? desc[i] : scratch, lib->engine, NULL))
+                return 0;
         }
     return b->args != NULL;
 }
 
 static int make_block(const onednn *lib, onednn_block *b) {
-    void *desc[3] = {describe(lib, ONEDNN_ROWS, b->k, BF16, 3), describe(lib, b->k, b->n, BF16, lib->packed),
-                     describe(lib, ONEDNN_ROWS, b->n, F32, 3)}; /* 3: dnnl_ab */
+    void *desc[3] = {describe(lib, ONEDNN_ROWS, b->k, BF16, AB), describe(lib, b->k, b->n, BF16, lib->packed),
+                     describe(lib, ONEDNN_ROWS, b->n, F32, AB)};
     void *made = desc[0] && desc[1] && desc[2] ? plan(lib, desc) : NULL;
-    const void *scratch = made ? lib->primitive_desc_query_md(made, QUERY_SCRATCH, 0) : NULL;
+    const void *scratch = made ? lib->primitive_desc_query_md(made, QUERY_SCRATCHPAD, 0) : NULL;
     const int is_made = made && (!scratch || lib->memory_desc_get_size(scratch) <= ONEDNN_SCRATCH) &&
                         !lib->primitive_create(&b->primitive, made) && make_args(lib, b, desc, scratch);
     if (made) (void)lib->primitive_desc_destroy(made);
@@ -245,47 +252,49 @@ static const onednn_block *block_of(onednn *lib, int64_t n, int64_t k, char *why
     if (lib->set_threads) lib->set_threads(threads);
     if (is_made) return lib->blocks = b;
     free_block(lib, b);
-    snprintf(why, why_bytes, "oneDNN does not multiply blocks of %d x %lld x %lld", ONEDNN_ROWS, (long long)n, (long long)k);
+    snprintf(why, why_bytes, "oneDNN does not multiply blocks of %d x %lld x %lld", ONEDNN_ROWS, (long long)n,
+             (long long)k);
     return NULL;
 }
 
 int64_t onednn_depth(const onednn_block *block) { return block->k; }
 
-hone_status onednn_multiply(const onednn_block *b, int thread, const void *a, const void *right, float *c, void *scratch) {
+hone_status onednn_multiply(const onednn_block *b, int thread, const void *a, const void *right, float *c,
+                            void *scratch) {
     const onednn *lib = b->lib;
     void *const at[4] = {(void *)(uintptr_t)a, (void *)(uintptr_t)right, c, scratch};
     for (int i = 0; i < b->n_args; i++)
         if (lib->memory_set_data_handle(b->args[thread][i].memory, at[i])) return HONE_EBUG;
-    return lib->primitive_execute(b->primitive, lib->stream[thread], b->n_args, b->args[thread]) ? HONE_EBUG : HONE_OK;
+    return lib->primitive_execute(b->primitive, lib->stream[thread], b->n_args, b->args[thread]) ? HONE_EBUG
+                                                                                                 : HONE_OK;
 }
 
 /* ---- products --------------------------------------------------------------------------------------------------*/
 
 static int64_t up_to(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-/* As many columns as leave room for all of k, if there are any; else blocks of k. */
-static void choose_cut(onednn_product *p, int64_t k, int64_t *rest) {
-    p->columns = ONEDNN_COLUMNS;
-    p->k = k ? up_to(k, ONEDNN_K) : ROWS_DEEP;
-    *rest = k ? 0 : ROWS_LEFT;
-    while (p->columns > ONEDNN_PANEL && p->columns * p->k * 2 > ONEDNN_RIGHT_BYTES) p->columns /= 2;
-    if (p->columns * p->k * 2 <= ONEDNN_RIGHT_BYTES) return;
-    p->columns = ONEDNN_COLUMNS;
-    *rest = p->k % (DEEPEST_WIDE);
-    p->k = DEEPEST_WIDE;
+/* As many columns as leave room for all of k, if there are any; else blocks of k. The depth of the last block, if that is
+ * another. */
+static int64_t cut_product(onednn_product *p, int64_t k) {
+    const int64_t deep = k ? up_to(k, ONEDNN_K) : ROWS_DEEP;
+    p->columns = ONEDNN_COLUMNS, p->k = deep;
+    while (p->columns > ONEDNN_PANEL && p->columns * deep > RIGHT) p->columns /= 2;
+    if (p->columns * deep <= RIGHT) return k ? 0 : ROWS_LEFT;
+    p->columns = ONEDNN_COLUMNS, p->k = RIGHT / ONEDNN_COLUMNS;
+    return deep % p->k;
 }
 
 const onednn_product *onednn_cut(onednn *lib, int64_t n, int64_t k, char *why, size_t why_bytes) {
     for (const cut *c = lib->cuts; c; c = c->next)
         if (c->n == n && c->k == k) return &c->product;
-    int64_t rest;
     cut *c = calloc(1, sizeof *c);
     if (!c) return NULL;
     *c = (cut){.next = lib->cuts, .n = n, .k = k};
-    choose_cut(&c->product, k, &rest);
+    const int64_t rest = cut_product(&c->product, k);
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 2; j++) {
-            const int64_t columns = j ? n % c->product.columns : c->product.columns, deep = i ? rest : c->product.k;
+            const int64_t columns = j ? n % c->product.columns : c->product.columns,
+                          deep = i ? rest : c->product.k;
             if (!deep || !columns || (!j && n < columns)) continue;
             c->product.block[i][j] = block_of(lib, up_to(columns, ONEDNN_PANEL), deep, why, why_bytes);
             if (c->product.block[i][j]) continue;

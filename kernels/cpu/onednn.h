@@ -11,7 +11,7 @@
 #define ONEDNN_ROWS 64
 #define ONEDNN_PANEL 48 /* columns of the right operand that lie together: TILE_COLUMNS of AVX-512 */
 #define ONEDNN_COLUMNS 192
-#define ONEDNN_K 32                 /* blocks are so deep, or a multiple */
+#define ONEDNN_K 32               /* blocks are so deep, or a multiple */
 #define ONEDNN_RIGHT_BYTES 589824 /* of a block's right operand, at most: it stays in second-level cache */
 
 typedef struct onednn onednn;
@@ -28,7 +28,8 @@ typedef struct onednn_block onednn_block;
 int64_t onednn_depth(const onednn_block *block);
 /* scratch: ONEDNN_SCRATCH bytes of the thread's. HONE_EBUG: the library has refused. */
 #define ONEDNN_SCRATCH ((size_t)256 << 10)
-hone_status onednn_multiply(const onednn_block *block, int thread, const void *a, const void *b, float *c, void *scratch);
+hone_status onednn_multiply(const onednn_block *block, int thread, const void *a, const void *b, float *c,
+                            void *scratch);
 
 /* How a product is cut. block[i][j]: i 1: of the last of k, or what is left of it; j 1: of the last columns. */
 typedef struct {

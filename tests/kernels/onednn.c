@@ -23,7 +23,9 @@ static void find_library(void) {
     const int *(*tell)(void) = NULL;
     void *library = dlopen("libdnnl.so.3", RTLD_NOW | RTLD_LOCAL);
     if (!library) library = dlopen("libdnnl.so.2", RTLD_NOW | RTLD_LOCAL);
-    if (!library) test_skip("there is no libdnnl.so.3 or .2 here (Debian 12: apt-get install libdnnl2): AMX's way was not tried");
+    if (!library)
+        test_skip("there is no libdnnl.so.3 or .2 here (Debian 12: apt-get install libdnnl2): AMX's way was "
+                  "not tried");
     *(void **)&tell = dlsym(library, "dnnl_version");
     CHECK(tell != NULL);
     version = tell()[0] * 10000 + tell()[1] * 100 + tell()[2];
@@ -43,7 +45,8 @@ static cases_on open_cpu(int with) {
 static hone_query product(hone_op op, int64_t rows, int64_t from, int64_t to) {
     hone_query q = {.op = op};
     q.in[0] = tensor_of(NULL, HONE_BF16, rows, op == HONE_OP_LINEAR_FWD ? from : to);
-    q.in[1] = op == HONE_OP_LINEAR_BWD_W ? tensor_of(NULL, HONE_BF16, rows, from) : tensor_of(NULL, HONE_BF16, to, from);
+    q.in[1] = op == HONE_OP_LINEAR_BWD_W ? tensor_of(NULL, HONE_BF16, rows, from)
+                                         : tensor_of(NULL, HONE_BF16, to, from);
     return q;
 }
 
@@ -73,8 +76,10 @@ TEST(onednn_agrees_with_ref_on_products) {
 
 /* Deep ones are cut into blocks of k, and are narrower, or not: shapes that the list has not for others' sake. */
 static int play_deep(void *arg, const cases_case *k) {
-    static const char *const shape[] = {"N=70,I=2000,O=200", "N=9,I=200,O=3100", "N=5,I=7000,O=50", "N=3,I=77,O=6400"};
-    if (k->dtype != HONE_BF16 || k->extent[CASES_LETTER('N')] != 70 || k->extent[CASES_LETTER('O')] != 8) return 1;
+    static const char *const shape[] = {"N=70,I=2000,O=200", "N=9,I=200,O=3100", "N=5,I=7000,O=50",
+                                        "N=3,I=77,O=6400"};
+    if (k->dtype != HONE_BF16 || k->extent[CASES_LETTER('N')] != 70 || k->extent[CASES_LETTER('O')] != 8)
+        return 1;
     for (size_t i = 0; i < sizeof shape / sizeof *shape; i++) {
         cases_case deep = *k;
         cases_result r;
