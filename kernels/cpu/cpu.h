@@ -32,12 +32,14 @@ extern const cpu_table cpu_table_avx2, cpu_table_avx512, cpu_table_avx512bf16;
 int isa_list(const cpu_table *out[4]);
 /* The name of the processor, as it calls itself. */
 void isa_processor(char *out, size_t out_bytes);
+int isa_has_tiles(void); /* AMX for bf16, which the system lets programs ask for */
 
 struct hone_device {
     const hone_host_v1 *host;
     const cpu_table *table;
     unsigned char *scratch; /* CPU_SCRATCH_BYTES for each thread */
     int pairs, is_chosen;   /* products of bf16 numbers are made of pairs (choose.h) */
+    struct onednn *onednn;  /* or by it; NULL: they are not */
 };
 struct hone_queue {
     hone_device *device;

@@ -55,9 +55,12 @@ static int64_t units_of(const product *p, int64_t k0, int64_t k1) {
 /* Of the left operand. */
 static int64_t unit_bytes(const product *p) { return is_paired(p) || !p->a.bf ? 4 : 2; }
 
-static void pack_right(const product *p, float *right, int64_t first, int64_t n, int64_t k0, int64_t k1) {
+/* Panels of n_units units of k, zeros after those of [k0, k1). */
+static void pack_right(const product *p, float *right, int64_t first, int64_t n, int64_t k0, int64_t k1, int64_t n_units) {
     const int paired = is_paired(p);
-    const int64_t panel_ld = units_of(p, k0, k1) * TILE_COLUMNS;
+    const int64_t panel_ld = n_units * TILE_COLUMNS, used = units_of(p, k0, k1) * TILE_COLUMNS;
+    for (int64_t c = 0; used < panel_ld && c < n; c += TILE_COLUMNS)
+        memset(right + c * n_units + used, 0, (size_t)(panel_ld - used) * sizeof(float));
     if (p->b.by_k) {
         if (paired) pack_by_k(right, TILE_COLUMNS, panel_ld, &p->b, first, n, k0, k1, 1);
         else pack_by_k(right, TILE_COLUMNS, panel_ld, &p->b, first, n, k0, k1, 0);
@@ -80,6 +83,10 @@ static ahead lines_of(const factor *f, int64_t first, int64_t i, int64_t step) {
 static int64_t spread(const factor *f, int64_t n, int64_t n_units) {
     return blocks_of(n * (f->bf ? 2 : 4), most(n_units, 1));
 }
+
+#ifdef HONE_DOT
+#include "gemm_onednn.h"
+#endif
 
 /* ---- a left operand that lies along k ---- */
 
@@ -209,7 +216,7 @@ static void multiply_tile_of(const product *p, const gemm_room *t, int64_t row, 
     if (is_summing) memset(t->sums, 0, GEMM_ROWS * sizeof(float));
     do {
         const int64_t k1 = least(k0 + p->k_block, p->k);
-        if (!is_packed) pack_right(p, t->right, column, n, k0, k1);
+        if (!is_packed) pack_right(p, t->right, column, n, k0, k1, units_of(p, k0, k1));
         if (p->a.by_k) multiply_turned(p, t, row, m, column, n, k0, k1, is_summing);
         else
             for (int64_t r = 0; r < m; r += TILE_ROWS)
@@ -222,15 +229,24 @@ static void multiply_tile_of(const product *p, const gemm_room *t, int64_t row, 
 }
 
 static void multiply_block(void *arg, int64_t item, int thread) {
-    const product *p = arg;
+    product *p = arg;
     const gemm_room t = room_of(p, thread);
     const int64_t n_column_blocks = blocks_of(p->n, p->columns);
     const int64_t row = item / n_column_blocks * p->rows, column = item % n_column_blocks * p->columns;
     const int64_t m = least(p->m - row, p->rows), n = least(p->n - column, p->columns);
     const int is_one_block = p->k_block >= p->k;
     const int64_t tile_rows = is_one_block && !p->a.by_k ? CPU_ROWS : GEMM_ROWS; /* the smaller, the warmer */
-    for (int64_t r = 0; r < m; r += tile_rows)
-        multiply_tile_of(p, &t, row + r, least(m - r, tile_rows), column, n, is_one_block && r > 0);
+    for (int64_t r = 0; r < m; r += tile_rows) {
+        const int64_t m_here = least(m - r, tile_rows);
+        const int is_packed = is_one_block && r > 0;
+#ifdef HONE_DOT
+        if (p->onednn) {
+            onednn_multiply_tile(p, thread, row + r, m_here, column, n, is_packed);
+            continue;
+        }
+#endif
+        multiply_tile_of(p, &t, row + r, m_here, column, n, is_packed);
+    }
 }
 
 /* As many columns as leave room for all of k, if there are any; else blocks of k. */
@@ -238,7 +254,10 @@ static void choose_panels(product *p) {
     const int64_t units = units_of(p, 0, p->k), width = 1 + is_paired(p);
     p->columns = GEMM_COLUMNS;
     p->k_block = p->k;
-    if (p->a.by_k) p->k_block = GEMM_K_BLOCK * width;
+    if (p->onednn) {
+        p->columns = p->onednn->columns;
+        p->k_block = onednn_depth(onednn_next(p->onednn, p->k, least(p->n, p->columns)));
+    } else if (p->a.by_k) p->k_block = GEMM_K_BLOCK * width;
     else if (units > GEMM_RIGHT_FLOATS / TILE_COLUMNS) p->k_block = GEMM_K_PACKED * width;
     else
         while (p->columns * units > GEMM_RIGHT_FLOATS && p->columns > TILE_COLUMNS) p->columns /= 2;
@@ -256,8 +275,8 @@ static double cost_of(const product *p, int64_t rows, int64_t columns) {
 
 static void choose_items(product *p) {
     double best = 0;
-    const int64_t widest = p->columns;
-    for (int64_t columns = widest; columns >= TILE_COLUMNS; columns /= 2)
+    const int64_t widest = p->columns, narrowest = p->onednn ? widest : TILE_COLUMNS;
+    for (int64_t columns = widest; columns >= narrowest; columns /= 2)
         for (int64_t parts = 1; parts <= blocks_of(p->m, CPU_ROWS); parts++) {
             const int64_t rows = round_up(blocks_of(p->m, parts), CPU_ROWS);
             const double cost = cost_of(p, rows, columns);
@@ -267,9 +286,12 @@ static void choose_items(product *p) {
         }
 }
 
-void ISA(gemm)(product *p) {
-    if (p->m < 1 || p->n < 1) return;
+hone_status ISA(gemm)(product *p) {
+    p->onednn = p->call->choice;
+    p->status = HONE_OK;
+    if (p->m < 1 || p->n < 1) return HONE_OK;
     choose_panels(p);
     choose_items(p);
     deal(p->queue, blocks_of(p->m, p->rows) * blocks_of(p->n, p->columns), multiply_block, p);
+    return p->status;
 }

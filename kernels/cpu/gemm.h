@@ -1,6 +1,7 @@
 /* gemm.h - matrix products cut into blocks: what linear.c asks of gemm.c. */
 #ifndef CPU_GEMM_H
 #define CPU_GEMM_H
+#include "onednn.h"
 #include "pack.h"
 
 /* c[m,n] = a b, handed to finish in tiles: rows first_row .. + n_rows (first_row is a multiple of CPU_ROWS),
@@ -20,7 +21,9 @@ struct product {
     /* set by gemm */
     int64_t rows, columns; /* of an item */
     int64_t k_block;       /* of k that is packed at a time */
+    const onednn_product *onednn; /* NULL, or what choose made: oneDNN multiplies its blocks */
+    hone_status status;
 };
 
-void ISA(gemm)(product *p);
+hone_status ISA(gemm)(product *p);
 #endif

@@ -20,6 +20,15 @@ int isa_list(const cpu_table *out[4]) {
     return n;
 }
 
+int isa_has_tiles(void) {
+    const unsigned int saves = 1u << 27, bf16 = 1u << 22, tile = 1u << 24, state = 3u << 17; /* XTILECFG, XTILEDATA */
+    unsigned int a, b, c, d, low, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & saves)) return 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & (bf16 | tile)) != (bf16 | tile)) return 0;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0)); /* XCR0: what the system saves of a thread */
+    return (low & state) == state;
+}
+
 void isa_processor(char *out, size_t out_bytes) {
     unsigned int word[12] = {0};
     char name[sizeof word + 1] = {0};
@@ -39,4 +48,6 @@ int isa_list(const cpu_table *out[4]) {
 }
 
 void isa_processor(char *out, size_t out_bytes) { snprintf(out, out_bytes, "CPU"); }
+
+int isa_has_tiles(void) { return 0; }
 #endif

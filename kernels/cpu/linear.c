@@ -44,8 +44,7 @@ hone_status ISA(linear_fwd)(hone_queue *q, const hone_call *c) {
     p.a = factor_of(&c->in[0], 0), p.b = factor_of(&c->in[1], 0);
     p.written[0] = factor_of(&c->out[0], 0), p.written[1] = factor_of(&c->out[1], 0);
     p.m = c->out[0].dim[0], p.n = width(&c->out[0]), p.k = width(&c->in[1]);
-    ISA(gemm)(&p);
-    return HONE_OK;
+    return ISA(gemm)(&p);
 }
 
 /* dx = (alpha dy w (+ +dx)) act'(pre), and partial sums of its columns */
@@ -84,9 +83,9 @@ hone_status ISA(linear_bwd)(hone_queue *q, const hone_call *c) {
     p.a = factor_of(&c->in[0], 0), p.b = factor_of(&c->in[1], 1);
     p.written[0] = factor_of(&c->out[0], 0), p.written[1] = factor_of(&c->in[2], 0);
     p.m = c->out[0].dim[0], p.n = width(&c->out[0]), p.k = c->in[1].dim[0];
-    ISA(gemm)(&p);
+    const hone_status status = ISA(gemm)(&p);
     fold(q, &c->out[1], &c->in[4], c->work, row_blocks(p.m));
-    return HONE_OK;
+    return status;
 }
 
 /* dw (+)= alpha dy' x */
@@ -109,6 +108,5 @@ hone_status ISA(linear_bwd_w)(hone_queue *q, const hone_call *c) {
     p.a = factor_of(&c->in[0], 1), p.b = factor_of(&c->in[1], 1);
     p.m = width(&c->in[0]), p.n = width(&c->in[1]), p.k = c->in[0].dim[0];
     p.sums = floats(&c->out[1]), p.add_sums = c->in[3].p != NULL;
-    ISA(gemm)(&p);
-    return HONE_OK;
+    return ISA(gemm)(&p);
 }

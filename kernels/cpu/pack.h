@@ -108,4 +108,18 @@ INLINE void pack_turned(float *to, int64_t ld_to, const factor *f, int64_t first
         }
     }
 }
+/* Lines first .. + n - 1, which lie by k, as rows of pairs ld_to apart, for the k of [k0, k1); a row is filled up with
+ * zeros to whole vectors. */
+INLINE void pack_rows_by_k(float *to, int64_t ld_to, const factor *f, int64_t first, int64_t n, int64_t k0, int64_t k1) {
+    for (int64_t k = k0; k < k1; k += 2 * VW, to += VW)
+        for (int64_t r = 0; r < n; r += VW) {
+            vf square[VW];
+            UNROLL for (int u = 0; u < VW; u++) {
+                const int64_t at = k + 2 * u;
+                square[u] = at < k1 ? load_lines(f, at * f->ld + first + r, n - r, at + 1 < k1, 1) : vf_set(0);
+            }
+            turn_square(square);
+            for (int64_t i = 0; i < least(n - r, VW); i++) vf_store(to + (r + i) * ld_to, square[i]);
+        }
+}
 #endif

@@ -37,6 +37,7 @@ static int remembered, n_measured;
 
 static int recall_answer(void *context, const char *key, void *bytes, size_t n) {
     (void)context;
+    if (strstr(key, "by oneDNN")) return memset(bytes, 0, n), 1; /* that one was not faster */
     if (remembered < 0 || n != 1 || !strstr(key, "bf16 products in pairs")) return 0;
     *(unsigned char *)bytes = (unsigned char)remembered;
     return 1;

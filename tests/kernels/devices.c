@@ -9,14 +9,17 @@
 /* What has been opened lives as long as the test's process. */
 static struct {
     pool *threads;
+    hone_host_v1 host;
     hone_device *device;
 } opened[16];
 static int n_opened;
 
-static hone_device *open_with(const hone_device_v1 *table, int n_threads) {
+static hone_device *open_with(const hone_device_v1 *table, int n_threads, devices_recall *recall) {
     CHECK(n_opened < 16);
     opened[n_opened].threads = pool_new(n_threads);
-    CHECK_OK(table->open(&opened[n_opened].device, pool_host(opened[n_opened].threads), 0, err));
+    opened[n_opened].host = *pool_host(opened[n_opened].threads);
+    if (recall) opened[n_opened].host.recall = recall;
+    CHECK_OK(table->open(&opened[n_opened].device, &opened[n_opened].host, 0, err));
     return opened[n_opened++].device;
 }
 
@@ -28,16 +31,18 @@ static int plays_all(void) {
 #endif
 }
 
-cases_on devices_open(const char *name) {
+cases_on devices_open(const char *name) { return devices_open_as(name, NULL); }
+
+cases_on devices_open_as(const char *name, devices_recall *recall) {
     char file[512];
     snprintf(file, sizeof file, "%s/lib/hone/libhone_%s.so", HONE_BUILD_FOLDER, name);
     if (access(file, F_OK)) test_skip("the device %s was not built", name);
     hone_err err = {.text = ""};
     cases_on on = {.table = device_load(name, &err), .ref = device_load("ref", &err)};
     if (!on.table || !on.ref) test_fail(__FILE__, __LINE__, "%s", err.text);
-    on.ref_device = open_with(on.ref, 1);
+    on.ref_device = open_with(on.ref, 1, NULL);
     on.n_devices = strcmp(name, "ref") && plays_all() ? 3 : 1;
-    for (int i = 0; i < on.n_devices; i++) on.device[i] = open_with(on.table, i + 1);
+    for (int i = 0; i < on.n_devices; i++) on.device[i] = open_with(on.table, i + 1, recall);
     if (!plays_all()) on.n_devices = 0; /* the one has none to agree with */
     return on;
 }

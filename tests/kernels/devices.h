@@ -9,6 +9,9 @@
  * once. The test is skipped where the device was not built, and fails where it was built but does not
  * open. */
 cases_on devices_open(const char *name);
+/* The same with a memory of measurements (hone_host_v1) that answers as the test wants. */
+typedef int devices_recall(void *context, const char *key, void *bytes, size_t n_bytes);
+cases_on devices_open_as(const char *name, devices_recall *recall);
 
 /* Visit the cases from op `first` to op `last` that take part in mode. A sanitizer makes them slow, and
  * what it finds does not depend on values: there, unless HONE_LONG_TESTS is set, a case is visited only if
