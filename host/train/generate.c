@@ -206,6 +206,14 @@ static void process(const writer *w, float *x, const line *l, int n_prompt) {
     if ((double)((int64_t)l->id.n - n_prompt) < g->min_new_tokens) sample_forbid(x, g->end, g->n_ends);
 }
 
+/* What tokens are drawn from; least: how many stay at least. */
+static void warp(const writer *w, float *x, int least) {
+    const generation *g = w->g;
+    if (g->temperature != 1) sample_warm(w->sampler, x, g->temperature);
+    if (g->top_k > 0) sample_top_k(w->sampler, x, g->top_k > least ? (int64_t)g->top_k : least);
+    sample_top_p(w->sampler, x, g->top_p, least);
+}
+
 static hone_status refuse_logits(const group *g, hone_err *err) {
     return hone_fail(err, HONE_ENOTFINITE, "prompt %lld: the model's logits are not finite", (long long)g->prompt + 1);
 }
@@ -221,9 +229,7 @@ static hone_status write_token(writer *w, group *g, int number, line *l, const f
     process(w, w->x, l, p->n);
     int32_t id;
     if (how->do_sample != 0) {
-        if (how->temperature != 1) sample_warm(w->sampler, w->x, how->temperature);
-        sample_top_k(w->sampler, w->x, (int64_t)how->top_k);
-        sample_top_p(w->sampler, w->x, how->top_p);
+        warp(w, w->x, 1);
         id = sample_draw(w->sampler, w->x, sample_uniform(how->seed, g->key, number, n));
     } else id = sample_best(w->sampler, w->x);
     l->logprob += (double)row[id] - normaliser;
@@ -288,17 +294,22 @@ static void place_beams(writer *w, group *g, int first) {
 
 static hone_status search(writer *w, group *g, const float *const *row, hone_err *err) {
     const int slot = (int)(g - w->group) * w->width, first = !g->is_read, vocab = w->s->config->vocab;
+    const int n_ends = w->g->n_ends, draws = w->g->do_sample != 0;
     const float *logp[BEAMS_WIDE];
+    double u[BEAMS_WIDE];
     for (int i = 0; i < (first ? 1 : w->width); i++) {
         float *x = w->x + (size_t)i * (size_t)vocab;
         const double normaliser = sample_normaliser(w->sampler, row[i]);
         if (!isfinite(normaliser)) return refuse_logits(g, err);
         for (int v = 0; v < vocab; v++) x[v] = (float)((double)row[i][v] - normaliser);
         process(w, x, &w->line[slot + i], prompt_of(w, g)->n);
+        if (draws) warp(w, x, n_ends ? n_ends + 1 : 2); /* one that ends no text */
     }
     for (int i = 0; i < w->width; i++) logp[i] = w->x + (size_t)(first ? 0 : i) * (size_t)vocab;
+    for (int k = 0; draws && k < beams_wide(w->width, n_ends); k++)
+        u[k] = sample_uniform(w->g->seed, g->key, k, beams_running(g->beams, 0)->n);
     w->searched = g;
-    if (beams_step(g->beams, logp, ends_beam, w)) {
+    if (beams_step(g->beams, logp, draws ? u : NULL, ends_beam, w)) {
         place_beams(w, g, first);
         return HONE_OK;
     }

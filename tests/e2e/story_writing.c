@@ -238,6 +238,13 @@ TEST(the_job_of_story_writing_runs) {
     CHECK(number_of(summary, "eval_loss") < 5.5); /* of 640 words by chance: 6.46 */
     CHECK(strstr(file_text(a, path_join(a, here(a, "out"), "README.md")), "pipeline_tag: text-generation\n"));
     CHECK(strstr(file_text(a, path_join(a, here(a, "out"), "generation_config.json")), "\"eos_token_id\": 0"));
+    /* Its way of going on with texts is the folder's. */
+    const said t = command_expect(a, 0, "generate \"%s\" --prompt \"One day\" --quiet", here(a, "out")),
+               u = command_expect(a, 0, "generate \"%s\" --prompt \"One day\" --quiet --do_sample --top_k 20 --max_new_tokens 60 "
+                                        "--generation \"{\\\"top_k\\\": 1, \\\"max_new_tokens\\\": 3}\"", here(a, "out")),
+               v = command_expect(a, 0, "generate \"%s\" --prompt \"One day\" --quiet --generation \"{\\\"max_new_tokens\\\": 3}\"", here(a, "out"));
+    CHECK_STR(u.out, t.out); /* the command line goes before the job, the job before the folder */
+    CHECK(strcmp(v.out, t.out));
     arena_free(a);
 }
 
@@ -246,7 +253,8 @@ TEST(what_stories_cannot_do_is_refused) {
         {",\"do_regression\": true", "do_regression: not for task text-generation"},
         {",\"mlm_probability\": 0.2", "mlm_probability: not for task text-generation, expected task fill-mask"},
         {",\"max_seq_length\": 1", "max_seq_length: 1, expected at least 2"},
-        {",\"do_predict\": true", "do_predict: not for task text-generation"}};
+        {",\"do_predict\": true", "do_predict: not for task text-generation"},
+        {",\"generation\": {\"do_sample\": \"yes\"}", "(generation): do_sample: text, expected true or false"}};
     arena *a = command_begin();
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         command_refused(a, 2, refused[i][1], "train \"%s\"",
@@ -255,6 +263,8 @@ TEST(what_stories_cannot_do_is_refused) {
                     tiny_job(a, "job.json", "out", ",\"cross_documents\": true"));
     command_refused(a, 2, "family bert has no head for task text-generation", "train \"%s\"",
                     tiny_job(a, "job.json", "out", STORIES));
+    command_refused(a, 2, "num_return_sequences: 3 without do_sample, but num_beams is 1", "train \"%s\"",
+                    story_job(a, "job", ",\"generation\": {\"num_return_sequences\": 3}"));
     const char *none = put_file(a, "none.txt", "\n\n"), *few = put_file(a, "few.txt", "a card\n");
     command_refused(a, 3, "no text has a word to guess", "train \"%s\"",
                     story_job(a, "job", arena_print(a, ",\"line_by_line\": true,\"train_file\": \"%s\"", none)));
