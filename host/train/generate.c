@@ -11,7 +11,6 @@
 #include "base/host.h"
 #include "base/mem.h"
 #include "text/stream.h"
-#include "train/decoder.h"
 #include "train/sample.h"
 
 #define READ_TOKENS 512 /* of prompts in one step, where each is shorter */
@@ -107,6 +106,23 @@ static int64_t most_new(const writer *w, const prompt *p) {
 
 /* ---- opening ---- */
 
+/* Slots of a prompt: its beams, or its texts. */
+static int width_of(const generation *g) { return (int)(g->num_beams > 1 ? g->num_beams : g->num_return_sequences); }
+
+/* For prompts of so many tokens in one step, texts of so many. */
+static decoder_sizes sizes_of(const generation *g, int n_groups, int64_t read, int64_t cached) {
+    const int width = width_of(g), slots = n_groups * width;
+    return (decoder_sizes){.slots = slots,
+                           .cached = cached,
+                           .tokens_max = g->use_cache != 0 ? read + slots : slots * cached,
+                           .moves = width > 1};
+}
+
+decoder_sizes generate_sizes_most(const session *s, const generation *g) {
+    const int64_t longest = s->config->longest;
+    return sizes_of(g, (int)s->job->per_device_eval_batch_size, longest > READ_TOKENS ? longest : READ_TOKENS, longest);
+}
+
 static hone_status open_decoder(writer *w, hone_err *err) {
     int64_t cached = 1, longest = 1, all = 0;
     for (int64_t i = 0; i < w->n_prompts; i++) {
@@ -115,13 +131,9 @@ static hone_status open_decoder(writer *w, hone_err *err) {
         longest = n > longest ? n : longest;
         cached = end > cached ? end : cached;
     }
-    const int slots = w->n_groups * w->width;
     const int64_t together = all < READ_TOKENS ? all : READ_TOKENS;
     w->read_max = longest > together ? longest : together;
-    const decoder_sizes sizes = {.slots = slots,
-                                 .cached = cached,
-                                 .tokens_max = w->g->use_cache != 0 ? w->read_max + slots : slots * cached,
-                                 .moves = w->width > 1};
+    const decoder_sizes sizes = sizes_of(w->g, w->n_groups, w->read_max, cached);
     return decoder_open(&w->d, w->s, &sizes, err);
 }
 
@@ -462,7 +474,7 @@ hone_status generate(session *s, const generation *g, const prompt *p, int64_t n
     arena *a = arena_new("generate");
     writer w = {.s = s, .g = g, .to = to, .prompt = p, .n_prompts = n};
     w.per = (int)g->num_return_sequences;
-    w.width = g->num_beams > 1 ? (int)g->num_beams : w.per;
+    w.width = width_of(g);
     w.n_groups = (int)(n < most ? n : most);
     hone_status status = n ? open_decoder(&w, err) : HONE_OK;
     if (!status) make_room(&w, a);

@@ -154,7 +154,7 @@ TEST(plain_lines_are_one_document_or_many) {
                *each = put_file(a, "each.jsonl", "{\"text\": \"So they waited.\"}\n{\"text\": \"The moon came up.\"}\n");
     const json *one = command_json(a, "eval \"%s\" \"%s\" --json", model, lines),
                *same = command_json(a, "eval \"%s\" \"%s\" --json", model, whole),
-               *many = command_json(a, "eval \"%s\" \"%s\" --json --task text-generation --line_by_line", model, lines),
+               *many = command_json(a, "eval --line_by_line \"%s\" --task text-generation \"%s\" --json", model, lines),
                *apart = command_json(a, "eval \"%s\" \"%s\" --json", model, each);
     CHECK_INT(number_of(one, "eval_samples"), 1);
     CHECK(number_of(one, "eval_loss") == number_of(same, "eval_loss"));
@@ -196,6 +196,20 @@ TEST(stories_are_planned_and_timed) {
     const json *plan = command_json(a, "plan \"%s\" --gpu h100 --json", here(a, "out.json"));
     CHECK(number_of(member(plan, "rows"), "tok") <= 8 * 48);
     CHECK_INT(number_of(run, "peak_device_bytes"), number_of(run, "planned_device_bytes"));
+    /* What hone generate may take: of 2 layers, 48 positions, 32 wide, keys and values of each place; 3 of each text by beams. */
+    const json *one = member(plan, "generate"),
+               *three = member(command_json(a, "plan \"%s\" --json --tokens 96 --bf16 --per_device_eval_batch_size 5 --generation "
+                                               "\"{\\\"num_beams\\\": 3}\"", here(a, "out.json")), "generate");
+    CHECK_INT(number_of(one, "texts"), 8);
+    CHECK_INT(number_of(one, "tokens"), 48);
+    CHECK_INT(number_of(one, "cache_bytes"), 8 * 48 * 32 * 2 * 2 * 4);
+    CHECK(number_of(one, "planned_device_bytes") > number_of(one, "cache_bytes") + 640 * 32 * 4);
+    CHECK_INT(number_of(three, "texts"), 15);
+    CHECK_INT(number_of(three, "cache_bytes"), 15 * 48 * 32 * 2 * 2 * 2);
+    const char *steps = command_expect(a, 0, "plan \"%s\" --steps", here(a, "out.json")).out;
+    CHECK(strstr(steps, "hone generate: 8 texts of up to 48 tokens side by side take ") && strstr(steps, "program decode\n"));
+    CHECK(!json_get(command_json(a, "plan \"%s\" --json", tiny_job(a, "classes.json", "classes", "")), "generate"));
+    CHECK(!strstr(command_expect(a, 0, "inspect \"%s\"", here(a, "out")).out, "labels"));
     command_expect(a, 0, "validate \"%s\"", here(a, "out.json"));
     command_expect(a, 0, "bench step --config_name \"%s\" --tokenizer_name \"%s\" --task text-generation --seq 16 --batch 4 "
                          "--steps 2",
