@@ -114,7 +114,7 @@ static hone_status take_stops(command_state *c, hone_err *err) {
 static hone_status take_settings(command_state *c, hone_err *err) {
     const char *value[N_GENERATION];
     for (int i = 0; i < N_GENERATION; i++) value[i] = args_value(c->args, generation_name(i));
-    HONE_TRY(generation_load(&c->g, c->a, c->args->word[0], c->s->config, c->s->tok, value, err));
+    HONE_TRY(generation_load(&c->g, c->a, c->args->word[0], c->s->config, c->s->tok, c->job->generation, value, err));
     c->g.seed = (uint64_t)c->job->seed;
     return take_stops(c, err);
 }

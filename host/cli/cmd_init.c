@@ -23,13 +23,14 @@ typedef struct {
 } starter;
 
 #define HELD_OUT "  \"validation_split_percentage\": 10,\n"
+#define WRITES "  \"generation\": {\"max_new_tokens\": 60, \"do_sample\": true},\n"
 static const starter starters[] = {
     {"text-classification", "train.csv", HELD_OUT "  \"max_seq_length\": 128,\n", "eval_accuracy"},
     {"token-classification", "train.conll", HELD_OUT "  \"max_seq_length\": 128,\n", "eval_f1"},
     {"question-answering", "train.json", "  \"validation_file\": \"dev.json\",\n  \"max_seq_length\": 384,\n  \"doc_stride\": 128,\n", "eval_f1"},
     {"fill-mask", "train.txt", HELD_OUT "  \"max_seq_length\": 128,\n", "eval_loss"},
-    {"text-generation", "train.txt", HELD_OUT "  \"max_seq_length\": 128,\n", "eval_loss"},
-    {"causal-lm", "train.txt", HELD_OUT "  \"max_seq_length\": 128,\n", "eval_loss"},
+    {"text-generation", "train.txt", HELD_OUT "  \"max_seq_length\": 128,\n" WRITES, "eval_loss"},
+    {"causal-lm", "train.txt", HELD_OUT "  \"max_seq_length\": 128,\n" WRITES, "eval_loss"},
     {"pretrain", "train.txt", "  \"validation_file\": \"validation.txt\",\n  \"max_seq_length\": 128,\n", "eval_loss"},
 };
 

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/table.h"
+#include "model/architecture.h"
 #include "model/family.h"
 #include "model/inspect.h"
 #include "run/checkpoint.h"
@@ -65,6 +66,14 @@ static void print_json(const inspection *x, int tensors, text *out) {
     text_str(out, "}\n");
 }
 
+static void print_labels(const model_config *c, text *out) {
+    char safe[256];
+    text_printf(out, "labels        %d:", c->n_labels);
+    for (int i = 0; i < c->n_labels && c->label && i < 12; i++)
+        text_printf(out, " %s", text_escape(safe, sizeof safe, c->label[i].p, c->label[i].n));
+    text_str(out, c->n_labels > 12 ? " ...\n" : "\n");
+}
+
 static void print_people(const inspection *x, int tensors, text *out) {
     const model_config *c = x->config;
     char size[24], safe[256];
@@ -79,10 +88,7 @@ static void print_people(const inspection *x, int tensors, text *out) {
                 x->n_tensors, size, x->dtype);
     text_printf(out, "tokenizer     %s, %lld ids\n", x->tokenizer_kind ? x->tokenizer_kind : "none",
                 (long long)x->tokenizer_size);
-    text_printf(out, "labels        %d:", c->n_labels);
-    for (int i = 0; i < c->n_labels && c->label && i < 12; i++)
-        text_printf(out, " %s", text_escape(safe, sizeof safe, c->label[i].p, c->label[i].n));
-    text_str(out, c->n_labels > 12 ? " ...\n" : "\n");
+    if (c->architecture && architecture_has_labels(c->architecture)) print_labels(c, out);
     if (x->made_new[0]) text_printf(out, "made new      %s\n", x->made_new);
     for (int i = 0; i < x->n_ignored; i++)
         text_printf(out, "ignored       %s\n",

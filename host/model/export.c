@@ -284,17 +284,38 @@ static hone_status begin_weights(safetensors_writer **w, arena *a, const export_
 
 #define GENERATION "generation_config.json"
 
+/* Members of the object in *made that `over` has too become its own; what says that a model's config is the source goes. */
+static hone_status replace_members(arena *a, const char *path, text *made, const char *over, hone_err *err) {
+    const json *old, *new;
+    HONE_TRY(json_parse(&old, a, path, made->p, made->n, HONE_EDAMAGED, err));
+    HONE_TRY(json_parse(&new, a, "generation", over, strlen(over), HONE_EUSAGE, err));
+    const json *from[] = {old, new};
+    text out = {0};
+    for (int k = 0; k < 2; k++)
+        for (const json *v = from[k]->kind == JSON_OBJECT ? from[k]->child : NULL; v; v = v->next) {
+            if (!k && (json_get_str(new, v->key) || str_is(v->key, "_from_model_config"))) continue;
+            text_str(&out, out.n ? ",\n  " : "{\n  ");
+            text_json(&out, v->key.p, v->key.n);
+            text_str(&out, ": ");
+            json_print(&out, v, 1, 0);
+        }
+    text_str(&out, out.n ? "\n}\n" : "{}\n");
+    text_clear(made);
+    text_add(made, out.p, out.n);
+    text_free(&out);
+    return HONE_OK;
+}
+
 static hone_status write_generation(arena *a, const export_model *m, const char *folder, hone_err *err) {
     static const char *const keys[] = {"bos_token_id", "eos_token_id", "pad_token_id", "transformers_version", NULL};
     const char *given = NULL, *to = path_join(a, folder, GENERATION);
     str s;
     if (m->tokenizer_folder) HONE_TRY(model_file(&given, a, m->tokenizer_folder, GENERATION, err));
-    if (given) {
-        HONE_TRY(file_read(&s, a, given, CONFIG_MAX_BYTES, HONE_EDAMAGED, err));
-        return file_write(to, s.p, s.n, err);
-    }
     text made = {0};
-    hone_status status = print_config(m, keys, &made, err);
+    hone_status status = HONE_OK;
+    if (!given) status = print_config(m, keys, &made, err);
+    else if (!(status = file_read(&s, a, given, CONFIG_MAX_BYTES, HONE_EDAMAGED, err))) text_add(&made, s.p, s.n);
+    if (!status && m->generation) status = replace_members(a, given ? given : to, &made, m->generation, err);
     if (!status) status = file_write(to, made.p, made.n, err);
     text_free(&made);
     return status;

@@ -28,6 +28,7 @@ typedef struct {
     void *from;
     const char *tokenizer_folder; /* NULL: no tokenizer files */
     int end_id;                   /* causal families: the token that closes a text; -1: not known */
+    const char *generation;       /* JSON object whose members replace those of generation_config.json; NULL: none */
     const card *card;             /* NULL: no README.md */
 } export_model;
 

@@ -59,18 +59,91 @@ void beams_begin(beams *b, int64_t most_new, double length_penalty, early_stoppi
     }
 }
 
+static float sum_of(const beams *b, const float *const *logp, int p, int32_t t) {
+    return logp[p][t] + b->running[p].score;
+}
+
+/* The n-th of those found takes its place, falling; of equal ones the first stays before. */
+static void take_place(beams *b, int n, candidate c) {
+    for (; n > 0 && c.sum > b->best[n - 1].sum; n--) b->best[n] = b->best[n - 1];
+    b->best[n] = c;
+}
+
 /* The n_wide largest sums, falling; of equal ones the first. */
 static void find_best(beams *b, const float *const *logp) {
     int n = 0;
     for (int p = 0; p < b->n; p++)
         for (int32_t t = 0; t < b->vocab; t++) {
-            const float sum = logp[p][t] + b->running[p].score;
+            const float sum = sum_of(b, logp, p, t);
             if (n == b->n_wide && !(sum > b->best[n - 1].sum)) continue;
-            int at = n < b->n_wide ? n++ : n - 1;
-            for (; at > 0 && sum > b->best[at - 1].sum; at--) b->best[at] = b->best[at - 1];
-            b->best[at] = (candidate){sum, p, t};
+            take_place(b, n < b->n_wide ? n++ : n - 1, (candidate){sum, p, t});
         }
 }
+
+/* ---- drawing ---- */
+
+static int is_taken(const beams *b, int n, int p, int32_t t) {
+    for (int k = 0; k < n; k++)
+        if (b->best[k].parent == p && b->best[k].token == t) return 1;
+    return 0;
+}
+
+/* Beam p's part of the softmax over what is not among the first n; top: the largest sum of all. With `until`, the walk stops
+ * at the token where the part exceeds it, else at the last one that weighs something: *stopped. */
+static double weigh(const beams *b, const float *const *logp, float top, int n, int p, double until, int32_t *stopped) {
+    double sum = 0;
+    for (int32_t t = 0; t < b->vocab; t++) {
+        const double w = exp((double)sum_of(b, logp, p, t) - (double)top);
+        if (!(w > 0) || is_taken(b, n, p, t)) continue;
+        sum += w;
+        *stopped = t;
+        if (sum > until) break;
+    }
+    return sum;
+}
+
+/* Where nothing weighs anything, the largest sum of what is left, in the order of beams and tokens. */
+static candidate find_left(const beams *b, const float *const *logp, int n) {
+    candidate best = {.parent = -1};
+    for (int p = 0; p < b->n; p++)
+        for (int32_t t = 0; t < b->vocab; t++) {
+            const float sum = sum_of(b, logp, p, t);
+            if ((best.parent < 0 || sum > best.sum) && !is_taken(b, n, p, t)) best = (candidate){sum, p, t};
+        }
+    return best;
+}
+
+static candidate draw_one(const beams *b, const float *const *logp, const double *part, float top, int n, double u) {
+    double all = 0, before = 0;
+    int last = -1;
+    for (int p = 0; p < b->n; p++) all += part[p];
+    for (int p = 0; p < b->n && !(last >= 0 && before > u * all); p++) {
+        if (!(part[p] > 0)) continue;
+        last = p;
+        before += part[p];
+    }
+    if (last < 0) return find_left(b, logp, n);
+    int32_t token = 0;
+    weigh(b, logp, top, n, last, u * all - (before - part[last]), &token);
+    return (candidate){sum_of(b, logp, last, token), last, token};
+}
+
+/* n_wide continuations, each by the softmax of the sums of those not drawn before it; then falling. */
+static void draw_wide(beams *b, const float *const *logp, const double *u) {
+    double part[BEAMS_WIDE];
+    float top = -INFINITY;
+    int32_t any;
+    for (int p = 0; p < b->n; p++)
+        for (int32_t t = 0; t < b->vocab; t++) top = fmaxf(top, sum_of(b, logp, p, t));
+    for (int p = 0; p < b->n; p++) part[p] = weigh(b, logp, top, 0, p, INFINITY, &any);
+    for (int k = 0; k < b->n_wide; k++) {
+        const candidate c = draw_one(b, logp, part, top, k, u[k]);
+        take_place(b, k, c);
+        part[c.parent] = weigh(b, logp, top, k + 1, c.parent, INFINITY, &any);
+    }
+}
+
+/* ---- a step ---- */
 
 static void copy_beam(beam *to, const beam *from) {
     int32_t *const id = to->id;
@@ -107,8 +180,6 @@ static int all_done(const beams *b) {
     for (int i = 0; i < b->n; i++) n += b->done[i].is_finished;
     return n == b->n;
 }
-
-
 
 static void run_on(beams *b, const uint8_t *ended) {
     float score[BEAMS_WIDE];
@@ -155,10 +226,11 @@ static int can_improve(const beams *b) {
     return found;
 }
 
-int beams_step(beams *b, const float *const *logp, int (*ends)(void *arg, const beam *text), void *arg) {
+int beams_step(beams *b, const float *const *logp, const double *u, int (*ends)(void *arg, const beam *text), void *arg) {
     uint8_t ended[BEAMS_WIDE];
     int n_ended = 0;
-    find_best(b, logp);
+    if (u) draw_wide(b, logp, u);
+    else find_best(b, logp);
     widen(b);
     for (int k = 0; k < b->n_wide; k++) {
         ended[k] = ends(arg, &b->wide[k]) != 0;

@@ -20,12 +20,16 @@ static int space_of(const hone_plan *p, const char *name) {
     return 0;
 }
 
+session_limits decoder_limits(const decoder_sizes *sizes) {
+    return (session_limits){.tokens_max = sizes->tokens_max,
+                            .seqs_max = sizes->slots,
+                            .longest = (int)sizes->cached,
+                            .cached = sizes->cached,
+                            .moves = sizes->moves ? sizes->slots * sizes->cached : 0};
+}
+
 hone_status decoder_open(decoder **out, session *s, const decoder_sizes *sizes, hone_err *err) {
-    const session_limits l = {.tokens_max = sizes->tokens_max,
-                              .seqs_max = sizes->slots,
-                              .longest = (int)sizes->cached,
-                              .cached = sizes->cached,
-                              .moves = sizes->moves ? sizes->slots * sizes->cached : 0};
+    const session_limits l = decoder_limits(sizes);
     HONE_TRY(session_start(s, &l, err));
     decoder *d = mem_new(sizeof *d, "decoder");
     *d = (decoder){.s = s, .sizes = *sizes, .vocab = s->config->vocab};

@@ -15,6 +15,7 @@ typedef struct {
     int moves;          /* 1: decoder_move will be called */
 } decoder_sizes;
 
+session_limits decoder_limits(const decoder_sizes *sizes); /* what its plan is made for */
 /* Plans, opens the session's device and loads the weights; the session must not have been started. */
 hone_status decoder_open(decoder **out, session *s, const decoder_sizes *sizes, hone_err *err);
 void decoder_close(decoder *d); /* NULL is fine; the session lives on */

@@ -86,6 +86,7 @@ RO("data", "mlm_probability", "mask_prob", mlm_probability, "0.15", 0, 1, "", "f
 B("data", "whole_word_mask", "", whole_word_mask, "false", "fill-mask, pretrain: hide whole words, all their pieces together, as many as fit into mlm_probability of the tokens."),
 B("data", "line_by_line", "", line_by_line, "false", "fill-mask: each text is a sample, cut at max_seq_length; false: documents (lines between empty ones; each text of a table) are cut into pieces. text-generation: each line of a plain file is a document; false: all of them are one, with their line breaks."),
 B("data", "cross_documents", "", cross_documents, "false", "fill-mask, text-generation: documents are put behind each other and cut into blocks of max_seq_length, whose tokens see what of other documents stands in theirs; false: no token sees another document."),
+{"data", "generation", "s g", FIELD_GENERATION, AT(generation), "", 0, 0, 0, "", "", "text-generation: how hone generate and transformers go on with texts where nobody says otherwise, an object of GenerationConfig's names (hone generate --help); it becomes part of the folder's generation_config.json.", NULL},
 R("data", "nsp_probability", "", nsp_probability, "0.5", 0, 1, "", "pretrain: the part of samples whose second text is no next one but of another document."),
 R("data", "short_seq_prob", "", short_seq_prob, "0.1", 0, 1, "", "pretrain: the part of samples that are made shorter than max_seq_length, so that short texts are known too."),
 B("data", "split_sentences", "", split_sentences, "false", "pretrain: a line may hold several sentences (a paragraph): cut it behind . ! and ?; false: a line is a sentence."),
@@ -190,7 +191,6 @@ B("logging", "disable_tqdm", "", disable_tqdm, "false", "No progress line on a t
 B("logging", "include_num_input_tokens_seen", "", include_num_input_tokens_seen, "true", "Token counts are always recorded; accepted for drop-in use."),
 LATER("logging", "logging_nan_inf_filter", "", "a non-finite loss always stops the run"),
 LATER("logging", "push_to_hub", "hub_model_id hub_private_repo hub_strategy hub_token", "upload output_dir yourself"),
-LATER("logging", "generation", "s g", "text generation is not there yet"),
 };
 /* clang-format on */
 

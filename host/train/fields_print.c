@@ -2,11 +2,12 @@
  */
 #include <string.h>
 
+#include "train/generation.h"
 #include "train/job.h"
 
 static const char *kind_name(const field *f) {
     static const char *const names[] = {"text",       "texts",  "integer",          "number",
-                                        "true|false", "choice", "choice or numbers"};
+                                        "true|false", "choice", "choice or numbers", "object"};
     return names[f->kind];
 }
 
@@ -62,6 +63,9 @@ static void print_schema_type(text *out, const field *f) {
         text_str(out, "\"anyOf\": [{\"enum\": [");
         print_words(out, f->choices);
         text_str(out, "]}, {\"type\": \"array\", \"items\": {\"type\": \"number\"}}]");
+        break;
+    case FIELD_GENERATION:
+        generation_print_schema(out);
         break;
     default:
         text_printf(out, "\"type\": [\"%s\", \"string\"%s], \"%s\": %.9g",
@@ -183,6 +187,9 @@ static void print_value(const job *j, const field *f, text *out) {
         break;
     case FIELD_CHOICE:
         print_choice(out, f->choices, *(const int64_t *)at);
+        break;
+    case FIELD_GENERATION:
+        text_str(out, j->generation ? j->generation : "null");
         break;
     }
 }

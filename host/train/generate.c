@@ -11,7 +11,6 @@
 #include "base/host.h"
 #include "base/mem.h"
 #include "text/stream.h"
-#include "train/decoder.h"
 #include "train/sample.h"
 
 #define READ_TOKENS 512 /* of prompts in one step, where each is shorter */
@@ -107,6 +106,23 @@ static int64_t most_new(const writer *w, const prompt *p) {
 
 /* ---- opening ---- */
 
+/* Slots of a prompt: its beams, or its texts. */
+static int width_of(const generation *g) { return (int)(g->num_beams > 1 ? g->num_beams : g->num_return_sequences); }
+
+/* For prompts of so many tokens in one step, texts of so many. */
+static decoder_sizes sizes_of(const generation *g, int n_groups, int64_t read, int64_t cached) {
+    const int width = width_of(g), slots = n_groups * width;
+    return (decoder_sizes){.slots = slots,
+                           .cached = cached,
+                           .tokens_max = g->use_cache != 0 ? read + slots : slots * cached,
+                           .moves = width > 1};
+}
+
+decoder_sizes generate_sizes_most(const session *s, const generation *g) {
+    const int64_t longest = s->config->longest;
+    return sizes_of(g, (int)s->job->per_device_eval_batch_size, longest > READ_TOKENS ? longest : READ_TOKENS, longest);
+}
+
 static hone_status open_decoder(writer *w, hone_err *err) {
     int64_t cached = 1, longest = 1, all = 0;
     for (int64_t i = 0; i < w->n_prompts; i++) {
@@ -115,13 +131,9 @@ static hone_status open_decoder(writer *w, hone_err *err) {
         longest = n > longest ? n : longest;
         cached = end > cached ? end : cached;
     }
-    const int slots = w->n_groups * w->width;
     const int64_t together = all < READ_TOKENS ? all : READ_TOKENS;
     w->read_max = longest > together ? longest : together;
-    const decoder_sizes sizes = {.slots = slots,
-                                 .cached = cached,
-                                 .tokens_max = w->g->use_cache != 0 ? w->read_max + slots : slots * cached,
-                                 .moves = w->width > 1};
+    const decoder_sizes sizes = sizes_of(w->g, w->n_groups, w->read_max, cached);
     return decoder_open(&w->d, w->s, &sizes, err);
 }
 
@@ -206,6 +218,14 @@ static void process(const writer *w, float *x, const line *l, int n_prompt) {
     if ((double)((int64_t)l->id.n - n_prompt) < g->min_new_tokens) sample_forbid(x, g->end, g->n_ends);
 }
 
+/* What tokens are drawn from; least: how many stay at least. */
+static void warp(const writer *w, float *x, int least) {
+    const generation *g = w->g;
+    if (g->temperature != 1) sample_warm(w->sampler, x, g->temperature);
+    if (g->top_k > 0) sample_top_k(w->sampler, x, g->top_k > least ? (int64_t)g->top_k : least);
+    sample_top_p(w->sampler, x, g->top_p, least);
+}
+
 static hone_status refuse_logits(const group *g, hone_err *err) {
     return hone_fail(err, HONE_ENOTFINITE, "prompt %lld: the model's logits are not finite", (long long)g->prompt + 1);
 }
@@ -221,9 +241,7 @@ static hone_status write_token(writer *w, group *g, int number, line *l, const f
     process(w, w->x, l, p->n);
     int32_t id;
     if (how->do_sample != 0) {
-        if (how->temperature != 1) sample_warm(w->sampler, w->x, how->temperature);
-        sample_top_k(w->sampler, w->x, (int64_t)how->top_k);
-        sample_top_p(w->sampler, w->x, how->top_p);
+        warp(w, w->x, 1);
         id = sample_draw(w->sampler, w->x, sample_uniform(how->seed, g->key, number, n));
     } else id = sample_best(w->sampler, w->x);
     l->logprob += (double)row[id] - normaliser;
@@ -288,17 +306,22 @@ static void place_beams(writer *w, group *g, int first) {
 
 static hone_status search(writer *w, group *g, const float *const *row, hone_err *err) {
     const int slot = (int)(g - w->group) * w->width, first = !g->is_read, vocab = w->s->config->vocab;
+    const int n_ends = w->g->n_ends, draws = w->g->do_sample != 0;
     const float *logp[BEAMS_WIDE];
+    double u[BEAMS_WIDE];
     for (int i = 0; i < (first ? 1 : w->width); i++) {
         float *x = w->x + (size_t)i * (size_t)vocab;
         const double normaliser = sample_normaliser(w->sampler, row[i]);
         if (!isfinite(normaliser)) return refuse_logits(g, err);
         for (int v = 0; v < vocab; v++) x[v] = (float)((double)row[i][v] - normaliser);
         process(w, x, &w->line[slot + i], prompt_of(w, g)->n);
+        if (draws) warp(w, x, n_ends ? n_ends + 1 : 2); /* one that ends no text */
     }
     for (int i = 0; i < w->width; i++) logp[i] = w->x + (size_t)(first ? 0 : i) * (size_t)vocab;
+    for (int k = 0; draws && k < beams_wide(w->width, n_ends); k++)
+        u[k] = sample_uniform(w->g->seed, g->key, k, beams_running(g->beams, 0)->n);
     w->searched = g;
-    if (beams_step(g->beams, logp, ends_beam, w)) {
+    if (beams_step(g->beams, logp, draws ? u : NULL, ends_beam, w)) {
         place_beams(w, g, first);
         return HONE_OK;
     }
@@ -451,7 +474,7 @@ hone_status generate(session *s, const generation *g, const prompt *p, int64_t n
     arena *a = arena_new("generate");
     writer w = {.s = s, .g = g, .to = to, .prompt = p, .n_prompts = n};
     w.per = (int)g->num_return_sequences;
-    w.width = g->num_beams > 1 ? (int)g->num_beams : w.per;
+    w.width = width_of(g);
     w.n_groups = (int)(n < most ? n : most);
     hone_status status = n ? open_decoder(&w, err) : HONE_OK;
     if (!status) make_room(&w, a);

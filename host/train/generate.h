@@ -4,6 +4,7 @@
  * batches or threads. (On cpu and ref; other devices give a row the same bits as long as the batch's sizes are.) */
 #ifndef TRAIN_GENERATE_H
 #define TRAIN_GENERATE_H
+#include "train/decoder.h"
 #include "train/generation.h"
 #include "train/session.h"
 
@@ -34,6 +35,9 @@ typedef struct {
     hone_status (*done)(void *arg, const continuation *c, hone_err *err); /* in order of prompts and numbers */
     void *arg;
 } generate_sink;
+
+/* The most that generate() plans: every place holds a text as long as the model's positions. */
+decoder_sizes generate_sizes_most(const session *s, const generation *g);
 
 /* The session is opened, not started; its job's per_device_eval_batch_size prompts are under way at once, more follow as
  * places become free. A signal ends it (sig_check), and what a sink returns. HONE_ENOTFINITE: the model's logits are not finite. */

@@ -1,11 +1,13 @@
 /* generation.c - reading settings by one table, from a file and from words. */
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/file.h"
 #include "base/host.h"
+#include "model/json_print.h"
 #include "train/generation.h"
 
 static const struct {
@@ -102,6 +104,12 @@ static int is_preset(const json *v) {
     return (v->kind == JSON_ARRAY || v->kind == JSON_OBJECT) && !v->n;
 }
 
+static int find(const char *name) {
+    int i = 0;
+    while (i < N_GENERATION && strcmp(fields[i].name, name)) i++;
+    return i;
+}
+
 static hone_status take_file(generation *g, arena *a, const char *path, int vocab, hone_err *err) {
     const json *tree;
     str file;
@@ -111,8 +119,7 @@ static hone_status take_file(generation *g, arena *a, const char *path, int voca
     const char *where = arena_print(a, "%s: ", path);
     for (const json *v = tree->child; v; v = v->next) {
         char safe[96];
-        int i = 0;
-        while (i < N_GENERATION && strcmp(fields[i].name, v->key.p)) i++;
+        const int i = find(v->key.p);
         if (i < N_GENERATION) HONE_TRY(take_json(g, i, v, where, err));
         else if (!is_silent(v->key.p) && !is_preset(v))
             log_warn("%s%s is not played: left out", where, text_escape(safe, sizeof safe, v->key.p, v->key.n));
@@ -120,21 +127,66 @@ static hone_status take_file(generation *g, arena *a, const char *path, int voca
     return take_tokens(g, a, tree, where, vocab, err);
 }
 
-/* ---- all together ---- */
+/* ---- a job's object ---- */
 
-static hone_status refuse_pair(hone_err *err, const char *what, const char *hint) {
-    hone_fail(err, HONE_EUSAGE, "%s", what);
-    return hone_hint(err, "%s", hint);
+static hone_status take_object(generation *g, const json *object, const char *where, hone_err *err) {
+    const char *names[N_GENERATION];
+    char safe[96];
+    for (int i = 0; i < N_GENERATION; i++) names[i] = fields[i].name;
+    for (const json *v = object->child; v; v = v->next) {
+        const int i = find(v->key.p);
+        if (i < N_GENERATION) {
+            HONE_TRY(take_json(g, i, v, where, err));
+            continue;
+        }
+        const char *near = nearest_word(v->key.p, names, N_GENERATION);
+        text_escape(safe, sizeof safe, v->key.p, v->key.n);
+        if (near) return hone_fail(err, HONE_EUSAGE, "%s%s: unknown name; did you mean \"%s\"?", where, safe, near);
+        hone_fail(err, HONE_EUSAGE, "%s%s: unknown name", where, safe);
+        return hone_hint(err, "hone generate --help lists them");
+    }
+    return HONE_OK;
 }
+
+hone_status generation_read(text *out, const json *object, const char *where, hone_err *err) {
+    generation g;
+    char said[300];
+    const char *comma = "{";
+    snprintf(said, sizeof said, "%s: ", where);
+    HONE_TRY(take_object(&g, object, said, err));
+    for (const json *v = object->child; v; v = v->next) {
+        if (v->kind == JSON_NULL) continue; /* as transformers: not given */
+        text_printf(out, "%s\"%s\": ", comma, v->key.p);
+        json_print(out, v, 0, 0);
+        comma = ", ";
+    }
+    text_str(out, *comma == '{' ? "{}" : "}");
+    return HONE_OK;
+}
+
+void generation_print_schema(text *out) {
+    static const char *const types[] = {"\"type\": [\"boolean\", \"null\"]", "\"type\": [\"integer\", \"null\"]",
+                                        "\"type\": [\"number\", \"null\"]", "\"enum\": [true, false, \"never\", null]"};
+    text_str(out, "\"type\": [\"object\", \"null\"], \"additionalProperties\": false, \"properties\": {");
+    for (int i = 0; i < N_GENERATION; i++) {
+        text_printf(out, "%s\"%s\": {%s", i ? ", " : "", fields[i].name, types[fields[i].kind]);
+        if (fields[i].kind == GENERATION_INT || fields[i].kind == GENERATION_REAL)
+            text_printf(out, ", \"minimum\": %.9g, \"maximum\": %.9g", fields[i].least, fields[i].most);
+        text_str(out, "}");
+    }
+    text_str(out, "}");
+}
+
+/* ---- all together ---- */
 
 static hone_status check(const generation *g, const model_config *c, hone_err *err) {
     const int n = (int)g->num_beams, wide = beams_wide(n, g->n_ends);
-    if (g->do_sample != 0 && n > 1)
-        return refuse_pair(err, "do_sample: true with num_beams above 1 is not played, expected one of the two",
-                           "num_beams: 1 draws; do_sample: false searches");
-    if (g->num_return_sequences > g->num_beams && g->do_sample == 0)
-        return refuse_pair(err, "num_return_sequences is above num_beams, and without do_sample all texts would be one",
-                           "add --do_sample, or --num_beams with as many");
+    if (g->num_return_sequences > g->num_beams && (n > 1 || g->do_sample == 0)) {
+        hone_fail(err, HONE_EUSAGE, n > 1 ? "num_return_sequences: %.0f, expected at most num_beams, %d"
+                                          : "num_return_sequences: %.0f without do_sample, but num_beams is %d: all texts would be one",
+                  g->num_return_sequences, n);
+        return hone_hint(err, "give num_beams as many, or draw (do_sample) without beams");
+    }
     if (n > 1 && (wide > c->vocab || n + wide > BEAMS_WIDE))
         return hone_fail(err, HONE_EUSAGE, "num_beams: %d with %d ends of text, expected fewer: the vocabulary has %d tokens",
                          n, g->n_ends, c->vocab);
@@ -142,8 +194,9 @@ static hone_status check(const generation *g, const model_config *c, hone_err *e
 }
 
 hone_status generation_load(generation *g, arena *a, const char *folder, const model_config *c, const tokenizer *t,
-                            const char *const *value, hone_err *err) {
-    const char *path = path_join(a, folder, "generation_config.json");
+                            const char *object, const char *const *value, hone_err *err) {
+    const char *path = folder ? path_join(a, folder, "generation_config.json") : NULL;
+    const json *tree;
     const tokenizer_roles r = tokenizer_special(t);
     *g = (generation){.begin = r.bos >= 0 ? r.bos : r.eos};
     for (int i = 0; i < N_GENERATION; i++) *value_of(g, i) = fields[i].preset;
@@ -153,10 +206,15 @@ hone_status generation_load(generation *g, arena *a, const char *folder, const m
         g->end = end, g->n_ends = 1;
     }
     if (c->tree) HONE_TRY(take_tokens(g, a, c->tree, arena_print(a, "%s: ", c->path), c->vocab, err));
-    if (file_is_regular(path)) HONE_TRY(take_file(g, a, path, c->vocab, err));
-    for (int i = 0; i < N_GENERATION; i++)
+    if (path && file_is_regular(path)) HONE_TRY(take_file(g, a, path, c->vocab, err));
+    if (object) {
+        HONE_TRY(json_parse(&tree, a, "generation", object, strlen(object), HONE_EUSAGE, err));
+        HONE_TRY(take_object(g, tree, "generation: ", err));
+        if (json_get(tree, "max_length") && !json_get(tree, "max_new_tokens")) g->max_new_tokens = -1;
+    }
+    for (int i = 0; value && i < N_GENERATION; i++)
         if (value[i]) HONE_TRY(take_word(g, i, value[i], err));
-    if (value[GENERATION_max_length] && !value[GENERATION_max_new_tokens]) g->max_new_tokens = -1;
+    if (value && value[GENERATION_max_length] && !value[GENERATION_max_new_tokens]) g->max_new_tokens = -1;
     if (g->max_new_tokens < 0 && g->max_length < 0) g->max_new_tokens = 20;
     return check(g, c, err);
 }

@@ -1,6 +1,7 @@
 /* generation.h - how texts are continued: transformers' GenerationConfig, in its names and presets.
  *
- * What the command line does not say is what generation_config.json of the model folder says, else the preset. */
+ * What the command line does not say is what the job's `generation` says, else generation_config.json of the model folder,
+ * else the preset. */
 #ifndef TRAIN_GENERATION_H
 #define TRAIN_GENERATION_H
 #include "model/config.h"
@@ -39,10 +40,16 @@ typedef struct {
 } generation;
 
 /* Presets, over them FOLDER/generation_config.json (if there; else the token ids of config.json, else the tokenizer's), over
- * these the values by name: value[i] of generation_name(i), NULL: not given. Strings live in a. What a file asks for that
- * hone does not play is noted once. HONE_EUSAGE: a value is wrong, or two do not go together. */
+ * these a job's object (generation_read; NULL: none), over all the values by name: value[i] of generation_name(i), NULL: not
+ * given; value NULL: none is. Strings live in a. What a file asks for that hone does not play is noted once. HONE_EUSAGE: a
+ * value is wrong, or two do not go together. */
 hone_status generation_load(generation *out, arena *a, const char *folder, const model_config *c, const tokenizer *t,
-                            const char *const *value, hone_err *err);
+                            const char *object, const char *const *value, hone_err *err);
+
+/* A job's object of these names, checked, as JSON on one line. where: its place, "job.json: line 3 column 9 (generation)".
+ * HONE_EUSAGE: a name or a value is wrong. */
+hone_status generation_read(text *out, const json *object, const char *where, hone_err *err);
+void generation_print_schema(text *out); /* of such an object, as JSON Schema */
 enum {
 #define XX(kind, name, least, most, preset, help) GENERATION_##name,
     GENERATION_MAP(XX)

@@ -1,6 +1,7 @@
 /* guess.c - what the tasks that guess words need of a folder, and the rules that its words are hidden or paired by. */
 #include <string.h>
 
+#include "train/generation.h"
 #include "train/guess.h"
 #include "base/err.h"
 #include "model/architecture.h"
@@ -123,6 +124,10 @@ static hone_status open_masks(session *s, hone_err *err) {
 
 static hone_status open_texts(session *s, hone_err *err) {
     HONE_TRY(open_words(s, HEAD_NEXT, err));
+    if (s->job->generation) {
+        generation g;
+        HONE_TRY(generation_load(&g, s->a, s->tokenizer_folder, s->config, s->tok, s->job->generation, NULL, err));
+    }
     if (tokenizer_special(s->tok).eos >= 0) return HONE_OK;
     hone_fail(err, HONE_EUSAGE, "%s: the tokenizer has no token that ends a text (eos_token)",
               s->tokenizer_folder);

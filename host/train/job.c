@@ -11,6 +11,7 @@
 #include "base/host.h"
 #include "base/mem.h"
 #include "data/order.h"
+#include "train/generation.h"
 
 #define JOB_MAX_BYTES ((size_t)1 << 20)
 
@@ -58,6 +59,9 @@ static const char *expected(const field *f, char out[160]) {
         break;
     case FIELD_REALS:
         snprintf(out, 160, "one of: %s, or a list of numbers", f->choices);
+        break;
+    case FIELD_GENERATION:
+        snprintf(out, 160, "an object, as {\"max_new_tokens\": 60, \"do_sample\": true}");
         break;
     default:
         snprintf(out, 160, "text");
@@ -175,6 +179,14 @@ static hone_status set_text(job *j, const field *f, str s, const char *shown, pl
     return HONE_OK;
 }
 
+static hone_status set_generation(job *j, const json *v, place *at, hone_err *err) {
+    text said = {0};
+    const hone_status status = generation_read(&said, v, place_text(at), err);
+    if (!status) j->generation = arena_copy(j->a, said.p, said.n);
+    text_free(&said);
+    return status;
+}
+
 /* A value as text: from the command line, a default, or a JSON string. */
 static hone_status set_from_text(job *j, const field *f, str s, int from_json, place *at, hone_err *err) {
     char shown[96], safe[72];
@@ -214,6 +226,13 @@ static hone_status set_from_text(job *j, const field *f, str s, int from_json, p
         for (int k = 0; k < parts.n; k++)
             if (!str_to_double(str_of(parts.p[k]), &list[k])) return wrong(f, at, shown, err);
         return set_class_weights(j, f, list, (size_t)parts.n, at, err);
+    }
+    case FIELD_GENERATION: {
+        const json *v;
+        hone_err ignored = {0};
+        if (from_json || json_parse(&v, j->a, "generation", s.p, s.n, HONE_EUSAGE, &ignored) || v->kind != JSON_OBJECT)
+            return wrong(f, at, shown, err);
+        return set_generation(j, v, at, err);
     }
     }
     return HONE_OK;
@@ -309,6 +328,7 @@ static hone_status set_from_json(job *j, const field *f, const json *v, place *a
     case JSON_ARRAY:
         return set_from_list(j, f, v, at, err);
     default:
+        if (f->kind == FIELD_GENERATION) return set_generation(j, v, at, err);
         return wrong(f, at, "an object", err);
     }
 }
@@ -463,6 +483,7 @@ hone_status job_check_task(const job *j, hone_err *err) {
                   {"whole_word_mask", FILL_MASK | PRETRAIN, j->whole_word_mask},
                   {"line_by_line", FILL_MASK | CONTINUE, j->line_by_line},
                   {"cross_documents", FILL_MASK | CONTINUE, j->cross_documents},
+                  {"generation", CONTINUE, j->generation != NULL},
                   {"nsp_probability", PRETRAIN, j->nsp_probability != 0.5},
                   {"short_seq_prob", PRETRAIN, j->short_seq_prob != 0.1},
                   {"split_sentences", PRETRAIN, j->split_sentences}};

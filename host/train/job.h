@@ -15,7 +15,8 @@ typedef enum {
     FIELD_REAL,
     FIELD_BOOL,
     FIELD_CHOICE,
-    FIELD_REALS
+    FIELD_REALS,
+    FIELD_GENERATION
 } field_kind;
 
 typedef struct {
@@ -128,6 +129,7 @@ typedef struct {
     int64_t gradient_checkpointing;
     int64_t attention; /* hone_engine */
     int64_t layernorm; /* norm_engine */
+    const char *generation; /* an object as generation_read leaves it; NULL: none */
     /* evaluation and saving */
     int64_t eval_strategy, save_strategy;
     double eval_steps, save_steps, logging_steps;

@@ -1,6 +1,7 @@
 /* plan_job.c - the plan of a job, printed; nothing is trained, no slab is reserved, no device is opened. */
 #include <string.h>
 
+#include "train/generate.h"
 #include "train/train.h"
 #include "base/table.h"
 #include "plan/rung.h"
@@ -118,7 +119,41 @@ static void print_json(const session *s, const beside *b, text *out) {
     }
     text_printf(out, ",\"parameters\":%lld,\"checkpoint_copy_bytes\":%zu", (long long)n, b->copy_bytes);
     print_beside_json(p, b, out);
-    text_str(out, "}\n");
+}
+
+static size_t cache_bytes(const hone_plan *p) {
+    size_t sum = 0;
+    for (int v = 1; v <= p->n_values; v++) {
+        const hone_value *x = &p->value[v];
+        if (x->cls != HONE_STATE || x->base || !x->fill_space) continue;
+        size_t n = hone_dtype_bytes(x->dtype);
+        for (int d = 0; d < x->n_dims; d++) n *= (size_t)(x->dim[d].space ? p->space[x->dim[d].space].cap : x->dim[d].n);
+        sum += n;
+    }
+    return sum;
+}
+
+/* A model that goes on with texts: the most that hone generate takes, beside the plan of its training, which it replaces. */
+static hone_status print_decoder(session *s, int with_steps, int as_json, text *out, hone_err *err) {
+    generation g;
+    char all[24], caches[24];
+    HONE_TRY(generation_load(&g, s->a, s->tokenizer_folder, s->config, s->tok, s->job->generation, NULL, err));
+    const decoder_sizes sizes = generate_sizes_most(s, &g);
+    const session_limits l = decoder_limits(&sizes);
+    HONE_TRY(session_plan_only(s, &l, err));
+    const hone_plan *p = s->plan;
+    const size_t bytes = hone_plan_device_bytes(p), cached = cache_bytes(p);
+    if (as_json) {
+        text_printf(out, ",\"generate\":{\"texts\":%d,\"tokens\":%lld,\"planned_device_bytes\":%zu,\"cache_bytes\":%zu}", sizes.slots,
+                    (long long)sizes.cached, bytes, cached);
+        return HONE_OK;
+    }
+    bytes_text(all, (double)bytes);
+    bytes_text(caches, (double)cached);
+    text_printf(out, "hone generate: %d texts of up to %lld tokens side by side take %s, keys and values %s of it\n", sizes.slots,
+                (long long)sizes.cached, all, caches);
+    if (with_steps) plan_print_steps(p, out);
+    return HONE_OK;
 }
 
 static hone_status open_data(inputs **in, steps *st, session *s, step_shards shards, hone_err *err) {
@@ -178,6 +213,8 @@ hone_status plan_job(const job *j, pool *p, int64_t tokens, int64_t seqs, int n_
         print_beside(s->plan, &b, out);
         if (with_steps) plan_print_steps(s->plan, out);
     }
+    const hone_status status = s->head == HEAD_NEXT ? print_decoder(s, with_steps, as_json, out, err) : HONE_OK;
+    if (as_json) text_str(out, "}\n");
     session_close(s);
-    return HONE_OK;
+    return status;
 }

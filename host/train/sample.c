@@ -75,13 +75,13 @@ void sample_top_k(const sampler *s, float *x, int64_t k) {
     keep_from(s, x, heap[0]);
 }
 
-void sample_top_p(const sampler *s, float *x, double p) {
+void sample_top_p(const sampler *s, float *x, double p, int least) {
     if (p >= 1) return;
     const int n = sort_left(s, x);
     double all = 0, sum = 0;
     int i = 0;
     for (int j = 0; j < n; j++) all += exp((double)s->sorted[j] - (double)s->sorted[0]);
-    while (i < n && sum < p * all) sum += exp((double)s->sorted[i++] - (double)s->sorted[0]);
+    while (i < n && (i < least || sum < p * all)) sum += exp((double)s->sorted[i++] - (double)s->sorted[0]);
     keep_from(s, x, s->sorted[i ? i - 1 : 0]);
 }
 

@@ -21,8 +21,8 @@ void sample_forbid(float *x, const int32_t *token, int n); /* of min_new_tokens:
 void sample_warm(const sampler *s, float *x, double temperature);
 /* Only the k largest, and what equals the last of them; 0: all. */
 void sample_top_k(const sampler *s, float *x, int64_t k);
-/* The fewest likeliest tokens that have p together (what equals the last of them stays too). */
-void sample_top_p(const sampler *s, float *x, double p);
+/* The fewest likeliest tokens that have p together, but at least so many (what equals the last of them stays too). */
+void sample_top_p(const sampler *s, float *x, double p, int least);
 
 int32_t sample_best(const sampler *s, const float *x); /* the first of the largest */
 /* The token at u in [0, 1) of the probabilities softmax(x), in the order of ids. */

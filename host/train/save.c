@@ -100,6 +100,7 @@ static hone_status write_model(const training *t, const card *c, const char *wor
                             .from = from,
                             .tokenizer_folder = words,
                             .end_id = t->s->end_id,
+                            .generation = t->job->generation,
                             .card = c};
     const hone_status status = export_write(&m, folder, NULL, err);
     arena_free(a);

@@ -6,7 +6,8 @@ Nothing is downloaded. Written into the fixture: the model (2 layers, width 32, 
 as bf16, which fp32 holds exactly) and a byte-level BPE trained on the prompts below. Into golden: generate.json with
   prompts   texts and their ids
   runs      of each list of settings, the ids behind every prompt, each prompt alone, fp32; finish: eos or length;
-            beams: the scores of what is returned too
+            beams: the scores of what is returned too. Beams that are drawn: torch.multinomial is replaced by draws one behind
+            the other by hone's numbers (host/train/sample.h, host/base/rng.c and hash.c, written down here again)
   warped    logits by a formula through repetition penalty, temperature, top-k, top-p, in transformers' order: which ids are
             left, and their values
 tests/e2e/generate.c and tests/train/sample.c compare.
@@ -24,7 +25,10 @@ from transformers import GPT2Config, GPT2LMHeadModel, LogitsProcessorList
 from transformers.generation.logits_process import (RepetitionPenaltyLogitsProcessor, TemperatureLogitsWarper,
                                                     TopKLogitsWarper, TopPLogitsWarper)
 
+import mlm
+
 VOCAB, WIDTH, LAYERS, HEADS, POSITIONS, NEW = 320, 32, 2, 2, 64, 24
+SEED, RNG_GENERATE = 42, 9
 END = "<|endoftext|>"
 PROMPTS = """The ferry left before the rain began
 She counted the lamps along the harbour wall
@@ -84,6 +88,10 @@ SETTINGS = [
     {"name": "beams_early", "num_beams": 3, "early_stopping": True, "length_penalty": 0.5, "num_return_sequences": 3},
     {"name": "beams_never", "num_beams": 3, "early_stopping": "never", "length_penalty": 2.0, "num_return_sequences": 2},
     {"name": "beams_penalised", "num_beams": 2, "repetition_penalty": 1.2, "length_penalty": -1.0, "min_new_tokens": 4},
+    {"name": "beams_drawn", "num_beams": 3, "do_sample": True, "temperature": 0.8, "top_k": 20, "num_return_sequences": 2},
+    {"name": "beams_drawn_short", "num_beams": 2, "do_sample": True, "top_k": 1, "early_stopping": True},
+    {"name": "beams_drawn_wide", "num_beams": 3, "do_sample": True, "top_k": 12, "repetition_penalty": 1.2,
+     "early_stopping": "never", "length_penalty": 0.0, "min_new_tokens": 3},
 ]
 
 
@@ -129,12 +137,67 @@ def make_model(fixture, end):
     return model
 
 
+def hash64(data):
+    def mix(a, b): return (a * b & 2**64 - 1) ^ (a * b >> 64)
+
+    def number(b):
+        if len(b) >= 4: return int.from_bytes(b[-4:], "little") << 32 | int.from_bytes(b[:4], "little")
+        return b[0] << 16 | b[len(b) // 2] << 8 | b[-1] if b else 0
+
+    k = [0xa0761d6478bd642f, 0xe7037ed1a0b428db, 0x8ebc6af09c88c6e3]
+    h, tail = mix(k[0], k[1]), data
+    while len(tail) > 16:
+        a, b, tail = int.from_bytes(tail[:8], "little"), int.from_bytes(tail[8:16], "little"), tail[16:]
+        h = mix(a ^ k[1], b ^ h)
+    a = int.from_bytes(tail[:8], "little") if len(tail) > 8 else number(tail)
+    b = int.from_bytes(tail[-8:], "little") if len(tail) > 8 else 0
+    return mix(k[2] ^ len(data), mix(a ^ k[1], b ^ h))
+
+
+def uniform(a, b):
+    out = mlm.philox([a & 0xFFFFFFFF, a >> 32, b & 0xFFFFFFFF, b >> 32 | RNG_GENERATE << 16], [SEED, 0])
+    return ((out[1] << 32 | out[0]) >> 11) * 2.0**-53
+
+
+class Draws:
+    """torch.multinomial of one prompt, step by step: without replacement, each by what the draws before it left."""
+    nearest = 1.0  # of any number to where the token would be another one: what rounding must not reach
+
+    def __init__(self, ids): self.key, self.step = hash64(np.array(ids, dtype="<i4").tobytes()), 0
+
+    def __call__(self, probabilities, num_samples):
+        p, drawn = probabilities[0].double().numpy().copy(), []
+        for k in range(num_samples):
+            left, u = p.cumsum(), uniform(self.key, k << 20 | self.step)
+            if left[-1] > 0:
+                at = int(np.searchsorted(left, u * left[-1], side="right"))
+                Draws.nearest = min(Draws.nearest, np.abs(left[:-1][p[1:] > 0] / left[-1] - u).min(initial=1))
+            else: at = next(i for i in self.likeliest if i not in drawn)
+            drawn.append(at)
+            p[at] = 0
+        self.step += 1
+        return torch.tensor([drawn])
+
+
+    def softmax(self, x, dim):
+        """What has no probability at all is taken last, by its sum (torch leaves it open)."""
+        if x.dim() == 2: self.likeliest = torch.sort(x[0], descending=True, stable=True).indices.tolist()
+        return SOFTMAX(x, dim=dim)
+
+
+SOFTMAX, MULTINOMIAL = torch.nn.functional.softmax, torch.multinomial
+
+
 def run(model, ids, settings, end):
     x = torch.tensor([ids])
-    more = {k: v for k, v in settings.items() if k != "name"}
+    more = {"do_sample": False, **{k: v for k, v in settings.items() if k != "name"}}
+    if more["do_sample"]:
+        torch.multinomial = Draws(ids)
+        torch.nn.functional.softmax = torch.multinomial.softmax
     with torch.no_grad():
-        out = model.generate(x, attention_mask=torch.ones_like(x), max_new_tokens=NEW, pad_token_id=end, do_sample=False,
+        out = model.generate(x, attention_mask=torch.ones_like(x), max_new_tokens=NEW, pad_token_id=end,
                              return_dict_in_generate=True, output_scores=True, **more)
+    torch.multinomial, torch.nn.functional.softmax = MULTINOMIAL, SOFTMAX
     texts = []
     for i, row in enumerate(out.sequences.tolist()):
         row = row[len(ids):]
@@ -178,6 +241,8 @@ def main():
     for settings in SETTINGS:
         rows = [run(model, ids, settings, end) for ids in prompts]
         all = [t for r in rows for t in r]
+        if settings.get("do_sample"): print(f"{settings['name']}: a number is {Draws.nearest:.1e} from drawing another token")
+        Draws.nearest = 1.0
         print(f"{settings['name']:16} {len(all)} texts, {sum(t['finish'] == 'eos' for t in all)} ended by {END}, "
               f"{len({tuple(t['ids']) for t in all})} unlike, {len({i for t in all for i in t['ids']})} ids")
         runs.append({**settings, "texts": rows})

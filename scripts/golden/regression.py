@@ -52,11 +52,12 @@ FAMILIES = {
 }
 
 
-def make_model(fixture, family, dtype, head="ForSequenceClassification", num_labels=1, problem_type="regression"):
+def make_model(fixture, family, dtype, head="ForSequenceClassification", num_labels=1, problem_type="regression", **more):
     name, keys = FAMILIES[family]
     with open(os.path.join(fixture, "model", "config.json"), encoding="utf-8") as f:
         said = {keys.get(k, k): v for k, v in json.load(f).items() if k not in ("model_type", "architectures")}
     if family == "roberta": said["max_position_embeddings"] += 2
+    said.update(more)
     for key in said:
         if "dropout" in key: said[key] = 0.0
     config = getattr(transformers, name + "Config")(**said, num_labels=num_labels, problem_type=problem_type, attn_implementation="eager",

@@ -222,6 +222,7 @@ TEST(inspect_knows_models_runs_and_checkpoints) {
     }
     CHECK_INT(parameters, number_of(m, "parameters"));
     CHECK_STR(member(m, "labels")->child->string.p, "account");
+    CHECK(strstr(command_expect(a, 0, "inspect \"%s\"", here(a, "plain")).out, "\nlabels        "));
     CHECK(strstr(command_expect(a, 0, "inspect \"%s\"", out).out, "every hash holds"));
     command_refused(a, 2, "not there", "inspect \"%s\"", here(a, "nothing"));
     arena_free(a);

@@ -95,6 +95,22 @@ static const char *model_with(arena *a, const char *name, const char *file, cons
     return folder;
 }
 
+/* A job's settings go over those of the folder that it trains, whose other ones stay. */
+TEST(generate_follows_what_a_job_said) {
+    arena *a = command_begin();
+    const char *m = model_with(a, "base", "generation_config.json",
+                               "{\"_from_model_config\": true, \"max_new_tokens\": 5, \"top_k\": 3, \"eos_token_id\": [0, 7], \"no\": null}"),
+               *job = put_file(a, "job.json", "{\"task\": \"text-generation\", \"generation\": {\"max_new_tokens\": 9, \"do_sample\": true}}"),
+               *texts = put_file(a, "texts.txt", "The ferry left before the rain began\n");
+    command_expect(a, 0, "train \"%s\" --model_name_or_path \"%s\" --train_file \"%s\" --output_dir \"%s\" --max_steps 1 --save_steps 1 --quiet", job, m, texts, here(a, "out"));
+    CHECK_STR(file_text(a, path_join(a, here(a, "out"), "generation_config.json")),
+              "{\n  \"top_k\": 3,\n  \"eos_token_id\": [\n    0,\n    7\n  ],\n  \"no\": null,\n  \"max_new_tokens\": 9,\n  \"do_sample\": true\n}\n");
+    CHECK(strstr(file_text(a, path_join(a, here(a, "out"), "checkpoint-1/generation_config.json")), "\"max_new_tokens\": 9"));
+    const said s = command_expect(a, 0, "generate \"%s\" --prompt Rain --min_new_tokens 9 --quiet", here(a, "out"));
+    CHECK_INT(ids_of(row(&s, 0)), 9);
+    arena_free(a);
+}
+
 /* The folder's settings, which the command line overrules. */
 TEST(generate_follows_generation_config) {
     arena *a = command_begin();
@@ -128,8 +144,9 @@ TEST(generate_refuses_what_it_cannot_go_on_with) {
     command_refused(a, 2, "--max_new_tokens: 1.5, expected an integer in", "generate " MODEL " --prompt a --max_new_tokens 1.5", m);
     command_refused(a, 2, "--early_stopping: maybe, expected true, false or", "generate " MODEL " --prompt a --early_stopping maybe", m);
     command_refused(a, 2, "leaves nothing of max_length: 2", "generate " MODEL " --prompt abcdef --max_length 2", m);
-    command_refused(a, 2, "num_return_sequences is above num_beams", "generate " MODEL " --prompt a --num_return_sequences 2", m);
-    command_refused(a, 2, "do_sample: true with num_beams above 1", "generate " MODEL " --prompt a --do_sample --num_beams 2", m);
+    command_refused(a, 2, "num_return_sequences: 2 without do_sample, but num_beams is 1", "generate " MODEL " --prompt a --num_return_sequences 2", m);
+    command_refused(a, 2, "num_return_sequences: 3, expected at most num_beams, 2",
+                    "generate " MODEL " --prompt a --do_sample --num_beams 2 --num_return_sequences 3", m);
     command_refused(a, 2, "--stop: empty", "generate " MODEL " --prompt a --stop \"\"", m);
     command_refused(a, 2, "did you mean --top_p", "generate " MODEL " --prompt a --topp 1", m);
     command_refused(a, 2, "top_k: text, expected an integer", "generate " MODEL " --prompt a",

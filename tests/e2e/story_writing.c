@@ -154,7 +154,7 @@ TEST(plain_lines_are_one_document_or_many) {
                *each = put_file(a, "each.jsonl", "{\"text\": \"So they waited.\"}\n{\"text\": \"The moon came up.\"}\n");
     const json *one = command_json(a, "eval \"%s\" \"%s\" --json", model, lines),
                *same = command_json(a, "eval \"%s\" \"%s\" --json", model, whole),
-               *many = command_json(a, "eval \"%s\" \"%s\" --json --task text-generation --line_by_line", model, lines),
+               *many = command_json(a, "eval --line_by_line \"%s\" --task text-generation \"%s\" --json", model, lines),
                *apart = command_json(a, "eval \"%s\" \"%s\" --json", model, each);
     CHECK_INT(number_of(one, "eval_samples"), 1);
     CHECK(number_of(one, "eval_loss") == number_of(same, "eval_loss"));
@@ -196,6 +196,20 @@ TEST(stories_are_planned_and_timed) {
     const json *plan = command_json(a, "plan \"%s\" --gpu h100 --json", here(a, "out.json"));
     CHECK(number_of(member(plan, "rows"), "tok") <= 8 * 48);
     CHECK_INT(number_of(run, "peak_device_bytes"), number_of(run, "planned_device_bytes"));
+    /* What hone generate may take: of 2 layers, 48 positions, 32 wide, keys and values of each place; 3 of each text by beams. */
+    const json *one = member(plan, "generate"),
+               *three = member(command_json(a, "plan \"%s\" --json --tokens 96 --bf16 --per_device_eval_batch_size 5 --generation "
+                                               "\"{\\\"num_beams\\\": 3}\"", here(a, "out.json")), "generate");
+    CHECK_INT(number_of(one, "texts"), 8);
+    CHECK_INT(number_of(one, "tokens"), 48);
+    CHECK_INT(number_of(one, "cache_bytes"), 8 * 48 * 32 * 2 * 2 * 4);
+    CHECK(number_of(one, "planned_device_bytes") > number_of(one, "cache_bytes") + 640 * 32 * 4);
+    CHECK_INT(number_of(three, "texts"), 15);
+    CHECK_INT(number_of(three, "cache_bytes"), 15 * 48 * 32 * 2 * 2 * 2);
+    const char *steps = command_expect(a, 0, "plan \"%s\" --steps", here(a, "out.json")).out;
+    CHECK(strstr(steps, "hone generate: 8 texts of up to 48 tokens side by side take ") && strstr(steps, "program decode\n"));
+    CHECK(!json_get(command_json(a, "plan \"%s\" --json", tiny_job(a, "classes.json", "classes", "")), "generate"));
+    CHECK(!strstr(command_expect(a, 0, "inspect \"%s\"", here(a, "out")).out, "labels"));
     command_expect(a, 0, "validate \"%s\"", here(a, "out.json"));
     command_expect(a, 0, "bench step --config_name \"%s\" --tokenizer_name \"%s\" --task text-generation --seq 16 --batch 4 "
                          "--steps 2",
@@ -238,6 +252,13 @@ TEST(the_job_of_story_writing_runs) {
     CHECK(number_of(summary, "eval_loss") < 5.5); /* of 640 words by chance: 6.46 */
     CHECK(strstr(file_text(a, path_join(a, here(a, "out"), "README.md")), "pipeline_tag: text-generation\n"));
     CHECK(strstr(file_text(a, path_join(a, here(a, "out"), "generation_config.json")), "\"eos_token_id\": 0"));
+    /* Its way of going on with texts is the folder's. */
+    const said t = command_expect(a, 0, "generate \"%s\" --prompt \"One day\" --quiet", here(a, "out")),
+               u = command_expect(a, 0, "generate \"%s\" --prompt \"One day\" --quiet --do_sample --top_k 20 --max_new_tokens 60 "
+                                        "--generation \"{\\\"top_k\\\": 1, \\\"max_new_tokens\\\": 3}\"", here(a, "out")),
+               v = command_expect(a, 0, "generate \"%s\" --prompt \"One day\" --quiet --generation \"{\\\"max_new_tokens\\\": 3}\"", here(a, "out"));
+    CHECK_STR(u.out, t.out); /* the command line goes before the job, the job before the folder */
+    CHECK(strcmp(v.out, t.out));
     arena_free(a);
 }
 
@@ -246,7 +267,8 @@ TEST(what_stories_cannot_do_is_refused) {
         {",\"do_regression\": true", "do_regression: not for task text-generation"},
         {",\"mlm_probability\": 0.2", "mlm_probability: not for task text-generation, expected task fill-mask"},
         {",\"max_seq_length\": 1", "max_seq_length: 1, expected at least 2"},
-        {",\"do_predict\": true", "do_predict: not for task text-generation"}};
+        {",\"do_predict\": true", "do_predict: not for task text-generation"},
+        {",\"generation\": {\"do_sample\": \"yes\"}", "(generation): do_sample: text, expected true or false"}};
     arena *a = command_begin();
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         command_refused(a, 2, refused[i][1], "train \"%s\"",
@@ -255,6 +277,8 @@ TEST(what_stories_cannot_do_is_refused) {
                     tiny_job(a, "job.json", "out", ",\"cross_documents\": true"));
     command_refused(a, 2, "family bert has no head for task text-generation", "train \"%s\"",
                     tiny_job(a, "job.json", "out", STORIES));
+    command_refused(a, 2, "num_return_sequences: 3 without do_sample, but num_beams is 1", "train \"%s\"",
+                    story_job(a, "job", ",\"generation\": {\"num_return_sequences\": 3}"));
     const char *none = put_file(a, "none.txt", "\n\n"), *few = put_file(a, "few.txt", "a card\n");
     command_refused(a, 3, "no text has a word to guess", "train \"%s\"",
                     story_job(a, "job", arena_print(a, ",\"line_by_line\": true,\"train_file\": \"%s\"", none)));

@@ -33,7 +33,7 @@ static int search(beams *b, const float table[V + 1][V], int n, int end) {
             const beam *r = beams_running(b, i);
             logp[i] = table[r->n ? r->id[r->n - 1] : V];
         }
-        more = beams_step(b, logp, ends, &end);
+        more = beams_step(b, logp, NULL, ends, &end);
     }
     return steps;
 }
@@ -82,6 +82,62 @@ TEST(beams_that_hold_all_texts_find_the_best) {
             found += same;
         }
     CHECK(found * 10 > tried * 8); /* three beams of 216 texts find most of the best ones */
+    arena_free(a);
+}
+
+static int always_ends(void *arg, const beam *b) { return arg != NULL && b->n > 0; }
+
+/* Two beams of six tokens, four continuations: how often each ordered draw of the first two happens, beside its probability. */
+TEST(beams_are_drawn_without_replacement_by_their_sums) {
+    enum { DRAWS = 60000 };
+    arena *a = arena_new("test");
+    float table[V + 1][V];
+    beams *b = beams_new(a, 2, V, 1, LENGTH);
+    static int first[2 * V], second[2 * V][2 * V];
+    double p[2 * V], sum = 0;
+    fill(table, 3);
+    table[1][2] = -INFINITY;
+    const float *same[2] = {table[V], table[V]}, *logp[2] = {table[0], table[1]};
+    for (uint64_t i = 0; i < DRAWS; i++) {
+        double u[4];
+        int drawn[4] = {-1, -1, -1, -1};
+        beams_begin(b, LENGTH, 1, EARLY_NO);
+        CHECK(beams_step(b, same, NULL, ends, &(int){V}));
+        const double from[2] = {(double)beams_running(b, 0)->score, (double)beams_running(b, 1)->score};
+        for (int k = 0; !i && k < 2 * V; k++) sum += p[k] = exp((double)logp[k / V][k % V] + from[k / V]);
+        for (int k = 0; k < 4; k++) u[k] = rng_uniform(11, RNG_TEST, i, (uint64_t)k);
+        /* What is drawn first with these u is what a walk along the probabilities finds. */
+        double left = sum;
+        for (int k = 0; k < 4; k++) {
+            double at = 0;
+            for (int c = 0; c < 2 * V; c++) {
+                if (!(p[c] > 0) || c == drawn[0] || c == drawn[1] || c == drawn[2]) continue;
+                drawn[k] = c;
+                at += p[c];
+                if (at > u[k] * left) break;
+            }
+            left -= p[drawn[k]];
+        }
+        first[drawn[0]]++, second[drawn[0]][drawn[1]]++;
+        beams_step(b, logp, u, always_ends, NULL);
+        for (int k = 1; k < 4; k++)
+            for (int at = k; at > 0 && p[drawn[at]] > p[drawn[at - 1]]; at--) {
+                const int swap = drawn[at];
+                drawn[at] = drawn[at - 1], drawn[at - 1] = swap;
+            }
+        for (int r = 0; r < 2; r++) {
+            const beam *x = beams_running(b, r);
+            CHECK_INT(x->parent * V + x->id[x->n - 1], drawn[r]); /* the likeliest of the four run on */
+        }
+    }
+    for (int c = 0; c < 2 * V; c++) {
+        const double q = p[c] / sum;
+        CHECK_NEAR(first[c] / (double)DRAWS, q, 4.5 * sqrt(q * (1 - q) / DRAWS) + 1e-12);
+        for (int d = 0; d < 2 * V; d++) {
+            const double both = d == c ? 0 : q * p[d] / (sum - p[c]);
+            CHECK_NEAR(second[c][d] / (double)DRAWS, both, 4.5 * sqrt(both * (1 - both) / DRAWS) + 1e-12);
+        }
+    }
     arena_free(a);
 }
 

@@ -91,7 +91,7 @@ static void settings(setup *u, const session *s, generation *g, const char *cons
             const size_t len = strlen(generation_name(k));
             if (!strncmp(words[i], generation_name(k), len) && words[i][len] == '=') value[k] = words[i] + len + 1;
         }
-    CHECK_OK(generation_load(g, u->a, test_fixture("generate"), s->config, s->tok, value, err));
+    CHECK_OK(generation_load(g, u->a, test_fixture("generate"), s->config, s->tok, NULL, value, err));
     g->seed = (uint64_t)u->job->seed;
 }
 
@@ -151,7 +151,7 @@ static void compare_all(const char *device, int n_prompts, int64_t at_once) {
     u->job->device = device;
     u->job->per_device_eval_batch_size = at_once;
     for (const json *asked = member(u->golden, "runs")->child; asked; asked = asked->next, n++) compare_run(u, asked, n_prompts);
-    CHECK_INT(n, 6);
+    CHECK_INT(n, 9);
     end(u);
 }
 
@@ -166,6 +166,8 @@ static int same_text(const kept *a, const kept *b) {
 }
 
 static const char *const drawn[] = {"do_sample=true", "max_new_tokens=24", "temperature=0.9", "top_p=0.95"};
+
+static const char *const drawn_beams[] = {"do_sample=true", "max_new_tokens=16", "num_beams=3", "top_k=0"};
 
 /* Alone, in another order, in other batches, by one thread, without caches: the same bits. */
 TEST(generate_draws_the_same_alone_and_together) {
@@ -194,13 +196,34 @@ TEST(generate_draws_the_same_alone_and_together) {
     end(u);
 }
 
+TEST(generate_draws_the_same_beams_alone_and_together) {
+    setup *u = begin();
+    static kept want[PROMPTS];
+    int unlike = 0;
+    CHECK_OK(write_texts(u, NULL, PROMPTS, drawn_beams, 4, NULL, 0, err));
+    memcpy(want, u->kept, sizeof want);
+    u->job->per_device_eval_batch_size = 2;
+    pool_free(u->pool);
+    u->pool = pool_new(1);
+    for (int i = 3; i < 12; i += 4) {
+        const int two[2] = {i, i - 1};
+        CHECK_OK(write_texts(u, two, 2, drawn_beams, 4, NULL, 0, err));
+        CHECK(same_text(&u->kept[0], &want[i]) && same_text(&u->kept[1], &want[i - 1]));
+    }
+    u->job->seed = 43;
+    CHECK_OK(write_texts(u, NULL, PROMPTS, drawn_beams, 4, NULL, 0, err));
+    for (int i = 0; i < PROMPTS; i++) unlike += !same_text(&u->kept[i], &want[i]);
+    CHECK(unlike > PROMPTS / 2);
+    end(u);
+}
+
 TEST(generate_gives_the_same_bits_without_caches) {
     setup *u = begin();
-    static kept want[3][MOST_TEXTS];
-    static const char *const more[3][2] = {{"num_beams=1", "do_sample=false"}, {"num_beams=3", "num_return_sequences=3"},
-                                           {"do_sample=true", "num_return_sequences=2"}};
+    static kept want[4][MOST_TEXTS];
+    static const char *const more[4][2] = {{"num_beams=1", "do_sample=false"}, {"num_beams=3", "num_return_sequences=3"},
+                                           {"do_sample=true", "num_return_sequences=2"}, {"do_sample=true", "num_beams=3"}};
     for (int cached = 1; cached >= 0; cached--)
-        for (int k = 0; k < 3; k++) {
+        for (int k = 0; k < 4; k++) {
             WRITE(u, NULL, 20, more[k][0], more[k][1], cached ? "use_cache=true" : "use_cache=false", "max_new_tokens=16");
             if (cached) memcpy(want[k], u->kept, sizeof want[k]);
             for (int i = 0; i < u->n; i++) CHECK(same_text(&u->kept[i], &want[k][i]));

@@ -92,6 +92,33 @@ TEST(job_takes_deepspeeds_object_of_fp16) {
     job_free(j);
 }
 
+/* As one line of JSON, whatever its form in the file; null is not given. */
+TEST(job_takes_how_texts_are_continued) {
+    const job_override o = {"generation", "{\"num_beams\": 2}"};
+    text printed = {0};
+    job *j = load("{\"task\": \"causal-lm\", \"generation\": {\n  \"top_k\": 5, \"early_stopping\": \"never\", \"top_p\": null,\n"
+                  "  \"temperature\": 0.7}}");
+    CHECK_STR(j->generation, "{\"top_k\": 5, \"early_stopping\": \"never\", \"temperature\": 0.7}");
+    job_print_json(j, &printed);
+    CHECK(strstr(printed.p, "\"generation\":{\"top_k\": 5, \"early_stopping\": \"never\", \"temperature\": 0.7},"));
+    job_free(j);
+    CHECK_OK(job_load(&j, job_file("{\"task\": \"text-generation\"}"), &o, 1, 1, err));
+    CHECK_STR(j->generation, "{\"num_beams\": 2}");
+    job_free(j);
+    text_clear(&printed);
+    j = load("{\"generation\": null}");
+    CHECK(!j->generation);
+    job_print_json(j, &printed);
+    CHECK(strstr(printed.p, "\"generation\":null,"));
+    job_free(j);
+    text_free(&printed);
+    refuses("{\"generation\": {\"top_kk\": 5}}", "job.json: line 1 column 16 (generation): top_kk: unknown name; did you mean \"top_k\"?");
+    refuses("{\"generation\": {\"top_p\": 2}}", "job.json: line 1 column 16 (generation): top_p: a value out of range, expected a number in [0, 1]");
+    refuses("{\"generation\": {\"do_sample\": 1}}", "job.json: line 1 column 16 (generation): do_sample: a number, expected true or false");
+    refuses("{\"s\": 20}", "job.json: line 1 column 7 (generation): 20, expected an object, as {\"max_new_tokens\": 60, \"do_sample\": true}");
+    refuses("{\"generation\": {\"top_k\": 5}}", "generation: not for task text-classification, expected task text-generation");
+}
+
 TEST(job_refuses_with_place_and_field) {
     refuses("{\n  \"learning_rate\": -1\n}", "job.json: line 2 column 20 (learning_rate): -1, expected a number in (0, 1]");
     refuses("{\"learning_rate\": \"1e-5\"}", "job.json: line 1 column 19 (learning_rate): \"1e-5\" is text, expected a number in (0, 1]");

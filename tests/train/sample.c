@@ -27,7 +27,7 @@ TEST(sample_leaves_what_transformers_leaves) {
         sample_penalize(s, x, id, n_ids, number_of(c, "repetition_penalty"));
         sample_warm(s, x, number_of(c, "temperature"));
         sample_top_k(s, x, (int64_t)number_of(c, "top_k"));
-        sample_top_p(s, x, number_of(c, "top_p"));
+        sample_top_p(s, x, number_of(c, "top_p"), 1);
         const json *left = member(c, "left")->child, *value = member(c, "values")->child;
         for (int i = 0; i < N; i++) {
             if (!(x[i] > -INFINITY)) continue;
@@ -73,6 +73,9 @@ TEST(sample_forbids_ends_and_a_penalty_counts_a_token_once) {
     sample_penalize(s, x, id, 4, 2);
     sample_forbid(x, end, 1);
     CHECK(x[0] == 1 && x[1] == -2 && x[2] == -INFINITY && x[3] == 0);
+    float y[4] = {2, -1, 4, 0};
+    sample_top_p(s, y, 0.1, 3); /* the likeliest alone has more; three stay where three must */
+    CHECK(y[0] == 2 && y[1] == -INFINITY && y[2] == 4 && y[3] == 0);
     sample_penalize(s, x, id, 4, 2); /* marks of the call before are gone */
     CHECK(x[0] == 0.5f && x[1] == -4);
     arena_free(a);
