@@ -1,14 +1,22 @@
 /* rows.c - one rank updates rows of the word embeddings when somebody looks at them, several ranks in every step: the same
  * bits in weights, checkpoints and hashes of steps, with decay, over more steps than a row may miss. */
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "command.h"
 #include "golden.h"
 
 static const char *const in_shards =
-    ",\"train_batch_size\": 16, \"per_device_train_batch_size\": 2, \"reduce_shards\": 8, \"weight_decay\": "
-    "0.1, "
-    "\"max_steps\": 90, \"save_strategy\": \"steps\", \"save_steps\": 40, \"logging_steps\": 10";
+    ",\"train_batch_size\": 16, \"per_device_train_batch_size\": 2, \"reduce_shards\": 8, "
+    "\"weight_decay\": 0.1, \"max_steps\": 90, \"save_strategy\": \"steps\", \"save_steps\": 42, "
+    "\"eval_strategy\": \"no\", "
+    "\"logging_steps\": 10";
+
+/* Wide enough that a step's hash reads a small part of the weights: reading brings rows up to date. */
+static const char *const config =
+    "{\"architectures\": [\"BertForSequenceClassification\"], \"model_type\": \"bert\", \"vocab_size\": 229, "
+    "\"hidden_size\": 256, \"num_hidden_layers\": 1, \"num_attention_heads\": 4, \"intermediate_size\": 512, "
+    "\"max_position_embeddings\": 48, \"type_vocab_size\": 2}";
 
 static void same_file(arena *a, const char *one, const char *other, const char *name) {
     if (system(arena_print(a, "cmp \"%s/%s\" \"%s/%s\"", here(a, one), name, here(a, other), name)))
@@ -30,11 +38,14 @@ static const char *chains_of(arena *a, const char *out) {
 }
 
 static void one_and_two(const char *flags) {
-    static const char *const files[] = {"checkpoint-40/model.safetensors", "checkpoint-80/model.safetensors",
+    static const char *const files[] = {"checkpoint-42/model.safetensors", "checkpoint-84/model.safetensors",
                                         "model.safetensors"};
     arena *a = command_begin();
-    const char *one = tiny_job(a, "one.json", "one", in_shards),
-               *two = tiny_job(a, "two.json", "two", in_shards);
+    CHECK(!mkdir(here(a, "wide"), 0700));
+    const char *const wide = put_file(a, "wide/config.json", config), *const more = arena_print(
+                                                                          a, "%s,\"config_name\": \"%s\"",
+                                                                          in_shards, wide);
+    const char *one = tiny_job(a, "one.json", "one", more), *two = tiny_job(a, "two.json", "two", more);
     CHECK(strstr(command_expect(a, 0, "plan \"%s\" --steps %s", one, flags).out, "ADAMW_ROWS"));
     CHECK(!strstr(command_expect(a, 0, "plan \"%s\" --steps --ranks 2 %s", one, flags).out, "ADAMW_ROWS"));
     const json *alone = command_json(a, "train \"%s\" --json --quiet %s", one, flags);
@@ -46,15 +57,15 @@ static void one_and_two(const char *flags) {
     CHECK_STR(chains_of(a, "one"), chains_of(a, "two"));
     /* the moments, and the rows that a step behind the checkpoint misses */
     CHECK(!system(
-        arena_print(a, "cd \"%s\" && cp -r checkpoint-80 ../kept && rm -rf checkpoint-80 model.safetensors",
+        arena_print(a, "cd \"%s\" && cp -r checkpoint-84 ../kept && rm -rf checkpoint-84 model.safetensors",
                     here(a, "one"))));
     const json *again =
         command_json(a, "train \"%s\" --json --quiet --resume_from_checkpoint true %s", one, flags);
     CHECK_STR(text_of(again, "params_sha256"), whole);
     CHECK(
-        !system(arena_print(a, "cmp \"%s/checkpoint-80/optimizer.safetensors\" \"%s/optimizer.safetensors\"",
+        !system(arena_print(a, "cmp \"%s/checkpoint-84/optimizer.safetensors\" \"%s/optimizer.safetensors\"",
                             here(a, "one"), here(a, "kept"))));
-    CHECK_INT(number_of(command_json(a, "verify \"%s\" --replay 10 --json --quiet --from 80", here(a, "one")),
+    CHECK_INT(number_of(command_json(a, "verify \"%s\" --replay 6 --json --quiet --from 84", here(a, "one")),
                         "last"),
               90);
     arena_free(a);
