@@ -74,7 +74,8 @@ static hone_status tell_limits(hone_device *device, hone_limits *out) {
     cpu_limits(device, out);
     if (!device) return HONE_OK;
     isa_processor(processor, sizeof processor);
-    snprintf(out->name, sizeof out->name, "%s, %s", processor, device->table->name);
+    const char *more = device->onednn ? ", oneDNN" : device->table->pairs && isa_has_tiles() ? ", AMX" : "";
+    snprintf(out->name, sizeof out->name, "%s, %s%s", processor, device->table->name, more);
     return HONE_OK;
 }
 

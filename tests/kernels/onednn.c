@@ -58,6 +58,8 @@ TEST(onednn_plays_products_where_it_is_remembered_as_faster) {
         CHECK_OK(with.table->choose(with.device[0], &q, &choice[i], err));
         if (!choice[i]) test_fail(__FILE__, __LINE__, "%s is not played by oneDNN", hone_op_find(q.op)->name);
     }
+    hone_limits limits;
+    CHECK(!with.table->limits(with.device[0], &limits) && strstr(limits.name, ", oneDNN"));
     hone_query wide = product(HONE_OP_LINEAR_FWD, 100, 384, 1536);
     wide.in[0].dtype = wide.in[1].dtype = HONE_F32;
     CHECK_OK(with.table->choose(with.device[0], &wide, &choice[0], err));
