@@ -284,7 +284,8 @@ static hone_status begin_weights(safetensors_writer **w, arena *a, const export_
 
 #define GENERATION "generation_config.json"
 
-/* Members of the object in *made that `over` has too become its own; what says that a model's config is the source goes. */
+/* Members of the object in *made that `over` has too become its own. What would speak against them goes: another length, and that a
+ * model's config is the source. */
 static hone_status replace_members(arena *a, const char *path, text *made, const char *over, hone_err *err) {
     const json *old, *new;
     HONE_TRY(json_parse(&old, a, path, made->p, made->n, HONE_EDAMAGED, err));
@@ -293,7 +294,8 @@ static hone_status replace_members(arena *a, const char *path, text *made, const
     text out = {0};
     for (int k = 0; k < 2; k++)
         for (const json *v = from[k]->kind == JSON_OBJECT ? from[k]->child : NULL; v; v = v->next) {
-            if (!k && (json_get_str(new, v->key) || str_is(v->key, "_from_model_config"))) continue;
+            const int other_length = str_is(v->key, "max_new_tokens") && json_get(new, "max_length");
+            if (!k && (json_get_str(new, v->key) || other_length || str_is(v->key, "_from_model_config"))) continue;
             text_str(&out, out.n ? ",\n  " : "{\n  ");
             text_json(&out, v->key.p, v->key.n);
             text_str(&out, ": ");

@@ -108,6 +108,10 @@ TEST(generate_follows_what_a_job_said) {
     CHECK(strstr(file_text(a, path_join(a, here(a, "out"), "checkpoint-1/generation_config.json")), "\"max_new_tokens\": 9"));
     const said s = command_expect(a, 0, "generate \"%s\" --prompt Rain --min_new_tokens 9 --quiet", here(a, "out"));
     CHECK_INT(ids_of(row(&s, 0)), 9);
+    command_expect(a, 0, "train \"%s\" --model_name_or_path \"%s\" --train_file \"%s\" --output_dir \"%s\" --max_steps 1 --quiet --generation "
+                         "\"{\\\"max_length\\\": 12}\"", job, m, texts, here(a, "length"));
+    const said t = command_expect(a, 0, "generate \"%s\" --prompt Rain --min_new_tokens 12 --quiet", here(a, "length"));
+    CHECK(ids_of(row(&t, 0)) > 5 && ids_of(row(&t, 0)) < 12); /* 12 with the prompt's, not 5 */
     arena_free(a);
 }
 
