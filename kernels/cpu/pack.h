@@ -6,7 +6,7 @@
 #include "cpu.h"
 
 #define PACK_AHEAD 16 /* lines of k that are fetched before they are packed: they lie far apart */
-#define TURN_AHEAD 4  /* vectors of a line that are fetched before they are turned: so many lines are no stream to it */
+#define TURN_AHEAD 4  /* vectors of a line that are fetched early: so many lines are no stream to it */
 
 /* An operand, fp32 or bf16. by_k 0: element (line, k) lies at p[line ld + k]; 1: at p[k ld + line]. */
 typedef struct {
