@@ -21,8 +21,6 @@ const option embed_flags[] = {
 };
 const int n_embed_flags = sizeof embed_flags / sizeof *embed_flags;
 
-#define SAMPLES 512 /* of a batch, which its tokens fill */
-
 typedef struct {
     job *job;
     pool *pool;
@@ -30,8 +28,6 @@ typedef struct {
     dataset *d;
     embed_rules rules;
 } opened;
-
-static int is_given(const job *j, const char *name) { return j->given[field_find(name)]; }
 
 /* The folder's rules, and over them the command line's. */
 static hone_status read_rules(opened *o, const args *a, hone_err *err) {
@@ -49,9 +45,9 @@ static hone_status read_rules(opened *o, const args *a, hone_err *err) {
 /* What nobody says about sizes: as long as the model allows, as many as fill a batch. */
 static void take_sizes(opened *o) {
     job *j = o->job;
-    if (!is_given(j, "max_seq_length"))
+    if (!j->given[field_find("max_seq_length")])
         j->max_seq_length = o->rules.max_length ? o->rules.max_length : INT32_MAX;
-    if (!is_given(j, "per_device_eval_batch_size")) j->per_device_eval_batch_size = SAMPLES;
+    eval_fill_batches(j);
 }
 
 static hone_status open_all(opened *o, const args *a, hone_err *err) {

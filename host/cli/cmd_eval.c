@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/host.h"
 #include "model/architecture.h"
+#include "train/eval.h"
 #include "train/inputs.h"
 #include "train/predict.h"
 
@@ -52,6 +53,7 @@ static hone_status take_task(job *j, const char *folder, hone_err *err) {
 static hone_status open_all(opened *o, const args *a, int labelled, int64_t max_samples_of(const job *),
                             hone_err *err) {
     HONE_TRY(job_of_args(&o->job, a, NULL, err));
+    eval_fill_batches(o->job);
     o->pool = pool_new((int)o->job->threads);
     HONE_TRY(take_task(o->job, a->word[0], err));
     HONE_TRY(job_check_task(o->job, err));

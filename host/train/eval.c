@@ -23,6 +23,10 @@ eval_batches eval_batches_of(const job *j, const dataset *d) {
     return (eval_batches){n_largest, largest > 1 ? largest : 1};
 }
 
+void eval_fill_batches(job *j) {
+    if (!j->given[field_find("per_device_eval_batch_size")]) j->per_device_eval_batch_size = BATCH_MAX;
+}
+
 /* The batch that begins with sample `from`: how many samples. */
 static int64_t cut_batch(const dataset *d, eval_batches b, int64_t from, int64_t *sample) {
     int64_t n = 0, tokens = 0;

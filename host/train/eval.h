@@ -15,6 +15,8 @@ typedef struct {
     int64_t samples, tokens;
 } eval_batches;
 eval_batches eval_batches_of(const job *j, const dataset *d);
+/* Of a command that only evaluates: where nobody says per_device_eval_batch_size, as many samples as fill a batch. */
+void eval_fill_batches(job *j);
 
 /* A signal ends it between two batches (sig_check): whoever has something to save does so then. */
 hone_status evaluate(session *s, const dataset *d, eval_batches b, eval_each each, void *arg, hone_err *err);

@@ -6,6 +6,7 @@
 #include "cpu.h"
 
 #define PACK_AHEAD 16 /* lines of k that are fetched before they are packed: they lie far apart */
+#define TURN_AHEAD 4  /* vectors of a line that are fetched early: so many lines are no stream to it */
 
 /* An operand, fp32 or bf16. by_k 0: element (line, k) lies at p[line ld + k]; 1: at p[k ld + line]. */
 typedef struct {
@@ -101,6 +102,8 @@ INLINE void pack_turned(float *to, int64_t ld_to, const factor *f, int64_t first
             vf square[VW];
             UNROLL for (int i = 0; i < VW; i++) {
                 const int is_there = r + i < n;
+                const int64_t next = (first + r + i) * f->ld + k + TURN_AHEAD * VW * (1 + paired);
+                __builtin_prefetch((const char *)f->p + next * (f->bf ? 2 : 4));
                 square[i] = is_there ? load_units(f, (first + r + i) * f->ld + k, k1 - k, paired) : vf_set(0);
             }
             turn_square(square);

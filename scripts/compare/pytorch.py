@@ -7,7 +7,8 @@ Parts, each a Markdown table with the ratio of PyTorch's time to hone's (medians
   base       the same of BERT-base, its weights new
   epoch      banking77: transformers' Trainer, padding to the longest of a batch, and `hone train`, same settings; training
              alone; test accuracy; peak resident memory
-  predict    banking77's test set, labels of both compared: Trainer.predict, and `hone predict` without its start
+  predict    banking77's test set, fp32 [--dtype], labels compared with hone's in fp32: Trainer.predict (bf16: autocast, and with
+             bf16_full_eval), and `hone predict` without its start
   start      from the start of the process to the end of the first step of that training; hone's token cache is there
   tokenizer  the `tokenizers` library and `hone tokenize`, one core, on all texts of banking77 and wikitext-2
 Each measurement is a process of its own, hone and PyTorch by turns, so that a busy moment of the machine meets both; a round is
@@ -134,10 +135,10 @@ def epoch(a):
              "peak MiB": lambda runs, _: f"{runs[0]['peak_bytes'] / 2**20:.0f}"})
 
 
-def hone_predict(a, model, file):
+def hone_predict(a, model, file, dtype):
     start = time.perf_counter()
-    done = subprocess.run([a.hone, "predict", model, file, "--text_column_names", "text", "--threads", str(a.threads)],
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run([a.hone, "predict", model, file, "--text_column_names", "text", "--threads", str(a.threads),
+                           f"--bf16={'true' if dtype == 'bf16' else 'false'}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode: sys.exit(f"error: hone predict ended with {done.returncode}:\n{done.stderr[-2000:]}")
     return time.perf_counter() - start, [json.loads(line)["label"] for line in done.stdout.splitlines()]
 
@@ -150,14 +151,18 @@ def predict(a):
         names = read_rows(a.data, "train")[2]
         with open(one, "w", encoding="utf-8", newline="") as f: csv.writer(f).writerows([["text"], [texts[0]]])
 
-        def hone():
-            seconds, labels = hone_predict(a, model, os.path.join(a.data, "banking77", "test.csv"))
-            return {"seconds": seconds - hone_predict(a, model, one)[0], "labels": [names.index(x) for x in labels]}
+        test = os.path.join(a.data, "banking77", "test.csv")
 
-        results = rounds(a, {"hone": hone, "Trainer, SDPA": lambda: run_torch(a, "predict", model=model)})
-    own = results["hone"][0]["labels"]
-    table(f"{len(own)} predictions (banking77's test set, labels of a new head), fp32", results,
-          **{"as hone's": lambda runs, _: str(sum(x == y for x, y in zip(own, runs[0]["labels"])))})
+        def hone():
+            seconds, labels = hone_predict(a, model, test, a.dtype)
+            return {"seconds": seconds - hone_predict(a, model, one, a.dtype)[0], "labels": [names.index(x) for x in labels]}
+
+        measures = {"hone": hone, "Trainer, SDPA": lambda: run_torch(a, "predict", model=model)}
+        if a.dtype == "bf16": measures["Trainer, SDPA, bf16_full_eval"] = lambda: run_torch(a, "predict", model=model, full=1)
+        results = rounds(a, measures)
+        own = results["hone"][0]["labels"] if a.dtype == "fp32" else [names.index(x) for x in hone_predict(a, model, test, "fp32")[1]]
+    table(f"{len(own)} predictions (banking77's test set), {a.dtype}", results,
+          **{"as hone's in fp32": lambda runs, _: str(sum(x == y for x, y in zip(own, runs[0]["labels"])))})
 
 
 def start(a):
@@ -218,7 +223,7 @@ def main():
     p.add_argument("--steps", type=int, default=5)
     p.add_argument("--warmup", type=int, default=2)
     p.add_argument("--rounds", type=int, default=3)
-    p.add_argument("--dtype", default="fp32", choices=("fp32", "bf16"), help="of step, base and epoch; PyTorch: autocast")
+    p.add_argument("--dtype", default="fp32", choices=("fp32", "bf16"), help="of step, base, epoch and predict; PyTorch: autocast")
     p.add_argument("--epoch-steps", type=int, default=0, help="stop the epoch after so many steps; 0: whole")
     p.add_argument("--torch", nargs="+", default=list(WAYS), choices=list(WAYS), help="of step and base")
     p.add_argument("--only", nargs="+", default=list(PARTS), choices=list(PARTS))

@@ -68,6 +68,7 @@ def trainer_of(a, out, steps, callbacks=()):
     texts, labels, names = read_rows(a.data, "train")
     arguments = transformers.TrainingArguments(
         output_dir=out, num_train_epochs=1, max_steps=steps or -1, use_cpu=True, optim="adamw_torch_fused", bf16=a.dtype == "bf16",
+        bf16_full_eval=a.full == 1,
         per_device_train_batch_size=EPOCH["per_device_train_batch_size"], per_device_eval_batch_size=32,
         learning_rate=EPOCH["learning_rate"], warmup_steps=EPOCH["warmup_ratio"], weight_decay=EPOCH["weight_decay"],
         max_grad_norm=EPOCH["max_grad_norm"], seed=EPOCH["seed"], save_strategy="no", report_to="none",
@@ -117,7 +118,7 @@ def versions(_):
 
 
 def weights(a):
-    """A folder that both sides can predict with: the model with a new head of 77 classes."""
+    """A folder that both sides can predict with: the model, its head new where it has not 77 classes."""
     import torch
     import transformers
     torch.manual_seed(1)
@@ -135,6 +136,7 @@ def main():
     p.add_argument("--model"), p.add_argument("--data"), p.add_argument("--to")
     for name in ("threads", "batch", "seq", "steps", "warmup"): p.add_argument("--" + name, type=int)
     p.add_argument("--epoch-steps", type=int, default=0)
+    p.add_argument("--full", type=int, default=0, help="predict: bf16_full_eval")
     p.add_argument("--since", type=float, default=0)
     p.add_argument("--variant", default="sdpa", choices=("eager", "sdpa", "inductor"))
     p.add_argument("--dtype", default="fp32", choices=("fp32", "bf16"))

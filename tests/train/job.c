@@ -5,7 +5,7 @@
 
 #include "test.h"
 #include "base/file.h"
-#include "train/job.h"
+#include "train/eval.h"
 
 static const char *job_file(const char *content) {
     static char path[4096];
@@ -42,6 +42,26 @@ TEST(job_defaults_are_those_of_transformers) {
     CHECK_STR(j->resume_from_checkpoint, "false");
     CHECK(!j->model_name_or_path);
     job_free(j);
+}
+
+/* Samples of the largest batch of texts of five tokens. */
+static int64_t at_once(const job *j) {
+    enum { N = 2000 };
+    int64_t at[N + 1];
+    for (int i = 0; i <= N; i++) at[i] = 5 * i;
+    const dataset d = {.n = N, .n_tokens = at[N], .at = at, .max_length = 5};
+    return eval_batches_of(j, &d).samples;
+}
+
+TEST(job_of_a_command_that_only_evaluates_fills_its_batches) {
+    job *j = load("{}"), *says = load("{\"per_device_eval_batch_size\": 3}");
+    CHECK_INT(at_once(j), 8);
+    eval_fill_batches(j);
+    eval_fill_batches(says);
+    CHECK_INT(at_once(j), 4096 / 5);
+    CHECK_INT(at_once(says), 3);
+    job_free(j);
+    job_free(says);
 }
 
 TEST(job_takes_values_of_every_kind) {
