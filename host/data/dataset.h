@@ -1,6 +1,6 @@
 /* dataset.h - a data file as samples: packed token ids with labels, kept in a memory-mapped cache.
  *
- * A data set is tokenised once. The cache is one file keyed by content, tokenizer and settings (SHA-256),
+ * A data set is tokenised once, as its rows come: what is held of file and tokens at a time is bounded. The cache is one file keyed by content, tokenizer and settings (SHA-256),
  * built under a temporary name and renamed, so two processes may build it at once; a stale or damaged one is
  * rebuilt. */
 #ifndef DATA_DATASET_H
@@ -79,11 +79,11 @@ typedef struct {
     void *owner;     /* private */
 } dataset;
 
-/* Class names of a column as run_classification sorts them: the distinct values, sorted as text
- * (numbers too: "10" stands before "2"). */
-hone_status labels_collect(labels *out, arena *a, const rows *r, int column, hone_err *err);
+/* Class names of a column, from the block of rows at hand to the last one, as run_classification sorts them: the distinct
+ * values, sorted as text (numbers too: "10" stands before "2"). */
+hone_status labels_collect(labels *out, arena *a, rows *r, int column, hone_err *err);
 /* The same of a column whose cells are lists (lists.h). */
-hone_status labels_collect_lists(labels *out, arena *a, const rows *r, int column, const char *delimiter, hone_err *err);
+hone_status labels_collect_lists(labels *out, arena *a, rows *r, int column, const char *delimiter, hone_err *err);
 hone_status labels_read(labels *out, arena *a, const char *path, hone_err *err); /* one name a line */
 int labels_find(const labels *l, str name);                                      /* -1 */
 

@@ -115,9 +115,12 @@ static hone_status read_article(reading *r, const json *article, hone_err *err) 
 static hone_status read_squad(reading *r, const char *path, hone_err *err) {
     questions *all = r->all;
     const json *root, *data;
-    void *unpacked = NULL;
-    hone_status status =
-        source_read(&r->bytes, &unpacked, all->sha256, all->a, path, all->name, UNPACKED_BYTES, err);
+    source *file;
+    const char *p = NULL, *end = NULL;
+    HONE_TRY(source_open(&file, path, all->name, UNPACKED_BYTES, 0, err));
+    hone_status status = source_all(file, &p, &end, err);
+    r->bytes = (str){p, (size_t)(end - p)};
+    source_hash_so_far(file, all->sha256);
     if (!status) status = json_parse(&root, all->a, all->name, r->bytes.p, r->bytes.n, HONE_EDATA, err);
     if (!status && take(&data, r, root, "data", JSON_ARRAY, err))
         status = hone_hint(
@@ -125,7 +128,7 @@ static hone_status read_squad(reading *r, const char *path, hone_err *err) {
     for (const json *article = status ? NULL : data->child; article && !status && !is_full(r);
          article = article->next)
         status = read_article(r, article, err);
-    mem_free(unpacked);
+    source_close(file);
     return status;
 }
 

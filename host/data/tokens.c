@@ -62,8 +62,6 @@ static int is_blank(str s) {
 typedef struct {
     const token_source *from;
     token_block *block;
-    int keep;
-    const token_sink *to; /* written to, or NULL: blocks are made */
     str_index tags;       /* names of from->known by number */
     encoding *of_thread;
     text *text_of_thread;
@@ -154,7 +152,7 @@ static int is_closed(const token_source *from, const encoding *e, int64_t row) {
     case ENDS_TEXTS:
         return 1;
     case ENDS_FILE:
-        return !is_line_of_a_text(from->r, from->o) || row == from->n - 1;
+        return !is_line_of_a_text(from->r, from->o) || (from->is_last && row == from->n - 1);
     default:
         return 0;
     }
@@ -178,56 +176,24 @@ static void encode_rows(const token_source *from, token_block *b, int64_t i, enc
     }
 }
 
-static void forget(token_block *b) {
-    mem_free(b->id);
-    mem_free(b->type);
-    mem_free(b->word);
-    mem_free(b->tag);
-    b->id = b->word = b->tag = NULL, b->type = NULL, b->cap = 0;
-}
-
 /* Rows of a block, of texts or of words. */
-static void encode_any(const encode_job *job, token_block *b, int64_t i, int thread) {
+static void encode_block(void *arg, int64_t i, int thread) {
+    const encode_job *job = arg;
     encoding *e = &job->of_thread[thread];
+    token_block *b = &job->block[i];
     if (job->from->r->words) encode_block_of_words(job, b, e, i * TOKENS_BLOCK);
     else encode_rows(job->from, b, i, e, &job->text_of_thread[thread]);
 }
 
-static void encode_block(void *arg, int64_t i, int thread) {
-    const encode_job *job = arg;
-    encode_any(job, &job->block[i], i, thread);
-    if (!job->keep) forget(&job->block[i]);
-}
-
-static void write_block(void *arg, int64_t i, int thread) {
-    const encode_job *job = arg;
-    token_block *b = &job->block[i], again = {.n_ids = 0};
-    const token_block *from = b;
-    if (!b->id && b->n_ids) {
-        encode_any(job, &again, i, thread);
-        b->status = again.status, b->err = again.err;
-        from = &again;
-    }
-    if (b->status == HONE_OK && b->n_ids) {
-        HONE_ASSERT(from->n_ids == b->n_ids);
-        const size_t bytes = (size_t)b->n_ids * sizeof *from->id;
-        memcpy(job->to->id + b->at, from->id, bytes);
-        memcpy(job->to->type + b->at, from->type, (size_t)b->n_ids);
-        if (job->to->word) memcpy(job->to->word + b->at, from->word, bytes), memcpy(job->to->tag + b->at, from->tag, bytes);
-    }
-    forget(&again);
-}
-
-static hone_status run_blocks(const token_blocks *b, encode_job *job, void (*each)(void *arg, int64_t i, int thread),
-                              hone_err *err) {
+static void run_blocks(const token_blocks *b, encode_job *job) {
     pool *p = job->from->p;
     const int n_threads = p ? pool_threads(p) : 1;
     for (int i = 0; job->from->r->words && i < job->from->known->n; i++) str_index_add(&job->tags, job->from->known->name[i], NULL);
     job->of_thread = mem_new((size_t)n_threads * sizeof *job->of_thread, "encodings");
     job->text_of_thread = mem_new((size_t)n_threads * sizeof *job->text_of_thread, "joined texts");
-    if (p) pool_run(p, b->n_blocks, each, job);
+    if (p) pool_run(p, b->n_blocks, encode_block, job);
     else
-        for (int64_t i = 0; i < b->n_blocks; i++) each(job, i, 0);
+        for (int64_t i = 0; i < b->n_blocks; i++) encode_block(job, i, 0);
     for (int i = 0; i < n_threads; i++) {
         encoding_free(&job->of_thread[i]);
         text_free(&job->text_of_thread[i]);
@@ -235,33 +201,41 @@ static hone_status run_blocks(const token_blocks *b, encode_job *job, void (*eac
     str_index_free(&job->tags);
     mem_free(job->of_thread);
     mem_free(job->text_of_thread);
+}
+
+/* As many empty blocks as n rows need, with the storage of earlier ones. */
+static void make_blocks(token_blocks *b, int64_t n) {
+    b->n_blocks = (n + TOKENS_BLOCK - 1) / TOKENS_BLOCK;
+    if (b->n_blocks > b->cap) {
+        b->block = mem_grow(b->block, (size_t)b->cap * sizeof *b->block, (size_t)b->n_blocks * sizeof *b->block, "token blocks");
+        b->cap = b->n_blocks;
+    }
     for (int64_t i = 0; i < b->n_blocks; i++) {
-        if (b->block[i].status == HONE_OK) continue;
-        if (err) *err = b->block[i].err;
-        return b->block[i].status;
+        const token_block old = b->block[i];
+        b->block[i] = (token_block){.id = old.id, .type = old.type, .word = old.word, .tag = old.tag, .cap = old.cap};
+        b->block[i].n = (int)(n - i * TOKENS_BLOCK < TOKENS_BLOCK ? n - i * TOKENS_BLOCK : TOKENS_BLOCK);
     }
-    return HONE_OK;
 }
 
-hone_status tokens_encode(token_blocks *out, const token_source *from, int keep, hone_err *err) {
-    *out = (token_blocks){.n = from->n, .n_blocks = (from->n + TOKENS_BLOCK - 1) / TOKENS_BLOCK};
-    out->block = mem_new((size_t)out->n_blocks * sizeof *out->block, "token blocks");
-    encode_job job = {.from = from, .block = out->block, .keep = keep};
-    HONE_TRY(run_blocks(out, &job, encode_block, err));
+hone_status tokens_encode(token_blocks *out, const token_source *from, hone_err *err) {
+    make_blocks(out, from->n);
+    encode_job job = {.from = from, .block = out->block};
+    run_blocks(out, &job);
     for (int64_t i = 0; i < out->n_blocks; i++) {
-        out->block[i].at = out->n_ids;
-        out->n_ids += out->block[i].n_ids;
+        if (out->block[i].status == HONE_OK) continue;
+        if (err) *err = out->block[i].err;
+        return out->block[i].status;
     }
     return HONE_OK;
-}
-
-hone_status tokens_write(const token_blocks *b, const token_source *from, const token_sink *to, hone_err *err) {
-    encode_job job = {.from = from, .block = b->block, .to = to};
-    return run_blocks(b, &job, write_block, err);
 }
 
 void tokens_free(token_blocks *b) {
-    for (int64_t i = 0; i < b->n_blocks; i++) forget(&b->block[i]);
+    for (int64_t i = 0; i < b->cap; i++) {
+        mem_free(b->block[i].id);
+        mem_free(b->block[i].type);
+        mem_free(b->block[i].word);
+        mem_free(b->block[i].tag);
+    }
     mem_free(b->block);
     *b = (token_blocks){0};
 }
