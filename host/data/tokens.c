@@ -61,10 +61,7 @@ static int is_blank(str s) {
 
 typedef struct {
     const token_source *from;
-    token_block *block;
-    str_index tags;       /* names of from->known by number */
-    encoding *of_thread;
-    text *text_of_thread;
+    token_blocks *to;
 } encode_job;
 
 static void append(token_block *b, const encoding *e, int words) {
@@ -100,7 +97,7 @@ static hone_status read_tags(int32_t *tag, list *items, const encode_job *job, i
         return hone_fail(err, HONE_EDATA, "%s: line %d: %d tags of %d words; expected one of each", r->name, (int)r->line[row],
                          items->n, n);
     for (int k = 0; k < n; k++) {
-        tag[k] = (int32_t)str_index_find(&job->tags, items->item[k]);
+        tag[k] = (int32_t)str_index_find(&job->to->tags, items->item[k]);
         if (tag[k] < 0) return targets_refuse_label(r, row, items->item[k], job->from->known, err);
     }
     return HONE_OK;
@@ -179,28 +176,18 @@ static void encode_rows(const token_source *from, token_block *b, int64_t i, enc
 /* Rows of a block, of texts or of words. */
 static void encode_block(void *arg, int64_t i, int thread) {
     const encode_job *job = arg;
-    encoding *e = &job->of_thread[thread];
-    token_block *b = &job->block[i];
+    encoding *e = &job->to->of_thread[thread];
+    token_block *b = &job->to->block[i];
     if (job->from->r->words) encode_block_of_words(job, b, e, i * TOKENS_BLOCK);
-    else encode_rows(job->from, b, i, e, &job->text_of_thread[thread]);
+    else encode_rows(job->from, b, i, e, &job->to->text_of_thread[thread]);
 }
 
-static void run_blocks(const token_blocks *b, encode_job *job) {
-    pool *p = job->from->p;
-    const int n_threads = p ? pool_threads(p) : 1;
-    for (int i = 0; job->from->r->words && i < job->from->known->n; i++) str_index_add(&job->tags, job->from->known->name[i], NULL);
-    job->of_thread = mem_new((size_t)n_threads * sizeof *job->of_thread, "encodings");
-    job->text_of_thread = mem_new((size_t)n_threads * sizeof *job->text_of_thread, "joined texts");
-    if (p) pool_run(p, b->n_blocks, encode_block, job);
-    else
-        for (int64_t i = 0; i < b->n_blocks; i++) encode_block(job, i, 0);
-    for (int i = 0; i < n_threads; i++) {
-        encoding_free(&job->of_thread[i]);
-        text_free(&job->text_of_thread[i]);
-    }
-    str_index_free(&job->tags);
-    mem_free(job->of_thread);
-    mem_free(job->text_of_thread);
+static void make_threads(token_blocks *b, const token_source *from) {
+    if (b->n_threads) return;
+    b->n_threads = from->p ? pool_threads(from->p) : 1;
+    b->of_thread = mem_new((size_t)b->n_threads * sizeof *b->of_thread, "encodings");
+    b->text_of_thread = mem_new((size_t)b->n_threads * sizeof *b->text_of_thread, "joined texts");
+    for (int i = 0; from->r->words && i < from->known->n; i++) str_index_add(&b->tags, from->known->name[i], NULL);
 }
 
 /* As many empty blocks as n rows need, with the storage of earlier ones. */
@@ -218,9 +205,12 @@ static void make_blocks(token_blocks *b, int64_t n) {
 }
 
 hone_status tokens_encode(token_blocks *out, const token_source *from, hone_err *err) {
+    make_threads(out, from);
     make_blocks(out, from->n);
-    encode_job job = {.from = from, .block = out->block};
-    run_blocks(out, &job);
+    encode_job job = {from, out};
+    if (from->p) pool_run(from->p, out->n_blocks, encode_block, &job);
+    else
+        for (int64_t i = 0; i < out->n_blocks; i++) encode_block(&job, i, 0);
     for (int64_t i = 0; i < out->n_blocks; i++) {
         if (out->block[i].status == HONE_OK) continue;
         if (err) *err = out->block[i].err;
@@ -236,6 +226,13 @@ void tokens_free(token_blocks *b) {
         mem_free(b->block[i].word);
         mem_free(b->block[i].tag);
     }
+    for (int i = 0; i < b->n_threads; i++) {
+        encoding_free(&b->of_thread[i]);
+        text_free(&b->text_of_thread[i]);
+    }
+    mem_free(b->of_thread);
+    mem_free(b->text_of_thread);
+    str_index_free(&b->tags);
     mem_free(b->block);
     *b = (token_blocks){0};
 }

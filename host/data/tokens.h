@@ -3,6 +3,7 @@
 #define DATA_TOKENS_H
 #include "data/columns.h"
 #include "data/dataset.h"
+#include "data/index.h"
 
 #define TOKENS_BLOCK 256 /* rows of a block */
 
@@ -18,10 +19,14 @@ typedef struct {
     hone_err err;
 } token_block;
 
-/* Storage that is kept from one call of tokens_encode to the next. */
+/* What is kept from one call of tokens_encode to the next, with the same source but for its rows. */
 typedef struct {
     int64_t n_blocks, cap;
     token_block *block;
+    int n_threads;
+    encoding *of_thread;  /* with the words it remembers */
+    text *text_of_thread; /* joined texts */
+    str_index tags;       /* names of known by number */
 } token_blocks;
 
 /* The text of row i, or its pair; of rows of words the words with blanks between. Joined text is put into scratch. second.p
