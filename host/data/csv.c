@@ -12,6 +12,7 @@ typedef struct {
     int64_t line;
     char delimiter, eol;
     int quoting;
+    scan_places places; /* of delimiters and ends of rows */
 } csv;
 
 /* AFTER_WINDOW: the row may go on where the window ends. */
@@ -83,7 +84,7 @@ static hone_status read_quoted(csv *c, str *cell, field_end *after, hone_err *er
 
 static hone_status read_field(csv *c, str *cell, field_end *after, hone_err *err) {
     if (c->quoting && c->p < c->end && *c->p == '"') return read_quoted(c, cell, after, err);
-    const char *from = c->p, *to = scan_either(from, c->end, c->delimiter, c->eol);
+    const char *from = c->p, *to = scan_either(&c->places, from, c->end, c->delimiter, c->eol);
     HONE_TRY(reader_check_field(c->in, (size_t)(to - from), c->line, err));
     c->p = to;
     if (c->eol == '\n' && to > from && to[-1] == '\r' && (to == c->end || *to == '\n')) to--;

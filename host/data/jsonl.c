@@ -4,6 +4,7 @@
 
 #include "data/reader.h"
 #include "data/index.h"
+#include "data/scan.h"
 #include "base/err.h"
 
 /* A table needs flat objects only, read once from front to back, millions of them: so this scans straight
@@ -95,7 +96,7 @@ static hone_status read_escaped(scanner *s, const char *from, const char *close,
 /* A string; p stands on its opening quote. */
 static hone_status read_string(scanner *s, str *out, hone_err *err) {
     const char *from = s->p + 1, *q = from, *first_escape = NULL;
-    for (; q < s->end && *q != '"'; q++) {
+    for (; (q = scan_json(q, s->end)) < s->end && *q != '"'; q++) {
         if ((unsigned char)*q < 0x20) {
             char what[80];
             snprintf(what, sizeof what, "control byte 0x%02x in a string; expected an escape",

@@ -56,7 +56,10 @@ int conll_looks_so(const char *p, const char *end); /* columns of words, by the 
 
 /* D7: a field or row beyond its bound, with the name of the option. Every row is checked; that is where a
  * signal ends the reading. */
-hone_status reader_check_field(const reader *in, size_t n, int64_t line, hone_err *err);
+hone_status reader_refuse_field(const reader *in, int64_t line, hone_err *err);
+static inline hone_status reader_check_field(const reader *in, size_t n, int64_t line, hone_err *err) {
+    return n <= in->o.max_field_bytes ? HONE_OK : reader_refuse_field(in, line, err);
+}
 hone_status reader_check_row(const reader *in, size_t n, int64_t line, hone_err *err);
 hone_status reader_refuse_change(const reader *in, hone_err *err); /* what another pass found is not there any more */
 

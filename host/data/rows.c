@@ -5,7 +5,9 @@
 #include "base/host.h"
 
 #define GUESSED_FROM ((size_t)64 << 10) /* bytes of a file whose name does not tell its format */
-#define FIRST_BYTES ((size_t)16 << 20)  /* of the first block, where ROWS_FIRST rows are not in the window */
+#define ROWS_FIRST 1000                 /* of the first block at least, unless they fill FIRST_BYTES: columns are guessed from them */
+#define ROWS_CELLS 65536                /* about so many in a block: they stay in the processor's cache */
+#define FIRST_BYTES ((size_t)16 << 20)
 
 /* What a table owns. */
 typedef struct {
@@ -105,8 +107,8 @@ static hone_status refuse_size(const reader *in, const char *what, size_t bound,
                      (long long)line, what, whole ? bound / mib : bound, whole ? "MiB" : "bytes", what);
 }
 
-hone_status reader_check_field(const reader *in, size_t n, int64_t line, hone_err *err) {
-    return n <= in->o.max_field_bytes ? HONE_OK : refuse_size(in, "field", in->o.max_field_bytes, line, err);
+hone_status reader_refuse_field(const reader *in, int64_t line, hone_err *err) {
+    return refuse_size(in, "field", in->o.max_field_bytes, line, err);
 }
 
 hone_status reader_check_row(const reader *in, size_t n, int64_t line, hone_err *err) {
@@ -207,7 +209,7 @@ static hone_status read_at_once(table *t, hone_err *err) {
 /* A block of what was read at once. */
 static void next_slice(table *t) {
     rows *r = t->in.r;
-    const int64_t left = t->n_all - r->first, most = t->is_whole ? INT64_MAX : ROWS_BLOCK;
+    const int64_t left = t->n_all - r->first, most = t->is_whole ? INT64_MAX : ROWS_CELLS / (r->n_columns + 1) + 1;
     r->n_rows = left < most ? left : most;
     r->is_last = r->n_rows == left;
     show(t, r->first);
@@ -216,7 +218,8 @@ static void next_slice(table *t) {
 /* A block of the window; what does not hold enough rows grows and is read again. */
 static hone_status next_of_window(table *t, hone_err *err) {
     rows *r = t->in.r;
-    t->in.rows_max = ROWS_BLOCK;
+    const int64_t by_cells = ROWS_CELLS / (r->n_columns + 1);
+    t->in.rows_max = by_cells < ROWS_FIRST ? ROWS_FIRST : by_cells;
     if (t->is_starved && t->in.more) HONE_TRY(see_more(t, err));
     for (;;) {
         const size_t seen = (size_t)(t->in.end - t->in.p);
@@ -227,7 +230,7 @@ static hone_status next_of_window(table *t, hone_err *err) {
         t->in.p = t->in.end - seen, t->in.line = line;
         HONE_TRY(see_more(t, err));
     }
-    t->is_starved = r->n_rows < ROWS_BLOCK;
+    t->is_starved = r->n_rows < t->in.rows_max;
     r->is_last = t->in.p == t->in.end;
     show(t, 0);
     return note_hash(t, err);

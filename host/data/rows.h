@@ -23,15 +23,13 @@ typedef struct {
     size_t max_field_bytes;    /* 0: ROWS_FIELD_BYTES */
     size_t max_row_bytes;      /* 0: ROWS_ROW_BYTES */
     size_t max_unpacked_bytes; /* of a .gz file; 0: ROWS_UNPACKED_BYTES */
-    size_t window_bytes;       /* read at a time; 0: 1 MiB. Rows are the same whatever it is */
+    size_t window_bytes;       /* read at a time; 0: 512 KiB. Rows are the same whatever it is */
 } rows_options;
 
 #define ROWS_FIELD_BYTES ((size_t)16 << 20)
 #define ROWS_ROW_BYTES ((size_t)64 << 20)
 #define ROWS_UNPACKED_BYTES ((size_t)32 << 30)
 #define ROWS_COLUMNS 4096
-#define ROWS_BLOCK 16384 /* rows of a block at most */
-#define ROWS_FIRST 1000  /* of the first block at least, unless they fill 16 MiB: what columns are guessed from */
 
 typedef struct {
     arena *a;

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 
 #define SOURCE_BYTES ((size_t)1 << 40)
-#define READ_AT_ONCE ((size_t)1 << 20)
+#define READ_AT_ONCE ((size_t)512 << 10)
 #define PACKED_AT_ONCE ((size_t)256 << 10)
 #define GZIP_RATIO 1100 /* DEFLATE reaches 1,032 at most */
 #define GZIP_SLACK ((size_t)1 << 16)

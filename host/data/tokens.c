@@ -66,7 +66,7 @@ typedef struct {
 
 static void append(token_block *b, const encoding *e, int words) {
     if (b->n_ids + e->n >= b->cap) { /* one more may close it */
-        const int64_t cap = 2 * b->cap + e->n + 4096;
+        const int64_t cap = 2 * b->cap + e->n + 512;
         const size_t old = (size_t)b->cap * sizeof(int32_t), new = (size_t)cap * sizeof(int32_t);
         if (words) b->word = mem_grow(b->word, old, new, "words"), b->tag = mem_grow(b->tag, old, new, "tags");
         b->id = mem_grow(b->id, (size_t)b->cap * sizeof *b->id, (size_t)cap * sizeof *b->id, "token ids");

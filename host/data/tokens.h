@@ -5,7 +5,7 @@
 #include "data/dataset.h"
 #include "data/index.h"
 
-#define TOKENS_BLOCK 256 /* rows of a block */
+#define TOKENS_BLOCK 64 /* rows of a block */
 
 typedef struct {
     int n; /* rows */
