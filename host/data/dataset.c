@@ -33,16 +33,6 @@ static void describe_columns(text *out, const dataset_options *o, const char *so
     }
 }
 
-static void close_key(text *description, char out[65]) {
-    uint8_t digest[32];
-    sha256 s;
-    sha256_begin(&s);
-    sha256_add(&s, description->p, description->n);
-    sha256_end(&s, digest);
-    sha256_hex(digest, out);
-    text_free(description);
-}
-
 static int names_classes(const dataset_options *o) { return o->label != LABEL_NONE && o->label != LABEL_TARGET; }
 
 static void make_key(char out[65], const dataset_options *o, const char *source, const tokenizer *t,
@@ -60,16 +50,11 @@ static void make_key(char out[65], const dataset_options *o, const char *source,
         text_add(&d, known->name[i].p, known->name[i].n);
         text_add(&d, "", 1);
     }
-    close_key(&d, out);
+    cache_key(&d, out);
 }
 
 /* ---- building
  * ------------------------------------------------------------------------------------------------ */
-
-typedef struct {
-    char path[4200], source[65];
-    file_lock *lock;
-} cache_place;
 
 typedef struct {
     const dataset_options *o;
@@ -80,7 +65,7 @@ typedef struct {
     rows *r;
     columns c;
     cache_want want;
-    char key[65];
+    char key[65], source[65]; /* of the file, by a look before it is read; "": none */
     /* What the rows became: a record a block of tokens. */
     spool *put;
     hone_err storage; /* what went wrong with it */
@@ -173,7 +158,7 @@ static hone_status put_block(build *b, const token_block *k, int64_t row) {
     HONE_TRY(spool_add(b->put, b->target.p + row * b->want.n_targets, (size_t)k->n * (size_t)b->want.n_targets * sizeof(double), err));
     HONE_TRY(spool_add(b->put, k->id, ids * sizeof *k->id, err));
     HONE_TRY(spool_add(b->put, k->type, ids, err));
-    if (!b->want.has_words) return HONE_OK;
+    if (b->want.kind != CACHE_WORDS) return HONE_OK;
     HONE_TRY(spool_add(b->put, k->word, ids * sizeof *k->word, err));
     return spool_add(b->put, k->tag, ids * sizeof *k->tag, err);
 }
@@ -228,7 +213,8 @@ static hone_status encode_all(build *b, const char **folder, hone_err *err) {
 }
 
 /* Write everything into memory laid out by l, and point d at it. */
-static hone_status fill(dataset *d, void *memory, const cache_layout *l, const build *b, hone_err *err) {
+static hone_status fill(dataset *d, void *memory, const cache_layout *l, void *arg, hone_err *err) {
+    const build *b = arg;
     char *base = memory;
     int64_t *at = (int64_t *)(base + l->at), next = 0, head[2];
     int32_t *line = (int32_t *)(base + l->line), *label = (int32_t *)(base + l->label), length[TOKENS_BLOCK];
@@ -250,7 +236,7 @@ static hone_status fill(dataset *d, void *memory, const cache_layout *l, const b
         HONE_TRY(spool_take(b->put, base + l->target + (size_t)row * targets, (size_t)head[0] * targets, err));
         HONE_TRY(spool_take(b->put, (int32_t *)(base + l->id) + next, ids, err));
         HONE_TRY(spool_take(b->put, base + l->type + next, (size_t)head[1], err));
-        if (l->has_words) {
+        if (l->kind == CACHE_WORDS) {
             HONE_TRY(spool_take(b->put, (int32_t *)(base + l->word) + next, ids, err));
             HONE_TRY(spool_take(b->put, (int32_t *)(base + l->tag) + next, ids, err));
         }
@@ -264,42 +250,6 @@ static hone_status fill(dataset *d, void *memory, const cache_layout *l, const b
     return HONE_OK;
 }
 
-static hone_status build_in_memory(dataset **out, const build *b, const cache_layout *l, hone_err *err) {
-    dataset *d = dataset_new();
-    dataset_owner *w = d->owner;
-    w->memory = mem_new(l->bytes, "tokens");
-    const hone_status status = fill(d, w->memory, l, b, err);
-    if (status == HONE_OK) *out = d;
-    else dataset_free(d);
-    return status;
-}
-
-/* Into the cache file, and map that. Storage that fails costs only the cache: then *out stays NULL. */
-static void build_in_file(dataset **out, const build *b, const cache_layout *l, const char *path) {
-    void *memory;
-    file_writer *w;
-    hone_err storage = {0};
-    if (file_build_begin(&memory, &w, path, l->bytes, &storage) != HONE_OK) {
-        log_warn("%s; tokens are kept in memory only", storage.text);
-        return;
-    }
-    dataset *d = dataset_new();
-    hone_status status = fill(d, memory, l, b, &storage);
-    dataset_free(d);
-    if (status != HONE_OK) file_write_abort(w);
-    else status = file_write_end(w, NULL, &storage);
-    if (status != HONE_OK) {
-        log_warn("%s; tokens are kept in memory only", storage.text);
-        return;
-    }
-    const char *why;
-    *out = cache_open(path, &b->want, b->p, &why);
-    if (*out) (*out)->from_cache = 0;
-    else
-        log_warn("%s: just written, cannot be used: %s; tokens are kept in memory only", path,
-                 why ? why : "gone");
-}
-
 static hone_status choose_columns(build *b, hone_err *err) {
     const int by_column = b->o->label == LABEL_MARKS && !b->o->label_column && targets_are_columns(b->r, b->known);
     const label_wish wish = b->o->label == LABEL_NONE || by_column ? LABEL_NOT_WANTED
@@ -308,6 +258,7 @@ static hone_status choose_columns(build *b, hone_err *err) {
     return columns_choose(&b->c, b->r, b->o->text_columns, b->o->n_text_columns, b->o->label_column, wish, err);
 }
 
+/* place NULL: no cache. */
 static hone_status build_from_rows(dataset **out, build *b, const cache_place *place, hone_err *err) {
     const char *folder = place ? b->o->cache_folder : NULL;
     cache_layout l;
@@ -315,51 +266,32 @@ static hone_status build_from_rows(dataset **out, build *b, const cache_place *p
     HONE_TRY(choose_columns(b, err));
     HONE_TRY(check_rows(b, err));
     HONE_TRY(encode_all(b, &folder, err));
-    if (place && strcmp(b->r->sha256, place->source))
+    if (place && strcmp(b->r->sha256, b->source))
         return hone_fail(err, HONE_EDATA, "%s: changed while it was read", b->r->name);
     if (!place) {
         make_key(b->key, b->o, b->r->sha256, b->t, b->known, b->optional);
         b->want.key = b->key;
         b->want.source = b->r->sha256;
     }
-    if (!cache_lay_out(&l, b->sums.n, b->sums.n_tokens, b->want.n_targets, b->want.has_words))
+    if (!cache_lay_out(&l, b->sums.n, b->sums.n_tokens, b->want.n_targets, b->want.kind))
         return hone_fail(err, HONE_EDATA, "%s: too many rows or tokens for one data set", b->r->name);
-    if (folder) build_in_file(out, b, &l, place->path);
-    return *out ? HONE_OK : build_in_memory(out, b, &l, err);
+    return cache_build(out, folder ? place : NULL, &l, &b->want, b->p, fill, b, err);
 }
 
 /* ---- opening
  * ------------------------------------------------------------------------------------------------- */
 
-/* One process at a time builds what begins with the same digit; where locks do not work, several do the same
- * work. */
-static void take_lock(cache_place *c, const char *folder, const char *key) {
-    char path[4200];
-    c->lock = NULL;
-    if ((size_t)snprintf(path, sizeof path, "%s/lock-%c", folder, key[0]) < sizeof path)
-        if (file_lock_wait(&c->lock, path, NULL) != HONE_OK) c->lock = NULL;
-}
-
 /* Map the cache if it is good. Otherwise hold its lock, so that the caller may build it. */
 static hone_status try_cache(dataset **out, cache_place *c, build *b, const char *path, hone_err *err) {
     const dataset_options *o = b->o;
     HONE_TRY(folder_make(o->cache_folder, err));
-    HONE_TRY(source_hash(c->source, path, o->cache_folder, err));
-    make_key(b->key, o, c->source, b->t, b->known, b->optional);
+    HONE_TRY(source_hash(b->source, path, o->cache_folder, err));
+    make_key(b->key, o, b->source, b->t, b->known, b->optional);
     b->want.key = b->key;
-    b->want.source = c->source;
-    if ((size_t)snprintf(c->path, sizeof c->path, "%s/%s.tokens", o->cache_folder, b->key) >= sizeof c->path)
-        return hone_fail(err, HONE_EUSAGE, "cache folder: path longer than 4000 bytes");
-    const char *why = NULL;
-    if (!o->rebuild) *out = cache_open(c->path, &b->want, b->p, &why);
-    if (*out) return HONE_OK;
-    take_lock(c, o->cache_folder, b->key);
-    if (!o->rebuild) *out = cache_open(c->path, &b->want, b->p, &why); /* another process may have built it */
-    if (!*out && why) log_note("note: %s: cache %s, rebuilding", path, why);
-    return HONE_OK;
+    b->want.source = b->source;
+    return cache_find(out, c, o->cache_folder, &b->want, o->rebuild, path, b->p, err);
 }
 
-/* place NULL: no cache. */
 static hone_status read_and_build(dataset **out, build *b, const cache_place *place, const char *path,
                                   hone_err *err) {
     HONE_TRY(rows_open(&b->r, path, &b->o->rows, err));
@@ -378,7 +310,7 @@ hone_status dataset_open(dataset **out, const char *path, const dataset_options 
     b.want = (cache_want){.tokenizer = tokenizer_sha256(t),
                           .n_ids = tokenizer_size(t),
                           .n_targets = o->label == LABEL_TARGET ? 1 : o->label == LABEL_MARKS ? b.known->n : 0,
-                          .has_words = o->rows.words};
+                          .kind = o->rows.words ? CACHE_WORDS : CACHE_TEXTS};
     b.want.n_labels = names_classes(o) ? b.known->n : 0;
     *out = NULL;
     if (!o->cache_folder || !strcmp(path, "-")) return read_and_build(out, &b, NULL, path, err);
@@ -389,7 +321,7 @@ hone_status dataset_open(dataset **out, const char *path, const dataset_options 
         return read_and_build(out, &b, NULL, path, err);
     }
     if (status == HONE_OK && !*out) status = read_and_build(out, &b, &c, path, err);
-    if (c.lock) file_lock_close(c.lock);
+    cache_leave(&c);
     return status;
 }
 
@@ -434,7 +366,7 @@ hone_status dataset_labels(labels *out, arena *a, const char *path, const datase
     text d = {0};
     text_str(&d, "labels\n");
     describe_columns(&d, o, source);
-    close_key(&d, key);
+    cache_key(&d, key);
     if ((size_t)snprintf(note, sizeof note, "%s/%s.labels", o->cache_folder, key) >= sizeof note)
         return collect(out, a, path, o, err);
     if (!o->rebuild && note_read(&stored, a, note) && unpack_labels(out, a, stored)) return HONE_OK;

@@ -68,7 +68,9 @@ typedef struct {
     const int32_t *line;  /* [n] line in the file; of pairs NULL */
     const token_pair *pair; /* [n] or NULL */
     int32_t cls, sep;       /* around the runs of a pair */
-    const int32_t *span;           /* [n, 2] first and last token of an answer, from the sample's first; or NULL */
+    /* Windows, else NULL: [n, 2] first and last token of an answer, from the sample's first; [n_tokens] bytes of the context that
+     * a token is, or -1, -1: it is none of the context's. */
+    const int32_t *span, *from, *to;
     const struct windows *windows; /* samples that are windows of texts that are asked about (windows.h), else NULL */
     int max_length;       /* longest sample */
     int64_t n_truncated, n_cut_tokens, n_unknown, n_empty;
