@@ -14,6 +14,8 @@ static uint64_t read_clock(clockid_t which) {
 
 uint64_t clock_ns(void) { return read_clock(CLOCK_MONOTONIC); }
 
+uint64_t clock_thread_ns(void) { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
+
 /* The kernel's note of when this process began: field 22 of its stat line, in ticks since boot. What comes
  * before main (loading libraries) counts, as it does for who waits. */
 double clock_process_seconds(void) {

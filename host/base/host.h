@@ -7,6 +7,7 @@
 
 /* clock.c */
 uint64_t clock_ns(void);            /* monotonic */
+uint64_t clock_thread_ns(void);     /* of the processor, given to the calling thread */
 double clock_process_seconds(void); /* since this process was started */
 double clock_wall_seconds(void);    /* since 1970 */
 void clock_text(char out[32]);      /* 2026-11-24T14:18:00Z */

@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-static atomic_size_t live_bytes;
+static atomic_size_t live_bytes, peak_bytes;
 static atomic_int refused;
 static _Thread_local int has_leave;
 
@@ -32,8 +32,13 @@ static void check_allowed(size_t bytes, const char *what) {
 /* What the allocator really gave is counted: then a pointer needs no head that remembers its size. */
 static void count(void *p, int sign) {
     const size_t bytes = malloc_usable_size(p);
-    if (sign > 0) atomic_fetch_add_explicit(&live_bytes, bytes, memory_order_relaxed);
-    else atomic_fetch_sub_explicit(&live_bytes, bytes, memory_order_relaxed);
+    if (sign < 0) {
+        atomic_fetch_sub_explicit(&live_bytes, bytes, memory_order_relaxed);
+        return;
+    }
+    const size_t live = atomic_fetch_add_explicit(&live_bytes, bytes, memory_order_relaxed) + bytes;
+    size_t peak = atomic_load_explicit(&peak_bytes, memory_order_relaxed);
+    while (live > peak && !atomic_compare_exchange_weak_explicit(&peak_bytes, &peak, live, memory_order_relaxed, memory_order_relaxed)) {}
 }
 
 void *mem_new(size_t bytes, const char *what) {
@@ -64,6 +69,10 @@ void mem_free(void *p) {
 void mem_refuse(int on) { atomic_store(&refused, on); }
 
 void mem_leave(int on) { has_leave = on; }
+
+size_t mem_peak_bytes(void) { return atomic_load_explicit(&peak_bytes, memory_order_relaxed); }
+
+void mem_peak_begin(void) { atomic_store(&peak_bytes, mem_live_bytes()); }
 
 size_t mem_live_bytes(void) { return atomic_load_explicit(&live_bytes, memory_order_relaxed); }
 

@@ -11,6 +11,8 @@ void mem_free(void *p);                                            /* NULL is fi
 void mem_refuse(int on);                                           /* on: any mem_new or mem_grow from any thread aborts */
 void mem_leave(int on);                                            /* but from those with leave: of the calling thread */
 size_t mem_live_bytes(void);
+size_t mem_peak_bytes(void); /* the most that were live since mem_peak_begin, or since the start */
+void mem_peak_begin(void);
 
 /* a * b and a + b; 0 and *out undefined on overflow, else 1. */
 int size_mul(size_t a, size_t b, size_t *out);

@@ -1,10 +1,11 @@
 /* cmd_bench.c - hone bench step: whole training steps. hone bench OP: one op of a device beside its check
- * (bench_op.c). hone bench allreduce: sums over ranks (bench_allreduce.c). */
+ * (bench_op.c). hone bench allreduce: sums over ranks (bench_allreduce.c). hone bench read: data files (bench_read.c). */
 #include <string.h>
 
 #include "cli/cmd.h"
 #include "cli/bench_allreduce.h"
 #include "cli/bench_op.h"
+#include "cli/bench_read.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/host.h"
@@ -99,7 +100,8 @@ static hone_status run_step_bench(const args *a, arena *m, hone_err *err) {
 }
 
 hone_status cmd_bench(const args *a, hone_err *err) {
-    HONE_TRY(args_words(a, 1, 1, "hone bench step|OP|allreduce", err));
+    if (a->n_words && !strcmp(a->word[0], "read")) return bench_read(a, err);
+    HONE_TRY(args_words(a, 1, 1, "hone bench step|OP|allreduce|read FILE...", err));
     if (!strcmp(a->word[0], "allreduce")) return bench_allreduce(a, err);
     if (strcmp(a->word[0], "step")) return bench_op(a, err);
     arena *m = arena_new("bench");

@@ -46,7 +46,7 @@ static const command commands[] = {
      cmd_export, export_flags, &n_export_flags, 0},
     {"plan", "hone plan JOB.json [--steps] [--field value ...]",
      "Bytes and steps of a job before anything is allocated.", cmd_plan, plan_flags, &n_plan_flags, 1},
-    {"bench", "hone bench step|OP|allreduce ...", "Time whole training steps, or one operation beside its check.",
+    {"bench", "hone bench step|OP|allreduce|read ...", "Time whole training steps, or one operation beside its check.",
      cmd_bench, bench_flags, &n_bench_flags, 1},
     {"init", "hone init [TASK] [FILE]", "Write a job file to start from.", cmd_init, init_flags,
      &n_init_flags, 0},

@@ -18,7 +18,7 @@ typedef struct {
     int64_t n_truncated, n_cut_tokens, n_unknown, n_empty;
     char key[72], source[72], tokenizer[72];
     uint8_t content[32];
-    uint32_t has_words;
+    uint32_t kind;  /* cache_kind */
     uint8_t format; /* rows_format */
     uint8_t reserved[147];
     uint8_t self[32]; /* SHA-256 of the bytes before it */
@@ -32,18 +32,22 @@ static int add_section(size_t *end, size_t *at, int64_t n, size_t item) {
     return size_add(*end, bytes & ~(size_t)63, end);
 }
 
-int cache_lay_out(cache_layout *out, int64_t n, int64_t n_tokens, int n_targets, int has_words) {
+int cache_lay_out(cache_layout *out, int64_t n, int64_t n_tokens, int n_targets, cache_kind kind) {
     size_t end = CACHE_HEADER;
     if (n < 0 || n >= INT32_MAX || n_targets < 0 || n_targets > TARGETS_MAX) return 0;
     out->n_targets = n_targets;
-    out->has_words = has_words;
+    out->kind = kind;
+    const int64_t of_words = kind == CACHE_WORDS ? n_tokens : 0, of_windows = kind == CACHE_WINDOWS ? n_tokens : 0;
     const int fits = add_section(&end, &out->at, n + 1, sizeof(int64_t)) &&
                      add_section(&end, &out->target, n * n_targets, sizeof(double)) &&
                      add_section(&end, &out->id, n_tokens, sizeof(int32_t)) &&
                      add_section(&end, &out->label, n, sizeof(int32_t)) &&
                      add_section(&end, &out->line, n, sizeof(int32_t)) &&
-                     add_section(&end, &out->word, has_words ? n_tokens : 0, sizeof(int32_t)) &&
-                     add_section(&end, &out->tag, has_words ? n_tokens : 0, sizeof(int32_t)) &&
+                     add_section(&end, &out->word, of_words, sizeof(int32_t)) &&
+                     add_section(&end, &out->tag, of_words, sizeof(int32_t)) &&
+                     add_section(&end, &out->span, of_windows ? 2 * n : 0, sizeof(int32_t)) &&
+                     add_section(&end, &out->from, of_windows, sizeof(int32_t)) &&
+                     add_section(&end, &out->to, of_windows, sizeof(int32_t)) &&
                      add_section(&end, &out->type, n_tokens, 1);
     out->bytes = end;
     return fits;
@@ -54,8 +58,11 @@ void cache_point(dataset *d, void *memory, const cache_layout *l) {
     d->at = (const int64_t *)(base + l->at);
     d->n_targets = l->n_targets;
     d->target = l->n_targets ? (const double *)(base + l->target) : NULL;
-    d->word = l->has_words ? (const int32_t *)(base + l->word) : NULL;
-    d->tag = l->has_words ? (const int32_t *)(base + l->tag) : NULL;
+    d->word = l->kind == CACHE_WORDS ? (const int32_t *)(base + l->word) : NULL;
+    d->tag = l->kind == CACHE_WORDS ? (const int32_t *)(base + l->tag) : NULL;
+    d->span = l->kind == CACHE_WINDOWS ? (const int32_t *)(base + l->span) : NULL;
+    d->from = l->kind == CACHE_WINDOWS ? (const int32_t *)(base + l->from) : NULL;
+    d->to = l->kind == CACHE_WINDOWS ? (const int32_t *)(base + l->to) : NULL;
     d->id = (const int32_t *)(base + l->id);
     d->label = (const int32_t *)(base + l->label);
     d->line = (const int32_t *)(base + l->line);
@@ -99,7 +106,7 @@ static void hash_header(const cache_header *h, uint8_t out[32]) {
 }
 
 void cache_seal(const dataset *d, void *memory, const cache_layout *l, const cache_want *want, pool *p) {
-    cache_header h = {.version = CACHE_VERSION, .n_targets = (uint32_t)want->n_targets, .has_words = (uint32_t)want->has_words};
+    cache_header h = {.version = CACHE_VERSION, .n_targets = (uint32_t)want->n_targets, .kind = (uint32_t)want->kind};
     memcpy(h.magic, CACHE_MAGIC, 8);
     h.bytes = (int64_t)l->bytes;
     h.n = d->n;
@@ -138,7 +145,12 @@ static const char *check_numbers(const dataset *d, const cache_want *want) {
         bad |= (uint32_t)((uint32_t)d->id[i] >= (uint32_t)want->n_ids) | (uint32_t)(d->type[i] > 1);
     for (int64_t i = 0; d->word && i < d->n_tokens; i++)
         bad |= (uint32_t)(d->word[i] < -1) | (uint32_t)(d->tag[i] < -1) | (uint32_t)(d->tag[i] >= want->n_labels);
-    return bad ? "damaged (a token id or type is out of range)" : NULL;
+    for (int64_t i = 0; d->from && i < d->n_tokens; i++)
+        bad |= (uint32_t)(d->from[i] < -1) | (uint32_t)(d->to[i] < d->from[i]) | (uint32_t)((d->from[i] < 0) != (d->to[i] < 0));
+    for (int64_t i = 0; d->span && i < 2 * d->n; i++)
+        bad |= (uint32_t)(d->span[i] < -1) | (uint32_t)(d->span[i] >= d->at[i / 2 + 1] - d->at[i / 2]);
+    if (bad) return "damaged (a token id, type or place is out of range)";
+    return want->check ? want->check(d, want->check_arg) : NULL;
 }
 
 /* The header against the file and what is wanted; fills d's counts. */
@@ -148,13 +160,13 @@ static const char *check_header(const cache_header *h, size_t n_bytes, const cac
     if (memcmp(h->magic, CACHE_MAGIC, 8) || h->version != CACHE_VERSION) return "of another kind or version";
     hash_header(h, self);
     if (memcmp(self, h->self, 32)) return "damaged (hash of its header)";
-    if (h->n_targets > TARGETS_MAX || h->has_words > 1 || h->format > ROWS_CONLL ||
-        !cache_lay_out(l, h->n, h->n_tokens, (int)h->n_targets, (int)h->has_words) ||
+    if (h->n_targets > TARGETS_MAX || h->kind > CACHE_WINDOWS || h->format > ROWS_CONLL ||
+        !cache_lay_out(l, h->n, h->n_tokens, (int)h->n_targets, (cache_kind)h->kind) ||
         l->bytes != n_bytes || h->bytes != (int64_t)n_bytes || h->max_length < 0 || h->max_length > INT32_MAX)
         return "damaged (sizes)";
     if (memcmp(h->tokenizer, want->tokenizer, 65)) return "made by another tokenizer";
     if (memcmp(h->source, want->source, 65) || memcmp(h->key, want->key, 65) ||
-        (int)h->n_targets != want->n_targets || (int)h->has_words != want->has_words)
+        (int)h->n_targets != want->n_targets || (cache_kind)h->kind != want->kind)
         return "stale (made from other data or settings)";
     return NULL;
 }

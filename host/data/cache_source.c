@@ -86,12 +86,8 @@ static int recall(char out[65], const char *path, const char *cache_folder) {
 hone_status source_hash(char out[65], const char *path, const char *cache_folder, hone_err *err) {
     if (recall(out, path, cache_folder)) return HONE_OK;
     file_stamp before, after;
-    file_view v;
     const int regular = file_stamp_get(&before, path);
-    HONE_TRY(file_map(&v, path, HONE_EDATA, err));
-    const hone_status status = source_hash_bytes(out, (str){v.p, v.n}, err);
-    file_unmap(&v);
-    if (status != HONE_OK) return status;
+    HONE_TRY(source_hash_file(out, path, err));
     if (regular && file_stamp_get(&after, path) && !memcmp(&before, &after, sizeof before))
         source_remember(path, cache_folder, out);
     return HONE_OK;

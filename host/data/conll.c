@@ -125,7 +125,7 @@ static hone_status close_sentence(reader *in, text *list, int64_t *first_line, h
         text_str(&list[i], "]");
         HONE_TRY(reader_check_field(in, list[i].n, *first_line, err));
         bytes += list[i].n;
-        vec_push(&in->store->cell, ((str){arena_copy(r->a, list[i].p, list[i].n), list[i].n}));
+        vec_push(&in->store->cell, ((str){arena_copy(in->store->texts, list[i].p, list[i].n), list[i].n}));
         vec_push(&in->store->number, (uint8_t)CELL_NESTED);
         text_clear(&list[i]);
     }
@@ -164,6 +164,7 @@ static hone_status read_lines(reader *in, conll *c, text *list, hone_err *err) {
 hone_status conll_read(reader *in, hone_err *err) {
     conll c = {.p = in->p, .end = in->end, .line = 1};
     text list[COLUMNS_MAX] = {{0}};
+    in->p = in->end;
     if (!find_columns(&c)) return HONE_OK; /* no rows: said by the caller */
     if (c.n > COLUMNS_MAX)
         return hone_fail(err, HONE_EDATA, "%s: more than %d columns", in->r->name, COLUMNS_MAX);

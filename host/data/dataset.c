@@ -10,6 +10,8 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/spool.h"
+#include "base/vec.h"
 
 /* ---- keys
  * ---------------------------------------------------------------------------------------------------- */
@@ -31,16 +33,6 @@ static void describe_columns(text *out, const dataset_options *o, const char *so
     }
 }
 
-static void close_key(text *description, char out[65]) {
-    uint8_t digest[32];
-    sha256 s;
-    sha256_begin(&s);
-    sha256_add(&s, description->p, description->n);
-    sha256_end(&s, digest);
-    sha256_hex(digest, out);
-    text_free(description);
-}
-
 static int names_classes(const dataset_options *o) { return o->label != LABEL_NONE && o->label != LABEL_TARGET; }
 
 static void make_key(char out[65], const dataset_options *o, const char *source, const tokenizer *t,
@@ -58,7 +50,7 @@ static void make_key(char out[65], const dataset_options *o, const char *source,
         text_add(&d, known->name[i].p, known->name[i].n);
         text_add(&d, "", 1);
     }
-    close_key(&d, out);
+    cache_key(&d, out);
 }
 
 /* ---- building
@@ -70,12 +62,16 @@ typedef struct {
     const labels *known;
     int optional;
     pool *p;
-    const rows *r;
+    rows *r;
     columns c;
-    int64_t n;
-    token_blocks tokens;
     cache_want want;
-    char key[65];
+    char key[65], source[65]; /* of the file, by a look before it is read; "": none */
+    /* What the rows became: a record a block of tokens. */
+    spool *put;
+    hone_err storage; /* what went wrong with it */
+    dataset sums;     /* counts of them */
+    VEC(int32_t) label;
+    VEC(double) target;
 } build;
 
 dataset *dataset_new(void) {
@@ -95,12 +91,6 @@ void dataset_free(dataset *d) {
     pairs_free(w->pairs);
     mem_free(w);
     mem_free(d);
-}
-
-static hone_status read_targets(const build *b, int32_t *label, double *target, hone_err *err) {
-    if (b->o->label == LABEL_MARKS)
-        return targets_read_marks(target, b->r, b->c.label, b->o->label_delimiter, b->known, b->optional, b->n, err);
-    return targets_read(label, target, b->r, b->c.label, b->o->label, b->known, b->optional, b->n, err);
 }
 
 static int64_t put_run(const dataset *d, int64_t from, int64_t n, int32_t *id, int32_t *type, int32_t kind) {
@@ -127,164 +117,189 @@ int64_t dataset_tokens(const dataset *d, int64_t sample, int32_t *id, int32_t *t
     return at;
 }
 
-static token_source source_of(const build *b) {
-    return (token_source){b->r, &b->c, b->o, b->t, b->known, b->n, b->p};
+/* Rows of the block at hand that are wanted: max_samples in all. */
+static int64_t rows_wanted(const build *b) {
+    const int64_t left = b->o->max_samples > 0 ? b->o->max_samples - b->r->first : INT64_MAX;
+    return left < 0 ? 0 : left < b->r->n_rows ? left : b->r->n_rows;
+}
+
+/* Labels and targets of n rows of the block at hand. */
+static hone_status read_targets(build *b, int64_t n, hone_err *err) {
+    vec_reserve(&b->label, (size_t)n);
+    vec_reserve(&b->target, (size_t)n * (size_t)(b->want.n_targets + 1));
+    for (int64_t i = 0; i < n; i++) b->label.p[i] = -1;
+    if (b->o->label == LABEL_MARKS)
+        return targets_read_marks(b->target.p, b->r, b->c.label, b->o->label_delimiter, b->known, b->optional, n, err);
+    return targets_read(b->label.p, b->target.p, b->r, b->c.label, b->o->label, b->known, b->optional, n, err);
+}
+
+/* A pass before the long work, so that a wrong label or text is told at once. */
+static hone_status check_rows(build *b, hone_err *err) {
+    if (b->o->label == LABEL_NONE && !b->r->number) return HONE_OK; /* nothing to be wrong */
+    while (b->r->n_rows) {
+        const int64_t n = rows_wanted(b);
+        if (!b->r->words) HONE_TRY(targets_check_texts(b->r, &b->c, n, err));
+        HONE_TRY(read_targets(b, n, err));
+        HONE_TRY(rows_next(b->r, err));
+    }
+    HONE_TRY(rows_rewind(b->r, err));
+    return rows_next(b->r, err);
+}
+
+/* A block of tokens and what belongs to its rows, one behind the other. LABEL_MARKS and rows of words have no label. */
+static hone_status put_block(build *b, const token_block *k, int64_t row) {
+    const size_t rows_bytes = (size_t)k->n * sizeof(int32_t), ids = (size_t)k->n_ids;
+    const int64_t head[2] = {k->n, k->n_ids};
+    hone_err *err = &b->storage;
+    HONE_TRY(spool_add(b->put, head, sizeof head, err));
+    HONE_TRY(spool_add(b->put, k->length, rows_bytes, err));
+    HONE_TRY(spool_add(b->put, b->r->line + row, rows_bytes, err));
+    HONE_TRY(spool_add(b->put, b->label.p + row, rows_bytes, err));
+    HONE_TRY(spool_add(b->put, b->target.p + row * b->want.n_targets, (size_t)k->n * (size_t)b->want.n_targets * sizeof(double), err));
+    HONE_TRY(spool_add(b->put, k->id, ids * sizeof *k->id, err));
+    HONE_TRY(spool_add(b->put, k->type, ids, err));
+    if (b->want.kind != CACHE_WORDS) return HONE_OK;
+    HONE_TRY(spool_add(b->put, k->word, ids * sizeof *k->word, err));
+    return spool_add(b->put, k->tag, ids * sizeof *k->tag, err);
+}
+
+static void count_block(dataset *d, const token_block *k) {
+    for (int j = 0; j < k->n; j++)
+        if (k->length[j] > d->max_length) d->max_length = k->length[j];
+    d->n += k->n;
+    d->n_tokens += k->n_ids;
+    d->n_truncated += k->n_truncated;
+    d->n_cut_tokens += k->n_cut;
+    d->n_unknown += k->n_unknown;
+    d->n_empty += k->n_empty;
+}
+
+/* The block of rows at hand: its tokens are put aside. HONE_ESTORAGE with b->storage: where they are put. */
+static hone_status encode_block(build *b, token_blocks *blocks, hone_err *err) {
+    const int64_t n = rows_wanted(b);
+    const int is_last = b->r->is_last || b->r->first + n == b->o->max_samples;
+    const token_source from = {b->r, &b->c, b->o, b->t, b->known, n, is_last, b->p};
+    HONE_TRY(read_targets(b, n, err));
+    HONE_TRY(tokens_encode(blocks, &from, err));
+    for (int64_t i = 0; i < blocks->n_blocks; i++) {
+        count_block(&b->sums, &blocks->block[i]);
+        HONE_TRY(put_block(b, &blocks->block[i], i * TOKENS_BLOCK));
+    }
+    return HONE_OK;
+}
+
+/* folder NULL: into memory. All of the file is read, whatever max_samples says: for its hash, and what may be wrong. */
+static hone_status encode_into(build *b, const char *folder, hone_err *err) {
+    token_blocks blocks = {0};
+    b->sums = (dataset){.n = 0};
+    spool_free(b->put);
+    hone_status status = spool_new(&b->put, folder, &b->storage);
+    while (status == HONE_OK && b->r->n_rows) {
+        status = encode_block(b, &blocks, err);
+        if (status == HONE_OK) status = rows_next(b->r, err);
+    }
+    tokens_free(&blocks);
+    return status;
+}
+
+static hone_status encode_all(build *b, const char **folder, hone_err *err) {
+    const hone_status status = encode_into(b, *folder, err);
+    if (status != HONE_ESTORAGE || !*b->storage.text) return status;
+    log_warn("%s; tokens are kept in memory only", b->storage.text);
+    *folder = NULL;
+    HONE_TRY(rows_rewind(b->r, err));
+    HONE_TRY(rows_next(b->r, err));
+    return encode_into(b, NULL, err);
 }
 
 /* Write everything into memory laid out by l, and point d at it. */
-static hone_status fill(dataset *d, void *memory, const cache_layout *l, const build *b, hone_err *err) {
+static hone_status fill(dataset *d, void *memory, const cache_layout *l, void *arg, hone_err *err) {
+    const build *b = arg;
     char *base = memory;
-    int64_t *at = (int64_t *)(base + l->at), next = 0;
-    int32_t *line = (int32_t *)(base + l->line), *label = (int32_t *)(base + l->label);
-    cache_point(d, memory, l);
-    d->n = b->n;
-    d->n_tokens = b->tokens.n_ids;
+    int64_t *at = (int64_t *)(base + l->at), next = 0, head[2];
+    int32_t *line = (int32_t *)(base + l->line), *label = (int32_t *)(base + l->label), length[TOKENS_BLOCK];
+    const size_t targets = (size_t)l->n_targets * sizeof(double);
+    void *const owner = d->owner;
+    *d = b->sums;
+    d->owner = owner;
     d->format = b->r->format;
+    cache_point(d, memory, l);
     memcpy(d->key, b->key, 65);
     memcpy(d->sha256, b->r->sha256, 65);
-    for (int64_t i = 0; i < b->tokens.n_blocks; i++) {
-        const token_block *k = &b->tokens.block[i];
-        for (int64_t j = 0; j < TOKENS_BLOCK && i * TOKENS_BLOCK + j < b->n; j++) {
-            at[i * TOKENS_BLOCK + j] = next;
-            next += k->length[j];
-            if (k->length[j] > d->max_length) d->max_length = k->length[j];
+    HONE_TRY(spool_rewind(b->put, err));
+    for (int64_t row = 0; row < d->n; row += head[0]) {
+        HONE_TRY(spool_take(b->put, head, sizeof head, err));
+        const size_t bytes = (size_t)head[0] * sizeof(int32_t), ids = (size_t)head[1] * sizeof(int32_t);
+        HONE_TRY(spool_take(b->put, length, bytes, err));
+        HONE_TRY(spool_take(b->put, line + row, bytes, err));
+        HONE_TRY(spool_take(b->put, label + row, bytes, err));
+        HONE_TRY(spool_take(b->put, base + l->target + (size_t)row * targets, (size_t)head[0] * targets, err));
+        HONE_TRY(spool_take(b->put, (int32_t *)(base + l->id) + next, ids, err));
+        HONE_TRY(spool_take(b->put, base + l->type + next, (size_t)head[1], err));
+        if (l->kind == CACHE_WORDS) {
+            HONE_TRY(spool_take(b->put, (int32_t *)(base + l->word) + next, ids, err));
+            HONE_TRY(spool_take(b->put, (int32_t *)(base + l->tag) + next, ids, err));
         }
-        d->n_truncated += k->n_truncated;
-        d->n_cut_tokens += k->n_cut;
-        d->n_unknown += k->n_unknown;
-        d->n_empty += k->n_empty;
+        for (int64_t j = 0; j < head[0]; j++) {
+            at[row + j] = next;
+            next += length[j];
+        }
     }
-    at[b->n] = next;
-    const token_source from = source_of(b);
-    const token_sink to = {(int32_t *)(base + l->id), l->has_words ? (int32_t *)(base + l->word) : NULL,
-                           l->has_words ? (int32_t *)(base + l->tag) : NULL, (uint8_t *)(base + l->type)};
-    HONE_TRY(tokens_write(&b->tokens, &from, &to, err));
-    for (int64_t i = 0; i < b->n; i++) line[i] = b->r->line[i], label[i] = -1;
-    HONE_TRY(read_targets(b, label, (double *)(base + l->target), err));
+    at[d->n] = next;
     cache_seal(d, memory, l, &b->want, b->p);
     return HONE_OK;
 }
 
-static hone_status build_in_memory(dataset **out, const build *b, const cache_layout *l, hone_err *err) {
-    dataset *d = dataset_new();
-    dataset_owner *w = d->owner;
-    w->memory = mem_new(l->bytes, "tokens");
-    const hone_status status = fill(d, w->memory, l, b, err);
-    if (status == HONE_OK) *out = d;
-    else dataset_free(d);
-    return status;
-}
-
-/* Into the cache file, and map that. Storage that fails costs only the cache: then *out stays NULL. */
-static hone_status build_in_file(dataset **out, const build *b, const cache_layout *l, const char *path,
-                                 hone_err *err) {
-    void *memory;
-    file_writer *w;
-    hone_err storage = {0};
-    if (file_build_begin(&memory, &w, path, l->bytes, &storage) != HONE_OK) {
-        log_warn("%s; tokens are kept in memory only", storage.text);
-        return HONE_OK;
-    }
-    dataset *d = dataset_new();
-    const hone_status status = fill(d, memory, l, b, err);
-    dataset_free(d);
-    if (status != HONE_OK) {
-        file_write_abort(w);
-        return status;
-    }
-    if (file_write_end(w, NULL, &storage) != HONE_OK) {
-        log_warn("%s; tokens are kept in memory only", storage.text);
-        return HONE_OK;
-    }
-    const char *why;
-    *out = cache_open(path, &b->want, b->p, &why);
-    if (*out) (*out)->from_cache = 0;
-    else
-        log_warn("%s: just written, cannot be used: %s; tokens are kept in memory only", path,
-                 why ? why : "gone");
-    return HONE_OK;
-}
-
-static hone_status build_from_rows(dataset **out, build *b, const char *cache_path, hone_err *err) {
+static hone_status choose_columns(build *b, hone_err *err) {
     const int by_column = b->o->label == LABEL_MARKS && !b->o->label_column && targets_are_columns(b->r, b->known);
     const label_wish wish = b->o->label == LABEL_NONE || by_column ? LABEL_NOT_WANTED
                             : b->optional                          ? LABEL_IF_THERE
                                                                    : LABEL_NEEDED;
-    HONE_TRY(
-        columns_choose(&b->c, b->r, b->o->text_columns, b->o->n_text_columns, b->o->label_column, wish, err));
-    b->n = b->o->max_samples > 0 && b->o->max_samples < b->r->n_rows ? b->o->max_samples : b->r->n_rows;
-    if (!b->r->words) HONE_TRY(targets_check_texts(b->r, &b->c, b->n, err));
+    return columns_choose(&b->c, b->r, b->o->text_columns, b->o->n_text_columns, b->o->label_column, wish, err);
+}
 
-    /* Labels are read once before the long work, so that a wrong one is told at once. */
-    int32_t *label = mem_new((size_t)b->n * sizeof *label, "labels");
-    double *target = mem_new((size_t)b->n * (size_t)(b->want.n_targets + 1) * sizeof *target, "targets");
-    hone_status status = read_targets(b, label, target, err);
-    mem_free(label);
-    mem_free(target);
-    if (status != HONE_OK) return status;
-
-    const token_source from = source_of(b);
-    status = tokens_encode(&b->tokens, &from, !b->r->is_mapped, err);
+/* place NULL: no cache. */
+static hone_status build_from_rows(dataset **out, build *b, const cache_place *place, hone_err *err) {
+    const char *folder = place ? b->o->cache_folder : NULL;
     cache_layout l;
-    if (status == HONE_OK && !cache_lay_out(&l, b->n, b->tokens.n_ids, b->want.n_targets, b->want.has_words))
-        status = hone_fail(err, HONE_EDATA, "%s: too many rows or tokens for one data set", b->r->name);
-    if (status == HONE_OK && cache_path) status = build_in_file(out, b, &l, cache_path, err);
-    if (status == HONE_OK && !*out) status = build_in_memory(out, b, &l, err);
-    tokens_free(&b->tokens);
-    return status;
+    HONE_TRY(rows_next(b->r, err));
+    HONE_TRY(choose_columns(b, err));
+    HONE_TRY(check_rows(b, err));
+    HONE_TRY(encode_all(b, &folder, err));
+    if (place && strcmp(b->r->sha256, b->source))
+        return hone_fail(err, HONE_EDATA, "%s: changed while it was read", b->r->name);
+    if (!place) {
+        make_key(b->key, b->o, b->r->sha256, b->t, b->known, b->optional);
+        b->want.key = b->key;
+        b->want.source = b->r->sha256;
+    }
+    if (!cache_lay_out(&l, b->sums.n, b->sums.n_tokens, b->want.n_targets, b->want.kind))
+        return hone_fail(err, HONE_EDATA, "%s: too many rows or tokens for one data set", b->r->name);
+    return cache_build(out, folder ? place : NULL, &l, &b->want, b->p, fill, b, err);
 }
 
 /* ---- opening
  * ------------------------------------------------------------------------------------------------- */
 
-typedef struct {
-    char path[4200], source[65];
-    file_lock *lock;
-} cache_place;
-
-/* One process at a time builds what begins with the same digit; where locks do not work, several do the same
- * work. */
-static void take_lock(cache_place *c, const char *folder, const char *key) {
-    char path[4200];
-    c->lock = NULL;
-    if ((size_t)snprintf(path, sizeof path, "%s/lock-%c", folder, key[0]) < sizeof path)
-        if (file_lock_wait(&c->lock, path, NULL) != HONE_OK) c->lock = NULL;
-}
-
 /* Map the cache if it is good. Otherwise hold its lock, so that the caller may build it. */
 static hone_status try_cache(dataset **out, cache_place *c, build *b, const char *path, hone_err *err) {
     const dataset_options *o = b->o;
     HONE_TRY(folder_make(o->cache_folder, err));
-    HONE_TRY(source_hash(c->source, path, o->cache_folder, err));
-    make_key(b->key, o, c->source, b->t, b->known, b->optional);
+    HONE_TRY(source_hash(b->source, path, o->cache_folder, err));
+    make_key(b->key, o, b->source, b->t, b->known, b->optional);
     b->want.key = b->key;
-    b->want.source = c->source;
-    if ((size_t)snprintf(c->path, sizeof c->path, "%s/%s.tokens", o->cache_folder, b->key) >= sizeof c->path)
-        return hone_fail(err, HONE_EUSAGE, "cache folder: path longer than 4000 bytes");
-    const char *why = NULL;
-    if (!o->rebuild) *out = cache_open(c->path, &b->want, b->p, &why);
-    if (*out) return HONE_OK;
-    take_lock(c, o->cache_folder, b->key);
-    if (!o->rebuild) *out = cache_open(c->path, &b->want, b->p, &why); /* another process may have built it */
-    if (!*out && why) log_note("note: %s: cache %s, rebuilding", path, why);
-    return HONE_OK;
+    b->want.source = b->source;
+    return cache_find(out, c, o->cache_folder, &b->want, o->rebuild, path, b->p, err);
 }
 
-static hone_status read_and_build(dataset **out, build *b, const cache_place *c, const char *path,
+static hone_status read_and_build(dataset **out, build *b, const cache_place *place, const char *path,
                                   hone_err *err) {
-    rows *r;
-    HONE_TRY(rows_read(&r, path, &b->o->rows, err));
-    b->r = r;
-    hone_status status = HONE_OK;
-    if (c && strcmp(r->sha256, c->source))
-        status = hone_fail(err, HONE_EDATA, "%s: changed while it was read", r->name);
-    if (!c) {
-        make_key(b->key, b->o, r->sha256, b->t, b->known, b->optional);
-        b->want.key = b->key;
-        b->want.source = r->sha256;
-    }
-    if (status == HONE_OK) status = build_from_rows(out, b, c ? c->path : NULL, err);
-    rows_free(r);
+    HONE_TRY(rows_open(&b->r, path, &b->o->rows, err));
+    const hone_status status = build_from_rows(out, b, place, err);
+    spool_free(b->put);
+    vec_free(&b->label);
+    vec_free(&b->target);
+    rows_free(b->r);
     return status;
 }
 
@@ -295,7 +310,7 @@ hone_status dataset_open(dataset **out, const char *path, const dataset_options 
     b.want = (cache_want){.tokenizer = tokenizer_sha256(t),
                           .n_ids = tokenizer_size(t),
                           .n_targets = o->label == LABEL_TARGET ? 1 : o->label == LABEL_MARKS ? b.known->n : 0,
-                          .has_words = o->rows.words};
+                          .kind = o->rows.words ? CACHE_WORDS : CACHE_TEXTS};
     b.want.n_labels = names_classes(o) ? b.known->n : 0;
     *out = NULL;
     if (!o->cache_folder || !strcmp(path, "-")) return read_and_build(out, &b, NULL, path, err);
@@ -306,7 +321,7 @@ hone_status dataset_open(dataset **out, const char *path, const dataset_options 
         return read_and_build(out, &b, NULL, path, err);
     }
     if (status == HONE_OK && !*out) status = read_and_build(out, &b, &c, path, err);
-    if (c.lock) file_lock_close(c.lock);
+    cache_leave(&c);
     return status;
 }
 
@@ -331,9 +346,10 @@ static int unpack_labels(labels *out, arena *a, str stored) {
 static hone_status collect(labels *out, arena *a, const char *path, const dataset_options *o, hone_err *err) {
     rows *r;
     columns c;
-    HONE_TRY(rows_read(&r, path, &o->rows, err));
-    hone_status status =
-        columns_choose(&c, r, o->text_columns, o->n_text_columns, o->label_column, LABEL_NEEDED, err);
+    HONE_TRY(rows_open(&r, path, &o->rows, err));
+    hone_status status = rows_next(r, err);
+    if (status == HONE_OK)
+        status = columns_choose(&c, r, o->text_columns, o->n_text_columns, o->label_column, LABEL_NEEDED, err);
     if (status == HONE_OK && (o->label == LABEL_WORDS || o->label == LABEL_MARKS))
         status = labels_collect_lists(out, a, r, c.label, o->label_delimiter, err);
     else if (status == HONE_OK) status = labels_collect(out, a, r, c.label, err);
@@ -350,7 +366,7 @@ hone_status dataset_labels(labels *out, arena *a, const char *path, const datase
     text d = {0};
     text_str(&d, "labels\n");
     describe_columns(&d, o, source);
-    close_key(&d, key);
+    cache_key(&d, key);
     if ((size_t)snprintf(note, sizeof note, "%s/%s.labels", o->cache_folder, key) >= sizeof note)
         return collect(out, a, path, o, err);
     if (!o->rebuild && note_read(&stored, a, note) && unpack_labels(out, a, stored)) return HONE_OK;

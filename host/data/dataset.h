@@ -1,6 +1,6 @@
 /* dataset.h - a data file as samples: packed token ids with labels, kept in a memory-mapped cache.
  *
- * A data set is tokenised once. The cache is one file keyed by content, tokenizer and settings (SHA-256),
+ * A data set is tokenised once, as its rows come: what is held of file and tokens at a time is bounded. The cache is one file keyed by content, tokenizer and settings (SHA-256),
  * built under a temporary name and renamed, so two processes may build it at once; a stale or damaged one is
  * rebuilt. */
 #ifndef DATA_DATASET_H
@@ -68,7 +68,9 @@ typedef struct {
     const int32_t *line;  /* [n] line in the file; of pairs NULL */
     const token_pair *pair; /* [n] or NULL */
     int32_t cls, sep;       /* around the runs of a pair */
-    const int32_t *span;           /* [n, 2] first and last token of an answer, from the sample's first; or NULL */
+    /* Windows, else NULL: [n, 2] first and last token of an answer, from the sample's first; [n_tokens] bytes of the context that
+     * a token is, or -1, -1: it is none of the context's. */
+    const int32_t *span, *from, *to;
     const struct windows *windows; /* samples that are windows of texts that are asked about (windows.h), else NULL */
     int max_length;       /* longest sample */
     int64_t n_truncated, n_cut_tokens, n_unknown, n_empty;
@@ -79,11 +81,11 @@ typedef struct {
     void *owner;     /* private */
 } dataset;
 
-/* Class names of a column as run_classification sorts them: the distinct values, sorted as text
- * (numbers too: "10" stands before "2"). */
-hone_status labels_collect(labels *out, arena *a, const rows *r, int column, hone_err *err);
+/* Class names of a column, from the block of rows at hand to the last one, as run_classification sorts them: the distinct
+ * values, sorted as text (numbers too: "10" stands before "2"). */
+hone_status labels_collect(labels *out, arena *a, rows *r, int column, hone_err *err);
 /* The same of a column whose cells are lists (lists.h). */
-hone_status labels_collect_lists(labels *out, arena *a, const rows *r, int column, const char *delimiter, hone_err *err);
+hone_status labels_collect_lists(labels *out, arena *a, rows *r, int column, const char *delimiter, hone_err *err);
 hone_status labels_read(labels *out, arena *a, const char *path, hone_err *err); /* one name a line */
 int labels_find(const labels *l, str name);                                      /* -1 */
 

@@ -4,6 +4,7 @@
 
 #include "data/reader.h"
 #include "data/index.h"
+#include "data/scan.h"
 #include "base/err.h"
 
 /* A table needs flat objects only, read once from front to back, millions of them: so this scans straight
@@ -11,14 +12,21 @@
 
 #define NESTING 64
 
+/* The keys seen in any block. */
+struct keys {
+    str_index column;  /* their names */
+    VEC(int64_t) seen; /* [columns] the object that had the key last, objects counted from 1 */
+    int64_t n_objects;
+    int64_t stride; /* cells a row has room for */
+    int are_all;    /* there are no others */
+};
+
 typedef struct {
     reader *in;
+    struct keys *keys;
     const char *p, *end; /* end: of the line in JSONL, else of the file */
     const char *line_start;
     int64_t line;
-    str_index column;  /* names of keys */
-    VEC(int64_t) seen; /* [columns] row + 1 that had the key last */
-    int64_t stride;    /* cells a row has room for */
 } scanner;
 
 static hone_status refuse(const scanner *s, const char *at, const char *what, hone_err *err) {
@@ -65,7 +73,7 @@ static hone_status read_unicode(scanner *s, char **out, hone_err *err) {
 /* The rest of a string that has escapes: from is its first byte, p stands on the first backslash. */
 static hone_status read_escaped(scanner *s, const char *from, const char *close, str *out, hone_err *err) {
     static const char from_letter[] = "\"\\/bfnrt", to_byte[] = "\"\\/\b\f\n\r\t";
-    char *text_start = arena_alloc(s->in->r->a, (size_t)(close - from) + 1), *w = text_start;
+    char *text_start = arena_alloc(s->in->store->texts, (size_t)(close - from) + 1), *w = text_start;
     memcpy(w, from, (size_t)(s->p - from));
     w += s->p - from;
     while (s->p < close) {
@@ -88,7 +96,7 @@ static hone_status read_escaped(scanner *s, const char *from, const char *close,
 /* A string; p stands on its opening quote. */
 static hone_status read_string(scanner *s, str *out, hone_err *err) {
     const char *from = s->p + 1, *q = from, *first_escape = NULL;
-    for (; q < s->end && *q != '"'; q++) {
+    for (; (q = scan_json(q, s->end)) < s->end && *q != '"'; q++) {
         if ((unsigned char)*q < 0x20) {
             char what[80];
             snprintf(what, sizeof what, "control byte 0x%02x in a string; expected an escape",
@@ -162,7 +170,7 @@ static hone_status read_number(scanner *s, str *out, hone_err *err) {
     if (!is_int) {
         if (!str_to_double(*out, &x) || !isfinite(x))
             return refuse(s, from, "number is not finite in 64 bits", err);
-        *out = print_number(s->in->r->a, x);
+        *out = print_number(s->in->store->texts, x);
     } else if (str_is(*out, "-0")) *out = STR("0");
     s->p = p;
     return HONE_OK;
@@ -226,7 +234,7 @@ static hone_status read_value(scanner *s, str *out, uint8_t *kind, hone_err *err
 /* Room for another column: rows are laid out anew, twice as wide, so that this happens rarely. */
 static void widen(scanner *s) {
     rows_store *t = s->in->store;
-    const int64_t n_rows = s->in->r->n_rows + 1, old = s->stride, wide = 2 * old;
+    const int64_t n_rows = s->in->r->n_rows + 1, old = s->keys->stride, wide = 2 * old;
     vec_reserve(&t->cell, (size_t)(n_rows * wide));
     vec_reserve(&t->number, (size_t)(n_rows * wide));
     for (int64_t i = n_rows - 1; i >= 0; i--)
@@ -235,22 +243,34 @@ static void widen(scanner *s) {
             t->number.p[i * wide + c] = c < old ? t->number.p[i * old + c] : CELL_TEXT;
         }
     t->cell.n = t->number.n = (size_t)(n_rows * wide);
-    s->stride = wide;
+    s->keys->stride = wide;
+}
+
+static hone_status add_key(scanner *s, str key, const char *at, hone_err *err) {
+    struct keys *k = s->keys;
+    if (k->are_all) return reader_refuse_change(s->in, err);
+    if (k->column.n >= ROWS_COLUMNS) return refuse(s, at, "more than 4096 different keys", err);
+    str_index_add(&k->column, (str){arena_copy(s->in->r->a, key.p, key.n), key.n}, NULL);
+    vec_push(&k->seen, 0);
+    if (k->column.n > k->stride) widen(s);
+    return HONE_OK;
 }
 
 /* Number of the column of a key, new or known; the k-th key of a row is most often the k-th column. */
 static hone_status find_column(scanner *s, str key, const char *at, int64_t k, int64_t *column,
                                hone_err *err) {
-    *column = k < s->column.n && str_eq(s->column.key[k], key) ? k : str_index_add(&s->column, key, NULL);
-    if (*column >= ROWS_COLUMNS) return refuse(s, at, "more than 4096 different keys", err);
-    if (*column == (int64_t)s->seen.n) vec_push(&s->seen, 0);
-    if (s->column.n > s->stride) widen(s);
-    if (s->seen.p[*column] == s->in->r->n_rows + 1) {
+    struct keys *all = s->keys;
+    *column = k < all->column.n && str_eq(all->column.key[k], key) ? k : str_index_find(&all->column, key);
+    if (*column < 0) {
+        *column = all->column.n;
+        HONE_TRY(add_key(s, key, at, err));
+    }
+    if (all->seen.p[*column] == all->n_objects) {
         char shown[80], what[128];
         snprintf(what, sizeof what, "key \"%s\" given twice", text_escape(shown, sizeof shown, key.p, key.n));
         return refuse(s, at, what, err);
     }
-    s->seen.p[*column] = s->in->r->n_rows + 1;
+    all->seen.p[*column] = all->n_objects;
     return HONE_OK;
 }
 
@@ -266,7 +286,8 @@ static hone_status read_object(scanner *s, hone_err *err) {
     if (line >= INT32_MAX)
         return hone_fail(err, HONE_EDATA, "%s: more than %d lines", s->in->r->name, INT32_MAX);
     const int64_t base = s->in->r->n_rows;
-    for (int64_t c = 0; c < s->stride; c++) {
+    s->keys->n_objects++;
+    for (int64_t c = 0; c < s->keys->stride; c++) {
         vec_push(&t->cell, (str){0});
         vec_push(&t->number, CELL_TEXT);
     }
@@ -291,8 +312,8 @@ static hone_status read_object(scanner *s, hone_err *err) {
         s->p++;
         skip_space(s);
         HONE_TRY(read_value(s, &value, &kind, err));
-        t->cell.p[base * s->stride + column] = value;
-        t->number.p[base * s->stride + column] = kind;
+        t->cell.p[base * s->keys->stride + column] = value;
+        t->number.p[base * s->keys->stride + column] = kind;
         skip_space(s);
     }
     if (s->p >= s->end) return refuse(s, s->p, "object is not closed; expected ',' or '}'", err);
@@ -302,11 +323,13 @@ static hone_status read_object(scanner *s, hone_err *err) {
 }
 
 static hone_status read_lines(scanner *s, hone_err *err) {
-    const char *file_end = s->in->end;
-    while (s->p < file_end) {
-        const char *eol = memchr(s->p, '\n', (size_t)(file_end - s->p));
-        s->end = eol ? eol : file_end;
-        s->line_start = s->p;
+    reader *in = s->in;
+    while (in->p < in->end && in->r->n_rows < in->rows_max) {
+        const char *eol = memchr(in->p, '\n', (size_t)(in->end - in->p));
+        if (!eol && in->more) return reader_check_row(in, (size_t)(in->end - in->p), in->line, err);
+        s->end = eol ? eol : in->end;
+        s->line_start = s->p = in->p;
+        s->line = in->line;
         skip_space(s);
         if (s->p < s->end) {
             HONE_TRY(read_object(s, err));
@@ -314,8 +337,8 @@ static hone_status read_lines(scanner *s, hone_err *err) {
             if (s->p < s->end)
                 return refuse(s, s->p, "something after the object; expected one object a line", err);
         }
-        s->p = eol ? eol + 1 : file_end;
-        s->line++;
+        in->p = eol ? eol + 1 : in->end;
+        in->line++;
     }
     return HONE_OK;
 }
@@ -343,24 +366,42 @@ static hone_status read_array(scanner *s, hone_err *err) {
 }
 
 /* Close the gaps between rows that are wider than the columns found. */
-static void pack_rows(scanner *s) {
-    rows_store *t = s->in->store;
-    rows *r = s->in->r;
-    r->n_columns = (int)s->column.n;
-    r->column = ARENA_ARRAY(r->a, (size_t)s->column.n + 1, str);
-    for (int64_t c = 0; c < s->column.n; c++) r->column[c] = s->column.key[c];
-    for (int64_t i = 0; i < r->n_rows; i++)
-        for (int64_t c = 0; c < s->column.n; c++) {
-            t->cell.p[i * s->column.n + c] = t->cell.p[i * s->stride + c];
-            t->number.p[i * s->column.n + c] = t->number.p[i * s->stride + c];
+static void pack_rows(reader *in) {
+    rows_store *t = in->store;
+    const int64_t stride = in->keys->stride, n = in->keys->column.n;
+    for (int64_t i = 0; i < in->r->n_rows; i++)
+        for (int64_t c = 0; c < n; c++) {
+            t->cell.p[i * n + c] = t->cell.p[i * stride + c];
+            t->number.p[i * n + c] = t->number.p[i * stride + c];
         }
 }
 
+void jsonl_begin(reader *in) {
+    in->keys = mem_new(sizeof *in->keys, "keys of objects");
+    in->keys->stride = 4;
+}
+
+void jsonl_close_columns(reader *in) {
+    rows *r = in->r;
+    struct keys *k = in->keys;
+    pack_rows(in);
+    k->are_all = 1;
+    k->stride = r->n_columns = (int)k->column.n;
+    r->column = ARENA_ARRAY(r->a, (size_t)k->column.n + 1, str);
+    for (int64_t c = 0; c < k->column.n; c++) r->column[c] = k->column.key[c];
+}
+
+void jsonl_end(reader *in) {
+    if (!in->keys) return;
+    str_index_free(&in->keys->column);
+    vec_free(&in->keys->seen);
+    mem_free(in->keys);
+}
+
 hone_status jsonl_read(reader *in, hone_err *err) {
-    scanner s = {.in = in, .p = in->p, .end = in->end, .line_start = in->p, .line = 1, .stride = 4};
-    const hone_status status = in->r->format == ROWS_JSON ? read_array(&s, err) : read_lines(&s, err);
-    if (status == HONE_OK) pack_rows(&s);
-    str_index_free(&s.column);
-    vec_free(&s.seen);
-    return status;
+    scanner s = {.in = in, .keys = in->keys, .p = in->p, .end = in->end, .line_start = in->p, .line = in->line};
+    if (in->r->format != ROWS_JSON) return read_lines(&s, err);
+    HONE_TRY(read_array(&s, err));
+    in->p = in->end;
+    return HONE_OK;
 }

@@ -24,43 +24,54 @@ static void keep_names(labels *out, arena *a, const str_index *seen) {
     qsort(out->name, (size_t)out->n, sizeof *out->name, by_text);
 }
 
-hone_status labels_collect(labels *out, arena *a, const rows *r, int column, hone_err *err) {
-    str_index seen = {0};
-    hone_status status = HONE_OK;
-    for (int64_t i = 0; i < r->n_rows && status == HONE_OK; i++) {
-        const str cell = r->cell[i * r->n_columns + column];
-        status = sig_check(err);
-        if (status != HONE_OK) break;
-        if (r->number && r->number[i * r->n_columns + column] == CELL_NESTED)
-            status = hone_fail(err, HONE_EDATA,
-                               "%s: line %d: label is an array or object; expected text or a number", r->name,
-                               (int)r->line[i]);
-        else if (cell.n) str_index_add(&seen, cell, NULL);
-        if (seen.n > 1000000) status = refuse_many(r, i, err);
-    }
-    if (status == HONE_OK) keep_names(out, a, &seen);
-    str_index_free(&seen);
-    return status;
+/* Names are copied when they are first seen: the next block of rows takes their place. */
+static void note(str_index *seen, arena *names, str name) {
+    if (str_index_find(seen, name) < 0) str_index_add(seen, (str){arena_copy(names, name.p, name.n), name.n}, NULL);
 }
 
-hone_status labels_collect_lists(labels *out, arena *a, const rows *r, int column, const char *delimiter, hone_err *err) {
+static hone_status note_cell(str_index *seen, arena *names, const rows *r, int64_t i, int column, hone_err *err) {
+    const str cell = r->cell[i * r->n_columns + column];
+    if (r->number && r->number[i * r->n_columns + column] == CELL_NESTED)
+        return hone_fail(err, HONE_EDATA, "%s: line %d: label is an array or object; expected text or a number", r->name,
+                         (int)r->line[i]);
+    if (cell.n) note(seen, names, cell);
+    return HONE_OK;
+}
+
+static hone_status note_list(str_index *seen, arena *names, list *items, const rows *r, int64_t i, int column,
+                             const char *delimiter, hone_err *err) {
+    HONE_TRY(list_read(items, r, i, column, delimiter, err));
+    for (int k = 0; k < items->n; k++) note(seen, names, items->item[k]);
+    return HONE_OK;
+}
+
+/* lists: cells are lists. */
+static hone_status collect(labels *out, arena *a, rows *r, int column, int lists, const char *delimiter, hone_err *err) {
     str_index seen = {0};
     list items = {0};
     arena *names = arena_new("labels");
     hone_status status = HONE_OK;
-    for (int64_t i = 0; i < r->n_rows && status == HONE_OK; i++) {
-        status = sig_check(err);
-        if (status == HONE_OK) status = list_read(&items, r, i, column, delimiter, err);
-        for (int k = 0; k < items.n && status == HONE_OK; k++)
-            if (str_index_find(&seen, items.item[k]) < 0)
-                str_index_add(&seen, (str){arena_copy(names, items.item[k].p, items.item[k].n), items.item[k].n}, NULL);
-        if (seen.n > 1000000) status = refuse_many(r, i, err);
-    }
+    for (; r->n_rows && status == HONE_OK; status = status == HONE_OK ? rows_next(r, err) : status)
+        for (int64_t i = 0; i < r->n_rows && status == HONE_OK; i++) {
+            status = sig_check(err);
+            if (status == HONE_OK)
+                status = lists ? note_list(&seen, names, &items, r, i, column, delimiter, err)
+                               : note_cell(&seen, names, r, i, column, err);
+            if (status == HONE_OK && seen.n > 1000000) status = refuse_many(r, i, err);
+        }
     if (status == HONE_OK) keep_names(out, a, &seen);
     list_free(&items);
     str_index_free(&seen);
     arena_free(names);
     return status;
+}
+
+hone_status labels_collect(labels *out, arena *a, rows *r, int column, hone_err *err) {
+    return collect(out, a, r, column, 0, NULL, err);
+}
+
+hone_status labels_collect_lists(labels *out, arena *a, rows *r, int column, const char *delimiter, hone_err *err) {
+    return collect(out, a, r, column, 1, delimiter, err);
 }
 
 hone_status labels_read(labels *out, arena *a, const char *path, hone_err *err) {

@@ -7,6 +7,7 @@
 #include "base/host.h"
 #include "base/json.h"
 #include "base/vec.h"
+#include "data/cache.h"
 #include "data/reader.h"
 
 #define UNPACKED_BYTES ((size_t)4 << 30)
@@ -115,9 +116,12 @@ static hone_status read_article(reading *r, const json *article, hone_err *err) 
 static hone_status read_squad(reading *r, const char *path, hone_err *err) {
     questions *all = r->all;
     const json *root, *data;
-    void *unpacked = NULL;
-    hone_status status =
-        source_read(&r->bytes, &unpacked, all->sha256, all->a, path, all->name, UNPACKED_BYTES, err);
+    source *file;
+    const char *p = NULL, *end = NULL;
+    HONE_TRY(source_open(&file, path, all->name, UNPACKED_BYTES, 0, err));
+    hone_status status = source_all(file, &p, &end, err);
+    r->bytes = (str){p, (size_t)(end - p)};
+    source_hash_so_far(file, all->sha256);
     if (!status) status = json_parse(&root, all->a, all->name, r->bytes.p, r->bytes.n, HONE_EDATA, err);
     if (!status && take(&data, r, root, "data", JSON_ARRAY, err))
         status = hone_hint(
@@ -125,7 +129,7 @@ static hone_status read_squad(reading *r, const char *path, hone_err *err) {
     for (const json *article = status ? NULL : data->child; article && !status && !is_full(r);
          article = article->next)
         status = read_article(r, article, err);
-    mem_free(unpacked);
+    source_close(file);
     return status;
 }
 
@@ -160,6 +164,15 @@ static int is_json(const char *path) {
     return n >= 5 && !strncmp(path + n - 5, ".json", 5);
 }
 
+static void make_key(questions *q, int is_squad, const rows_options *o, int64_t max) {
+    text d = {0};
+    text_printf(&d, "questions\nfile %s\nsquad %d samples %lld\n", q->sha256, is_squad, (long long)max);
+    if (!is_squad && o)
+        text_printf(&d, "format %d header %d quoting %d delimiter %d bounds %zu %zu\n", (int)o->format, o->header, o->quoting,
+                    (int)o->delimiter, o->max_field_bytes, o->max_row_bytes);
+    cache_key(&d, q->key);
+}
+
 hone_status questions_read(questions **out, const char *path, const rows_options *o, int64_t max,
                            hone_err *err) {
     arena *a = arena_new("questions");
@@ -169,7 +182,9 @@ hone_status questions_read(questions **out, const char *path, const rows_options
     text_escape(shown, sizeof shown, path, strlen(path));
     all->a = a;
     all->name = arena_copy(a, shown, strlen(shown));
-    hone_status status = is_json(path) ? read_squad(&r, path, err) : read_rows(&r, path, o, err);
+    const int is_squad = is_json(path);
+    hone_status status = is_squad ? read_squad(&r, path, err) : read_rows(&r, path, o, err);
+    make_key(all, is_squad, o, max);
     if (!status && !r.q.n) status = hone_fail(err, HONE_EDATA, "%s: no questions", all->name);
     all->n = (int64_t)r.q.n;
     all->q = ARENA_ARRAY(a, r.q.n + 1, question);

@@ -25,7 +25,8 @@ typedef struct {
     int64_t n;
     int has_answers;      /* the file says what they are */
     int64_t n_unanswered; /* where it does: questions without one */
-    char sha256[65];
+    char sha256[65];      /* of the file */
+    char key[65];         /* of that, and of how it was read */
 } questions;
 
 /* HONE_EDATA: what is wrong, with line and column or the question's id. max: the first so many; 0: all. */

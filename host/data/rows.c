@@ -2,8 +2,24 @@
 
 #include "data/reader.h"
 #include "base/err.h"
-#include "base/file.h"
 #include "base/host.h"
+
+#define GUESSED_FROM ((size_t)64 << 10) /* bytes of a file whose name does not tell its format */
+#define ROWS_FIRST 1000                 /* of the first block at least, unless they fill FIRST_BYTES: columns are guessed from them */
+#define ROWS_CELLS 65536                /* about so many in a block: they stay in the processor's cache */
+#define FIRST_BYTES ((size_t)16 << 20)
+
+/* What a table owns. */
+typedef struct {
+    reader in;
+    rows_store store;
+    source *source;
+    hone_status (*read)(reader *in, hone_err *err);
+    int is_whole;   /* one block is all of the file */
+    int is_starved; /* the reader went through the window to its end */
+    int is_read;    /* of what is read at once: it is, and n_all rows are in store */
+    int64_t n_all;
+} table;
 
 static int ends_with(str s, const char *ending) {
     const size_t n = strlen(ending);
@@ -91,8 +107,8 @@ static hone_status refuse_size(const reader *in, const char *what, size_t bound,
                      (long long)line, what, whole ? bound / mib : bound, whole ? "MiB" : "bytes", what);
 }
 
-hone_status reader_check_field(const reader *in, size_t n, int64_t line, hone_err *err) {
-    return n <= in->o.max_field_bytes ? HONE_OK : refuse_size(in, "field", in->o.max_field_bytes, line, err);
+hone_status reader_refuse_field(const reader *in, int64_t line, hone_err *err) {
+    return refuse_size(in, "field", in->o.max_field_bytes, line, err);
 }
 
 hone_status reader_check_row(const reader *in, size_t n, int64_t line, hone_err *err) {
@@ -100,56 +116,171 @@ hone_status reader_check_row(const reader *in, size_t n, int64_t line, hone_err 
     return sig_check(err);
 }
 
-static rows_format format_of(const rows_options *o, const char *path, str bytes) {
-    return o && o->format != ROWS_AUTO ? o->format : guess_format(str_of(path), bytes.p, bytes.p + bytes.n, o && o->words);
+hone_status reader_refuse_change(const reader *in, hone_err *err) {
+    return hone_fail(err, HONE_EDATA, "%s: changed while it was read", in->r->name);
 }
 
-/* A large file of plain lines stays where it is; of other formats the readers want a NUL behind it. */
-static hone_status map_lines(rows *r, rows_store *store, const char *path, const rows_options *o, str *bytes, hone_err *err) {
-    const size_t least = o && o->mapped_bytes ? o->mapped_bytes : ROWS_MAPPED_BYTES;
-    if (!file_is_regular(path) || file_bytes(path) < (int64_t)least) return HONE_OK;
-    HONE_TRY(file_map(&store->view, path, HONE_EDATA, err));
-    *bytes = (str){store->view.p, store->view.n};
-    const int is_packed = bytes->n >= 2 && !memcmp(bytes->p, "\x1f\x8b", 2);
-    r->is_mapped = bytes->n && !is_packed && format_of(o, path, *bytes) == ROWS_LINES;
-    if (r->is_mapped) return source_check(bytes, r->sha256, r->name, err);
-    file_unmap(&store->view);
-    store->view = (file_view){0};
+static hone_status see_more(table *t, hone_err *err) {
+    return source_more(t->source, &t->in.p, &t->in.end, &t->in.more, err);
+}
+
+static int is_read_at_once(const table *t) {
+    return t->is_whole || t->in.r->format == ROWS_JSON || t->in.r->format == ROWS_CONLL;
+}
+
+/* By name, or by whole lines of the file's beginning. */
+static hone_status find_format(table *t, const rows_options *o, const char *path, hone_err *err) {
+    rows *r = t->in.r;
+    r->format = o ? o->format : ROWS_AUTO;
+    if (r->format != ROWS_AUTO) return HONE_OK;
+    while (t->in.more && (size_t)(t->in.end - t->in.p) < GUESSED_FROM) HONE_TRY(see_more(t, err));
+    const char *last = t->in.more ? memrchr(t->in.p, '\n', (size_t)(t->in.end - t->in.p)) : NULL;
+    r->format = guess_format(str_of(path), t->in.p, last ? last + 1 : t->in.end, o && o->words);
     return HONE_OK;
 }
 
-static hone_status read_into(rows *r, rows_store *store, const char *path, const rows_options *o,
-                             hone_err *err) {
-    str bytes = {0};
+static void drop_block(table *t) {
+    t->store.cell.n = t->store.line.n = t->store.number.n = 0;
+    arena_free(t->store.texts);
+    t->store.texts = arena_new("texts of rows");
+    t->in.r->n_rows = 0;
+}
+
+/* Columns of what names them at the file's beginning. */
+static hone_status begin(table *t, hone_err *err) {
+    const rows_format format = t->in.r->format;
+    if (format == ROWS_LINES && !t->in.r->n_columns) lines_begin(&t->in);
+    for (int begun = format != ROWS_CSV && format != ROWS_TSV; !begun;) {
+        drop_block(t);
+        HONE_TRY(csv_begin(&t->in, &begun, err));
+        if (!begun) HONE_TRY(see_more(t, err));
+    }
+    return HONE_OK;
+}
+
+static hone_status restart(table *t, hone_err *err) {
+    t->in.p = t->in.end = NULL;
+    t->in.line = 1;
+    t->is_starved = 0;
+    t->in.r->first = t->in.r->n_rows = 0;
+    HONE_TRY(source_rewind(t->source, err));
+    return see_more(t, err);
+}
+
+hone_status rows_rewind(rows *r, hone_err *err) {
+    table *t = r->owner;
+    r->first = r->n_rows = 0;
+    if (t->is_read) return HONE_OK;
+    HONE_TRY(restart(t, err));
+    return begin(t, err);
+}
+
+/* Once the file's end was read: is it the file of the pass before? */
+static hone_status note_hash(table *t, hone_err *err) {
+    char hash[65];
+    rows *r = t->in.r;
+    if (t->in.more) return HONE_OK;
+    source_hash_so_far(t->source, hash);
+    if (*r->sha256 && strcmp(hash, r->sha256)) return reader_refuse_change(&t->in, err);
+    memcpy(r->sha256, hash, sizeof hash);
+    return HONE_OK;
+}
+
+static void show(table *t, int64_t from) {
+    rows *r = t->in.r;
+    r->cell = t->store.cell.p ? t->store.cell.p + from * r->n_columns : NULL;
+    r->line = t->store.line.p ? t->store.line.p + from : NULL;
+    r->number = t->store.number.p ? t->store.number.p + from * r->n_columns : NULL;
+}
+
+static hone_status read_at_once(table *t, hone_err *err) {
+    HONE_TRY(source_all(t->source, &t->in.p, &t->in.end, err));
+    t->in.more = 0;
+    t->in.rows_max = INT64_MAX;
+    HONE_TRY(begin(t, err));
+    drop_block(t);
+    HONE_TRY(t->read(&t->in, err));
+    if (t->in.keys) jsonl_close_columns(&t->in);
+    t->n_all = t->in.r->n_rows;
+    t->is_read = 1;
+    return note_hash(t, err);
+}
+
+/* A block of what was read at once. */
+static void next_slice(table *t) {
+    rows *r = t->in.r;
+    const int64_t left = t->n_all - r->first, most = t->is_whole ? INT64_MAX : ROWS_CELLS / (r->n_columns + 1) + 1;
+    r->n_rows = left < most ? left : most;
+    r->is_last = r->n_rows == left;
+    show(t, r->first);
+}
+
+/* A block of the window; what does not hold enough rows grows and is read again. */
+static hone_status next_of_window(table *t, hone_err *err) {
+    rows *r = t->in.r;
+    const int64_t by_cells = ROWS_CELLS / (r->n_columns + 1);
+    t->in.rows_max = by_cells < ROWS_FIRST ? ROWS_FIRST : by_cells;
+    if (t->is_starved && t->in.more) HONE_TRY(see_more(t, err));
+    for (;;) {
+        const size_t seen = (size_t)(t->in.end - t->in.p);
+        const int64_t least = r->first || seen >= FIRST_BYTES ? 1 : ROWS_FIRST, line = t->in.line;
+        drop_block(t);
+        HONE_TRY(t->read(&t->in, err));
+        if (r->n_rows >= least || !t->in.more) break;
+        t->in.p = t->in.end - seen, t->in.line = line;
+        HONE_TRY(see_more(t, err));
+    }
+    t->is_starved = r->n_rows < t->in.rows_max;
+    r->is_last = t->in.p == t->in.end;
+    show(t, 0);
+    return note_hash(t, err);
+}
+
+hone_status rows_next(rows *r, hone_err *err) {
+    table *t = r->owner;
+    r->first += r->n_rows;
+    if (t->is_read) next_slice(t);
+    else HONE_TRY(next_of_window(t, err));
+    return r->n_rows || r->first ? HONE_OK : hone_fail(err, HONE_EDATA, "%s: no rows", r->name);
+}
+
+/* Keys may come with any object of a stream: a pass through it finds them. */
+static hone_status find_keys(table *t, hone_err *err) {
+    do HONE_TRY(rows_next(t->in.r, err));
+    while (t->in.r->n_rows);
+    jsonl_close_columns(&t->in);
+    return rows_rewind(t->in.r, err);
+}
+
+static hone_status open_into(table *t, const char *path, const rows_options *o, hone_err *err) {
+    rows *r = t->in.r;
     const size_t bound = o && o->max_unpacked_bytes ? o->max_unpacked_bytes : ROWS_UNPACKED_BYTES;
-    HONE_TRY(map_lines(r, store, path, o, &bytes, err));
-    if (!r->is_mapped) HONE_TRY(source_read(&bytes, &store->unpacked, r->sha256, r->a, path, r->name, bound, err));
-    const char *end = bytes.p + bytes.n;
-    const rows_format format = format_of(o, path, bytes);
-    r->format = format;
-    r->words = o && o->words;
-    reader in = {.r = r, .store = store, .o = resolve(o, format), .p = bytes.p, .end = end};
-    if (format == ROWS_CSV || format == ROWS_TSV) HONE_TRY(csv_read(&in, err));
-    else if (format == ROWS_LINES) HONE_TRY(lines_read(&in, err));
-    else if (format == ROWS_CONLL) HONE_TRY(conll_read(&in, err));
-    else HONE_TRY(jsonl_read(&in, err));
-    if (!r->n_rows) return hone_fail(err, HONE_EDATA, "%s: no rows", r->name);
-    r->cell = store->cell.p;
-    r->line = store->line.p;
-    r->number = store->number.p;
-    return HONE_OK;
+    HONE_TRY(source_open(&t->source, path, r->name, bound, o ? o->window_bytes : 0, err));
+    HONE_TRY(restart(t, err));
+    HONE_TRY(find_format(t, o, path, err));
+    t->in.o = resolve(o, r->format);
+    t->read = r->format == ROWS_LINES ? lines_read : r->format == ROWS_CONLL ? conll_read : csv_read;
+    if (r->format == ROWS_JSON || r->format == ROWS_JSONL) t->read = jsonl_read, jsonl_begin(&t->in);
+    if (is_read_at_once(t)) HONE_TRY(read_at_once(t, err));
+    else return r->format == ROWS_JSONL ? find_keys(t, err) : begin(t, err);
+    HONE_TRY(rows_rewind(r, err));
+    return t->is_whole || !t->n_all ? rows_next(r, err) : HONE_OK;
 }
 
-hone_status rows_read(rows **out, const char *path, const rows_options *o, hone_err *err) {
+static hone_status open_rows(rows **out, const char *path, const rows_options *o, int is_whole, hone_err *err) {
     arena *a = arena_new("rows");
     rows *r = ARENA_NEW(a, rows);
-    rows_store *store = ARENA_NEW(a, rows_store);
+    table *t = ARENA_NEW(a, table);
     char shown[400];
     text_escape(shown, sizeof shown, path, strlen(path));
+    t->in.r = r;
+    t->in.store = &t->store;
+    t->is_whole = is_whole;
     r->a = a;
-    r->owner = store;
+    r->owner = t;
+    r->words = o && o->words;
     r->name = strcmp(path, "-") ? arena_copy(a, shown, strlen(shown)) : "standard input";
-    const hone_status status = read_into(r, store, path, o, err);
+    const hone_status status = open_into(t, path, o, err);
     if (status != HONE_OK) {
         rows_free(r);
         r = NULL;
@@ -158,14 +289,23 @@ hone_status rows_read(rows **out, const char *path, const rows_options *o, hone_
     return status;
 }
 
+hone_status rows_open(rows **out, const char *path, const rows_options *o, hone_err *err) {
+    return open_rows(out, path, o, 0, err);
+}
+
+hone_status rows_read(rows **out, const char *path, const rows_options *o, hone_err *err) {
+    return open_rows(out, path, o, 1, err);
+}
+
 void rows_free(rows *r) {
     if (!r) return;
-    rows_store *store = r->owner;
-    vec_free(&store->cell);
-    vec_free(&store->line);
-    vec_free(&store->number);
-    mem_free(store->unpacked);
-    file_unmap(&store->view);
+    table *t = r->owner;
+    vec_free(&t->store.cell);
+    vec_free(&t->store.line);
+    vec_free(&t->store.number);
+    arena_free(t->store.texts);
+    jsonl_end(&t->in);
+    source_close(t->source);
     arena_free(r->a);
 }
 

@@ -10,7 +10,7 @@ dataset *dataset_pick(const dataset *base, const int64_t *index, int64_t n) {
     int64_t n_tokens = 0;
     for (int64_t i = 0; i < n; i++) n_tokens += base->at[index[i] + 1] - base->at[index[i]];
     cache_layout l;
-    HONE_ASSERT(cache_lay_out(&l, n, n_tokens, base->n_targets, base->word != NULL));
+    HONE_ASSERT(cache_lay_out(&l, n, n_tokens, base->n_targets, base->word ? CACHE_WORDS : CACHE_TEXTS));
     dataset *d = dataset_new();
     char *memory = mem_new(l.bytes, "picked samples");
     ((dataset_owner *)d->owner)->memory = memory;

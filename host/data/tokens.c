@@ -61,17 +61,12 @@ static int is_blank(str s) {
 
 typedef struct {
     const token_source *from;
-    token_block *block;
-    int keep;
-    const token_sink *to; /* written to, or NULL: blocks are made */
-    str_index tags;       /* names of from->known by number */
-    encoding *of_thread;
-    text *text_of_thread;
+    token_blocks *to;
 } encode_job;
 
 static void append(token_block *b, const encoding *e, int words) {
     if (b->n_ids + e->n >= b->cap) { /* one more may close it */
-        const int64_t cap = 2 * b->cap + e->n + 4096;
+        const int64_t cap = 2 * b->cap + e->n + 512;
         const size_t old = (size_t)b->cap * sizeof(int32_t), new = (size_t)cap * sizeof(int32_t);
         if (words) b->word = mem_grow(b->word, old, new, "words"), b->tag = mem_grow(b->tag, old, new, "tags");
         b->id = mem_grow(b->id, (size_t)b->cap * sizeof *b->id, (size_t)cap * sizeof *b->id, "token ids");
@@ -102,7 +97,7 @@ static hone_status read_tags(int32_t *tag, list *items, const encode_job *job, i
         return hone_fail(err, HONE_EDATA, "%s: line %d: %d tags of %d words; expected one of each", r->name, (int)r->line[row],
                          items->n, n);
     for (int k = 0; k < n; k++) {
-        tag[k] = (int32_t)str_index_find(&job->tags, items->item[k]);
+        tag[k] = (int32_t)str_index_find(&job->to->tags, items->item[k]);
         if (tag[k] < 0) return targets_refuse_label(r, row, items->item[k], job->from->known, err);
     }
     return HONE_OK;
@@ -154,7 +149,7 @@ static int is_closed(const token_source *from, const encoding *e, int64_t row) {
     case ENDS_TEXTS:
         return 1;
     case ENDS_FILE:
-        return !is_line_of_a_text(from->r, from->o) || row == from->n - 1;
+        return !is_line_of_a_text(from->r, from->o) || (from->is_last && row == from->n - 1);
     default:
         return 0;
     }
@@ -178,90 +173,66 @@ static void encode_rows(const token_source *from, token_block *b, int64_t i, enc
     }
 }
 
-static void forget(token_block *b) {
-    mem_free(b->id);
-    mem_free(b->type);
-    mem_free(b->word);
-    mem_free(b->tag);
-    b->id = b->word = b->tag = NULL, b->type = NULL, b->cap = 0;
-}
-
 /* Rows of a block, of texts or of words. */
-static void encode_any(const encode_job *job, token_block *b, int64_t i, int thread) {
-    encoding *e = &job->of_thread[thread];
-    if (job->from->r->words) encode_block_of_words(job, b, e, i * TOKENS_BLOCK);
-    else encode_rows(job->from, b, i, e, &job->text_of_thread[thread]);
-}
-
 static void encode_block(void *arg, int64_t i, int thread) {
     const encode_job *job = arg;
-    encode_any(job, &job->block[i], i, thread);
-    if (!job->keep) forget(&job->block[i]);
+    encoding *e = &job->to->of_thread[thread];
+    token_block *b = &job->to->block[i];
+    if (job->from->r->words) encode_block_of_words(job, b, e, i * TOKENS_BLOCK);
+    else encode_rows(job->from, b, i, e, &job->to->text_of_thread[thread]);
 }
 
-static void write_block(void *arg, int64_t i, int thread) {
-    const encode_job *job = arg;
-    token_block *b = &job->block[i], again = {.n_ids = 0};
-    const token_block *from = b;
-    if (!b->id && b->n_ids) {
-        encode_any(job, &again, i, thread);
-        b->status = again.status, b->err = again.err;
-        from = &again;
-    }
-    if (b->status == HONE_OK && b->n_ids) {
-        HONE_ASSERT(from->n_ids == b->n_ids);
-        const size_t bytes = (size_t)b->n_ids * sizeof *from->id;
-        memcpy(job->to->id + b->at, from->id, bytes);
-        memcpy(job->to->type + b->at, from->type, (size_t)b->n_ids);
-        if (job->to->word) memcpy(job->to->word + b->at, from->word, bytes), memcpy(job->to->tag + b->at, from->tag, bytes);
-    }
-    forget(&again);
+static void make_threads(token_blocks *b, const token_source *from) {
+    if (b->n_threads) return;
+    b->n_threads = from->p ? pool_threads(from->p) : 1;
+    b->of_thread = mem_new((size_t)b->n_threads * sizeof *b->of_thread, "encodings");
+    b->text_of_thread = mem_new((size_t)b->n_threads * sizeof *b->text_of_thread, "joined texts");
+    for (int i = 0; from->r->words && i < from->known->n; i++) str_index_add(&b->tags, from->known->name[i], NULL);
 }
 
-static hone_status run_blocks(const token_blocks *b, encode_job *job, void (*each)(void *arg, int64_t i, int thread),
-                              hone_err *err) {
-    pool *p = job->from->p;
-    const int n_threads = p ? pool_threads(p) : 1;
-    for (int i = 0; job->from->r->words && i < job->from->known->n; i++) str_index_add(&job->tags, job->from->known->name[i], NULL);
-    job->of_thread = mem_new((size_t)n_threads * sizeof *job->of_thread, "encodings");
-    job->text_of_thread = mem_new((size_t)n_threads * sizeof *job->text_of_thread, "joined texts");
-    if (p) pool_run(p, b->n_blocks, each, job);
-    else
-        for (int64_t i = 0; i < b->n_blocks; i++) each(job, i, 0);
-    for (int i = 0; i < n_threads; i++) {
-        encoding_free(&job->of_thread[i]);
-        text_free(&job->text_of_thread[i]);
+/* As many empty blocks as n rows need, with the storage of earlier ones. */
+static void make_blocks(token_blocks *b, int64_t n) {
+    b->n_blocks = (n + TOKENS_BLOCK - 1) / TOKENS_BLOCK;
+    if (b->n_blocks > b->cap) {
+        b->block = mem_grow(b->block, (size_t)b->cap * sizeof *b->block, (size_t)b->n_blocks * sizeof *b->block, "token blocks");
+        b->cap = b->n_blocks;
     }
-    str_index_free(&job->tags);
-    mem_free(job->of_thread);
-    mem_free(job->text_of_thread);
     for (int64_t i = 0; i < b->n_blocks; i++) {
-        if (b->block[i].status == HONE_OK) continue;
-        if (err) *err = b->block[i].err;
-        return b->block[i].status;
+        const token_block old = b->block[i];
+        b->block[i] = (token_block){.id = old.id, .type = old.type, .word = old.word, .tag = old.tag, .cap = old.cap};
+        b->block[i].n = (int)(n - i * TOKENS_BLOCK < TOKENS_BLOCK ? n - i * TOKENS_BLOCK : TOKENS_BLOCK);
     }
-    return HONE_OK;
 }
 
-hone_status tokens_encode(token_blocks *out, const token_source *from, int keep, hone_err *err) {
-    *out = (token_blocks){.n = from->n, .n_blocks = (from->n + TOKENS_BLOCK - 1) / TOKENS_BLOCK};
-    out->block = mem_new((size_t)out->n_blocks * sizeof *out->block, "token blocks");
-    encode_job job = {.from = from, .block = out->block, .keep = keep};
-    HONE_TRY(run_blocks(out, &job, encode_block, err));
+hone_status tokens_encode(token_blocks *out, const token_source *from, hone_err *err) {
+    make_threads(out, from);
+    make_blocks(out, from->n);
+    encode_job job = {from, out};
+    if (from->p) pool_run(from->p, out->n_blocks, encode_block, &job);
+    else
+        for (int64_t i = 0; i < out->n_blocks; i++) encode_block(&job, i, 0);
     for (int64_t i = 0; i < out->n_blocks; i++) {
-        out->block[i].at = out->n_ids;
-        out->n_ids += out->block[i].n_ids;
+        if (out->block[i].status == HONE_OK) continue;
+        if (err) *err = out->block[i].err;
+        return out->block[i].status;
     }
     return HONE_OK;
-}
-
-hone_status tokens_write(const token_blocks *b, const token_source *from, const token_sink *to, hone_err *err) {
-    encode_job job = {.from = from, .block = b->block, .to = to};
-    return run_blocks(b, &job, write_block, err);
 }
 
 void tokens_free(token_blocks *b) {
-    for (int64_t i = 0; i < b->n_blocks; i++) forget(&b->block[i]);
+    for (int64_t i = 0; i < b->cap; i++) {
+        mem_free(b->block[i].id);
+        mem_free(b->block[i].type);
+        mem_free(b->block[i].word);
+        mem_free(b->block[i].tag);
+    }
+    for (int i = 0; i < b->n_threads; i++) {
+        encoding_free(&b->of_thread[i]);
+        text_free(&b->text_of_thread[i]);
+    }
+    mem_free(b->of_thread);
+    mem_free(b->text_of_thread);
+    str_index_free(&b->tags);
     mem_free(b->block);
     *b = (token_blocks){0};
 }

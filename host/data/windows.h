@@ -12,16 +12,17 @@
 typedef struct windows {
     const questions *of;
     const int64_t *question; /* [samples] number of the question of each window, ascending */
-    const int32_t *from,
-        *to; /* [tokens] bytes of the context that a token is, or -1, -1: it is none of the context's */
 } windows;
 
 typedef struct {
     int max_length, stride; /* tokens of a window; tokens of context that two windows share */
     int labelled;           /* 0: spans are (-1, -1), which no loss looks at */
+    const char *cache_folder; /* NULL: keep in memory, no file */
+    int rebuild;
 } window_options;
 
-/* A data set with `windows` and (labelled) spans; it owns q from here on, in any case. HONE_EDATA: a question leaves no room
+/* A data set with `windows` and (labelled) spans, cut anew or mapped from the cache (cache.h), which is keyed by what was read of
+ * which file, tokenizer and options; it owns q from here on, in any case. HONE_EDATA: a question leaves no room
  * for a context (by id); HONE_EUSAGE: the stride leaves none. */
 hone_status windows_make(dataset **out, questions *q, const window_options *o, const tokenizer *t, pool *p,
                          hone_err *err);

@@ -65,9 +65,9 @@ static void add_candidates(answers *a, int64_t window, const float *scores) {
     for (int i = 0; i < n_start; i++)
         for (int k = 0; k < n_end; k++) {
             const int s = a->start[i], e = a->end[k];
-            if (w->from[at + s] < 0 || w->from[at + e] < 0) continue;
+            if (a->d->from[at + s] < 0 || a->d->from[at + e] < 0) continue;
             if (e < s || e - s + 1 > a->rules.max_length) continue;
-            const int64_t from = w->from[at + s], to = w->to[at + e];
+            const int64_t from = a->d->from[at + s], to = a->d->to[at + e];
             const float start = scores[2 * s], end = scores[2 * e + 1];
             vec_push(
                 &a->found,

@@ -148,7 +148,8 @@ static hone_status read_questions(dataset **out, const session *s, const char *p
         questions_free(q);
         return HONE_EDATA;
     }
-    const window_options w = {o->encode.max_length, (int)s->job->doc_stride, labelled > 0 && q->has_answers};
+    const window_options w = {o->encode.max_length, (int)s->job->doc_stride, labelled > 0 && q->has_answers,
+                              strcmp(path, "-") ? o->cache_folder : NULL, o->rebuild};
     HONE_TRY(windows_make(out, q, &w, s->tok, s->pool, err));
     log_note("%s: %lld questions, %lld windows", path, (long long)(*out)->windows->of->n, (long long)(*out)->n);
     return HONE_OK;

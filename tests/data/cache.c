@@ -340,9 +340,9 @@ static void spoil_longest(dataset *d, char *m, const cache_layout *l) { (void)m,
 TEST(cache_with_right_hashes_and_wrong_numbers_is_refused) {
     const cache_want same = {0};
     CHECK_STR(reason(spoil_nothing, same), "none");
-    CHECK_STR(reason(spoil_id, same), "damaged (a token id or type is out of range)");
-    CHECK_STR(reason(spoil_id_sign, same), "damaged (a token id or type is out of range)");
-    CHECK_STR(reason(spoil_type, same), "damaged (a token id or type is out of range)");
+    CHECK_STR(reason(spoil_id, same), "damaged (a token id, type or place is out of range)");
+    CHECK_STR(reason(spoil_id_sign, same), "damaged (a token id, type or place is out of range)");
+    CHECK_STR(reason(spoil_type, same), "damaged (a token id, type or place is out of range)");
     CHECK_STR(reason(spoil_label, same), "damaged (a label is out of range)");
     CHECK_STR(reason(spoil_line, same), "damaged (a line number is out of range)");
     CHECK_STR(reason(spoil_order, same), "damaged (offsets are not in order)");
