@@ -39,7 +39,7 @@ static int table_of(const hone_plan *p, const layout *l, int i) {
 void choose_table(hone_plan *p, const layout *l, const plan_options *o) {
     graph *g = l->g;
     int best = -1, param;
-    if (p->n_ranks > 1 || !is_played(o->device, HONE_OP_ADAMW_ROWS)) return;
+    if (p->n_ranks > 1 || o->wire.n_ranks || !is_played(o->device, HONE_OP_ADAMW_ROWS)) return;
     for (int i = 0; i < p->program[HONE_MICRO].n_steps; i++)
         if ((param = table_of(p, l, i)) &&
             (best < 0 ||

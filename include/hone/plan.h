@@ -153,7 +153,7 @@ typedef struct {
 } hone_list;
 
 /* The parameter, if any, that a step reads and trains by few of its rows (embeddings with more rows than a batch has tokens, of
- * one rank, on a device that plays ADAMW_ROWS): the others are updated when they are needed. Other than param: values. */
+ * one rank whose gradients are not rounded, on a device that plays ADAMW_ROWS): the others are updated when they are needed. Other than param: values. */
 typedef struct {
     int param;        /* 0: this plan has none, everything is updated in every step */
     int touched;      /* [V]f in GRAD: rows of the gradient that may be other than zero */
