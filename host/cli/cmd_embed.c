@@ -42,12 +42,11 @@ static hone_status read_rules(opened *o, const args *a, hone_err *err) {
     return HONE_OK;
 }
 
-/* What nobody says about sizes: as long as the model allows, as many as fill a batch. */
+/* What nobody says about sizes: as long as the model allows. */
 static void take_sizes(opened *o) {
     job *j = o->job;
     if (!j->given[field_find("max_seq_length")])
         j->max_seq_length = o->rules.max_length ? o->rules.max_length : INT32_MAX;
-    eval_fill_batches(j);
 }
 
 static hone_status open_all(opened *o, const args *a, hone_err *err) {
@@ -59,7 +58,7 @@ static hone_status open_all(opened *o, const args *a, hone_err *err) {
     session_set_head(o->s, HEAD_EMBED, (labels){0});
     o->s->pool_first = o->rules.first;
     HONE_TRY(inputs_read(&o->d, o->s, a->word[1], o->job->max_predict_samples, 0, err));
-    const eval_batches b = eval_batches_of(o->job, o->d);
+    const eval_batches b = eval_batches_of(o->job, o->d, EVAL_TOKENS);
     const session_limits limits = {.tokens_max = b.tokens, .seqs_max = b.samples};
     return session_start(o->s, &limits, err);
 }

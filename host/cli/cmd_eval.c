@@ -53,7 +53,6 @@ static hone_status take_task(job *j, const char *folder, hone_err *err) {
 static hone_status open_all(opened *o, const args *a, int labelled, int64_t max_samples_of(const job *),
                             hone_err *err) {
     HONE_TRY(job_of_args(&o->job, a, NULL, err));
-    eval_fill_batches(o->job);
     o->pool = pool_new((int)o->job->threads);
     HONE_TRY(take_task(o->job, a->word[0], err));
     HONE_TRY(job_check_task(o->job, err));
@@ -64,7 +63,7 @@ static hone_status open_all(opened *o, const args *a, int labelled, int64_t max_
                          o->job->task == TASK_CONTINUE ? "the next words" : "words under masks");
     }
     HONE_TRY(inputs_read(&o->d, o->s, a->word[1], max_samples_of(o->job), labelled ? 2 : 0, err));
-    const eval_batches b = eval_batches_of(o->job, o->d);
+    const eval_batches b = eval_batches_of(o->job, o->d, EVAL_TOKENS);
     const session_limits limits = {.tokens_max = b.tokens, .seqs_max = b.samples};
     return session_start(o->s, &limits, err);
 }
@@ -78,7 +77,7 @@ static hone_status print_eval(opened *o, const args *a, hone_err *err) {
     text out = {0};
     arena *memory = arena_new("metrics");
     metrics_begin(&m, memory, o->s, o->d);
-    const hone_status status = evaluate_metrics(o->s, o->d, eval_batches_of(o->job, o->d), &m, &seconds, err);
+    const hone_status status = evaluate_metrics(o->s, o->d, eval_batches_in(o->s), &m, &seconds, err);
     if (!status && a->json) {
         eval_summary_json(&m, seconds, &out);
         text_str(&out, "\n");

@@ -132,8 +132,7 @@ hone_status hone_model_predict(hone_model *m, const char *const *first, const ch
     dataset d = {0};
     score_sink to = {scores, m->s->n_outputs, m->s->head == HEAD_MARKS};
     hone_status status = encode_texts(m, &d, a, first, second, n, err);
-    const eval_batches b = {.samples = m->s->batch->seqs_max, .tokens = m->s->batch->tokens_max};
-    if (!status) status = evaluate(m->s, &d, b, keep_scores, &to, err);
+    if (!status) status = evaluate(m->s, &d, eval_batches_in(m->s), keep_scores, &to, err);
     arena_free(a);
     return status;
 }

@@ -147,7 +147,7 @@ hone_status embed_rows(session *s, const dataset *d, int normalize, embed_format
         .n = s->n_outputs, .normalize = normalize, .format = format, .out = out, .flush = flush, .arg = arg};
     e.x = mem_new(sizeof *e.x * (size_t)e.n, "an embedding");
     if (format == EMBED_NPY) add_header(out, d->n, e.n);
-    const hone_status status = evaluate(s, d, eval_batches_of(s->job, d), write_row, &e, err);
+    const hone_status status = evaluate(s, d, eval_batches_in(s), write_row, &e, err);
     flush(arg, out);
     mem_free(e.x);
     return status;

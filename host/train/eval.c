@@ -6,13 +6,12 @@
 #include "base/mem.h"
 
 #define BATCH_MAX 1024
-#define EVAL_TOKENS 4096 /* fills the caches' worth of rows; longer batches gain nothing */
 
-eval_batches eval_batches_of(const job *j, const dataset *d) {
-    eval_batches b = {j->per_device_eval_batch_size, 0};
-    const int64_t budget = EVAL_TOKENS > d->max_length ? EVAL_TOKENS : d->max_length;
+eval_batches eval_batches_of(const job *j, const dataset *d, int64_t room) {
+    const int given = j->given[field_find("per_device_eval_batch_size")];
+    const eval_batches b = {given ? j->per_device_eval_batch_size : BATCH_MAX, given ? EVAL_TOKENS : room};
+    const int64_t budget = b.tokens > d->max_length ? b.tokens : d->max_length;
     int64_t largest = 0, n_largest = 1;
-    b.tokens = budget;
     for (int64_t i = 0; i < d->n;) { /* what really occurs, so that the plan asks for no more */
         int64_t n = 0, tokens = 0;
         while (i < d->n && n < b.samples && tokens + d->at[i + 1] - d->at[i] <= budget)
@@ -21,10 +20,6 @@ eval_batches eval_batches_of(const job *j, const dataset *d) {
         if (n > n_largest) n_largest = n;
     }
     return (eval_batches){n_largest, largest > 1 ? largest : 1};
-}
-
-void eval_fill_batches(job *j) {
-    if (!j->given[field_find("per_device_eval_batch_size")]) j->per_device_eval_batch_size = BATCH_MAX;
 }
 
 /* The batch that begins with sample `from`: how many samples. */
@@ -117,6 +112,8 @@ static hone_status evaluate_shared(session *s, const dataset *d, eval_batches b,
           *own = all + room * (size_t)c->rank;
     int64_t sample[BATCH_MAX], first[COMM_RANKS_MAX], n[COMM_RANKS_MAX];
     hone_status status = HONE_OK;
+    const int64_t share = (d->n + c->n - 1) / c->n; /* large batches of few samples would leave ranks idle */
+    if (b.samples > share) b.samples = share;
     for (int64_t i = 0; i < d->n && !status;) {
         for (int r = 0; r < c->n; r++) {
             first[r] = i;

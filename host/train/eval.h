@@ -14,9 +14,12 @@ typedef void (*eval_each)(void *arg, int64_t sample, const float *logits, double
 typedef struct {
     int64_t samples, tokens;
 } eval_batches;
-eval_batches eval_batches_of(const job *j, const dataset *d);
-/* Of a command that only evaluates: where nobody says per_device_eval_batch_size, as many samples as fill a batch. */
-void eval_fill_batches(job *j);
+#define EVAL_TOKENS 4096 /* fill the caches' worth of rows; longer batches gain nothing */
+/* Of a session that is to be started for d: per_device_eval_batch_size samples if the job says so, else as many as fill `room`
+ * tokens. */
+eval_batches eval_batches_of(const job *j, const dataset *d, int64_t room);
+/* All that a session has room for. */
+static inline eval_batches eval_batches_in(const session *s) { return (eval_batches){s->batch->seqs_max, s->batch->tokens_max}; }
 
 /* A signal ends it between two batches (sig_check): whoever has something to save does so then. */
 hone_status evaluate(session *s, const dataset *d, eval_batches b, eval_each each, void *arg, hone_err *err);

@@ -187,7 +187,7 @@ static int note_best(training *t, double value) {
 static hone_status evaluate_now(training *t, int *is_best, hone_err *err) {
     const metric *f = t->figures;
     double seconds;
-    HONE_TRY(evaluate_metrics(t->s, t->in->validation, t->batches, &t->validation, &seconds, err));
+    HONE_TRY(evaluate_metrics(t->s, t->in->validation, eval_batches_in(t->s), &t->validation, &seconds, err));
     const int n_all = t->n_figures = metrics_figures(&t->validation, t->figures),
               n = t->job->prediction_loss_only ? 1 : n_all;
     record_eval(t->record, t->step, steps_epoch(&t->steps, t->step), f, n, seconds,

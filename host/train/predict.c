@@ -211,7 +211,7 @@ static void pass_window(void *arg, int64_t i, const float *scores, double loss) 
 static hone_status predict_answers(row_writer *w, hone_err *err) {
     w->rules = answer_rules_of(w->s->job, w->d);
     answers *a = answers_new(w->d, &w->rules, write_answer, w);
-    const hone_status status = evaluate(w->s, w->d, eval_batches_of(w->s->job, w->d), pass_window, a, err);
+    const hone_status status = evaluate(w->s, w->d, eval_batches_in(w->s), pass_window, a, err);
     answers_free(a);
     return status;
 }
@@ -222,7 +222,7 @@ hone_status predict_rows(session *s, const dataset *d, const predict_options *o,
     w.p = mem_new(sizeof(float) * (size_t)s->n_labels, "probabilities");
     w.order = mem_new(sizeof(int) * (size_t)s->n_labels, "order of classes");
     const hone_status status = s->head == HEAD_SPANS ? predict_answers(&w, err)
-                                                     : evaluate(s, d, eval_batches_of(s->job, d), write_row, &w, err);
+                                                     : evaluate(s, d, eval_batches_in(s), write_row, &w, err);
     flush(arg, out);
     text_free(&w.scores);
     mem_free(w.p);

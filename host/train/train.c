@@ -261,7 +261,7 @@ session_limits training_limits(const job *j, const inputs *in, const steps *st, 
     const dataset *others[] = {in->validation, in->test};
     for (int i = 0; i < 2; i++) {
         if (!others[i]) continue;
-        const eval_batches b = eval_batches_of(j, others[i]);
+        const eval_batches b = eval_batches_of(j, others[i], st->tokens_max);
         larger(&l.tokens_max, b.tokens);
         larger(&l.seqs_max, b.samples);
     }
@@ -347,7 +347,6 @@ hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
     HONE_TRY(measured_start(t, &limits, from, err));
     HONE_TRY(share_sums(t, err));
     set_groups(t);
-    if (t->in->validation) t->batches = eval_batches_of(t->job, t->in->validation);
     if (c->rank == 0 && t->folder) HONE_TRY(clear_folder(t->job, err));
     HONE_TRY(record_open(&t->record, t->job, c->rank ? NULL : t->folder, from != NULL, err));
     if (from) HONE_TRY(resume_training(t, from, err));
@@ -398,7 +397,7 @@ static hone_status evaluate_finally(training *t, const dataset *d, const char *p
     metrics_begin(&m, t->s->a, t->s, d);
     const int answering = t->s->head == HEAD_SPANS;
     answer_files files = {.d = d, .negative = answering && answer_rules_of(t->job, d).negative};
-    const hone_status status = evaluate_answers(t->s, d, eval_batches_of(t->job, d), &m, &seconds,
+    const hone_status status = evaluate_answers(t->s, d, eval_batches_in(t->s), &m, &seconds,
                                                 answering ? answer_files_add : NULL, &files, err);
     if (status || t->s->comm->rank) answer_files_drop(&files);
     HONE_TRY(status);

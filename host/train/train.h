@@ -29,7 +29,6 @@ struct training {
     tree_sum *sum;        /* over ranks; NULL: one process */
     record *record;
     metrics validation;   /* of the last evaluation */
-    eval_batches batches; /* how validation is cut */
     const char *folder;   /* output_dir; NULL: a replay, which writes nothing */
     const replay *replay; /* that the steps are compared with; NULL: none */
 

@@ -6,6 +6,7 @@
 #include "formula_model.h"
 #include "golden.h"
 #include "parity_check.h"
+#include "plan/rung.h"
 #include "train/eval.h"
 #include "train/inputs.h"
 
@@ -56,7 +57,7 @@ static void compare_pairs(arena *a, const char *model, const json *pairs) {
     CHECK_OK(dataset_open(&d, file, &o, s->tok, &s->labels, 1, p, err));
     CHECK_OK(inputs_samples(&d, s, file, 0, err));
     CHECK_INT(d->n, (int64_t)pairs->n);
-    const eval_batches b = eval_batches_of(j, d);
+    const eval_batches b = eval_batches_of(j, d, EVAL_TOKENS);
     CHECK_OK(session_start(s, &(session_limits){.tokens_max = b.tokens, .seqs_max = b.samples}, err));
     beside x = {pairs->child, 0};
     CHECK_OK(evaluate(s, d, b, compare_sample, &x, err));
@@ -97,6 +98,62 @@ TEST(twenty_steps_of_pretraining_equal_torch) {
                1e-5);
     compare_pairs(a, out, member(want, "pairs"));
     arena_free(a);
+}
+
+/* What both heads read: of each sequence the first row, then those of its hidden words in the order of the tokens. With a row goes
+ * the key that dropout is drawn by, or the last layer would be dropped otherwise than when all of its rows are made. */
+TEST(rows_that_are_read_keep_the_keys_of_their_tokens) {
+    job *j;
+    session *s;
+    dataset *d;
+    pool *p = pool_new(1);
+    const char *file = test_fixture("e2e/documents-validation.txt"), *model = test_fixture("e2e/model");
+    const job_override given[] = {{"task", "pretrain"}, {"max_seq_length", "24"}, {"device", "ref"},
+                                  {"config_name", model}, {"tokenizer_name", model}};
+    CHECK_OK(job_load(&j, NULL, given, 5, 1, err));
+    CHECK_OK(session_open(&s, j, NULL, model, p, err));
+    const dataset_options o = session_dataset_options(s, 0);
+    CHECK_OK(dataset_open(&d, file, &o, s->tok, &s->labels, 1, p, err));
+    CHECK_OK(inputs_samples(&d, s, file, 0, err));
+    CHECK_OK(session_start(s, &(session_limits){.training = 1, .tokens_max = 96, .seqs_max = 5}, err));
+    const int64_t samples[] = {2, 0, 1};
+    CHECK_OK(session_feed(s, d, samples, 3, 0, 1, err));
+    const batch *b = s->batch;
+    CHECK_INT(b->n_seqs, 3);
+    int seen[HONE_FILL_SPAN + 1] = {0};
+    for (int v = 1; v <= s->plan->n_values; v++) {
+        const hone_value *x = &s->plan->value[v];
+        if (!x->fill_space || !plan_space_is_read(s->plan, x->fill_space)) continue;
+        const void *has = run_input(s->run, v);
+        int32_t row = 0, word = 0;
+        for (int32_t i = 0; i < b->n_seqs; i++) {
+            const int32_t begins = row;
+            for (int32_t k = b->at[i].first; k < b->at[i].first + b->at[i].n; k++) {
+                const int is_word = word < b->n_words && b->word_row[word] == k;
+                word += is_word;
+                if (!is_word && k != b->at[i].first) continue;
+                if (x->fill == HONE_FILL_INDEX) CHECK_INT(((const int32_t *)has)[row], k);
+                if (x->fill == HONE_FILL_KEY) {
+                    CHECK_INT(((const hone_key *)has)[row].sample, b->key[k].sample);
+                    CHECK_INT(((const hone_key *)has)[row].position, b->key[k].position);
+                }
+                row++;
+            }
+            if (x->fill == HONE_FILL_AT) {
+                CHECK_INT(((const hone_range *)has)[i].first, begins);
+                CHECK_INT(((const hone_range *)has)[i].n, row - begins);
+            }
+        }
+        CHECK_INT(word, b->n_words);
+        if (x->fill == HONE_FILL_INDEX && row < s->plan->space[x->fill_space].cap)
+            CHECK_INT(((const int32_t *)has)[row], -1);
+        seen[x->fill]++;
+    }
+    CHECK(seen[HONE_FILL_INDEX] == 1 && seen[HONE_FILL_KEY] == 1 && seen[HONE_FILL_AT] == 1);
+    dataset_free(d);
+    session_close(s);
+    pool_free(p);
+    job_free(j);
 }
 
 /* The tiny job on documents; validated on another file of them, or (own 1) on the same. */

@@ -45,21 +45,21 @@ TEST(job_defaults_are_those_of_transformers) {
 }
 
 /* Samples of the largest batch of texts of five tokens. */
-static int64_t at_once(const job *j) {
+static int64_t at_once(const job *j, int64_t room) {
     enum { N = 2000 };
     int64_t at[N + 1];
     for (int i = 0; i <= N; i++) at[i] = 5 * i;
     const dataset d = {.n = N, .n_tokens = at[N], .at = at, .max_length = 5};
-    return eval_batches_of(j, &d).samples;
+    return eval_batches_of(j, &d, room).samples;
 }
 
-TEST(job_of_a_command_that_only_evaluates_fills_its_batches) {
+TEST(job_that_does_not_say_how_many_samples_are_evaluated_fills_the_room) {
     job *j = load("{}"), *says = load("{\"per_device_eval_batch_size\": 3}");
-    CHECK_INT(at_once(j), 8);
-    eval_fill_batches(j);
-    eval_fill_batches(says);
-    CHECK_INT(at_once(j), 4096 / 5);
-    CHECK_INT(at_once(says), 3);
+    CHECK_INT(at_once(j, EVAL_TOKENS), 4096 / 5);
+    CHECK_INT(at_once(j, 64), 12);
+    CHECK_INT(at_once(j, 2), 1);
+    CHECK_INT(at_once(says, 64), 3);
+    CHECK_INT(at_once(says, 2), 3);
     job_free(j);
     job_free(says);
 }
