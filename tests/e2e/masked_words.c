@@ -179,7 +179,7 @@ TEST(masked_words_are_planned_and_timed) {
     arena *a = command_begin();
     const json *run = train(a, "out", "", "");
     const char *job = here(a, "out.json");
-    const json *plan = command_json(a, "plan \"%s\" --gpu h100 --json", job);
+    const json *plan = command_json(a, "plan \"%s\" --gpu h100 --per_device_eval_batch_size 8 --json", job);
     CHECK(number_of(member(plan, "rows"), "word") >= 8 * 2); /* 15 % of 16, rounded */
     CHECK(number_of(member(plan, "rows"), "word") <= 0.15 * 8 * 16 + 1 + 8);
     CHECK_INT(number_of(run, "peak_device_bytes"), number_of(run, "planned_device_bytes"));

@@ -7,7 +7,7 @@
 #include "command.h"
 #include "golden.h"
 
-#define MPIRUN "mpirun --allow-run-as-root --oversubscribe"
+#define MPIRUN "mpirun --allow-run-as-root --oversubscribe --mca odls_base_sigkill_timeout 30"
 
 /* HONE_COMM for the ranks: "" is what mpirun's ranks do by themselves, on one machine shared memory. */
 static arena *begin_or_skip(const char *way) {
@@ -96,7 +96,7 @@ static void one_is_lost(const char *way, int number, const char *flags, const ch
     arena_free(a);
 }
 
-/* mpirun ends the survivors at once; one of them at least has said whom it lost. */
+/* mpirun ends the survivors; one of them at least has said whom it lost. */
 TEST(a_rank_of_mpirun_that_is_killed_is_named) {
     one_is_lost("mpi", SIGKILL, "", "has died; last seen at step ");
 }
@@ -109,6 +109,15 @@ TEST(mpirun_passes_usr1_on_and_all_ranks_save_one_step) {
     const pid_t pid = start_long(a, "");
     CHECK(!kill(pid, SIGUSR1));
     CHECK_INT(command_wait(pid), 75);
+    CHECK(strstr(file_text(a, here(a, "started-err")), "error: preempted: saved step "));
+    arena_free(a);
+}
+
+TEST(mpirun_with_patience_lets_all_ranks_save_a_step_after_term) {
+    arena *a = begin_or_skip("mpi");
+    const pid_t pid = start_long(a, "");
+    CHECK(!kill(pid, SIGTERM));
+    CHECK(command_wait(pid) != 0);
     CHECK(strstr(file_text(a, here(a, "started-err")), "error: preempted: saved step "));
     arena_free(a);
 }
