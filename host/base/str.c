@@ -18,6 +18,12 @@ int str_compare(str a, str b) {
     return order ? order : (a.n > b.n) - (a.n < b.n);
 }
 
+int str_matches(const char *pattern, const char *name) {
+    if (!*pattern) return !*name;
+    if (*pattern == '*') return str_matches(pattern + 1, name) || (*name && str_matches(pattern, name + 1));
+    return *name && (*pattern == '?' || *pattern == *name) && str_matches(pattern + 1, name + 1);
+}
+
 /* Table 3-7 of the Unicode standard: no overlong form, no surrogate, nothing beyond U+10FFFF. */
 int utf8_decode(const char *p, size_t n, uint32_t *code) {
     const unsigned char *s = (const unsigned char *)p;

@@ -14,6 +14,7 @@ str str_of(const char *text); /* NULL: empty */
 int str_eq(str a, str b);
 int str_is(str a, const char *text);
 int str_compare(str a, str b); /* by bytes; <0 0 >0 */
+int str_matches(const char *pattern, const char *name); /* the whole name; * any bytes, ? one */
 
 /* UTF-8: decode one code point at p (n bytes left); returns its length, 0 if the bytes are not valid UTF-8. */
 int utf8_decode(const char *p, size_t n, uint32_t *code);

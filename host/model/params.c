@@ -180,6 +180,19 @@ static hone_status match_wants(params *p, uint8_t *used, hone_err *err) {
     return hone_hint(err, "is config.json of the same model as the weights?");
 }
 
+static hone_status begin_anew(params *p, hone_err *err) {
+    for (int k = 0; k < p->options.n_reinit; k++) {
+        int found = 0;
+        for (int i = 0; i < p->n; i++)
+            if (str_matches(p->options.reinit[k], p->want[i].name)) found = 1, p->source[i] = -1;
+        if (found) continue;
+        hone_fail(err, HONE_EUSAGE, "reinit: \"%.128s\" matches none of %d parameters, expected a pattern like \"*pooler*\"",
+                  p->options.reinit[k], p->n);
+        return hone_hint(err, "the first parameter is called %s", p->want[0].name);
+    }
+    return HONE_OK;
+}
+
 /* Half a layer in the folder would be worse than none: weight and bias are new together. */
 static void pair_new(params *p) {
     for (int i = 0; i < p->n; i++) {
@@ -228,7 +241,7 @@ static hone_status report_unused(const params *p, hone_err *err) {
                  p->n_unexpected > 3 ? " ..." : "");
     if (p->n_ignored)
         log_debug("%s: %d tensors of other heads and buffers are not used", p->folder, p->n_ignored);
-    if (p->n_new) log_note("%s: not in the folder, made new from the seed: %s", p->folder, p->new_names);
+    if (p->n_new) log_note("%s: made new from the seed: %s", p->folder, p->new_names);
     return HONE_OK;
 }
 
@@ -241,6 +254,7 @@ static hone_status match_folder(params *p, hone_err *err) {
     HONE_TRY(weights_open(&p->w, p->folder, err));
     uint8_t *used = arena_alloc(p->a, (size_t)p->w->n);
     HONE_TRY(match_wants(p, used, err));
+    HONE_TRY(begin_anew(p, err));
     pair_new(p);
     list_new(p);
     list_unused(p, used);

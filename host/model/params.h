@@ -31,6 +31,8 @@ typedef struct {
     int ignore_sizes; /* ignore_mismatched_sizes: a head of another size is made new instead of refused */
     int strict;       /* strict_weights: unexpected tensors and non-finite values are errors, not warnings */
     int quiet;        /* log nothing (inspect asks what would happen) */
+    const char *const *reinit; /* patterns (str_matches) of wants that are made new although the folder has them */
+    int n_reinit;
 } params_options;
 
 typedef struct params params;
@@ -38,7 +40,7 @@ typedef struct params params;
 /* Open FOLDER's weights and find every parameter. folder NULL: everything is new.
  *   HONE_EDAMAGED  a parameter that is no head is missing (all are counted, the first is named), has another
  * shape than config.json says, or is not of a floating type; strict: there are unexpected tensors HONE_EUSAGE
- * the head is of another size (unless ignore_sizes) */
+ * the head is of another size (unless ignore_sizes), or a pattern of reinit matches nothing */
 hone_status params_open(params **out, const model_config *c, const char *folder, const param_want *want,
                         int n, const params_options *o, hone_err *err);
 void params_close(params *p); /* NULL is fine */

@@ -3,6 +3,7 @@
 
 #include "plan/build.h"
 #include "base/err.h"
+#include "base/str.h"
 #include "base/table.h"
 #include "plan/layout.h"
 #include "plan/passes.h"
@@ -13,18 +14,12 @@ static int64_t aligned(int64_t n) { return (n + ALIGN - 1) / ALIGN * ALIGN; }
 
 /* ---- adapt: what is trained, in which group ---- */
 
-static int matches(const char *pattern, const char *name) {
-    if (!*pattern) return !*name;
-    if (*pattern == '*') return matches(pattern + 1, name) || (*name && matches(pattern, name + 1));
-    return *name && (*pattern == '?' || *pattern == *name) && matches(pattern + 1, name + 1);
-}
-
 static hone_status freeze(graph *g, const plan_options *o, hone_err *err) {
     int left = 0;
     for (int f = 0; f < o->n_freeze; f++) {
         int found = 0;
         for (int i = 1; i <= g->n_params; i++)
-            if (matches(o->freeze[f], g->param[i].name)) found = 1, g->param[i].wants_grad = 0;
+            if (str_matches(o->freeze[f], g->param[i].name)) found = 1, g->param[i].wants_grad = 0;
         if (found) continue;
         hone_fail(
             err, HONE_EUSAGE,

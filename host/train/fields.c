@@ -143,6 +143,7 @@ R("optimizer", "label_smoothing_factor", "", label_smoothing_factor, "0", 0, 0.9
 RO("optimizer", "layerwise_lr_decay", "", layerwise_lr_decay, "1", 0, 1, "", "Rate of a layer is this times the next one's."),
 R("optimizer", "head_learning_rate", "", head_learning_rate, "0", 0, 1, "", "Rate of pooler and classifier; 0: learning_rate."),
 TS("optimizer", "freeze", "", freeze, "Patterns (* and ?) of parameter names that are not trained."),
+TS("optimizer", "reinit", "", reinit, "Patterns of parameter names that begin anew from the seed instead of as in model_name_or_path: *pooler* or the last layers, where few samples are to be learned."),
 {"optimizer", "class_weights", "", FIELD_REALS, AT(class_weights), "none", 0, 0, 0, "none balanced", "", "Weight of each class in the loss: none, balanced, or a list in id order.", NULL},
 C("optimizer", "optim", "", optim, "adamw_torch_fused", "adamw_torch_fused adamw_torch adamw", "The optimizer: decoupled AdamW under all its names."),
 B("optimizer", "bf16", "", bf16, "false", "Compute in bfloat16; masters, moments and sums stay fp32."),

@@ -119,7 +119,7 @@ typedef struct {
     int64_t lr_scheduler_type;
     double lr_end, power, num_cycles, timescale; /* lr_scheduler_kwargs */
     double label_smoothing_factor, layerwise_lr_decay, head_learning_rate;
-    texts freeze;
+    texts freeze, reinit;
     int64_t class_weights;
     reals class_weight_list;
     int64_t optim;

@@ -47,6 +47,7 @@ static int is_fixed(str name) {
                                         "train_batch_size",
                                         "dataloader_drop_last",
                                         "freeze",
+                                        "reinit",
                                         "bf16",
                                         "fp16",
                                         "tf32"};

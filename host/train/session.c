@@ -298,12 +298,14 @@ static hone_status put_weights(void *to, int i, int64_t first, int64_t n, const 
     return run_put_param(w->run, i + 1, first, n, values, err);
 }
 
-hone_status session_load_weights(session *s, const char *folder, hone_err *err) {
+static hone_status load(session *s, const char *folder, const texts *reinit, hone_err *err) {
     params *p;
     arena *a = arena_new("weights");
     const params_options o = {.seed = (uint64_t)s->job->seed,
                               .ignore_sizes = s->job->ignore_mismatched_sizes,
-                              .strict = s->job->strict_weights};
+                              .strict = s->job->strict_weights,
+                              .reinit = reinit ? reinit->p : NULL,
+                              .n_reinit = reinit ? reinit->n : 0};
     hone_status status =
         params_open(&p, s->config, folder, params_of_plan(a, s->plan), s->plan->n_params, &o, err);
     if (!status) {
@@ -315,6 +317,8 @@ hone_status session_load_weights(session *s, const char *folder, hone_err *err) 
     arena_free(a);
     return status;
 }
+
+hone_status session_load_weights(session *s, const char *folder, hone_err *err) { return load(s, folder, NULL, err); }
 
 /* Seeds, step 0, its step key: what GUARD moves on from. */
 static hone_status put_first_tick(session *s, hone_err *err) {
@@ -356,7 +360,7 @@ hone_status session_start(session *s, const session_limits *l, hone_err *err) {
     const int64_t n_rows = s->head == HEAD_SPANS ? l->tokens_max : s->head == HEAD_TOKENS ? words : 0;
     s->row_logits = ARENA_ARRAY(s->a, (size_t)n_rows * (size_t)s->n_labels + 1, float);
     if (s->pairs) s->follows = ARENA_ARRAY(s->a, 2 * (size_t)l->seqs_max, float);
-    HONE_TRY(session_load_weights(s, s->folder, err));
+    HONE_TRY(load(s, s->folder, l->reinit, err));
     return l->training ? put_first_tick(s, err) : HONE_OK;
 }
 

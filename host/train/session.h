@@ -77,6 +77,7 @@ typedef struct {
     int recompute;              /* 0: the job's gradient_checkpointing, else 1 + level */
     int longest;                /* tokens of a sequence; 0: what the job cuts texts at */
     int64_t asks;               /* words, evaluation only: s->asks */
+    const texts *reinit;        /* weights that begin anew (params.h), or NULL: what goes on from a checkpoint has begun */
     int64_t cached,
         moves; /* of a plan that goes on with texts (plan/build.h), which batch and feed are not for */
 } session_limits;

@@ -342,6 +342,7 @@ hone_status training_start(training *t, const checkpoint *from, hone_err *err) {
     HONE_TRY(choose_best_metric(t, err));
     session_limits limits = training_limits(t->job, t->in, &t->steps, c->n);
     limits.rank = c->rank;
+    if (!from) limits.reinit = &t->job->reinit;
     HONE_TRY(compare_jobs(t, err));
     HONE_TRY(session_link(t->s, err));
     HONE_TRY(measured_start(t, &limits, from, err));

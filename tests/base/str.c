@@ -13,6 +13,11 @@ TEST(str_compares_bytes) {
     CHECK(str_compare(STR("\xff"), STR("a")) > 0 && str_compare(STR(""), STR("a")) < 0);
 }
 
+TEST(patterns_match_whole_names) {
+    CHECK(str_matches("*pooler*", "bert.pooler.dense.bias") && str_matches("a?c", "abc") && str_matches("*", ""));
+    CHECK(!str_matches("pooler", "bert.pooler") && !str_matches("a?c", "ac") && !str_matches("*x", "xy") && !str_matches("", "a"));
+}
+
 TEST(utf8_round_trips_every_code_point) {
     for (uint32_t code = 0; code <= 0x110010; code++) {
         char bytes[4];

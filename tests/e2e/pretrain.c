@@ -252,17 +252,24 @@ TEST(pretraining_is_learned_and_handed_on) {
     arena_free(a);
 }
 
-/* configs/jobs/pretrain.json and pretrain-tuning.json, on the fixture's model and texts instead of books. */
+/* configs/jobs/pretrain-short.json, pretrain.json and pretrain-tuning.json, on the fixture's model and texts instead of books. */
 TEST(the_jobs_of_pretraining_run) {
     arena *a = command_begin();
     const char *documents = test_fixture("e2e/documents.txt"), *table = test_fixture("e2e/train.csv");
-    const said s = command_shell(
+    const said from_nothing = command_shell(
         a,
-        "cd \"%s\" && \"%s\" train configs/jobs/pretrain.json --config_name \"%s\" --tokenizer_name \"%s\" "
-        "--train_file \"%s\" --validation_file \"%s\" --max_steps 6 --eval_steps 3 --max_seq_length 32 "
+        "cd \"%s\" && \"%s\" train configs/jobs/pretrain-short.json --config_name \"%s\" --tokenizer_name \"%s\" "
+        "--train_file \"%s\" --validation_file \"%s\" --max_steps 6 --eval_steps 3 "
         "--output_dir \"%s\" --json --quiet",
         HONE_SOURCE_FOLDER, command_program(), test_fixture("e2e/model"), test_fixture("e2e/model"),
-        documents, documents, here(a, "out"));
+        documents, documents, here(a, "short"));
+    CHECK_INT(from_nothing.code, 0);
+    const said s = command_shell(
+        a,
+        "cd \"%s\" && \"%s\" train configs/jobs/pretrain.json --model_name_or_path \"%s\" "
+        "--train_file \"%s\" --validation_file \"%s\" --max_steps 6 --eval_steps 3 --max_seq_length 32 "
+        "--output_dir \"%s\" --json --quiet",
+        HONE_SOURCE_FOLDER, command_program(), here(a, "short"), documents, documents, here(a, "out"));
     const json *summary;
     CHECK_INT(s.code, 0);
     CHECK_OK(json_parse(&summary, a, "summary", s.out, s.n_out, HONE_EDATA, err));

@@ -331,3 +331,33 @@ TEST(the_schedule_and_frozen_parts_are_those_of_the_job) {
     }
     arena_free(a);
 }
+
+static const char *weights_of(arena *a, const char *run, const char *name) {
+    file_view x;
+    const char *path = path_join(a, here(a, run), "model.safetensors");
+    CHECK_OK(file_map(&x, path, HONE_EDAMAGED, err));
+    const char *copy = arena_copy(a, (const char *)x.p + tensor_offset(a, path, name), 128);
+    file_unmap(&x);
+    return copy;
+}
+
+/* Once, where the run begins; a checkpoint's weights are what they are. */
+TEST(what_begins_anew_does_so_once) {
+    arena *a = command_begin();
+    const char *pooler = "bert.pooler.dense.weight", *query = "bert.encoder.layer.1.attention.self.query.weight";
+    train(a, tiny_job(a, "job.json", "first", ",\"max_steps\": 12"), "");
+    train(a, tiny_job(a, "job.json", "seed", ",\"max_steps\": 1"), "--warmup_steps 1 --warmup_ratio 0"); /* rate 0 */
+    const char *from = arena_print(a, "--model_name_or_path \"%s\" --config_name \"\" --tokenizer_name \"\"", here(a, "first"));
+    const char *anew = tiny_job(a, "job.json", "anew", ",\"max_steps\": 1, \"reinit\": [\"*pooler*\"]");
+    train(a, anew, arena_print(a, "%s --warmup_steps 1 --warmup_ratio 0", from));
+    CHECK(!memcmp(weights_of(a, "anew", pooler), weights_of(a, "seed", pooler), 128));
+    CHECK(!memcmp(weights_of(a, "anew", query), weights_of(a, "first", query), 128));
+    CHECK(memcmp(weights_of(a, "anew", query), weights_of(a, "seed", query), 128));
+    const char *job = tiny_job(a, "job.json", "out",
+                               ",\"max_steps\": 8, \"save_strategy\": \"steps\", \"save_steps\": 4, \"reinit\": [\"*pooler*\"]");
+    const char *whole = sha_of(train(a, job, from));
+    CHECK_STR(sha_of(train(a, job, arena_print(a, "%s --output_dir \"%s\" --resume_from_checkpoint \"%s/checkpoint-4\"", from,
+                                               here(a, "again"), here(a, "out")))),
+              whole);
+    arena_free(a);
+}

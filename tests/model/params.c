@@ -292,6 +292,27 @@ TEST(params_half_a_head_is_made_new_as_a_whole) {
     config_free(c);
 }
 
+TEST(params_that_begin_anew_are_those_of_the_pattern) {
+    static const char *const top[] = {"*pooler*", "*layer.1.output.dense.weight"}, *const none[] = {"*adapter*"};
+    const char *folder = test_folder();
+    model_config *c = make_config(tiny_bert);
+    params *p;
+    int n, unexpected;
+    param_want *want = make_wants(c->a, c, 3, &n);
+    make_weights(folder, want, n, STORED_F32, NULL);
+    params_options options = plain;
+    options.reinit = top, options.n_reinit = 2, options.strict = 1;
+    CHECK_OK(params_open(&p, c, folder, want, n, &options, err));
+    CHECK_STR(params_new_names(p), "bert.encoder.layer.1.output.dense.weight, bert.encoder.layer.1.output.dense.bias, "
+                                   "bert.pooler.dense.weight, bert.pooler.dense.bias");
+    params_unexpected(p, &unexpected);
+    CHECK_INT(unexpected, 0);
+    params_close(p);
+    options.reinit = none, options.n_reinit = 1;
+    CHECK_REFUSED(open_only(folder, c, want, n, &options, err), HONE_EUSAGE, "reinit: \"*adapter*\" matches none of 41 parameters, expected a pattern like \"*pooler*\"");
+    config_free(c);
+}
+
 TEST(params_of_another_shape_are_refused_and_a_head_of_another_size_says_what_to_do) {
     const char *folder = test_folder();
     model_config *c = make_config(tiny_bert);
