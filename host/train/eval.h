@@ -18,7 +18,7 @@ typedef struct {
 /* Of a session that is to be started for d: per_device_eval_batch_size samples if the job says so, else as many as fill `room`
  * tokens. */
 eval_batches eval_batches_of(const job *j, const dataset *d, int64_t room);
-/* All that a session has room for. */
+/* All that a session has room for: of a training at least its own batches, whatever the job says. */
 static inline eval_batches eval_batches_in(const session *s) { return (eval_batches){s->batch->seqs_max, s->batch->tokens_max}; }
 
 /* A signal ends it between two batches (sig_check): whoever has something to save does so then. */

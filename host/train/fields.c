@@ -106,7 +106,7 @@ B("run", "nvtx", "", nvtx, "false", "GPU: name programs and steps of the plan on
 I("run", "threads", "", threads, "0", 0, 4096, "threads", "Processor threads; 0: all cores this process may use. Results do not depend on it."),
 B("run", "full_determinism", "", full_determinism, "true", "hone always gives the same bits: only true changes nothing, false neither."),
 I("run", "per_device_train_batch_size", "b micro_batch_size train_micro_batch_size_per_gpu", per_device_train_batch_size, "8", 1, 1e6, "samples", "Samples of a micro-batch of one rank."),
-I("run", "per_device_eval_batch_size", "", per_device_eval_batch_size, "8", 1, 1e6, "samples", "Samples of a batch in evaluation; without padding it changes speed only. If it is not given, as many as fill a training batch; hone eval, predict and embed: 4,096 tokens."),
+I("run", "per_device_eval_batch_size", "", per_device_eval_batch_size, "8", 1, 1e6, "samples", "Samples that there is room for in evaluation; without padding it changes speed only. A training fills at least the room of its own batches; hone eval, predict and embed, if it is not given, 4,096 tokens."),
 I("run", "gradient_accumulation_steps", "", gradient_accumulation_steps, "1", 1, 65536, "micro-batches", "Micro-batches of one rank in an optimizer step."),
 I("run", "train_batch_size", "d global_train_batch_size total_batch_size", train_batch_size, "0", 0, 1e8, "samples", "Samples of an optimizer step; given, it decides gradient_accumulation_steps."),
 RO("run", "num_train_epochs", "", num_train_epochs, "3", 0, 1e6, "epochs", "How often the data is seen."),
