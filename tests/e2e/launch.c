@@ -37,7 +37,7 @@ TEST(several_hosts_are_a_command_line_of_mpirun_or_srun) {
     CHECK(!unsetenv("HONE_CACHE") && !unsetenv("HONE_PLUGINS") && !unsetenv("HONE_COMM") &&
           !unsetenv("CUDA_VISIBLE_DEVICES"));
     shows(a, "--hosts n1,n2 -n 16 --dry-run train 'my job.json' --seed 3",
-          arena_print(a, "mpirun%s -n 16 --host n1:8,n2:8 --bind-to numa --mca odls_base_sigkill_timeout 30 %s train 'my job.json' --seed 3\n",
+          arena_print(a, "mpirun%s -n 16 --host n1:8,n2:8 --bind-to numa --mca odls_base_sigkill_timeout 10 %s train 'my job.json' --seed 3\n",
                       root, program));
     CHECK(!setenv("HONE_CACHE", "/scratch/hone", 1));
     CHECK(!setenv("SLURM_JOB_ID", "77", 1));
@@ -47,7 +47,7 @@ TEST(several_hosts_are_a_command_line_of_mpirun_or_srun) {
                       "--ntasks-per-node=2 --nodelist=n1,n2 --kill-on-bad-exit=1 %s train job.json\n",
                       program));
     shows(a, "--hosts n1 --by mpirun -n 4 --dry-run train job.json",
-          arena_print(a, "mpirun%s -n 4 --host n1:4 --bind-to numa --mca odls_base_sigkill_timeout 30 -x HONE_CACHE %s train job.json\n", root,
+          arena_print(a, "mpirun%s -n 4 --host n1:4 --bind-to numa --mca odls_base_sigkill_timeout 10 -x HONE_CACHE %s train job.json\n", root,
                       program));
     arena_free(a);
 }
