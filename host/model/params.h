@@ -38,14 +38,14 @@ typedef struct {
 typedef struct params params;
 
 /* Open FOLDER's weights and find every parameter. folder NULL: everything is new.
- *   HONE_EDAMAGED  a parameter that is no head is missing (all are counted, the first is named), has another
- * shape than config.json says, or is not of a floating type; strict: there are unexpected tensors HONE_EUSAGE
- * the head is of another size (unless ignore_sizes), or a pattern of reinit matches nothing */
+ *   HONE_EDAMAGED  a parameter that is no head is missing (all are counted, the first is named), has another shape than
+ *                  config.json says, or is not of a floating type; strict: there are unexpected tensors
+ *   HONE_EUSAGE    the head is of another size (unless ignore_sizes), or a pattern of reinit matches nothing */
 hone_status params_open(params **out, const model_config *c, const char *folder, const param_want *want,
                         int n, const params_options *o, hone_err *err);
 void params_close(params *p); /* NULL is fine */
 
-int params_is_new(const params *p, int i); /* 1: want[i] is not in the folder (or of another size) */
+int params_is_new(const params *p, int i); /* 1: want[i] is not in the folder, of another size, or begins anew */
 int params_n_new(const params *p);
 const char *params_new_names(const params *p); /* "classifier.weight, classifier.bias"; "" none */
 /* Tensors of the folder that are not wanted: known ones (other heads, buffers), and unexpected ones. */

@@ -57,7 +57,8 @@ static void add_mpirun(line *l, const launch_hosts_options *o, int each) {
     add(l, "mpirun");
     if (process_is_root()) add(l, "--allow-run-as-root");
     add(l, "-n"), add(l, number), add(l, "--host"), add(l, hosts.p), add(l, "--bind-to"), add(l, "numa");
-    add(l, "--mca"), add(l, "odls_base_sigkill_timeout"), add(l, "10"); /* Open MPI 4: TERM after so long, KILL after twice; its own: 1 s */
+    /* Open MPI 4 passes TERM on after so many seconds and kills after twice as many; its own 1 is too little to save a step. */
+    add(l, "--mca"), add(l, "odls_base_sigkill_timeout"), add(l, "10");
     for (size_t i = 0; i < sizeof handed_on / sizeof *handed_on; i++)
         if (env_get(handed_on[i])) add(l, "-x"), add(l, handed_on[i]);
     text_free(&hosts);
